@@ -1,0 +1,85 @@
+# Everything a fresh machine needs is python3 (3.11 or newer, with venv and pip) and make.
+# The first call of any target that needs packages installs them into .venv; later calls find a stamp and go straight on.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+# Two workers keep a small machine busy without starving the end-to-end tests, which start processes of their own.
+WORKERS ?= 2
+
+VENV_STAMP    := $(VENV)/.stamp-venv
+PACKAGE_STAMP := $(VENV)/.stamp-packages
+PROJECT_STAMP := $(VENV)/.stamp-project
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# Hash-checked wheels only: nothing is built, so no build tool is fetched that the lock does not name.
+PIP_LOCKED := $(PIP) install --require-hashes --only-binary :all:
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+.PHONY: help setup demo test check format bench lock clean
+
+help: ## Show this list
+	@echo "hedgebot: targets"
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'Options go through ARGS, for example: make demo ARGS="--for 60s --plain --seed 7"'
+
+setup: $(PROJECT_STAMP) ## Create .venv and install the locked packages (done once; the other targets call it)
+	@echo "[setup] ready: $(VENV)"
+
+$(VENV_STAMP):
+	@echo "[setup 1/3] creating $(VENV) with $$($(PYTHON) --version 2>&1)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hedgebot needs Python 3.11 or newer; name one with: make setup PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(PACKAGE_STAMP): requirements-dev.lock $(VENV_STAMP)
+	@echo "[setup 2/3] installing $$(grep -c '==' requirements-dev.lock) locked packages; the first time this takes a minute or two"
+	@$(PIP_LOCKED) -r requirements-dev.lock
+	@touch $@
+
+$(PROJECT_STAMP): pyproject.toml bot/__init__.py $(PACKAGE_STAMP)
+	@echo "[setup 3/3] installing hedgebot itself, editable"
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(PROJECT_STAMP) ## Run the demonstration: simulated venues, the bot, a scripted story
+	@$(BIN)/hedgebot demo $(ARGS)
+
+test: $(PROJECT_STAMP) ## Run all tests
+	@echo "[test] pytest with $(WORKERS) workers"
+	@$(PYTEST) $(ARGS)
+
+check: $(PROJECT_STAMP) ## Format, lint, types, import contracts, house rules
+	@echo "[check 1/5] ruff format"
+	@$(BIN)/ruff format --check --quiet .
+	@echo "[check 2/5] ruff check"
+	@$(BIN)/ruff check --quiet .
+	@echo "[check 3/5] mypy --strict"
+	@$(BIN)/mypy --strict bot
+	@echo "[check 4/5] import contracts"
+	@$(BIN)/lint-imports
+	@echo "[check 5/5] house rules"
+	@$(BIN)/python -m pytest -q tests/house
+
+format: $(PROJECT_STAMP) ## Rewrite the code in the project's format and mend what ruff can mend
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(PROJECT_STAMP) ## Measure the hot path beside its floors
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(PROJECT_STAMP) ## Resolve the lock files again after a change of dependencies (newer versions: ARGS=--upgrade)
+	@echo "[lock 1/2] requirements.lock: what runs"
+	@$(UV_COMPILE) --extra history $(ARGS) --output-file requirements.lock
+	@echo "[lock 2/2] requirements-dev.lock: the same versions and what tests them"
+	@$(UV_COMPILE) --extra history --extra dev --constraints requirements.lock $(ARGS) --output-file requirements-dev.lock
+
+clean: ## Remove .venv, caches and build output; nothing that is tracked
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
