@@ -1,0 +1,143 @@
+"""The Protocols between the shell and the world. Adapters implement them; the shell knows nothing else of the world.
+
+A port's methods never raise for what the world does: the world's failures are events. They raise only for our own mistakes, and
+`asyncio.CancelledError` passes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder, ReadVenue
+from bot.core.events import (
+    CancelUnconfirmed,
+    Event,
+    FundingPaid,
+    FundingRateObserved,
+    LookUpFailed,
+    OrderAbsent,
+    OrderOutcomeUnknown,
+    OrderRefused,
+    OrderReported,
+    Quote,
+    VenueReported,
+    VenueUnreadable,
+)
+from bot.core.instrument import Instrument
+from bot.core.units import Millis, VenueId
+
+PlaceAnswer = OrderReported | OrderRefused | OrderOutcomeUnknown
+CancelAnswer = OrderReported | CancelUnconfirmed
+LookUpAnswer = OrderReported | OrderAbsent | LookUpFailed
+ReadAnswer = VenueReported | VenueUnreadable
+
+
+class Clock(Protocol):
+    """Where the shell gets its time from: real in a run, virtual in a simulation."""
+
+    def now(self) -> Millis:
+        """Unix milliseconds by our wall clock."""
+
+    def steady(self) -> float:
+        """Seconds on a clock that never steps backwards and counts suspension; only differences mean anything."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+
+
+class Inbox(Protocol):
+    """Where adapters put what they hear. Both calls return at once and never raise."""
+
+    def put(self, event: Event) -> None:
+        """A fact for the core, in the order in which it was heard."""
+
+    def put_quote(self, quote: Quote) -> None:
+        """Newest market view of one instrument; older ones are overwritten unseen."""
+
+
+class Venue(Protocol):
+    """One exchange with our account on it, spoken to through one adapter."""
+
+    id: VenueId
+
+    async def open(self) -> Sequence[Instrument]:
+        """Connects, proves environment, position mode and keys, and describes the instruments in use.
+
+        Raises `VenueNotReady` with one sentence when the venue cannot be used as configured; transient failures are retried
+        by the caller.
+        """
+
+    async def place(self, command: PlaceOrder) -> PlaceAnswer:
+        """One wire attempt. Only a proven refusal is OrderRefused."""
+
+    async def cancel(self, command: CancelOrder) -> CancelAnswer:
+        """One cancel attempt."""
+
+    async def look_up(self, command: LookUpOrder) -> LookUpAnswer:
+        """By client id, then among fills: found, or absent with the venue's clock as evidence, or nothing learned."""
+
+    async def read(self, command: ReadVenue) -> ReadAnswer:
+        """Open orders, positions, fills, margin and clock: all of them, or VenueUnreadable."""
+
+    async def funding_rates(self) -> Sequence[FundingRateObserved]:
+        """Current rate and interval of each instrument; an empty answer when nothing could be read."""
+
+    async def funding_payments(self, since: Millis) -> Sequence[FundingPaid]:
+        """Payments that the venue recorded at or after `since`; an empty answer when nothing could be read."""
+
+    async def listen(self, inbox: Inbox) -> None:
+        """Pumps all streams into the inbox until cancelled: quotes, order, fill and margin reports, link changes."""
+
+    async def close(self) -> None:
+        """Ends every connection. Safe to call twice."""
+
+
+class VenueNotReady(Exception):
+    """A venue cannot be used as configured (wrong key, hedge mode that cannot be switched off, unknown instrument): one sentence."""
+
+
+class CollateralSource(Protocol):
+    """Something that knows what collateral is held: totals with provenance."""
+
+    name: str
+
+    async def listen(self, inbox: Inbox) -> None:
+        """Puts CollateralObserved totals (first all of them, then each change), confirmations and failures, until cancelled."""
+
+
+class Journal(Protocol):
+    """The durable, ordered record of events. What was appended and committed is there after any crash."""
+
+    def recover(self) -> Iterable[Event]:
+        """Every event recorded so far, in order, to be folded again. Raises `JournalRefused` with one sentence."""
+
+    def append(self, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:
+        """Records events with the commands they caused. With `durable`, returns only when a power cut cannot undo it.
+
+        Raises `JournalUnavailable`: nothing may then be sent that increases.
+        """
+
+    def next_epoch(self) -> int:
+        """A counter that grew by one, durably, with each call."""
+
+    def close(self) -> None:
+        """Makes everything durable and lets go. Safe to call twice."""
+
+
+class JournalRefused(Exception):
+    """The journal is not ours to use (another config, a newer version, held by a running instance, corrupt): one sentence."""
+
+
+class JournalUnavailable(Exception):
+    """An append could not be made durable."""
+
+
+class Telemetry(Protocol):
+    """Where the shell tells what it does: logs and metrics. Never raises, never waits."""
+
+    def event_folded(self, event: Event) -> None:
+        """An event went through the core."""
+
+    def command_dispatched(self, command: Command) -> None:
+        """A command is about to be carried out."""

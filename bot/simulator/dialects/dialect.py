@@ -1,0 +1,126 @@
+"""What a dialect is: requests in, replies and socket messages out. No sockets, no clock, no waiting (sans-IO).
+
+The server owns every connection and hands a dialect plain values; a dialect calls the matching engine and returns what a client of
+the real venue would read, byte for byte where it matters: JSON types, error codes, HTTP statuses, header names. The same object
+therefore serves real time (`server.py`) and virtual time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+import orjson
+
+from bot.core.units import Millis
+from bot.simulator.exchange import Exchange
+from bot.simulator.model import Report
+
+
+class Operation(StrEnum):
+    """What a request is about, so that a fault plan can aim at it without knowing a venue's paths."""
+
+    PLACE = "place"
+    CANCEL = "cancel"
+    ORDER = "order"
+    OPEN_ORDERS = "open_orders"
+    FILLS = "fills"
+    POSITIONS = "positions"
+    BALANCE = "balance"
+    FUNDING_PAID = "funding_paid"
+    SETTINGS = "settings"
+    LISTEN_KEY = "listen_key"
+    MARKETS = "markets"
+    MARKET_DATA = "market_data"
+    CLOCK = "clock"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One HTTP request as it arrived. `query_string` and `body` are raw, because signatures cover the raw bytes."""
+
+    method: str
+    host: str
+    path: str
+    query_string: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpReply:
+    """The answer: `body` is the exact text that goes on the wire."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """One API key of the simulated venue and the account it trades for. `passphrase` only where the venue has one."""
+
+    api_key: str
+    secret: str
+    account: str
+    passphrase: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply, and what happened at the venue because of the request (to be published to every open socket)."""
+
+    reply: HttpReply
+    reports: Sequence[Report] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SocketAnswer:
+    """Messages back to the socket that spoke, and what happened because of it. `close` ends the connection after sending."""
+
+    messages: Sequence[str] = ()
+    reports: Sequence[Report] = ()
+    close: bool = False
+
+
+class Socket(Protocol):
+    """One WebSocket connection's state: its login, its subscriptions, its sequence numbers."""
+
+    def opened(self, now: Millis) -> Sequence[str]:
+        """Messages that the venue sends on connect."""
+
+    def received(self, text: str, now: Millis) -> SocketAnswer:
+        """A text frame from the client (also text pings such as OKX's `ping`)."""
+
+    def published(self, reports: Sequence[Report], now: Millis) -> Sequence[str]:
+        """The messages, in order, that this connection's subscriptions call for."""
+
+    def beat(self, now: Millis) -> Sequence[str]:
+        """Called about every 100 ms of wall time: periodic pushes (tickers, mark price)."""
+
+
+class Dialect(Protocol):
+    """One venue's language. `hosts` are the production host names that ccxt calls (REST and WebSocket)."""
+
+    hosts: tuple[str, ...]
+
+    def operation(self, request: HttpRequest) -> Operation:
+        """What a request is about; UNKNOWN for a path that this venue does not have."""
+
+    def handle(self, request: HttpRequest, now: Millis) -> Answer:
+        """Authenticates, checks, calls the engine and answers as the venue would. Never raises for a bad request."""
+
+    def open_socket(self, host: str, path: str, query_string: str, now: Millis) -> Socket | HttpReply:
+        """A new connection's state, or the HTTP answer that refuses the upgrade."""
+
+
+DialectFactory = Callable[[Exchange, Sequence[Credential]], Dialect]
+
+
+def as_json(value: Any) -> bytes:
+    """Compact JSON as venues send it. Callers pass strings, ints, bools, None, lists and dicts; never Decimal or float."""
+    return orjson.dumps(value)
