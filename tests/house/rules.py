@@ -30,7 +30,7 @@ WORLD_CALLS = frozenset({"open", "print", "input", "exec", "eval"})
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _MACHINE_PATH = re.compile(r"(?<![\w.])(?:/(?:work|root)/|/home/[\w.-]+/|/Users/[\w.-]+/)")
 _INDEX_ADDRESS = re.compile(
-    r"pypi\.org|pythonhosted\.org|registry\.npmjs\.org|(?<![\w-])--(?:extra-)?index-url|(?<![\w-])--find-links", re.IGNORECASE
+    r"pypi\.org|pythonhosted\.org|registry\.npmjs\.org|(?<![\w-])--(?:(?:extra-)?index-url|find-links\b)", re.IGNORECASE
 )
 _TYPE_IGNORE = re.compile(r"#\s*type:\s*ignore(?P<code>\[[\w, -]+\])?(?P<reason>.*)")
 _NOQA = re.compile(r"#\s*noqa(?P<code>:\s*[A-Z]+\d+(?:\s*,\s*[A-Z]+\d+)*)?(?P<reason>.*)", re.IGNORECASE)
