@@ -89,6 +89,25 @@ class Refusal(StrEnum):
     LEVERAGE = "leverage"
 
 
+class Reason(StrEnum):
+    """Why an order ended without being filled, or was cut, beside its state: the values of `Order.reason`, which is else empty.
+
+    ASKED: CANCELED by its account. IMMEDIATE: an IOC or market order's contracts that found nobody, EXPIRED. POST_ONLY: would have taken,
+    REJECTED. FILL_OR_KILL: could not fill in full, filled nothing, REJECTED. REDUCE_ONLY: no position is left to reduce, EXPIRED; or still
+    open, cut to the position that is left. SELF_TRADE: rested in the way of its account's newer order, EXPIRED. LIQUIDATION and
+    AUTO_DELEVERAGING: CANCELED because of what happens to its account's position.
+    """
+
+    ASKED = "asked"
+    IMMEDIATE = "immediate"
+    POST_ONLY = "post_only"
+    FILL_OR_KILL = "fill_or_kill"
+    REDUCE_ONLY = "reduce_only"
+    SELF_TRADE = "self_trade"
+    LIQUIDATION = "liquidation"
+    AUTO_DELEVERAGING = "auto_deleveraging"
+
+
 class Refused(Exception):
     """A request that the engine refused; nothing changed."""
 
@@ -246,7 +265,8 @@ class FundingRecord:
 class MarketTick:
     """The outside world at one instant for one contract: where the background makers quote, and what mark, index and funding are.
 
-    `depth` is base units resting within each successive level of `spread_step` from the touch on either side.
+    The best quotes stand `half_spread` (quote units) from `fair`; `depth` is base units resting at each successive level, `spread_step`
+    (quote units) apart, on either side. A step of zero means one half-spread. Prices are rounded to the tick away from `fair`.
     """
 
     symbol: str
@@ -257,6 +277,7 @@ class MarketTick:
     half_spread: Decimal
     depth: tuple[Decimal, ...]
     open_interest: Decimal
+    spread_step: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
