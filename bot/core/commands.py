@@ -1,9 +1,9 @@
 """What the core asks the shell to do. Imperative, frozen; each command is answered by exactly one event. The counterpart is `events`.
 
-    PlaceOrder   -> OrderReported | OrderRefused | OrderOutcomeUnknown
-    CancelOrder  -> OrderReported | CancelUnconfirmed
-    LookUpOrder  -> OrderReported | OrderAbsent | LookUpFailed
-    ReadVenue    -> VenueReported | VenueUnreadable
+PlaceOrder   -> OrderReported | OrderRefused | OrderOutcomeUnknown
+CancelOrder  -> OrderReported | CancelUnconfirmed
+LookUpOrder  -> OrderReported | OrderAbsent | LookUpFailed
+ReadVenue    -> VenueReported | VenueUnreadable
 """
 
 from __future__ import annotations

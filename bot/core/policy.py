@@ -39,6 +39,10 @@ class Limit(StrEnum):
     REPEATED_ORDER = "repeated_order"
     NO_INSTRUMENT = "no_instrument"
     CLOCK_OFFSET = "clock_offset"
+    LEVERAGE = "leverage"
+    MARGIN_UNKNOWN = "margin_unknown"
+    DISPUTED = "disputed"
+    FOREIGN_ORDERS = "foreign_orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ class Policy:
 
     collateral_assets: Mapping[Asset, Asset] = field(default_factory=dict)
     """Which asset a collateral asset is hedged as: `{"BTC": "BTC", "ETH": "ETH", "wstETH": "ETH"}`."""
+    collateral_sources: frozenset[str] = frozenset()
+    """Names of the sources that must have spoken before anything is known of the collateral."""
     instruments: frozenset[InstrumentId] = frozenset()
     """The perpetuals that may be used as hedges."""
     rebalance_band: Decimal = Decimal("0.0005")
@@ -83,6 +89,8 @@ class Policy:
     """Venue notional over total required hedge notional of all assets."""
     margin_ratio_max: Decimal = Decimal("0.5")
     """Maintenance margin over margin balance (0 safe, 1 liquidation) beyond which a venue takes no increase, also after the order."""
+    leverage_max: Decimal = Decimal(3)
+    """Venue notional over margin balance, after the order."""
     order_notional_max: Decimal = Decimal(250_000)
     """USD of one child order."""
     gross_notional_max: Decimal = Decimal(50_000_000)
@@ -104,6 +112,10 @@ class Policy:
     """Oldest confirmation of a collateral total that still counts as known."""
     report_age_max_ms: Millis = 60_000
     """Oldest reconciliation of a venue on which an increase is placed there."""
+    order_retry_pause_ms: Millis = 1_000
+    """Pause on an instrument after an order that was refused or filled nothing; doubles with each further one, up to 30 times."""
+    deleveraging_rest_ms: Millis = 60_000
+    """How long an instrument takes new hedges only as a last resort after the venue deleveraged or liquidated us there."""
     order_expiry_ms: Millis = 5_000
     """Venue-side expiry of every order request: the fence that a venue enforces. At most 5 s."""
     doubt_margin_ms: Millis = 1_000
@@ -117,7 +129,7 @@ class Policy:
     decision_beat_ms: Millis = 1_000
     """Longest pause between two decisions."""
     funding_half_life_ms: Millis = 24 * 3_600_000
-    """Half-life of the smoothed funding rate, in market time."""
+    """Half-life of the smoothed funding rate, by our clock."""
     funding_flip_exit: Decimal = Decimal("-0.02")
     """Annual funding below which a venue stops being preferred and its hedges move elsewhere within caps (> 0: shorts receive)."""
     funding_flip_enter: Decimal = Decimal("0.0")
@@ -133,6 +145,7 @@ CEILINGS: Mapping[str, Ceiling] = {
     "rebalance_notional_min": Ceiling(ZERO, Decimal(10_000)),
     "venue_share_max": Ceiling(Decimal("0.05"), Decimal(1)),
     "margin_ratio_max": Ceiling(Decimal("0.01"), Decimal("0.8")),
+    "leverage_max": Ceiling(Decimal("0.1"), Decimal(10)),
     "order_notional_max": Ceiling(Decimal(10), Decimal(5_000_000)),
     "gross_notional_max": Ceiling(Decimal(100), Decimal(20_000_000_000)),
     "order_rate_max": Ceiling(Decimal(1), Decimal(300)),
@@ -144,13 +157,15 @@ CEILINGS: Mapping[str, Ceiling] = {
     "quote_age_max_ms": Ceiling(Decimal(100), Decimal(30_000)),
     "collateral_age_max_ms": Ceiling(Decimal(1_000), Decimal(86_400_000)),
     "report_age_max_ms": Ceiling(Decimal(1_000), Decimal(300_000)),
+    "order_retry_pause_ms": Ceiling(Decimal(100), Decimal(60_000)),
+    "deleveraging_rest_ms": Ceiling(Decimal(1_000), Decimal(86_400_000)),
     "order_expiry_ms": Ceiling(Decimal(500), Decimal(5_000)),
     "doubt_margin_ms": Ceiling(Decimal(500), Decimal(60_000)),
     "doubt_query_interval_ms": Ceiling(Decimal(100), Decimal(2_000)),
     "report_interval_ms": Ceiling(Decimal(1_000), Decimal(30_000)),
     "decision_interval_ms": Ceiling(Decimal(1), Decimal(1_000)),
     "decision_beat_ms": Ceiling(Decimal(100), Decimal(10_000)),
-    "funding_half_life_ms": Ceiling(Decimal(3_600_000), Decimal(30 * 86_400_000)),
+    "funding_half_life_ms": Ceiling(Decimal(1_000), Decimal(30 * 86_400_000)),
     "funding_flip_exit": Ceiling(Decimal("-5"), Decimal("0.5")),
     "funding_flip_enter": Ceiling(Decimal("-5"), Decimal("0.5")),
     "funding_dwell_ms": Ceiling(Decimal(1_000), Decimal(30 * 86_400_000)),

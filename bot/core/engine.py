@@ -1,0 +1,294 @@
+"""step(ledger, event, policy) -> next ledger + commands: the one door.
+
+Everything that the bot ever decides is decided here, by a function that never waits, reads a clock or draws a number: the same events
+give the same ledgers and the same orders, in mainnet, on testnets, in simulation and under replay.
+
+A decision compares what is with what should be. It has no modes: opening, hedging and unwinding are the same comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bot.core import events as ev
+from bot.core import execution, exposure, funding, invariants, reconciliation, risk
+from bot.core import ledger as book
+from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder, ReadVenue
+from bot.core.order import Order, OrderState, Trigger
+from bot.core.policy import Breach, Policy
+from bot.core.records import Ledger, Note
+from bot.core.units import Millis, VenueId
+
+READ_RETRY_MS: Millis = 500
+"""Shortest pause between two readings of a venue that has not agreed yet."""
+UNREADABLE_RETRY_MS: Millis = 2_000
+"""The same after a reading that did not come through."""
+READ_TIMEOUT_MS: Millis = 20_000
+"""A reading unanswered for this long is asked for again; the shell answers every command, so this is a second line."""
+FILLS_OVERLAP_MS: Millis = 60_000
+"""How far before the last complete reading fills are read again: venues list them late; each counts once by its id."""
+WORKING_MAX_MS: Millis = 1_000
+"""An IOC order that still works after this long has lost its end somewhere: ask, and cancel it when its expiry has passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one event came to. `decide_soon`: compare again at once, something material changed."""
+
+    ledger: Ledger
+    commands: tuple[Command, ...] = ()
+    decide_soon: bool = False
+
+
+MATERIAL = (
+    ev.CollateralObserved,
+    ev.FillReported,
+    ev.OrderReported,
+    ev.OrderRefused,
+    ev.OrderOutcomeUnknown,
+    ev.OrderAbsent,
+    ev.CancelUnconfirmed,
+    ev.LookUpFailed,
+    ev.VenueReported,
+    ev.VenueLinkChanged,
+    ev.ReportUnreadable,
+    ev.InstrumentListed,
+    ev.StopRequested,
+)
+"""Events after which a decision is due at once, if they changed anything."""
+
+
+def step(ledger: Ledger, event: ev.Event, policy: Policy) -> Step:
+    """Folds one event and, when it is a DecisionDue, decides. Raises TypeError for an event of an unknown class."""
+    if isinstance(event, ev.DecisionDue):
+        after, commands = decide(ledger, event, policy)
+        return Step(ledger=_checked(after, event.at), commands=commands)
+    after = _checked(fold(ledger, event, policy), event.at)
+    return Step(ledger=after, decide_soon=isinstance(event, MATERIAL) and after is not ledger)
+
+
+def fold(ledger: Ledger, event: ev.Event, policy: Policy) -> Ledger:
+    """The ledger after a fact."""
+    folder = _FOLDERS.get(type(event))
+    if folder is None:
+        raise TypeError(f"no rule for {type(event).__name__}")
+    return folder(ledger, event, policy)
+
+
+def _checked(ledger: Ledger, at: Millis) -> Ledger:
+    """The ledger with its broken invariants noted; once broken, broken for this run."""
+    found = invariants.broken(ledger)
+    if not found or found == ledger.invariants_broken:
+        return ledger
+    ledger = book.noted(ledger, Note(at=at, kind="invariant", subject="book", sentence=f"HALTED: {found[0]}"))
+    return replace(ledger, invariants_broken=found)
+
+
+def _on_fill(ledger: Ledger, event: ev.FillReported, _: Policy) -> Ledger:
+    after = book.apply_fill(ledger, event.fill, event.at)
+    if after.tallies.breaks_by_cause != ledger.tallies.breaks_by_cause:
+        return reconciliation.distrust(after, after.venue_of(event.fill.instrument))
+    return after
+
+
+def _on_refused(ledger: Ledger, event: ev.OrderRefused, _: Policy) -> Ledger:
+    after = book.change_order(ledger, event.client_order_id, Trigger.REFUSED, event.at)
+    sentence = f"refused by the venue: {event.code} {event.reason}"
+    return _told(after, event.client_order_id, event.at, sentence)
+
+
+def _on_unknown(ledger: Ledger, event: ev.OrderOutcomeUnknown, _: Policy) -> Ledger:
+    after = book.change_order(ledger, event.client_order_id, Trigger.UNANSWERED, event.at)
+    return _told(after, event.client_order_id, event.at, f"in doubt: {event.reason}")
+
+
+def _on_absent(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledger:
+    after = book.apply_absence(ledger, event, policy)
+    if after is ledger:
+        return ledger
+    return _told(after, event.client_order_id, event.at, "proven absent: it never reached the book")
+
+
+def _on_order_report(ledger: Ledger, event: ev.OrderReported, _: Policy) -> Ledger:
+    report = event.report
+    before = ledger.orders.get(report.client_order_id) if report.client_order_id else None
+    after = book.apply_order_report(ledger, report, event.at)
+    if before is not None and before.state is OrderState.IN_DOUBT:
+        now_state = after.orders[before.client_order_id].state
+        if now_state is not OrderState.IN_DOUBT:
+            return _told(after, before.client_order_id, event.at, f"found: {now_state.value}")
+    return after
+
+
+def _told(ledger: Ledger, order_id: Any, at: Millis, sentence: str) -> Ledger:
+    order = ledger.orders.get(order_id)
+    subject = order.instrument if order else "book"
+    return book.noted(ledger, Note(at=at, kind="order", subject=subject, sentence=f"{order_id} {sentence}", order=order_id))
+
+
+def _on_listed(ledger: Ledger, event: ev.InstrumentListed, policy: Policy) -> Ledger:
+    listed = event.instrument
+    if listed.id not in policy.instruments or ledger.instruments.get(listed.id) == listed:
+        return ledger
+    return replace(ledger, instruments=book.put(ledger.instruments, listed.id, listed))
+
+
+def _on_confirmed(ledger: Ledger, event: ev.CollateralConfirmed, _: Policy) -> Ledger:
+    readable = {k: v for k, v in ledger.sources_unreadable.items() if k != event.source}
+    confirmed = book.put(ledger.sources_confirmed_at, event.source, event.at)
+    return replace(ledger, sources_confirmed_at=confirmed, sources_unreadable=readable)
+
+
+def _on_source_unreadable(ledger: Ledger, event: ev.CollateralUnreadable, _: Policy) -> Ledger:
+    if ledger.sources_unreadable.get(event.source) == event.reason:
+        return ledger
+    note = Note(at=event.at, kind="collateral", subject=event.source, sentence=f"not readable: {event.reason}")
+    return book.noted(replace(ledger, sources_unreadable=book.put(ledger.sources_unreadable, event.source, event.reason)), note)
+
+
+def _on_margin(ledger: Ledger, event: ev.MarginObserved, _: Policy) -> Ledger:
+    record = book.venue_record(ledger, event.venue)
+    return book.with_venue(ledger, event.venue, replace(record, margins=book.put(record.margins, event.margin.asset, event.margin)))
+
+
+def _on_unreadable_report(ledger: Ledger, event: ev.ReportUnreadable, _: Policy) -> Ledger:
+    note = Note(at=event.at, kind="venue", subject=event.venue, sentence=f"said something unreadable: {event.what}")
+    return book.noted(reconciliation.distrust(ledger, event.venue), note)
+
+
+def _on_stop(ledger: Ledger, event: ev.StopRequested, _: Policy) -> Ledger:
+    note = Note(at=event.at, kind="stop", subject="book", sentence=event.reason)
+    return ledger if ledger.stopping else book.noted(replace(ledger, stopping=True), note)
+
+
+_FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
+    ev.SessionStarted: lambda ledger, event, _: book.restart(ledger, event),
+    ev.InstrumentListed: _on_listed,
+    ev.CollateralObserved: lambda ledger, event, _: book.apply_collateral(ledger, event),
+    ev.CollateralConfirmed: _on_confirmed,
+    ev.CollateralUnreadable: _on_source_unreadable,
+    ev.FundingRateObserved: funding.apply_rate,
+    ev.FundingPaid: lambda ledger, event, _: funding.apply_payment(ledger, event),
+    ev.OrderReported: _on_order_report,
+    ev.FillReported: _on_fill,
+    ev.OrderRefused: _on_refused,
+    ev.OrderOutcomeUnknown: _on_unknown,
+    ev.OrderAbsent: _on_absent,
+    ev.CancelUnconfirmed: lambda ledger, event, _: _told(ledger, event.client_order_id, event.at, f"cancel unconfirmed: {event.reason}"),
+    ev.LookUpFailed: lambda ledger, *_: ledger,
+    ev.VenueReported: lambda ledger, event, _: reconciliation.apply_reading(ledger, event),
+    ev.VenueUnreadable: lambda ledger, event, _: reconciliation.apply_unreadable(ledger, event),
+    ev.MarginObserved: _on_margin,
+    ev.VenueLinkChanged: lambda ledger, event, _: reconciliation.apply_link(ledger, event),
+    ev.ReportUnreadable: _on_unreadable_report,
+    ev.StopRequested: _on_stop,
+}
+
+
+def decide(ledger: Ledger, event: ev.DecisionDue, policy: Policy) -> tuple[Ledger, tuple[Command, ...]]:
+    """Compares what is with what should be, on the quotes of the event, and returns the orders and questions that follow."""
+    now = event.at
+    ledger = replace(ledger, quotes={q.instrument: q for q in event.quotes}, decided_at=now)
+    ledger, questions = _ask(ledger, policy, now)
+    ledger, readings = _read(ledger, policy, now)
+    ledger, orders = _hedge(ledger, policy, now)
+    return ledger, (*questions, *orders, *readings)
+
+
+def _hedge(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[PlaceOrder, ...]]:
+    commands: list[PlaceOrder] = []
+    if risk.trading_state(ledger, policy, now) is risk.TradingState.HALTED:
+        return ledger, ()
+    targets = dict(ledger.targets)
+    for asset in exposure.hedged_assets(policy):
+        plan = execution.plan_asset(ledger, policy, asset, now)
+        placement = execution.place_orders(ledger, policy, plan, now)
+        ledger = placement.ledger
+        commands.extend(placement.commands)
+        targets |= execution.targets_of((plan,))
+        for command in placement.commands:
+            ledger = book.noted(ledger, _order_note(ledger, command, plan, now))
+        ledger = _note_refusals(ledger, placement.refused, now)
+    return replace(ledger, targets=targets) if targets != ledger.targets else ledger, tuple(commands)
+
+
+def _order_note(ledger: Ledger, command: PlaceOrder, plan: execution.Plan, now: Millis) -> Note:
+    order = ledger.orders[command.client_order_id]
+    verb = "sell" if command.quantity < 0 else "buy"
+    limits = sorted({s.binding.value for s in plan.allocation.shares if s.binding} if plan.allocation else ())
+    bound = f"; at a limit: {', '.join(limits)}" if limits else ""
+    sentence = f"{verb} {abs(command.quantity):f} at {command.price:f} or better; {order.reason}{bound}"
+    return Note(at=now, kind="decision", subject=command.instrument, sentence=sentence, order=command.client_order_id)
+
+
+def _note_refusals(ledger: Ledger, refused: tuple[Breach, ...], now: Millis) -> Ledger:
+    """Tells the last gate's refusals, each once while it is the newest thing said of its subject."""
+    for breach in refused:
+        sentence = f"withheld: {breach.limit.value}"
+        newest = next((n for n in reversed(ledger.notes) if n.subject == breach.subject), None)
+        if newest is None or newest.sentence != sentence:
+            ledger = book.noted(ledger, Note(at=now, kind="breach", subject=breach.subject, sentence=sentence))
+    return ledger
+
+
+def _ask(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[Command, ...]]:
+    """Asks about each order whose end is not known, at most once per interval, and cancels one that outlived its expiry."""
+    commands: list[Command] = []
+    for order in ledger.open_orders():
+        if not _is_overdue(order, policy, now, stopping=ledger.stopping):
+            continue
+        ledger = replace(ledger, orders=book.put(ledger.orders, order.client_order_id, replace(order, asked_at=now)))
+        if order.state is OrderState.WORKING and (ledger.stopping or now > order.expires_at):
+            commands.append(
+                CancelOrder(client_order_id=order.client_order_id, instrument=order.instrument, venue_order_id=order.venue_order_id)
+            )
+        else:
+            commands.append(
+                LookUpOrder(
+                    client_order_id=order.client_order_id,
+                    instrument=order.instrument,
+                    venue_order_id=order.venue_order_id,
+                    placed_at=order.placed_at,
+                )
+            )
+    return ledger, tuple(commands)
+
+
+def _is_overdue(order: Order, policy: Policy, now: Millis, *, stopping: bool) -> bool:
+    if order.asked_at is not None and now - order.asked_at < policy.doubt_query_interval_ms:
+        return False
+    if order.state is OrderState.IN_DOUBT:
+        return True
+    if order.state is OrderState.WORKING:
+        return stopping or now - order.placed_at >= WORKING_MAX_MS
+    return False
+
+
+def _read(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[ReadVenue, ...]]:
+    """Asks for a complete reading of each venue that is due one: not agreeing yet, or not read for the interval."""
+    commands = []
+    for venue in sorted({ledger.venue_of(i) for i in policy.instruments}):
+        reason = _read_reason(ledger, policy, venue, now)
+        if reason is None:
+            continue
+        record = replace(book.venue_record(ledger, venue), read_pending=True, read_asked_at=now)
+        ledger = book.with_venue(ledger, venue, record)
+        since = (record.reported_at or ledger.started_at) - FILLS_OVERLAP_MS
+        commands.append(ReadVenue(venue=venue, fills_since=since, reason=reason))
+    return ledger, tuple(commands)
+
+
+def _read_reason(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> str | None:
+    record = book.venue_record(ledger, venue)
+    asked = record.read_asked_at
+    if record.read_pending and asked is not None and now - asked < READ_TIMEOUT_MS:
+        return None
+    if asked is not None and now - asked < (UNREADABLE_RETRY_MS if record.unreadable else READ_RETRY_MS):
+        return None
+    if not record.reconciled:
+        return "not reconciled"
+    if record.reported_at is None or now - record.reported_at >= policy.report_interval_ms:
+        return "beat"
+    return None

@@ -1,0 +1,185 @@
+"""The life of one child order, as one table.
+
+Theory of operation. An order is entered as PENDING_NEW before its first byte leaves. From then on it lives by what the venue says
+(a trigger), looked up in `TRANSITIONS`. Three rules stand above the table:
+
+1. A fill always moves the filled quantity, whatever the state says, and the filled quantity never shrinks: it is the larger of the
+   venue's cumulative figure and the sum of the distinct fills, so that whichever arrives first counts, and neither counts twice.
+2. A pair that the table does not list means that the venue contradicts itself: the order is IN_DOUBT, which is a state and not a crash.
+3. A closed order leaves IN_DOUBT only by evidence: the venue knows it, or its absence is proven (see `absence_is_proven`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+
+from bot.core.events import VenueOrderStatus
+from bot.core.units import ZERO, ClientOrderId, InstrumentId, Millis, Range
+
+
+class OrderState(StrEnum):
+    """Where an order is in its life."""
+
+    PENDING_NEW = "pending_new"
+    WORKING = "working"
+    IN_DOUBT = "in_doubt"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    REFUSED = "refused"
+    ABSENT = "absent"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still fill for all that we know."""
+        return self in (OrderState.PENDING_NEW, OrderState.WORKING, OrderState.IN_DOUBT)
+
+
+class Trigger(StrEnum):
+    """What can happen to an order."""
+
+    ACCEPTED = "accepted"
+    COMPLETED = "completed"
+    ENDED = "ended"
+    ENDED_UNTOLD = "ended_untold"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    RESTARTED = "restarted"
+    PROVEN_ABSENT = "proven_absent"
+
+
+_OPEN = (OrderState.PENDING_NEW, OrderState.WORKING, OrderState.IN_DOUBT)
+_S, _T = OrderState, Trigger
+
+TRANSITIONS: Mapping[tuple[OrderState, Trigger], OrderState] = {
+    **{(s, _T.COMPLETED): _S.FILLED for s in (*_OPEN, _S.CANCELED, _S.FILLED)},
+    **{(s, _T.ENDED): _S.CANCELED for s in (*_OPEN, _S.CANCELED)},
+    **{(s, _T.REJECTED): _S.REFUSED for s in _OPEN},
+    **{(s, _T.ENDED_UNTOLD): _S.IN_DOUBT for s in _OPEN},
+    **{(s, _T.UNANSWERED): _S.IN_DOUBT for s in (_S.PENDING_NEW, _S.IN_DOUBT)},
+    **{(s, _T.RESTARTED): _S.IN_DOUBT for s in _OPEN},
+    (_S.PENDING_NEW, _T.ACCEPTED): _S.WORKING,
+    (_S.WORKING, _T.ACCEPTED): _S.WORKING,
+    (_S.IN_DOUBT, _T.ACCEPTED): _S.WORKING,
+    (_S.PENDING_NEW, _T.REFUSED): _S.REFUSED,
+    (_S.IN_DOUBT, _T.PROVEN_ABSENT): _S.ABSENT,
+    # News that comes late, after the stream was faster than the answer, or twice: it changes nothing.
+    (_S.WORKING, _T.UNANSWERED): _S.WORKING,
+    (_S.CANCELED, _T.ACCEPTED): _S.CANCELED,
+    (_S.CANCELED, _T.UNANSWERED): _S.CANCELED,
+    (_S.CANCELED, _T.ENDED_UNTOLD): _S.CANCELED,
+    (_S.CANCELED, _T.RESTARTED): _S.CANCELED,
+    (_S.FILLED, _T.ACCEPTED): _S.FILLED,
+    (_S.FILLED, _T.ENDED): _S.FILLED,
+    (_S.FILLED, _T.ENDED_UNTOLD): _S.FILLED,
+    (_S.FILLED, _T.UNANSWERED): _S.FILLED,
+    (_S.FILLED, _T.RESTARTED): _S.FILLED,
+    (_S.REFUSED, _T.REFUSED): _S.REFUSED,
+    (_S.REFUSED, _T.REJECTED): _S.REFUSED,
+    (_S.REFUSED, _T.ENDED): _S.REFUSED,
+    (_S.REFUSED, _T.UNANSWERED): _S.REFUSED,
+    (_S.REFUSED, _T.RESTARTED): _S.REFUSED,
+    (_S.ABSENT, _T.PROVEN_ABSENT): _S.ABSENT,
+    (_S.ABSENT, _T.RESTARTED): _S.ABSENT,
+    (_S.ABSENT, _T.UNANSWERED): _S.ABSENT,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One child order. Quantities are signed base units; `placed_at`, `expires_at`, `closed_at`, `asked_at` are our clock.
+
+    `reported_filled` is the venue's cumulative figure, `fills_filled` the sum of the distinct fills; `arrival_mid` is the middle of
+    the book when it was decided, against which slippage is measured.
+    """
+
+    client_order_id: ClientOrderId
+    instrument: InstrumentId
+    quantity: Decimal
+    price: Decimal
+    reduce_only: bool
+    placed_at: Millis
+    expires_at: Millis
+    arrival_mid: Decimal | None
+    reason: str
+    state: OrderState = OrderState.PENDING_NEW
+    venue_order_id: str | None = None
+    reported_filled: Decimal = ZERO
+    fills_filled: Decimal = ZERO
+    closed_at: Millis | None = None
+    asked_at: Millis | None = None
+    doubted_at: Millis | None = None
+
+    @property
+    def filled(self) -> Decimal:
+        """Signed filled quantity: the larger, in magnitude, of the two accounts of it."""
+        return max(self.reported_filled, self.fills_filled, key=abs)
+
+    @property
+    def leaves(self) -> Decimal:
+        """Signed quantity that may still fill; zero when closed."""
+        return self.quantity - self.filled if self.state.is_open else ZERO
+
+    @property
+    def may_fill(self) -> Range:
+        """What it may still add to the position: anything between nothing and all that it leaves."""
+        return Range.spanning(ZERO, self.leaves)
+
+
+def trigger_of(status: VenueOrderStatus, *, told_filled: bool, complete: bool) -> Trigger:
+    """What a venue's status means for the table. A cancel that does not tell how much was filled proves nothing yet."""
+    if complete or status is VenueOrderStatus.FILLED:
+        return Trigger.COMPLETED
+    if status is VenueOrderStatus.ACCEPTED:
+        return Trigger.ACCEPTED
+    if status is VenueOrderStatus.REJECTED:
+        return Trigger.REJECTED
+    return Trigger.ENDED if told_filled else Trigger.ENDED_UNTOLD
+
+
+def advance(order: Order, trigger: Trigger, at: Millis) -> Order:
+    """The order after a trigger, by the table; an unlisted pair is IN_DOUBT. Never raises."""
+    state = TRANSITIONS.get((order.state, trigger), OrderState.IN_DOUBT)
+    if state is OrderState.REFUSED and order.filled != ZERO:
+        state = OrderState.IN_DOUBT  # a refused order that filled is a contradiction, not a refusal
+    if state is order.state:
+        return order
+    closed_at = None if state.is_open else (order.closed_at or at)
+    doubted_at = (order.doubted_at or at) if state is OrderState.IN_DOUBT else None
+    return replace(order, state=state, closed_at=closed_at, doubted_at=doubted_at)
+
+
+def with_report(order: Order, status: VenueOrderStatus, filled: Decimal | None, venue_order_id: str | None, at: Millis) -> Order:
+    """The order after a venue's report. `filled` is signed and cumulative, None when the venue did not tell."""
+    reported = order.reported_filled
+    if filled is not None and abs(filled) > abs(reported):
+        reported = filled
+    if status is VenueOrderStatus.FILLED and filled is None:
+        reported = order.quantity
+    order = replace(order, reported_filled=reported, venue_order_id=venue_order_id or order.venue_order_id)
+    complete = abs(order.filled) >= abs(order.quantity)
+    return advance(order, trigger_of(status, told_filled=filled is not None, complete=complete), at)
+
+
+def with_fill(order: Order, quantity: Decimal, venue_order_id: str | None, at: Millis) -> Order:
+    """The order after one new distinct fill of signed `quantity`. A fill counts whatever the state says."""
+    order = replace(order, fills_filled=order.fills_filled + quantity, venue_order_id=venue_order_id or order.venue_order_id)
+    if abs(order.filled) >= abs(order.quantity):
+        return advance(order, Trigger.COMPLETED, at)
+    if order.state in (OrderState.REFUSED, OrderState.ABSENT):
+        return replace(order, state=OrderState.IN_DOUBT, closed_at=None, doubted_at=at)
+    return order
+
+
+def absence_is_proven(order: Order, venue_clock_at: Millis, clock_offset_ms: Millis, margin_ms: Millis) -> bool:
+    """Whether an order that a by-id query and a fills query did not find can no longer exist.
+
+    The venue enforces the request's expiry on its own clock; only when that clock, read after both queries, is past the expiry
+    (translated to it by the widest measured offset) plus a margin can the request no longer be accepted.
+    """
+    if order.filled != ZERO:
+        return False
+    return venue_clock_at > order.expires_at + abs(clock_offset_ms) + margin_ms

@@ -1,0 +1,139 @@
+"""A venue's complete reading against our record: agree, wait, dispute, or adopt.
+
+The venue is the truth for positions, orders and fills; but one reading is a sample, taken while fills are on their way. So:
+
+1. The reading's fills and order reports are folded first: what they explain is not a difference.
+2. A difference while an order of ours may still fill, or while fills arrived during the reading, proves nothing: read again.
+3. A difference that remains is a dispute: exposure spans both figures and nothing increases there. When a second complete reading says
+   the same, the venue's figure is adopted and a break with its cause is told.
+4. The very first reading of an instrument is adopted as it stands; what was there before us is told as pre-existing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from bot.core import events as ev
+from bot.core.ledger import apply_fill, apply_order_report, noted, put, venue_record, with_break, with_venue
+from bot.core.records import BreakCause, Dispute, Ledger, Note, Position
+from bot.core.units import ZERO, InstrumentId, Millis, VenueId
+
+READINGS_TO_ADOPT = 2
+"""Complete readings that must agree before a difference that nothing explains is taken over."""
+
+
+def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
+    """Folds a complete reading of one venue."""
+    fills_before = {i: len(ids) for i, ids in ledger.fill_ids.items()}
+    for fill in sorted(event.fills, key=lambda f: (f.venue_at, f.fill_id)):
+        ledger = apply_fill(ledger, fill, event.at)
+    for report in event.orders:
+        ledger = apply_order_report(ledger, report, event.at)
+    ledger = _with_foreign_orders(ledger, event)
+    agreed = True
+    for told in event.positions:
+        news = len(ledger.fill_ids.get(told.instrument, {})) != fills_before.get(told.instrument, 0)
+        ledger, settled = _settle_position(ledger, told, event, news_during_reading=news)
+        agreed = agreed and settled
+    record = venue_record(ledger, event.venue)
+    record = replace(
+        record,
+        reconciled=agreed,
+        reported_at=event.asked_at,
+        read_pending=False,
+        clock_offset_ms=event.clock_offset_ms,
+        margins={m.asset: m for m in event.margins},
+        unreadable=None,
+    )
+    return with_venue(ledger, event.venue, record)
+
+
+def apply_unreadable(ledger: Ledger, event: ev.VenueUnreadable) -> Ledger:
+    """A reading that did not come through teaches nothing: the record stays, and is not fresher for it."""
+    record = venue_record(ledger, event.venue)
+    if record.unreadable is None:
+        ledger = noted(ledger, Note(at=event.at, kind="venue", subject=event.venue, sentence=f"not readable: {event.reason}"))
+    return with_venue(ledger, event.venue, replace(record, read_pending=False, unreadable=event.reason))
+
+
+def _settle_position(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported, *, news_during_reading: bool) -> tuple[Ledger, bool]:
+    position = ledger.positions.get(told.instrument)
+    if position is None:
+        return _adopt_first(ledger, told, event), True
+    if position.quantity == told.quantity:
+        calm = replace(position, dispute=None, entry_price=told.entry_price)
+        return replace(ledger, positions=put(ledger.positions, told.instrument, calm)), True
+    if ledger.open_orders(told.instrument) or news_during_reading or _closed_during(ledger, told.instrument, event.asked_at):
+        return ledger, False
+    readings = 1
+    if position.dispute is not None and position.dispute.observed == told.quantity:
+        readings = position.dispute.readings + 1
+    if readings < READINGS_TO_ADOPT:
+        since = position.dispute.since if position.dispute else event.at
+        disputed = replace(position, dispute=Dispute(observed=told.quantity, readings=readings, since=since))
+        return replace(ledger, positions=put(ledger.positions, told.instrument, disputed)), False
+    cause = _cause(position.quantity, told.quantity)
+    sentence = f"record {position.quantity:f}, venue {told.quantity:f}"
+    ledger = with_break(ledger, cause, told.instrument, event.at, sentence)
+    taken = event.at if cause is BreakCause.AUTO_DELEVERAGING else None
+    return _adopt(ledger, told, event, taken), True
+
+
+def _closed_during(ledger: Ledger, instrument: InstrumentId, asked_at: Millis) -> bool:
+    """Whether an order of ours ended after the reading was asked for: the answers may come from before and after it."""
+    return any(o.instrument == instrument and o.closed_at is not None and o.closed_at >= asked_at for o in ledger.orders.values())
+
+
+def _cause(recorded: Decimal, observed: Decimal) -> BreakCause:
+    """A position that shrank without any fill that we could read is what auto-deleveraging looks like; anything else is unexplained."""
+    shrank = abs(observed) < abs(recorded) and recorded * observed >= ZERO
+    return BreakCause.AUTO_DELEVERAGING if shrank else BreakCause.UNEXPLAINED
+
+
+def _adopt(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported, deleveraged_at: Millis | None = None) -> Ledger:
+    adopted = Position(
+        quantity=told.quantity,
+        adopted_at=event.asked_at + event.clock_offset_ms,
+        adopted_here_at=event.asked_at,
+        entry_price=told.entry_price,
+        deleveraged_at=deleveraged_at,
+    )
+    return replace(ledger, positions=put(ledger.positions, told.instrument, adopted))
+
+
+def _adopt_first(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported) -> Ledger:
+    if told.quantity != ZERO:
+        sentence = f"{told.quantity:f} was there before the first reading"
+        ledger = with_break(ledger, BreakCause.PRE_EXISTING, told.instrument, event.at, sentence)
+    return _adopt(ledger, told, event)
+
+
+def _with_foreign_orders(ledger: Ledger, event: ev.VenueReported) -> Ledger:
+    """Remembers working orders that are not ours; each new one is a break. While any works, the venue takes no increase."""
+    foreign = tuple(
+        sorted(
+            report.client_order_id or report.venue_order_id or "?"
+            for report in event.orders
+            if report.client_order_id is None or report.client_order_id not in ledger.orders
+        )
+    )
+    record = venue_record(ledger, event.venue)
+    for order in sorted(set(foreign) - set(record.foreign_orders)):
+        ledger = with_break(ledger, BreakCause.FOREIGN_ORDER, str(event.venue), event.at, f"order {order} is not ours")
+    return with_venue(ledger, event.venue, replace(venue_record(ledger, event.venue), foreign_orders=foreign))
+
+
+def apply_link(ledger: Ledger, event: ev.VenueLinkChanged) -> Ledger:
+    """A venue is heard better or worse. After any silence it must be read in full before it takes an increase again."""
+    record = venue_record(ledger, event.venue)
+    if record.link is event.link:
+        return ledger
+    record = replace(record, link=event.link, link_since=event.at, reconciled=False)
+    ledger = noted(ledger, Note(at=event.at, kind="link", subject=event.venue, sentence=f"{event.link.value}: {event.reason}"))
+    return with_venue(ledger, event.venue, record)
+
+
+def distrust(ledger: Ledger, venue: VenueId) -> Ledger:
+    """Something unintelligible was said: the venue must be read in full before it takes an increase again."""
+    return with_venue(ledger, venue, replace(venue_record(ledger, venue), reconciled=False))

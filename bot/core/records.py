@@ -1,0 +1,161 @@
+"""What the ledger consists of: frozen records, one per thing that we keep an account of. `ledger` folds events into them.
+
+None means that nobody told us; it never means zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from bot.core.events import MarginReport, Quote, VenueLink
+from bot.core.instrument import Instrument
+from bot.core.order import Order
+from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
+
+FILLS_REMEMBERED = 2_000
+"""Fill ids kept per instrument, so that a fill told twice counts once; venues re-tell far fewer."""
+ORDERS_REMEMBERED = 500
+"""Closed orders kept in the ledger, so that a late fill finds its order; the journal keeps all of them."""
+NOTES_REMEMBERED = 40
+"""Sentences kept for people."""
+PAYMENTS_REMEMBERED = 500
+"""Funding payment ids kept per instrument."""
+
+
+class BreakCause(StrEnum):
+    """Why our record and a venue's differed."""
+
+    PRE_EXISTING = "pre_existing"
+    AUTO_DELEVERAGING = "auto_deleveraging"
+    LIQUIDATION = "liquidation"
+    SETTLEMENT = "settlement"
+    FOREIGN_FILL = "foreign_fill"
+    FOREIGN_ORDER = "foreign_order"
+    UNEXPLAINED = "unexplained"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """One asset at one location, in the asset's own units; `redemption_rate` is base units per unit."""
+
+    source: str
+    location: str
+    asset: Asset
+    quantity: Decimal
+    redemption_rate: Decimal | None
+    observed_at: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A venue's complete reading that our record does not explain; `readings` counts how often it said the same."""
+
+    observed: Decimal
+    readings: int
+    since: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Our record of one position: signed base quantity, moved by fills.
+
+    `adopted_at` (venue's clock) and `adopted_here_at` (ours) tell when a venue's reading last replaced the record: fills from before
+    are already in it and do not move it again.
+    """
+
+    quantity: Decimal
+    adopted_at: Millis | None = None
+    adopted_here_at: Millis | None = None
+    dispute: Dispute | None = None
+    entry_price: Decimal | None = None
+    deleveraged_at: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueRecord:
+    """What we know of one venue. `reported_at` is when the last complete reading was asked for; `reconciled` whether it agreed."""
+
+    link: VenueLink = VenueLink.DOWN
+    link_since: Millis = 0
+    reconciled: bool = False
+    reported_at: Millis | None = None
+    read_asked_at: Millis | None = None
+    read_pending: bool = False
+    clock_offset_ms: Millis | None = None
+    margins: Mapping[Asset, MarginReport] = field(default_factory=dict)
+    foreign_orders: tuple[str, ...] = ()
+    unreadable: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingState:
+    """One instrument's funding. `annual` is the smoothed simple annual rate (> 0: shorts receive); rates are per interval."""
+
+    rate: Decimal | None
+    interval_ms: Millis | None
+    annual: Decimal | None
+    observed_at: Millis
+    flipped: bool = False
+    beyond_since: Millis | None = None
+    flipped_at: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A sentence for people: what was decided or learned, and about what."""
+
+    at: Millis
+    kind: str
+    subject: str
+    sentence: str
+    order: ClientOrderId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tallies:
+    """Counts and sums over the life of the journal. USD figures take a quote stablecoin for one dollar."""
+
+    orders_by_outcome: Mapping[str, int] = field(default_factory=dict)
+    breaks_by_cause: Mapping[str, int] = field(default_factory=dict)
+    fills: int = 0
+    fees_usd: Decimal = ZERO
+    funding_usd: Decimal = ZERO
+    filled_notional_usd: Decimal = ZERO
+    slippage_usd: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """The record. Nothing but `ledger.fold` and `engine.step` makes a new one."""
+
+    epoch: str = ""
+    started_at: Millis = 0
+    order_number: int = 0
+    stopping: bool = False
+    decided_at: Millis | None = None
+    instruments: Mapping[InstrumentId, Instrument] = field(default_factory=dict)
+    holdings: Mapping[tuple[str, str, Asset], Holding] = field(default_factory=dict)
+    sources_confirmed_at: Mapping[str, Millis] = field(default_factory=dict)
+    sources_unreadable: Mapping[str, str] = field(default_factory=dict)
+    positions: Mapping[InstrumentId, Position] = field(default_factory=dict)
+    orders: Mapping[ClientOrderId, Order] = field(default_factory=dict)
+    fill_ids: Mapping[InstrumentId, Mapping[str, None]] = field(default_factory=dict)
+    venues: Mapping[VenueId, VenueRecord] = field(default_factory=dict)
+    funding: Mapping[InstrumentId, FundingState] = field(default_factory=dict)
+    payment_ids: Mapping[InstrumentId, Mapping[str, None]] = field(default_factory=dict)
+    quotes: Mapping[InstrumentId, Quote] = field(default_factory=dict)
+    targets: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+    tallies: Tallies = field(default_factory=Tallies)
+    invariants_broken: tuple[str, ...] = ()
+
+    def open_orders(self, instrument: InstrumentId | None = None) -> tuple[Order, ...]:
+        """Orders that may still fill, of one instrument or of all."""
+        return tuple(o for o in self.orders.values() if o.state.is_open and (instrument is None or o.instrument == instrument))
+
+    def venue_of(self, instrument: InstrumentId) -> VenueId:
+        """The venue of an instrument; works before the venue has described it."""
+        return VenueId(instrument.partition(":")[0])
