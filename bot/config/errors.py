@@ -1,0 +1,122 @@
+"""What is wrong with a configuration, as one sentence: field path, the value found, what is allowed.
+
+Values below `credentials` are never repeated: a secret typed into the wrong place must not reach a terminal or a log.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+_KEY_MARK = "[key]"
+_UNSPEAKABLE = "credentials"
+_LONGEST_VALUE = 80
+
+_PLAIN_WORDS = {
+    "too_short": "at least one entry is needed",
+    "dict_type": "keys with values are needed below it",
+    "model_type": "keys with values are needed below it",
+    "tuple_type": "a list is needed",
+    "string_type": "text is needed",
+    "int_type": "a whole number is needed",
+    "int_parsing": "a whole number is needed",
+    "int_from_float": "a whole number is needed",
+    "decimal_type": "a number is needed",
+    "decimal_parsing": "a number is needed",
+    "finite_number": "a finite number is needed",
+    "less_than_equal": "at most {le}",
+    "greater_than_equal": "at least {ge}",
+    "greater_than": "more than {gt}",
+}
+
+
+class ConfigError(Exception):
+    """The operator's configuration cannot be used. The message is one sentence; exit code 2, before anything is sent."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`, did you mean 'x'?` when `word` looks like a misspelling of a known one, else what is known."""
+    options = sorted(known)
+    lowered = {option.lower(): option for option in options}
+    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    if close:
+        return f", did you mean {lowered[close[0]]!r}?"
+    return f"; known: {', '.join(options)}" if options else ""
+
+
+def one_sentence(error: ValidationError, root: type[BaseModel]) -> str:
+    """The first problem of a failed validation of `root` in plain words, and how many more there are."""
+    problems = error.errors(include_url=False)
+    first = _sentence(problems[0], root)
+    more = len(problems) - 1
+    return first if more == 0 else f"{first} (and {more} more {'problem' if more == 1 else 'problems'})"
+
+
+def _sentence(problem: ErrorDetails, root: type[BaseModel]) -> str:
+    parts = [str(part) for part in problem["loc"] if part != _KEY_MARK]
+    path = ".".join(parts) or "the configuration"
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        return f"{path}: unknown key{did_you_mean(parts[-1], _known_keys(root, problem['loc'][:-1]))}"
+    if kind == "missing":
+        return f"{path}: is missing, and there is no default"
+    what = _what(problem)
+    if kind == "value_error" and not parts:
+        return what
+    if _UNSPEAKABLE in parts or isinstance(problem["input"], Mapping | list):
+        return f"{path}: {what}"
+    return f"{path}: {_shown(problem['input'])} is not allowed: {what}"
+
+
+def _what(problem: ErrorDetails) -> str:
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "value_error":
+            return str(context["error"])
+        case "enum" | "literal_error":
+            expected = str(context["expected"])
+            known = [word.strip(" '") for word in expected.replace(" or ", ", ").split(",")]
+            return f"expected {expected}{did_you_mean(str(problem['input']), known) if _is_near(problem['input'], known) else ''}"
+        case "string_pattern_mismatch":
+            return f"it must look like {context['pattern']}"
+        case kind if kind in _PLAIN_WORDS:
+            return _PLAIN_WORDS[kind].format(**context)
+        case _:
+            message = problem["msg"]
+            return message[:1].lower() + message[1:]
+
+
+def _is_near(word: Any, known: list[str]) -> bool:
+    return bool(difflib.get_close_matches(str(word).lower(), known, n=1, cutoff=0.6))
+
+
+def _shown(value: Any) -> str:
+    text = str(value) if not isinstance(value, str) else repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
+
+
+def _known_keys(root: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """The keys that the model at `path` below `root` has."""
+    model: type[BaseModel] | None = root
+    for part in path:
+        if model is None:
+            return []
+        if part in model.model_fields:
+            annotation = model.model_fields[str(part)].annotation
+            found = _model_in(annotation)
+            model = found if found is not None else model
+    return list(model.model_fields) if model is not None else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in get_args(annotation):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,118 @@
+"""The `policy` section: the tunable fields of the core's Policy under the same names, inside the core's ceilings.
+
+The fields are taken from the core's dataclass, so that a limit added there can be set here at once and cannot be forgotten. A fraction
+above 1 is refused with a hint: 40 where 0.4 was meant would otherwise switch a limit off.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, create_model
+
+from bot.config.values import SECTION
+from bot.core.policy import CEILINGS, Policy
+from bot.core.units import ONE
+
+FRACTIONS = frozenset(
+    {"rebalance_band", "venue_share_max", "margin_ratio_max", "price_collar", "slippage_max", "reference_deviation_max"}
+    | {"funding_flip_exit", "funding_flip_enter"}
+)
+"""Fields that are fractions: 0.4 is 40 %."""
+
+DERIVED = frozenset({"collateral_assets", "collateral_sources", "instruments"})
+"""Fields of the core's Policy that other sections decide."""
+
+
+def bounds(name: str) -> tuple[Decimal, Decimal]:
+    """The lowest and highest value that configuration may give a policy field; a fraction never passes 1 either way."""
+    ceiling = CEILINGS[name]
+    if name in FRACTIONS:
+        return max(ceiling.lowest, -ONE), min(ceiling.highest, ONE)
+    return ceiling.lowest, ceiling.highest
+
+
+def plain(value: Decimal) -> str:
+    """A Decimal as people write it: no exponent, no idle zeros, thousands parted."""
+    return f"{value.normalize():,f}" if value else "0"
+
+
+def _percent_hint(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().endswith("%"):
+        number = value.strip().removesuffix("%").strip()
+        raise ValueError(f"a fraction is needed, not a percentage; for {number} % write {_as_fraction(number)}")
+    return value
+
+
+def _as_fraction(number: str) -> str:
+    return plain(Decimal(number) / 100) if number.replace(".", "", 1).isdigit() else "0.4 for 40 %"
+
+
+def _numeric(value: Any) -> Any:
+    if isinstance(value, bool) or value is None:
+        raise ValueError("a number is needed")
+    return value
+
+
+def _within(name: str) -> Callable[[Any], Any]:
+    lowest, highest = bounds(name)
+    unit = "ms" if name.endswith("_ms") else ""
+    allowed = f"allowed is {plain(lowest)} to {plain(highest)} {unit}".rstrip()
+
+    def check(value: Any) -> Any:
+        if name in FRACTIONS and abs(Decimal(value)) > 1:
+            raise ValueError(f"this is a fraction, for {plain(abs(value))} % write {plain(value / 100)}; {allowed}")
+        if not lowest <= value <= highest:
+            raise ValueError(allowed)
+        return value
+
+    return check
+
+
+def _field(field: dataclasses.Field[Any]) -> tuple[Any, Any]:
+    kind = int if isinstance(field.default, int) else Decimal
+    checks: list[Any] = [BeforeValidator(_numeric), AfterValidator(_within(field.name))]
+    if field.name in FRACTIONS:
+        checks.append(BeforeValidator(_percent_hint))
+    return Annotated[(kind, *checks)], Field(default=field.default)
+
+
+class PolicyFields(BaseModel):
+    """The operator's limits and tastes; each has a safe default and a ceiling in code."""
+
+    model_config = SECTION
+
+    def values(self) -> dict[str, Any]:
+        """Every tunable field of the core's Policy with its value."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
+TUNABLE: tuple[dataclasses.Field[Any], ...] = tuple(field for field in dataclasses.fields(Policy) if field.name in CEILINGS)
+
+_FIELDS: dict[str, Any] = {field.name: _field(field) for field in TUNABLE}
+
+if TYPE_CHECKING:
+
+    class PolicySection(PolicyFields):
+        """A type checker cannot see the fields that are made from the core's dataclass; `values` tells them."""
+else:
+    PolicySection = create_model("PolicySection", __base__=PolicyFields, __doc__=PolicyFields.__doc__, **_FIELDS)
+
+
+@cache
+def explanations() -> dict[str, str]:
+    """What each policy field means: the text that stands below it in the core."""
+    body = ast.parse(inspect.getsource(Policy)).body[0]
+    assert isinstance(body, ast.ClassDef)  # noqa: S101  the source of a class is a class
+    found: dict[str, str] = {}
+    for declared, text in zip(body.body, body.body[1:], strict=False):
+        explained = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and text.value.value
+        if explained and isinstance(declared, ast.AnnAssign) and isinstance(declared.target, ast.Name):
+            found[declared.target.id] = str(explained)
+    return found

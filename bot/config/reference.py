@@ -1,0 +1,121 @@
+"""docs/configuration.md, written from the models: `python -m bot.config.reference docs/configuration.md`.
+
+A test compares the page with what this module writes, so that the page cannot say something else than the code.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from bot.config.policy_section import TUNABLE, bounds, explanations, plain
+from bot.config.sections import (
+    VENUE_HOSTS,
+    CollateralAsset,
+    CollateralSettings,
+    FileSourceSettings,
+    LoggingSettings,
+    SimulatorSettings,
+    VenueSettings,
+)
+from bot.config.settings import Settings
+from bot.config.values import Credentials, Secret
+
+_OPENING = """# Configuration
+
+One YAML file, given to `hedgebot run`, `simulate` and `check`. Unknown and repeated keys are refused, nothing is switched off by leaving
+it out, and whatever is wrong is said in one sentence with exit code 2 before anything is opened or sent. `hedgebot check CONFIG` prints
+the settings as the bot understands them, without secrets, and the policy in words.
+
+Fractions are never percentages (0.4 is 40 %). Names that end in `_ms` are milliseconds, in `_notional_max` USD. Relative paths are
+relative to the folder of the file. Examples: [simulation.yaml](../config/simulation.yaml), [testnet.yaml](../config/testnet.yaml).
+
+This page is generated from the code: `python -m bot.config.reference docs/configuration.md`.
+"""
+
+_SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
+    ("Top level", "", Settings),
+    ("logging", "", LoggingSettings),
+    ("venues.VENUE", "", VenueSettings),
+    ("venues.VENUE.credentials", "Each of these is a secret.", Credentials),
+    ("A secret", "Exactly one of the following; plain text instead of the keys counts as `text`.", Secret),
+    ("collateral", "", CollateralSettings),
+    ("collateral.assets.ASSET", "May be empty: `BTC: {}`.", CollateralAsset),
+    ("collateral.sources", "A list of these.", FileSourceSettings),
+    ("simulator", "", SimulatorSettings),
+)
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    return "\n".join([_OPENING, *_model_tables(), *_policy_table(), *_hosts()])
+
+
+def _model_tables() -> Iterator[str]:
+    for title, remark, model in _SECTIONS:
+        yield f"## {title}\n"
+        if remark:
+            yield f"{remark}\n"
+        yield "| key | default | meaning |\n|---|---|---|"
+        for name, field in model.model_fields.items():
+            yield f"| `{name}` | {_default(field)} | {_cell(field.description or '')}{_choices(field.annotation)} |"
+        yield ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, BaseModel):
+        return "see below"
+    if value is None or value in ({}, ()):
+        return "none"
+    return f"`{value.value if isinstance(value, Enum) else value}`"
+
+
+def _choices(annotation: Any) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return f" One of {', '.join(f'`{member.value}`' for member in annotation)}."
+    if get_origin(annotation) is Literal and len(get_args(annotation)) > 1:
+        return f" One of {', '.join(f'`{value}`' for value in get_args(annotation))}."
+    return ""
+
+
+def _policy_table() -> Iterator[str]:
+    yield "## policy\n"
+    yield "Each limit may be moved between the bounds in code; none can be switched off.\n"
+    yield "| key | default | allowed | meaning |\n|---|---|---|---|"
+    for field in TUNABLE:
+        lowest, highest = bounds(field.name)
+        allowed = f"{plain(lowest)} to {plain(highest)}"
+        meaning = _cell(explanations().get(field.name, "See the line above."))
+        yield f"| `{field.name}` | {plain(Decimal(str(field.default)))} | {allowed} | {meaning} |"
+    yield ""
+
+
+def _hosts() -> Iterator[str]:
+    yield "## Hosts that a simulation routes\n"
+    yield "| venue | hosts |\n|---|---|"
+    for venue, hosts in VENUE_HOSTS.items():
+        yield f"| `{venue}` | {', '.join(f'`{host}`' for host in hosts)} |"
+    yield ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main() -> None:
+    """Writes the page to the path given on the command line."""
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""The sections of the configuration, except the policy: where to listen and log, venues, collateral, the simulator.
+
+Every section is frozen and refuses keys that it does not know.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+from bot.config.values import SECTION, Address, AddressText, Credentials, PathBesideConfig, empty_is_default
+from bot.core.units import Asset
+
+VENUE_HOSTS: dict[str, tuple[str, ...]] = {
+    "binanceusdm": ("fapi.binance.com", "fstream.binance.com"),
+    "bybit": ("api.bybit.com", "stream.bybit.com"),
+    "okx": ("www.okx.com", "ws.okx.com"),
+}
+"""The venues that are known, and the production hosts that ccxt speaks to for each: a simulation must say where each one lives."""
+
+VENUES_WITH_PASSPHRASE = frozenset({"okx"})
+
+_ASSET = re.compile(r"[A-Za-z0-9]{1,20}")
+_VENUE_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9_.-]{2,39}")
+_WINDOW = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z?)?\.\.\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z?)?")
+
+
+class Environment(StrEnum):
+    """Which world the bot acts in."""
+
+    SIMULATION = "simulation"
+    TESTNET = "testnet"
+    MAINNET = "mainnet"
+
+
+class LogLevel(StrEnum):
+    """The least urgent line that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How lines look. AUTO: for people on a terminal, JSON elsewhere."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def _asset(value: str) -> str:
+    if not _ASSET.fullmatch(value):
+        raise ValueError("an asset is letters and digits, for example BTC or wstETH")
+    return value
+
+
+def _venue_symbol(value: str) -> str:
+    if not _VENUE_SYMBOL.fullmatch(value):
+        raise ValueError("write the venue's own spelling, for example BTCUSDT or BTC-USDT-SWAP")
+    return value
+
+
+def _no_repetition(values: tuple[str, ...]) -> tuple[str, ...]:
+    repeated = sorted({value for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"{repeated[0]!r} is listed twice")
+    return values
+
+
+def _not_a_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not yes or no")
+    return value
+
+
+AssetName = Annotated[str, AfterValidator(_asset)]
+VenueSymbols = Annotated[tuple[Annotated[str, AfterValidator(_venue_symbol)], ...], Field(min_length=1), AfterValidator(_no_repetition)]
+WholeNumber = Annotated[int, BeforeValidator(_not_a_bool)]
+ExactNumber = Annotated[Decimal, BeforeValidator(_not_a_bool)]
+
+
+class LoggingSettings(BaseModel):
+    """What is written to the standard error stream."""
+
+    model_config = SECTION
+
+    level: LogLevel = LogLevel.INFO
+    """The least urgent line of our own that is written; libraries speak from `warning` up whatever is set here."""
+    format: LogFormat = LogFormat.AUTO
+    """`json`, `console`, or `auto`: console on a terminal, JSON lines elsewhere."""
+
+
+class VenueSettings(BaseModel):
+    """One venue and our account on it."""
+
+    model_config = SECTION
+
+    instruments: VenueSymbols
+    """Perpetuals that may be used as hedges, in the venue's own spelling."""
+    leverage: Annotated[WholeNumber, Field(ge=1, le=20)] = 5
+    """Leverage set on each instrument: it decides the initial margin that a position binds, not how much is hedged."""
+    credentials: Credentials
+    """The account's key. It needs trading rights and no others."""
+
+
+class CollateralAsset(BaseModel):
+    """One asset that may be held as collateral."""
+
+    model_config = SECTION
+
+    hedged_as: AssetName | None = None
+    """The asset whose perpetuals hedge it; left out, the asset itself. A liquid staking token names its coin."""
+
+
+class FileSourceSettings(BaseModel):
+    """Collateral read from a watched YAML or CSV file."""
+
+    model_config = SECTION
+
+    kind: Literal["file"]
+    """The kind of source: `file`."""
+    name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
+    """What the source is called in the journal, in metrics and on screen."""
+    path: PathBesideConfig
+    """The file; relative to the folder of this configuration."""
+
+
+class CollateralSettings(BaseModel):
+    """What is hedged, and who tells how much of it is held."""
+
+    model_config = SECTION
+
+    assets: Annotated[dict[AssetName, Annotated[CollateralAsset, BeforeValidator(empty_is_default)]], Field(min_length=1)]
+    """The assets that count as collateral, by name."""
+    sources: tuple[FileSourceSettings, ...] = ()
+    """Where totals come from. Each asset at each location has exactly one source."""
+
+    def hedged_as(self) -> dict[Asset, Asset]:
+        """Which asset each collateral asset is hedged as."""
+        return {Asset(name): Asset(asset.hedged_as or name) for name, asset in self.assets.items()}
+
+
+def _history(value: Path | None) -> Path | None:
+    if value is not None and not value.is_dir():
+        raise ValueError("there is no such folder")
+    return value
+
+
+class SimulatorSettings(BaseModel):
+    """The venues on this machine that `hedgebot simulate` starts."""
+
+    model_config = SECTION
+
+    listen: AddressText = Address("127.0.0.1", 8700)
+    """One port serves all venues; requests are told apart by their Host header. Loopback only."""
+    seed: Annotated[WholeNumber, Field(ge=0)] = 1
+    """Seed of market prices and funding: the same seed, the same market."""
+    speed: Annotated[ExactNumber, Field(gt=0, le=10_000)] = Decimal(1)
+    """Market seconds per wall second. Guards and expiries always run on wall time."""
+    history: Annotated[PathBesideConfig | None, AfterValidator(_history)] = None
+    """Folder of real market history (Parquet) to replay instead of generated prices."""
+    window: Annotated[str, Field(pattern=_WINDOW.pattern)] | None = None
+    """Part of the history to replay, `FROM..TO` in UTC, for example 2025-02-21..2025-02-22."""
+    balances: dict[str, dict[AssetName, Annotated[ExactNumber, Field(ge=0)]]] = {}
+    """Wallet of each account at the start, by venue and asset; 1,000,000 USDT where a venue is left out."""
+
+    def balances_of(self, venue: str) -> dict[Asset, Decimal]:
+        """The wallet with which the account at `venue` starts, in the assets' own units."""
+        return {Asset(asset): held for asset, held in self.balances.get(venue, {"USDT": Decimal(1_000_000)}).items()}

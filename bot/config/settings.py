@@ -1,0 +1,251 @@
+"""`Settings`: the whole configuration, and what only the whole can tell: contradictions, hash, identity, a dump without secrets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+
+from bot.config.document import read_document
+from bot.config.errors import ConfigError, did_you_mean, one_sentence
+from bot.config.policy_section import PolicySection, plain
+from bot.config.sections import (
+    VENUE_HOSTS,
+    VENUES_WITH_PASSPHRASE,
+    CollateralSettings,
+    Environment,
+    LoggingSettings,
+    SimulatorSettings,
+    VenueSettings,
+)
+from bot.config.values import SECTION, Address, AddressText, LoopbackUrl, PathBesideConfig, empty_is_default
+from bot.core.policy import Policy
+from bot.core.units import ONE, InstrumentId, VenueId
+
+
+def _known_environment(value: Any) -> Any:
+    names = [environment.value for environment in Environment]
+    if value not in names:
+        raise ValueError(f"expected {', '.join(names[:-1])} or {names[-1]}")
+    if value == Environment.MAINNET:
+        raise ValueError("mainnet is refused until hedgebot has been released for it; use simulation or testnet")
+    return value
+
+
+class Settings(BaseModel):
+    """Everything that a run is told before it starts."""
+
+    model_config = SECTION
+
+    environment: Annotated[Environment, BeforeValidator(_known_environment)]
+    """`simulation`, `testnet` or `mainnet`. There is no default: which world is meant is always written down."""
+    name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")] = "hedgebot"
+    """Whose book this is. The journal belongs to this name, so that two books never share one by mistake."""
+    state_dir: PathBesideConfig
+    """Folder of the journal and the control socket; relative to the folder of this configuration."""
+    listen: AddressText = Address("127.0.0.1", 9108)
+    """Where /metrics, /healthz and /readyz are served; port 0 takes any free one."""
+    logging: Annotated[LoggingSettings, BeforeValidator(empty_is_default)] = LoggingSettings()
+    """What is written to the log."""
+    routes: dict[str, LoopbackUrl] = {}
+    """Simulation only: where each venue host lives on this machine, `host: http://127.0.0.1:PORT`. Hosts not listed are refused."""
+    venues: Annotated[dict[str, VenueSettings], Field(min_length=1)]
+    """The venues that carry the hedge: `binanceusdm`, `bybit`, `okx`."""
+    collateral: CollateralSettings
+    """What is hedged."""
+    policy: Annotated[PolicySection, BeforeValidator(empty_is_default)] = PolicySection()
+    """Limits and tastes; every field has a default."""
+    simulator: SimulatorSettings | None = None
+    """Only for `hedgebot simulate`."""
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Settings:
+        for check in (_check_venues, _check_routes, _check_credentials, _check_sources, _check_simulator, _check_policy):
+            check(self)
+        return self
+
+    @property
+    def journal_path(self) -> Path:
+        """The embedded journal's file."""
+        return self.state_dir / "journal.sqlite"
+
+    @property
+    def control_path(self) -> Path:
+        """The unix socket on which a running bot answers `hedgebot status`."""
+        return self.state_dir / "control.sock"
+
+    @property
+    def identity(self) -> str:
+        """What a journal belongs to: environment, book and venues. Limits, routes and keys may change under a journal; these may not."""
+        return f"{self.environment.value} book {self.name} on {', '.join(sorted(self.venues))}"
+
+    @property
+    def config_hash(self) -> str:
+        """Sixteen hex digits over all that decisions depend on: no secrets, no paths, no addresses."""
+        decides = {
+            "identity": self.identity,
+            "venues": {venue: [sorted(told.instruments), told.leverage] for venue, told in self.venues.items()},
+            "assets": dict(self.collateral.hedged_as()),
+            "sources": sorted(f"{source.kind}:{source.name}" for source in self.collateral.sources),
+            "policy": {name: plain(Decimal(value)) for name, value in self.policy.values().items()},
+        }
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_policy(self) -> Policy:
+        """What the core decides by."""
+        instruments = (InstrumentId(f"{venue}:{symbol}") for venue, told in self.venues.items() for symbol in told.instruments)
+        return Policy(
+            collateral_assets=self.collateral.hedged_as(),
+            collateral_sources=frozenset(source.name for source in self.collateral.sources),
+            instruments=frozenset(instruments),
+            **self.policy.values(),
+        )
+
+    def venue(self, venue: VenueId) -> VenueSettings:
+        """One venue's section. Raises KeyError for a venue that is not configured."""
+        return self.venues[venue]
+
+    def secret_values(self) -> tuple[str, ...]:
+        """Every secret's value, for the log's redaction and nothing else."""
+        return tuple(secret.reveal() for told in self.venues.values() for secret in told.credentials.named().values())
+
+    def masked_dump(self) -> dict[str, Any]:
+        """The resolved settings as plain values for people, with the place of each secret instead of its value."""
+        dump = self.model_dump(mode="json", exclude={"policy"})
+        dump["policy"] = {name: str(value) for name, value in self.policy.values().items()}
+        for venue, told in self.venues.items():
+            dump["venues"][venue]["credentials"] = {name: f"(hidden; {secret.source})" for name, secret in told.credentials.named().items()}
+        return dump
+
+    def warnings(self) -> list[str]:
+        """What is allowed and still worth a second look, one sentence each."""
+        found = []
+        share, count = self.policy.values()["venue_share_max"], len(self.venues)
+        if share * (count - 1) < ONE:
+            found.append(
+                f"With one of {count} venues gone the rest may carry {plain(share * (count - 1))} of the hedge (policy.venue_share_max"
+                f" {plain(share)}): the book could then not be fully hedged."
+            )
+        for venue, told in self.venues.items():
+            if told.leverage < self.policy.values()["leverage_max"]:
+                found.append(
+                    f"{venue} is set to {told.leverage}x and policy.leverage_max allows {plain(self.policy.values()['leverage_max'])}x: the"
+                    " venue would refuse what the policy allows."
+                )
+        symbols = [symbol for told in self.venues.values() for symbol in told.instruments]
+        for asset, hedge in self.collateral.hedged_as().items():
+            if not any(symbol.upper().startswith(hedge.upper()) for symbol in symbols):
+                found.append(f"No instrument's name starts with {hedge}: {asset} may have nothing to be hedged with.")
+        if not self.collateral.sources:
+            found.append("No collateral source is configured: nothing will ever be hedged.")
+        return found
+
+
+def _check_venues(settings: Settings) -> None:
+    for venue in settings.venues:
+        if venue not in VENUE_HOSTS:
+            raise ValueError(f"venues.{venue}: unknown venue{did_you_mean(venue, VENUE_HOSTS)}")
+
+
+def _check_routes(settings: Settings) -> None:
+    if settings.environment is not Environment.SIMULATION:
+        if settings.routes:
+            raise ValueError(f"routes: only a simulation may say where venue hosts live, and this is {settings.environment.value}")
+        return
+    for host in settings.routes:
+        if "/" in host or ":" in host or not host:
+            raise ValueError(f"routes.{host}: write the bare host name, for example fapi.binance.com")
+    for venue in settings.venues:
+        for host in VENUE_HOSTS[venue]:
+            if host not in settings.routes:
+                others = [route for route in settings.routes if route not in {known for hosts in VENUE_HOSTS.values() for known in hosts}]
+                raise ValueError(
+                    f"routes.{host}: is missing; a simulation needs a loopback URL for it because {venue} uses it{_misspelt(host, others)}"
+                )
+
+
+def _misspelt(host: str, written: list[str]) -> str:
+    hint = did_you_mean(host, written) if written else ""
+    return f" ({hint.removeprefix(', did you mean ').removesuffix('?')} is not a host of a known venue)" if "did you mean" in hint else ""
+
+
+def _check_credentials(settings: Settings) -> None:
+    for venue, told in settings.venues.items():
+        path = f"venues.{venue}.credentials"
+        if venue in VENUES_WITH_PASSPHRASE and told.credentials.passphrase is None:
+            raise ValueError(f"{path}.passphrase: is missing; {venue} keys have one")
+        if venue not in VENUES_WITH_PASSPHRASE and told.credentials.passphrase is not None:
+            raise ValueError(f"{path}.passphrase: {venue} keys have none, remove it")
+        for name, secret in told.credentials.named().items():
+            if secret.text is not None and settings.environment is not Environment.SIMULATION:
+                raise ValueError(
+                    f"{path}.{name}: a secret may be written into the config only in a simulation; write {{env: NAME}} or {{file: path}}"
+                )
+
+
+def _check_sources(settings: Settings) -> None:
+    names: set[str] = set()
+    paths: set[Path] = set()
+    for index, source in enumerate(settings.collateral.sources):
+        if source.name in names:
+            raise ValueError(f"collateral.sources.{index}.name: {source.name!r} is the name of two sources")
+        if source.path in paths:
+            raise ValueError(f"collateral.sources.{index}.path: {source.path} is read by two sources and would count twice")
+        names.add(source.name)
+        paths.add(source.path)
+
+
+def _check_simulator(settings: Settings) -> None:
+    if settings.simulator is None:
+        return
+    if settings.environment is not Environment.SIMULATION:
+        raise ValueError(f"simulator: belongs to a simulation, and this is {settings.environment.value}")
+    if not settings.simulator.listen.is_loopback:
+        raise ValueError(f"simulator.listen: {settings.simulator.listen} is not allowed: the simulator serves this machine only")
+    for venue in settings.simulator.balances:
+        if venue not in settings.venues:
+            raise ValueError(f"simulator.balances.{venue}: not a configured venue{did_you_mean(venue, settings.venues)}")
+    if settings.simulator.window is not None and settings.simulator.history is None:
+        raise ValueError("simulator.window: is a part of a history, and simulator.history is not set")
+
+
+def _check_policy(settings: Settings) -> None:
+    policy = settings.to_policy()
+    ordered = (
+        ("slippage_max", "price_collar", "an order would be priced beyond its own collar"),
+        ("funding_flip_exit", "funding_flip_enter", "a venue would leave and return at once"),
+        ("decision_interval_ms", "decision_beat_ms", "the shortest pause cannot pass the longest"),
+        ("report_interval_ms", "report_age_max_ms", "every report would be too old before the next one"),
+        ("order_notional_max", "gross_notional_max", "one order could pass the whole book's limit"),
+        ("rebalance_notional_min", "order_notional_max", "no order could ever be placed"),
+    )
+    for low, high, why in ordered:
+        if getattr(policy, low) > getattr(policy, high):
+            raise ValueError(
+                f"policy.{low}: {plain(Decimal(getattr(policy, low)))} is not allowed: it may not pass policy.{high} "
+                f"({plain(Decimal(getattr(policy, high)))}), because {why}"
+            )
+    count = len(settings.venues)
+    if policy.venue_share_max * count < ONE:
+        raise ValueError(
+            f"policy.venue_share_max: {plain(policy.venue_share_max)} is not allowed: {count} {'venue' if count == 1 else 'venues'} with "
+            f"this cap carry at most {plain(policy.venue_share_max * count)} of the hedge, so the book could never be fully hedged"
+        )
+
+
+def settings_from(document: Mapping[str, Any], *, folder: Path | None = None) -> Settings:
+    """The settings that `document` describes, relative paths below `folder`. Raises ConfigError with one sentence."""
+    try:
+        return Settings.model_validate(dict(document), context={"folder": folder})
+    except ValidationError as error:
+        raise ConfigError(one_sentence(error, Settings)) from None
+
+
+def load(path: Path) -> Settings:
+    """The settings in the YAML file at `path`. Raises ConfigError with one sentence, before anything is opened or sent."""
+    return settings_from(read_document(path), folder=path.absolute().parent)

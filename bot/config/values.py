@@ -1,0 +1,192 @@
+"""Values that configuration writes as text: addresses, loopback URLs and secrets.
+
+A secret is a reference: `{env: NAME}` or `{file: path}`, the file readable by its owner alone. Written out it is accepted in a
+simulation only, where the keys open nothing. A secret never appears in `repr`, a dump, the config hash or an error.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    model_validator,
+)
+
+GROUP_OR_OTHERS = 0o077
+
+SECTION = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+"""How every section of the configuration is read."""
+
+
+def empty_is_default(value: Any) -> Any:
+    """A section that is named with nothing below it (`policy:` with every line commented out) stands for its defaults."""
+    return {} if value is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: an IP address or host name, and a port (0: any free one)."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs on this machine can reach it."""
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or IP address is this machine's own loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _address(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    advice = ValueError("write host:port, for example 127.0.0.1:9108 (port 0 takes any free one)")
+    try:
+        parts = urlsplit(f"//{value}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise advice from None
+    if not host or port is None or parts.path or parts.query or parts.username is not None:
+        raise advice
+    return Address(host, port)
+
+
+AddressText = Annotated[Address, BeforeValidator(_address), PlainSerializer(str, return_type=str)]
+
+
+def resolved(path: Path, info: ValidationInfo) -> Path:
+    """`path` below the folder of the configuration file, when the validation knows one; an absolute path stays."""
+    folder = (info.context or {}).get("folder")
+    return path.expanduser() if folder is None else Path(folder) / path.expanduser()
+
+
+PathBesideConfig = Annotated[Path, AfterValidator(resolved)]
+
+
+def _loopback_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError("this is not a URL; write http://127.0.0.1:PORT") from None
+    if parts.scheme != "http" or parts.hostname is None or port is None or parts.path not in {"", "/"} or parts.query:
+        raise ValueError("write http://127.0.0.1:PORT, without a path")
+    if not is_loopback(parts.hostname):
+        raise ValueError("a route may only lead to this machine (127.0.0.1, ::1 or localhost)")
+    return value.rstrip("/")
+
+
+LoopbackUrl = Annotated[str, AfterValidator(_loopback_url)]
+
+
+class Secret(BaseModel):
+    """One secret: where it comes from, and its value, which only `reveal` tells."""
+
+    model_config = SECTION
+
+    env: str | None = None
+    """Name of the environment variable that holds it."""
+    file: PathBesideConfig | None = None
+    """Path of the file that holds it, readable by its owner alone."""
+    text: SecretStr | None = None
+    """The secret itself; only in a simulation."""
+    _value: SecretStr = PrivateAttr(default=SecretStr(""))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_plain_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"text": value}
+        if isinstance(value, dict | cls):
+            return value
+        raise ValueError("write {env: NAME} or {file: path}")
+
+    @model_validator(mode="after")
+    def _must_be_there(self) -> Secret:
+        if sum(source is not None for source in (self.env, self.file, self.text)) != 1:
+            raise ValueError("name exactly one place: {env: NAME} or {file: path}")
+        self._value = SecretStr(self._read())
+        return self
+
+    def reveal(self) -> str:
+        """The secret, as it was when the configuration was read."""
+        return self._value.get_secret_value()
+
+    def _read(self) -> str:
+        if self.env is not None:
+            value = os.environ.get(self.env, "").strip()
+            if not value:
+                raise ValueError(f"the environment variable {self.env} is not set")
+            return value
+        if self.file is not None:
+            return _read_secret_file(self.file)
+        value = "" if self.text is None else self.text.get_secret_value()
+        if not value:
+            raise ValueError("the secret is empty")
+        return value
+
+    @property
+    def source(self) -> str:
+        """Where the secret comes from, for people."""
+        if self.env is not None:
+            return f"environment variable {self.env}"
+        return f"file {self.file}" if self.file is not None else "written in the config"
+
+
+def _read_secret_file(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+        value = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise ValueError(f"the file {path} cannot be read: {reason}") from None
+    if stat.S_ISREG(mode) and mode & GROUP_OR_OTHERS:
+        raise ValueError(f"the file {path} can be read by others than its owner; run chmod 600 on it")
+    if not value:
+        raise ValueError(f"the file {path} is empty")
+    return value
+
+
+class Credentials(BaseModel):
+    """The key of one venue account."""
+
+    model_config = SECTION
+
+    api_key: Secret
+    """The key's public half."""
+    secret: Secret
+    """The key's secret half, which signs requests."""
+    passphrase: Secret | None = None
+    """OKX only: the passphrase chosen when the key was made."""
+
+    def named(self) -> dict[str, Secret]:
+        """The secrets that are there, by field."""
+        found = {"api_key": self.api_key, "secret": self.secret, "passphrase": self.passphrase}
+        return {name: secret for name, secret in found.items() if secret is not None}
