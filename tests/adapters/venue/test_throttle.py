@@ -1,0 +1,165 @@
+"""Precedence, reserve, bounds and cancellation of the gate, in real time on short periods."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.adapters.venue.throttle import Gate, Lane, LaneFull, RequestLimit
+
+
+def _gate(units: int = 10, period_s: float = 0.2, reserved: int = 2, **options) -> Gate:
+    return Gate([RequestLimit("weight", units, period_s, reserved)], **options)
+
+
+async def _drained(gate: Gate, lane: Lane, count: int) -> None:
+    for _ in range(count):
+        await gate.admit(lane, {"weight": 1})
+
+
+async def test_what_is_within_the_limit_goes_at_once():
+    gate = _gate()
+    started = time.monotonic()
+    await _drained(gate, Lane.RECONCILE, 8)
+    assert time.monotonic() - started < 0.05
+
+
+async def test_no_window_holds_more_than_the_limit():
+    gate = _gate(units=10, period_s=0.1, reserved=2)
+    granted: list[float] = []
+
+    async def one() -> None:
+        await gate.admit(Lane.MARKET_DATA, {"weight": 1})
+        granted.append(time.monotonic())
+
+    await asyncio.gather(*(one() for _ in range(24)))
+    assert all(later - first >= 0.099 for first, later in zip(granted, granted[8:], strict=False))
+
+
+async def test_reads_never_use_what_is_reserved_for_cancels():
+    gate = _gate(units=10, period_s=5.0, reserved=3)
+    reads = [asyncio.create_task(gate.admit(Lane.MARKET_DATA, {"weight": 1})) for _ in range(30)]
+    await asyncio.sleep(0.05)
+    assert gate.left("weight") == 3
+    started = time.monotonic()
+    await _drained(gate, Lane.URGENT, 3)
+    assert time.monotonic() - started < 0.05
+    for read in reads:
+        read.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
+
+
+async def test_the_more_urgent_goes_first_also_when_it_came_last():
+    gate = _gate(units=4, period_s=0.1, reserved=1)
+    await _drained(gate, Lane.RECONCILE, 3)
+    order: list[Lane] = []
+
+    async def one(lane: Lane) -> None:
+        await gate.admit(lane, {"weight": 1})
+        order.append(lane)
+
+    waiting = []
+    for lane in (Lane.MARKET_DATA, Lane.RECONCILE, Lane.LOOK_UP, Lane.INCREASE):
+        waiting.append(asyncio.create_task(one(lane)))
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*waiting)
+    assert order == [Lane.INCREASE, Lane.LOOK_UP, Lane.RECONCILE, Lane.MARKET_DATA]
+
+
+async def test_an_urgent_request_does_not_wait_behind_a_heavy_one_being_drawn():
+    gate = _gate(units=10, period_s=0.3, reserved=5)
+    heavy = asyncio.create_task(gate.admit(Lane.RECONCILE, {"weight": 12}))
+    await asyncio.sleep(0.02)
+    started = time.monotonic()
+    await gate.admit(Lane.URGENT, {"weight": 2})
+    assert time.monotonic() - started < 0.05
+    assert not heavy.done()
+    await heavy
+
+
+async def test_a_full_lane_refuses_and_other_lanes_do_not_care():
+    gate = _gate(units=2, period_s=5.0, reserved=1, queue_max=3)
+    await gate.admit(Lane.MARKET_DATA, {"weight": 1})
+    waiting = [asyncio.create_task(gate.admit(Lane.MARKET_DATA, {"weight": 1})) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(LaneFull):
+        await gate.admit(Lane.MARKET_DATA, {"weight": 1})
+    await gate.admit(Lane.URGENT, {"weight": 1})
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_cancelled_waiter_leaves_no_trace():
+    gate = _gate(units=4, period_s=0.1, reserved=1)
+    await _drained(gate, Lane.RECONCILE, 3)
+    head = asyncio.create_task(gate.admit(Lane.RECONCILE, {"weight": 1}))
+    behind = asyncio.create_task(gate.admit(Lane.RECONCILE, {"weight": 1}))
+    await asyncio.sleep(0.02)
+    head.cancel()
+    await asyncio.wait_for(behind, 1)
+    assert head.cancelled()
+    assert all(gate.waiting(lane) == 0 for lane in Lane)
+
+
+async def test_a_closed_gate_lets_nothing_through():
+    gate = _gate()
+    gate.close_for(0.1)
+    gate.close_for(0.01)
+    started = time.monotonic()
+    await gate.admit(Lane.URGENT, {"weight": 1})
+    assert time.monotonic() - started >= 0.1
+
+
+async def test_budget_is_told_and_unknown_limits_are_our_mistake():
+    told = []
+    gate = _gate(budget_seen=lambda *seen: told.append(seen))
+    await gate.admit(Lane.LOOK_UP, {"weight": 3})
+    assert told == [("weight", 9), ("weight", 8), ("weight", 7)]
+    with pytest.raises(KeyError, match="orders"):
+        await gate.admit(Lane.LOOK_UP, {"orders": 1})
+
+
+def test_a_limit_without_a_reserve_is_refused():
+    for reserved in (0, 10, 11):
+        with pytest.raises(ValueError, match="reserve"):
+            RequestLimit("weight", 10, 1.0, reserved)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    asks=st.lists(st.tuples(st.sampled_from(Lane), st.integers(1, 3), st.booleans()), min_size=1, max_size=14),
+    reserved=st.integers(1, 3),
+)
+def test_whatever_comes_and_goes_the_limits_hold_and_nothing_stays_behind(asks, reserved):
+    """Random lanes, weights and cancellations: every survivor is served, no window is overdrawn, the reserve is kept."""
+    period_s = 0.03
+    grants: list[tuple[float, Lane]] = []
+
+    async def scenario() -> None:
+        gate = _gate(units=4, period_s=period_s, reserved=reserved)
+
+        async def one(lane: Lane, weight: int) -> None:
+            for _ in range(weight):
+                await gate.admit(lane, {"weight": 1})
+                grants.append((time.monotonic(), lane))
+
+        tasks = [(asyncio.create_task(one(lane, weight)), leaves) for lane, weight, leaves in asks]
+        await asyncio.sleep(period_s / 3)
+        for task, leaves in tasks:
+            if leaves:
+                task.cancel()
+        results = await asyncio.wait_for(asyncio.gather(*(task for task, _ in tasks), return_exceptions=True), 10)
+        assert all(isinstance(result, asyncio.CancelledError) or result is None for result in results)
+        assert all(gate.waiting(lane) == 0 for lane in Lane)
+
+    asyncio.run(scenario())
+    slack = 0.002
+    for index, (at, _) in enumerate(grants):
+        window = [lane for later, lane in grants[index:] if later - at < period_s - slack]
+        assert len(window) <= 4
+        assert sum(lane is not Lane.URGENT for lane in window) <= 4 - reserved
