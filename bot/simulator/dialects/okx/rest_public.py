@@ -1,0 +1,139 @@
+"""REST endpoints that need no key: `public/...` and `market/...`.
+
+Only perpetuals are listed: asking for another `instType` answers with an empty list, as a venue without such products would.
+Source: OKX v5 documentation, "Public Data / REST API" and "Order Book Trading / Market Data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from bot.core.units import Millis
+from bot.simulator.dialects.okx import errors, market_rows
+from bot.simulator.dialects.okx.errors import Turned
+from bot.simulator.dialects.okx.wire import SWAP, Row, family
+from bot.simulator.exchange import Exchange
+from bot.simulator.model import Contract
+
+FUNDING_PAGE_MAX = 400
+
+Query = Mapping[str, str]
+
+
+class PublicRest:
+    """Answers about the clock, the instruments and the market. Every method returns the rows of `data` or raises Turned."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def time(self, _query: Query, now: Millis) -> list[Row]:
+        """`GET public/time`."""
+        return [{"ts": str(now)}]
+
+    def instruments(self, query: Query, _now: Millis) -> list[Row]:
+        """`GET public/instruments`."""
+        return [
+            market_rows.instrument_row(contract, market_rows.instrument_code(self._exchange, contract.symbol))
+            for contract in self._chosen(query, needs="instType")
+        ]
+
+    def ticker(self, query: Query, _now: Millis) -> list[Row]:
+        """`GET market/ticker`."""
+        return [self._ticker(self._one(query))]
+
+    def tickers(self, query: Query, _now: Millis) -> list[Row]:
+        """`GET market/tickers`."""
+        return [self._ticker(contract) for contract in self._chosen(query, needs="instType")]
+
+    def books(self, query: Query, _now: Millis) -> list[Row]:
+        """`GET market/books`: `sz` levels of either side, 1 unless given, at most 400."""
+        contract = self._one(query)
+        depth = _count(query, "sz", 1, market_rows.BOOK_DEPTH)
+        return [market_rows.book_row(self._exchange.book(contract.symbol, depth), depth)]
+
+    def mark_price(self, query: Query, _now: Millis) -> list[Row]:
+        """`GET public/mark-price`."""
+        return [market_rows.mark_row(self._exchange.market(contract.symbol)) for contract in self._chosen(query, needs="instType")]
+
+    def index_tickers(self, query: Query, _now: Millis) -> list[Row]:
+        """`GET market/index-tickers`, by index (`instId` BTC-USDT) or by quote currency."""
+        if not query.get("instId") and not query.get("quoteCcy"):
+            raise errors.empty("instId or quoteCcy")
+        return [
+            market_rows.index_row(self._exchange.market(contract.symbol))
+            for contract in self._exchange.contracts.values()
+            if query.get("instId", family(contract)) == family(contract) and query.get("quoteCcy", contract.quote) == contract.quote
+        ]
+
+    def funding_rate(self, query: Query, _now: Millis) -> list[Row]:
+        """`GET public/funding-rate`, of one instrument or of all (`instId` ANY)."""
+        every = query.get("instId") == "ANY"
+        contracts = list(self._exchange.contracts.values()) if every else [self._one(query)]
+        return [market_rows.funding_row(self._exchange.market(c.symbol), self._settled(c)) for c in contracts]
+
+    def funding_rate_history(self, query: Query, _now: Millis) -> list[Row]:
+        """`GET public/funding-rate-history`: newest first; `before` and `after` are settlement times in ms."""
+        contract = self._one(query)
+        newer, older = _millis(query, "before"), _millis(query, "after")
+        rows = [
+            market_rows.funding_history_row(contract, at, rate)
+            for at, rate in reversed(self._exchange.funding_rates(contract.symbol))
+            if (newer is None or at > newer) and (older is None or at < older)
+        ]
+        return rows[: _count(query, "limit", FUNDING_PAGE_MAX, FUNDING_PAGE_MAX)]
+
+    def open_interest(self, query: Query, _now: Millis) -> list[Row]:
+        """`GET public/open-interest`."""
+        return [market_rows.open_interest_row(self._exchange.market(c.symbol)) for c in self._chosen(query, needs="instType")]
+
+    def position_tiers(self, query: Query, _now: Millis) -> list[Row]:
+        """`GET public/position-tiers`, by instrument family (one or several)."""
+        families = (query.get("instFamily") or query.get("uly") or "").split(",")
+        if families == [""]:
+            raise errors.empty("instFamily")
+        wanted = [c for c in self._chosen({"instType": query.get("instType", "")}, needs="instType") if family(c) in families]
+        return [row for contract in wanted for row in market_rows.tier_rows(self._exchange.market(contract.symbol))]
+
+    def _ticker(self, contract: Contract) -> Row:
+        return market_rows.ticker_row(self._exchange.market(contract.symbol), self._exchange.book(contract.symbol, 1))
+
+    def _settled(self, contract: Contract) -> Decimal | None:
+        settled = self._exchange.funding_rates(contract.symbol)
+        return settled[-1][1] if settled else None
+
+    def _one(self, query: Query) -> Contract:
+        """The instrument that must be named. Raises Turned 50014 or 51001."""
+        if not query.get("instId"):
+            raise errors.empty("instId")
+        contract = self._exchange.contracts.get(query["instId"])
+        if contract is None:
+            raise Turned(errors.INSTRUMENT_UNKNOWN)
+        return contract
+
+    def _chosen(self, query: Query, *, needs: str) -> Iterable[Contract]:
+        """The instruments of a type, narrowed by `instId`, `instFamily` or `uly`. Raises Turned 50014 or 51001."""
+        if not query.get(needs):
+            raise errors.empty(needs)
+        if query["instType"] != SWAP:
+            return []
+        if query.get("instId"):
+            return [self._one(query)]
+        wanted = query.get("instFamily") or query.get("uly")
+        return [contract for contract in self._exchange.contracts.values() if wanted in (None, "", family(contract))]
+
+
+def _count(query: Query, name: str, default: int, largest: int) -> int:
+    text = query.get(name, "")
+    if not text:
+        return default
+    if not text.isdigit() or int(text) == 0:
+        raise errors.wrong(name)
+    return min(int(text), largest)
+
+
+def _millis(query: Query, name: str) -> Millis | None:
+    text = query.get(name, "")
+    if text and not text.isdigit():
+        raise errors.wrong(name)
+    return int(text) if text else None
