@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import orjson
 
@@ -118,9 +119,30 @@ class Dialect(Protocol):
         """A new connection's state, or the HTTP answer that refuses the upgrade."""
 
 
+@runtime_checkable
+class Timed(Protocol):
+    """A dialect with something that time alone sets off (a dead-man switch, a key that expires)."""
+
+    def elapsed(self, now: Millis) -> Sequence[Report]:
+        """Called about every 100 ms of wall time; what happened at the venue because of it is published like any report."""
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """A dialect that keeps figures of its own from what happens at the venue, such as the volume of the last day."""
+
+    def heard(self, reports: Sequence[Report], now: Millis) -> None:
+        """Called with every report, in order, before any socket is told."""
+
+
 DialectFactory = Callable[[Exchange, Sequence[Credential]], Dialect]
 
 
 def as_json(value: Any) -> bytes:
-    """Compact JSON as venues send it. Callers pass strings, ints, bools, None, lists and dicts; never Decimal or float."""
+    """Compact JSON as venues send it. Callers pass strings, ints, bools, None, lists, dicts and `as_number`; never Decimal or float."""
     return orjson.dumps(value)
+
+
+def as_number(value: Decimal) -> orjson.Fragment:
+    """An exact JSON number, for the few fields that venues do not send as strings; no float on the way."""
+    return orjson.Fragment(format(value, "f").encode())

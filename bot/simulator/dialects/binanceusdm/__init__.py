@@ -1,0 +1,5 @@
+"""Binance USD-M futures as its clients see it: REST, market streams and the private stream."""
+
+from bot.simulator.dialects.binanceusdm.venue import BinanceUsdm
+
+__all__ = ["BinanceUsdm"]
