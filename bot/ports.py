@@ -109,8 +109,11 @@ class CollateralSource(Protocol):
 class Journal(Protocol):
     """The durable, ordered record of events. What was appended and committed is there after any crash."""
 
-    def recover(self) -> Iterable[Event]:
-        """Every event recorded so far, in order, to be folded again. Raises `JournalRefused` with one sentence."""
+    def recover(self) -> Iterable[tuple[Event, tuple[Command, ...]]]:
+        """Every event recorded so far, in order, each with the commands recorded with it, to be folded again.
+
+        Commands of an append belong to its last event. Raises `JournalRefused` with one sentence.
+        """
 
     def append(self, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:
         """Records events with the commands they caused. With `durable`, returns only when a power cut cannot undo it.

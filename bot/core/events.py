@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from bot.core.instrument import Instrument
+from bot.core.policy import Policy
 from bot.core.units import Asset, ClientOrderId, InstrumentId, Millis, VenueId
 
 
@@ -129,10 +130,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStarted(Event):
-    """A run of the bot began. `epoch` starts every client order id of this run and never repeats; nothing is reconciled yet."""
+    """A run of the bot began, under this policy. `epoch` starts every client order id of the run and never repeats.
+
+    The policy is part of the record, so that what was decided under it can be folded again under it after it was changed.
+    """
 
     epoch: str
     config_hash: str
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

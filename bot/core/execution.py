@@ -219,3 +219,22 @@ def limit_price(listed: Instrument, policy: Policy, bid: Decimal, ask: Decimal, 
 def targets_of(plans: Sequence[Plan]) -> Mapping[InstrumentId, Decimal]:
     """The signed quantity (short < 0) that each instrument should carry, for those that were decided on."""
     return {s.instrument: -s.short for p in plans if p.allocation is not None for s in p.allocation.shares}
+
+
+def entered_as_recorded(ledger: Ledger, commands: Sequence[PlaceOrder], at: Millis) -> Ledger:
+    """The ledger with orders entered exactly as a journal recorded them, whatever would be decided today."""
+    for command in commands:
+        order = Order(
+            client_order_id=command.client_order_id,
+            instrument=command.instrument,
+            quantity=command.quantity,
+            price=command.price,
+            reduce_only=command.reduce_only,
+            placed_at=at,
+            expires_at=command.expires_at,
+            arrival_mid=None,
+            reason="entered from the journal",
+        )
+        number = int(command.client_order_id[-ORDER_NUMBER_DIGITS:], 36)
+        ledger = replace(ledger, orders=put(ledger.orders, order.client_order_id, order), order_number=max(ledger.order_number, number))
+    return ledger

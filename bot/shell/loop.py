@@ -1,0 +1,207 @@
+"""One queue, one consumer: fold what came in, decide when it is due, journal, and only then dispatch.
+
+    events -> step -> [DecisionDue -> step] -> journal (durable when orders are to leave) -> dispatch
+
+Nothing here waits between reading the queue and dispatching, so a fact and the orders that follow from it are one turn of the loop.
+Quotes do not queue: only the newest of each instrument is kept, and a decision takes them all along.
+
+The queue is bounded. What it cannot take is not dropped silently: the run ends with the reason, and recovery starts from the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from bot.core.commands import Command, PlaceOrder
+from bot.core.engine import step
+from bot.core.events import DecisionDue, Event, Quote, SessionStarted
+from bot.core.execution import entered_as_recorded
+from bot.core.policy import Policy
+from bot.core.records import Ledger
+from bot.core.statement import BookStatement, statement_of
+from bot.core.units import InstrumentId
+from bot.ports import Clock, Journal, JournalUnavailable, Telemetry
+from bot.shell.dispatch import not_sent
+
+log = structlog.get_logger(__name__)
+
+QUEUE_MAX = 20_000
+UNWRITTEN_MAX = 20_000
+
+
+class LoopOverrun(Exception):
+    """More came in than the loop could ever take: the run ends rather than drop a fact."""
+
+
+class Loop:
+    """The one consumer. It is also the `Inbox` of every adapter; all its methods belong to the event loop's thread."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        ledger: Ledger,
+        journal: Journal,
+        clock: Clock,
+        telemetry: Telemetry,
+        carry_out: Callable[[Command], None],
+    ) -> None:
+        self._policy = policy
+        self._ledger = ledger
+        self._journal = journal
+        self._clock = clock
+        self._telemetry = telemetry
+        self._carry_out = carry_out
+        self._queue: deque[Event] = deque()
+        self._quotes: dict[InstrumentId, Quote] = {}
+        self._unwritten: list[Event] = []
+        self._wake = asyncio.Event()
+        self._overrun = False
+        self._ended = False
+        self._decide_at = clock.steady()
+        self._decided_at = float("-inf")
+        self._beat_at = clock.steady()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The record as of the last event."""
+        return self._ledger
+
+    @property
+    def seconds_since_beat(self) -> float:
+        """How long ago the loop last turned: small unless it is stuck."""
+        return self._clock.steady() - self._beat_at
+
+    def statement(self) -> BookStatement:
+        """The statement of the book now. Safe from any thread: the ledger is never changed in place."""
+        return statement_of(self._ledger, self._policy, self._clock.now())
+
+    def put(self, event: Event) -> None:
+        """A fact for the core, in the order in which it was heard."""
+        if len(self._queue) >= QUEUE_MAX:
+            self._overrun = True
+        else:
+            self._queue.append(event)
+        self._wake.set()
+
+    def put_quote(self, quote: Quote) -> None:
+        """Newest market view of one instrument; older ones are overwritten unseen."""
+        self._quotes[quote.instrument] = quote
+
+    def end(self) -> None:
+        """Lets `run` return after what is queued has been taken."""
+        self._ended = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Consumes until `end`. Raises LoopOverrun when facts came faster than they could be taken."""
+        while True:
+            if not self._queue and not self._ended:
+                await self._sleep_until_due()
+            self._turn()
+            if self._overrun:
+                raise LoopOverrun(f"more than {QUEUE_MAX} events were waiting")
+            if self._ended and not self._queue:
+                self._write((), durable=True)
+                return
+
+    async def _sleep_until_due(self) -> None:
+        self._wake.clear()
+        pause = self._decide_at - self._clock.steady()
+        if pause <= 0:
+            return
+        timer = asyncio.get_running_loop().call_later(pause, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+
+    def _turn(self) -> None:
+        """Takes everything that is queued, decides if it is due, writes, dispatches."""
+        self._beat_at = self._clock.steady()
+        for _ in range(len(self._queue)):
+            self._take(self._queue.popleft())
+        commands: tuple[Command, ...] = ()
+        if self._clock.steady() >= self._decide_at:
+            commands = self._decide()
+        if self._unwritten or commands:
+            commands = self._written(commands)
+        for command in commands:
+            self._telemetry.command_dispatched(command)
+            self._carry_out(command)
+
+    def _take(self, event: Event) -> None:
+        before = self._ledger
+        taken = step(before, event, self._policy)
+        self._ledger = taken.ledger
+        self._telemetry.event_folded(event)
+        if taken.ledger is not before:
+            self._unwritten.append(event)
+        if taken.decide_soon:
+            soon = self._decided_at + self._policy.decision_interval_ms / 1000
+            self._decide_at = min(self._decide_at, soon)
+
+    def _decide(self) -> tuple[Command, ...]:
+        before = self._ledger
+        event = DecisionDue(at=self._clock.now(), quotes=tuple(self._quotes.values()))
+        decided = step(before, event, self._policy)
+        self._ledger = decided.ledger
+        self._telemetry.event_folded(event)
+        self._decided_at = self._clock.steady()
+        self._decide_at = self._decided_at + self._policy.decision_beat_ms / 1000
+        if decided.commands or not _same_but_for_quotes(before, decided.ledger):
+            self._unwritten.append(event)
+        return decided.commands
+
+    def _written(self, commands: tuple[Command, ...]) -> tuple[Command, ...]:
+        """The commands that may go now: all of them once written; without a durable entry, everything but the orders."""
+        places = [c for c in commands if isinstance(c, PlaceOrder)]
+        if self._write(commands, durable=bool(places)) or not places:
+            return commands
+        now = self._clock.now()
+        for place in places:
+            self.put(not_sent(place, now, "its journal entry did not become durable"))
+        return tuple(c for c in commands if not isinstance(c, PlaceOrder))
+
+    def _write(self, commands: Sequence[Command], *, durable: bool) -> bool:
+        try:
+            self._journal.append(self._unwritten, commands, durable=durable)
+        except JournalUnavailable as error:
+            log.error("journal_unavailable", reason=str(error), events=len(self._unwritten))
+            if len(self._unwritten) > UNWRITTEN_MAX:
+                self._overrun = True
+            return False
+        self._unwritten = []
+        return True
+
+
+def _same_but_for_quotes(before: Ledger, after: Ledger) -> bool:
+    """Whether a decision changed nothing that a replay would miss: quotes and the instant of the decision come with the next one."""
+    return replace(after, quotes=before.quotes, decided_at=before.decided_at) == before
+
+
+def recovered(entries: Iterable[tuple[Event, Sequence[Command]]], policy: Policy) -> Ledger:
+    """The ledger that the journal folds to: start-up and crash recovery are this one path.
+
+    Each run is folded under the policy it ran with. Where this version of the rules would have decided otherwise than was recorded,
+    the record counts: the orders that were entered then are entered again, and nothing else of that decision is taken.
+    """
+    ledger, differing = Ledger(), 0
+    for event, commands in entries:
+        if isinstance(event, SessionStarted):
+            policy = event.policy
+        taken = step(ledger, event, policy)
+        recorded = tuple(c for c in commands if isinstance(c, PlaceOrder))
+        if tuple(c for c in taken.commands if isinstance(c, PlaceOrder)) == recorded:
+            ledger = taken.ledger
+        else:
+            differing += 1
+            ledger = entered_as_recorded(ledger, recorded, event.at)
+    if differing:
+        log.warning("journal_decided_otherwise", decisions=differing)
+    return ledger
