@@ -84,7 +84,7 @@ def _contracts(contract: Contract, contracts: Decimal) -> Decimal:
     lots = contracts / contract.lot
     if lots != lots.to_integral_value():
         raise Refused(Refusal.LOT, f"{contracts} contracts are not a multiple of {contract.lot}")
-    return lots.to_integral_value() * contract.lot
+    return contracts.quantize(contract.lot)
 
 
 def _price(contract: Contract, request: OrderRequest, mark: Decimal) -> Decimal | None:
@@ -103,7 +103,7 @@ def _price(contract: Contract, request: OrderRequest, mark: Decimal) -> Decimal 
     bound = mark * (ONE + request.side.sign * contract.price_band)
     if (request.price - bound) * request.side.sign > ZERO:
         raise Refused(Refusal.PRICE_BAND, f"price {request.price} is beyond {bound}")
-    return ticks.to_integral_value() * contract.tick
+    return request.price.quantize(contract.tick)
 
 
 def _reducing(account: Account, request: OrderRequest) -> Decimal:

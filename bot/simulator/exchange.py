@@ -151,7 +151,7 @@ class Exchange:
             raise ValueError(f"a tick needs positive prices and no negative spread: {tick}")
         turn = self._turn(now)
         before, market.tick = market.tick, tick
-        market.last = down_to_step(tick.fair, market.contract.tick)
+        market.last = down_to_step(tick.fair, market.contract.tick).quantize(market.contract.tick)
         requote(turn, market, tick)
         settlement.liquidate(turn, market.contract.settle)
         if before is None or _published(before) != _published(tick):

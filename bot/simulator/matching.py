@@ -159,12 +159,14 @@ def ladder(market: Market, tick: MarketTick, side: Side) -> dict[Decimal, Decima
         price, step = down_to_step(tick.fair - away, contract.tick), -step
     else:
         price = up_to_step(tick.fair + away, contract.tick)
+    # Every price and quantity in the contract's own decimals, as venues print them, whatever the tick's had.
+    price = price.quantize(contract.tick)
     wanted: dict[Decimal, Decimal] = {}
     for depth in tick.depth:
         if price <= ZERO:
             break
         units = depth * price if contract.inverse else depth
-        contracts = down_to_step(units / contract.contract_size, contract.lot)
+        contracts = down_to_step(units / contract.contract_size, contract.lot).quantize(contract.lot)
         if contracts > ZERO:
             wanted[price] = contracts
         price += step

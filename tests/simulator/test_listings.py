@@ -1,0 +1,70 @@
+"""The listings are complete, self-consistent, and tradable."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.simulator.listings import FUNDING_INTERVAL_MS, HOUR_MS, VENUES, contracts_of, exchange_of
+from bot.simulator.model import OrderState, Refusal, Refused
+from tests.simulator.floor import NOW, D, sell, tick
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_three_linear_contracts_with_sane_filters(venue: str) -> None:
+    contracts = contracts_of(venue)
+    assert [contract.base for contract in contracts] == ["BTC", "ETH", "SOL"]
+    for contract in contracts:
+        assert (contract.settle, contract.quote, contract.inverse) == ("USDT", "USDT", False)
+        assert contract.contracts_min % contract.lot == 0
+        assert contract.contracts_max % contract.lot == 0
+        assert contract.maker_fee < contract.taker_fee
+        assert 0 < contract.funding_cap < contract.price_band
+        caps = [tier.notional_max for tier in contract.tiers]
+        rates = [tier.rate for tier in contract.tiers]
+        leverages = [tier.leverage_max for tier in contract.tiers]
+        assert caps == sorted(set(caps))
+        assert rates == sorted(set(rates))
+        assert leverages == sorted(set(leverages), reverse=True)
+        for tier in contract.tiers:
+            assert tier.rate < 1 / tier.leverage_max, "maintenance is always below the least initial margin"
+
+
+def test_the_venues_spellings_and_contract_sizes() -> None:
+    assert VENUES == ("binanceusdm", "bybit", "okx")
+    assert {contract.symbol for contract in contracts_of("binanceusdm")} == {"BTCUSDT", "ETHUSDT", "SOLUSDT"}
+    assert {contract.symbol: contract.contract_size for contract in contracts_of("okx")} == {
+        "BTC-USDT-SWAP": D("0.01"),
+        "ETH-USDT-SWAP": D("0.1"),
+        "SOL-USDT-SWAP": D(1),
+    }
+    with pytest.raises(KeyError):
+        contracts_of("elsewhere")
+
+
+def test_the_funding_interval_is_a_choice() -> None:
+    assert {contract.funding_interval_ms for contract in contracts_of("okx")} == {FUNDING_INTERVAL_MS}
+    chosen = contracts_of("okx", funding_interval_ms=4 * HOUR_MS, intervals={"SOL": HOUR_MS})
+    assert [contract.funding_interval_ms for contract in chosen] == [4 * HOUR_MS, 4 * HOUR_MS, HOUR_MS]
+
+
+@pytest.mark.parametrize(
+    ("venue", "bad_id", "reusable"),
+    [("binanceusdm", "a" * 37, True), ("bybit", "a.b", False), ("okx", "a-b", False)],
+)
+def test_each_venue_has_its_own_rules_on_client_ids(venue: str, bad_id: str, reusable: bool) -> None:
+    exchange = exchange_of(venue, now=NOW)
+    exchange.open_account("ann", {"USDT": D(100_000)})
+    contract = contracts_of(venue)[0]
+    exchange.on_tick(tick("60000", symbol=contract.symbol), NOW)
+    with pytest.raises(Refused) as caught:
+        exchange.place(sell("0.01", symbol=contract.symbol, client_id=bad_id), NOW)
+    assert caught.value.refusal is Refusal.CLIENT_ID_FORM
+    order, _ = exchange.place(sell("0.01", symbol=contract.symbol, client_id="a1"), NOW)
+    assert order.state is OrderState.FILLED
+    assert exchange.positions("ann")[0].contracts == D("-0.01")
+    if reusable:
+        exchange.place(sell("0.01", symbol=contract.symbol, client_id="a1"), NOW)
+    else:
+        with pytest.raises(Refused) as caught:
+            exchange.place(sell("0.01", symbol=contract.symbol, client_id="a1"), NOW)
+        assert caught.value.refusal is Refusal.DUPLICATE_CLIENT_ID
