@@ -125,9 +125,7 @@ class Book:
         del now
         for report in reports:
             if isinstance(report, BookReport) and report.symbol == self._arg["instId"] and report.last_sequence > self._pending:
-                self._bids.update((level.price, level.contracts) for level in report.bids)
-                self._asks.update((level.price, level.contracts) for level in report.asks)
-                self._pending, self._changed_at = report.last_sequence, report.at
+                self._merge(report)
         return []
 
     def beat(self, now: Millis) -> list[Row]:
@@ -141,6 +139,16 @@ class Book:
         self._bids.clear()
         self._asks.clear()
         return self._push("update", bids, asks, self._changed_at or now, now, previous=self._sequence)
+
+    def _merge(self, report: BookReport) -> None:
+        """Changes that this connection was never told of (a silent venue) show as a `prevSeqId` that the client does not know."""
+        if report.first_sequence > self._pending + 1:
+            self._bids.clear()
+            self._asks.clear()
+            self._sequence = report.first_sequence - 1
+        self._bids.update((level.price, level.contracts) for level in report.bids)
+        self._asks.update((level.price, level.contracts) for level in report.asks)
+        self._pending, self._changed_at = report.last_sequence, report.at
 
     def _push(self, action: str, bids: tuple[Level, ...], asks: tuple[Level, ...], at: Millis, now: Millis, *, previous: int) -> list[Row]:
         self._sequence, self._said_at = self._pending, now

@@ -66,7 +66,7 @@ class OkxDialect:
 
     def handle(self, request: HttpRequest, now: Millis) -> Answer:
         """Authenticates, checks, asks the engine and answers as OKX would. Never raises for a bad request."""
-        overdue = self.due(now)
+        overdue = self.elapsed(now)
         route = self._routes.get((request.method, request.path))
         if route is None:
             known = any(path == request.path for _, path in self._routes)
@@ -88,11 +88,8 @@ class OkxDialect:
         self._connections += 1
         return OkxSocket(endpoint, f"{self._connections:08x}", self._exchange, self._keys, self._desk)
 
-    def due(self, now: Millis) -> tuple[Report, ...]:
-        """What time alone brings about: open orders canceled because a Cancel All After countdown has ended.
-
-        Every request and every frame looks here first; a server that calls it on its beat as well makes it punctual.
-        """
+    def elapsed(self, now: Millis) -> tuple[Report, ...]:
+        """What time alone brings about: open orders canceled because a Cancel All After countdown has ended."""
         return self._desk.due(now)
 
     def _answer(self, route: Route, request: HttpRequest, headers: dict[str, str], now: Millis) -> tuple[HttpReply, tuple[Report, ...]]:

@@ -124,6 +124,13 @@ def words_for(refused: Refused, request: OrderRequest, exchange: Exchange) -> Wo
             return _price_band(request, exchange)
         case Refusal.REDUCE_ONLY:
             return _reduce_only(request, exchange)
+        case Refusal.LEVERAGE:
+            lever = figure(exchange.leverage(request.account, request.symbol))
+            return Words(
+                "51004",
+                f"Order failed. For buy/sell mode of {request.symbol}, the sum of current order size, position quantity and pending orders"
+                f" exceeds the maximum position amount under current leverage. Please lower the leverage (current leverage: {lever}×).",
+            )
         case Refusal.CONTRACTS_MAX if request.kind is OrderKind.MARKET:
             return Words("51202", "Market order amount exceeds the maximum amount.")
         case Refusal.CONTRACTS_MAX:
