@@ -167,6 +167,7 @@ class Turn:
         order.filled += contracts
         order.notional_filled += contracts * price
         order.fees += fee
+        order.reason = ""  # an earlier cut was told when it happened; from here on the fill is the news
         order.state = OrderState.PARTIALLY_FILLED if order.leaves else OrderState.FILLED
         self._touch(order)
         if not order.leaves:

@@ -76,5 +76,5 @@ def test_realised_and_unrealised_are_all_that_was_made(contract: Contract, fills
     assert abs(realised + holding.unrealised(mark) - gained) <= CASH_STEP * 2 * len(fills)
     assert realised == realised.quantize(CASH_STEP), "every cash flow has eight decimals"
     flat = holding.fill(-holding.contracts, mark, NOW) if holding.contracts else Decimal(0)
-    assert (holding.contracts, holding.cost, holding.unrealised(mark)) == (0, 0, 0)
+    assert (holding.contracts, holding.cost, holding.unrealised(mark)) == (D(0), D(0), D(0))
     assert abs(realised + flat - gained) <= CASH_STEP * 2 * (len(fills) + 1)

@@ -30,7 +30,8 @@ def test_better_price_first_then_who_came_first() -> None:
     assert book.front(Side.SELL) is third
     book.remove(third)
     assert book.best(Side.SELL) == D(101)
-    assert book.best(Side.BUY) is book.front(Side.BUY) is None
+    assert book.best(Side.BUY) is None
+    assert book.front(Side.BUY) is None
 
 
 def test_bids_run_downward() -> None:

@@ -91,7 +91,7 @@ def test_liquidation_closes_against_the_book_and_cancels_orders() -> None:
     (canceled,) = [report.order for report in only(reports, OrderReport)]
     assert (canceled.order_id, canceled.state, canceled.reason) == (resting.order_id, OrderState.CANCELED, Reason.LIQUIDATION)
     (told,) = only(reports, FillReport)
-    assert told.order is told.fill.order_id is told.fill.client_order_id is None
+    assert (told.order, told.fill.order_id, told.fill.client_order_id) == (None, None, None)
     assert (told.fill.kind, told.fill.side, told.fill.contracts) == (FillKind.LIQUIDATION, Side.BUY, D(1))
     assert told.fill.fee == told.fill.price * D("0.0005")
     assert only(reports, PublicTradeReport)[0].side is Side.BUY
