@@ -1,0 +1,240 @@
+"""The private endpoints under /v5/position, /v5/account, /v5/user and /v5/asset (source: v5 documentation).
+
+Every account is a unified trading account 2.0: one-way positions, cross margin. What would leave that (hedge mode, isolated margin) is
+refused with the venue's code for "not available to you".
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.core.units import ONE, ZERO
+from bot.simulator.accounts import ARCHIVE_MAX
+from bot.simulator.dialects.bybit.account_rows import at_of, log_of_fill, log_of_funding, never_held, position_row, wallet_row
+from bot.simulator.dialects.bybit.codes import (
+    HEDGE_MODE_UNAVAILABLE,
+    LEVERAGE_TOO_HIGH,
+    LEVERAGE_UNCHANGED,
+    MARGIN_MODE_FAILED,
+    MARGIN_TOO_SMALL,
+    POSITION_MODE_UNCHANGED,
+    UNIFIED_ACCOUNT_FORBIDS,
+    ApiError,
+    parameter,
+)
+from bot.simulator.dialects.bybit.dcp import WINDOW_SECONDS_DEFAULT, WINDOW_SECONDS_MAX, WINDOW_SECONDS_MIN
+from bot.simulator.dialects.bybit.venue import Call, Result, Venue
+from bot.simulator.dialects.bybit.wire import Json, page, text
+from bot.simulator.model import Contract, Refusal, Refused
+
+
+def positions(call: Call) -> Result:
+    """GET position/list: with `symbol` that contract's position also when it is flat, with `settleCoin` the open ones only."""
+    category = call.params.required("category")
+    if category in {"inverse", "option"}:
+        return Result({"nextPageCursor": "", "category": category, "list": []})
+    call.params.linear()
+    symbol, settle, base = (call.params.text(name) for name in ("symbol", "settleCoin", "baseCoin"))
+    call.params.integer("limit", default=20, low=1, high=200)
+    contracts = call.exchange.contracts
+    held = {position.symbol: position for position in call.exchange.positions(call.account)}
+    if symbol is None:
+        if settle is None and base is None:
+            raise parameter("Missing some parameters that must be filled in, symbol or settleCoin")
+        chosen = [held[name] for name, contract in contracts.items() if name in held and _within(contract, settle, base)]
+        shown = [position for position in chosen if position.contracts]
+    else:
+        contract = _contract(call, symbol)
+        marks = [view.mark for view in call.venue.trading([symbol])]
+        flat = never_held(call.account, contract, marks[0] if marks else ZERO, call.exchange.leverage(call.account, symbol))
+        shown = [held.get(symbol, flat)]
+    return Result(page([position_row(position, contracts[position.symbol]) for position in shown], ""))
+
+
+def set_leverage(call: Call) -> Result:
+    """POST position/set-leverage: both sides alike in one-way mode; 110043 when it is that already."""
+    call.params.linear()
+    symbol = call.params.required("symbol")
+    _contract(call, symbol)
+    buy, sell = call.params.positive("buyLeverage"), call.params.positive("sellLeverage")
+    if buy is None or buy != sell or buy < ONE:
+        raise parameter("buy leverage invalid")
+    before = call.exchange.leverage(call.account, symbol)
+    if buy == before:
+        raise ApiError(LEVERAGE_UNCHANGED, "leverage not modified")
+    try:
+        call.exchange.set_leverage(call.account, symbol, buy)
+    except Refused as refusal:
+        if refusal.refusal is not Refusal.LEVERAGE:
+            raise
+        if buy < before:
+            raise ApiError(MARGIN_TOO_SMALL, "Insufficient available margin") from None
+        raise ApiError(LEVERAGE_TOO_HIGH, "cannot set leverage gt maxLeverage by risk limit") from None
+    return Result({})
+
+
+def switch_mode(call: Call) -> Result:
+    """POST position/switch-mode: accounts are one-way (0) and stay so."""
+    call.params.linear()
+    mode = call.params.required("mode")
+    if mode not in {"0", "3"}:
+        raise parameter("params error: mode invalid")
+    if mode == "0":
+        raise ApiError(POSITION_MODE_UNCHANGED, "Position mode is not modified")
+    raise ApiError(HEDGE_MODE_UNAVAILABLE, "Hedge mode is not available for this symbol")
+
+
+def switch_isolated(call: Call) -> Result:
+    """POST position/switch-isolated: not for unified accounts."""
+    call.params.required("symbol")
+    raise ApiError(UNIFIED_ACCOUNT_FORBIDS, "unified account is forbidden")
+
+
+def set_margin_mode(call: Call) -> Result:
+    """POST account/set-margin-mode: cross (REGULAR_MARGIN) is what every account has."""
+    if call.params.required("setMarginMode") == "REGULAR_MARGIN":
+        return Result({"reasons": []})
+    raise ApiError(MARGIN_MODE_FAILED, "Set margin mode failed")
+
+
+def protect_on_disconnect(call: Call) -> Result:
+    """POST order/disconnected-cancel-all: sets the window of `dcp`, in seconds."""
+    if call.params.text("product") not in {None, "DERIVATIVES"}:
+        raise parameter("params error: product invalid")
+    call.params.required("timeWindow")
+    seconds = call.params.integer("timeWindow", default=0, low=WINDOW_SECONDS_MIN, high=WINDOW_SECONDS_MAX)
+    call.venue.protection.set_window(call.account, seconds)
+    return Result({})
+
+
+def wallet_balance(call: Call) -> Result:
+    """GET account/wallet-balance of the unified account, all coins or those in `coin`."""
+    if call.params.required("accountType") != "UNIFIED":
+        raise parameter("accountType only support UNIFIED.")
+    row = wallet(call.venue, call.account)
+    coins = call.params.text("coin")
+    if coins is not None:
+        row["coin"] = [coin for coin in row["coin"] if coin["coin"] in coins.split(",")]
+    return Result({"list": [row]})
+
+
+def wallet(venue: Venue, account: str) -> Json:
+    """The row of an account's wallet, for REST and for the stream."""
+    contracts = venue.exchange.contracts
+    bound: dict[str, Decimal] = {}
+    for position in venue.exchange.positions(account):
+        coin = contracts[position.symbol].settle
+        bound[coin] = bound.get(coin, ZERO) + position.initial_margin
+    prices = {view.contract.base: view.index for view in venue.trading(contracts)}
+    return wallet_row(venue.exchange.balances(account), bound, prices)
+
+
+def account_info(call: Call) -> Result:
+    """GET account/info: a unified account 2.0 Pro (status 6) in cross margin."""
+    window = call.venue.protection.window(call.account)
+    return Result(
+        {
+            "marginMode": "REGULAR_MARGIN",
+            "updatedTime": str(call.now),
+            "unifiedMarginStatus": 6,
+            "dcpStatus": "OFF" if window is None else "ON",
+            "timeWindow": WINDOW_SECONDS_DEFAULT if window is None else window,
+            "smpGroup": 0,
+            "isMasterTrader": False,
+            "spotHedgingStatus": "OFF",
+        }
+    )
+
+
+def key_info(call: Call) -> Result:
+    """GET user/query-api: what the key may do. `uta` 1 tells a client that the account is unified."""
+    return Result(
+        {
+            "id": "1",
+            "note": call.account,
+            "apiKey": "",
+            "readOnly": 0,
+            "secret": "",
+            "permissions": {"ContractTrade": ["Order", "Position"], "Wallet": [], "Derivatives": ["DerivativesTrade"], "Spot": []},
+            "ips": ["*"],
+            "type": 1,
+            "deadlineDay": 90,
+            "unified": 0,
+            "uta": 1,
+            "userID": 1,
+            "inviterID": 0,
+            "parentUid": "0",
+            "isMaster": True,
+            "rsaPublicKey": "",
+            "vipLevel": "No VIP",
+            "mktMakerLevel": "0",
+        }
+    )
+
+
+def fee_rate(call: Call) -> Result:
+    """GET account/fee-rate: fractions of the notional, by contract."""
+    call.params.linear()
+    symbol = call.params.text("symbol")
+    chosen = call.exchange.contracts.values() if symbol is None else [_contract(call, symbol)]
+    rows = [
+        {"symbol": contract.symbol, "baseCoin": "", "takerFeeRate": text(contract.taker_fee), "makerFeeRate": text(contract.maker_fee)}
+        for contract in chosen
+    ]
+    return Result({"category": "", "list": rows})
+
+
+def transaction_log(call: Call) -> Result:
+    """GET account/transaction-log: everything that moved the wallet, newest first, of at most seven days."""
+    start, end = call.params.period(call.now)
+    limit = call.params.integer("limit", default=20, low=1, high=50)
+    kind, currency, base = (call.params.text(name) for name in ("type", "currency", "baseCoin"))
+    symbols = {name for name, contract in call.exchange.contracts.items() if base in {None, contract.base}}
+    rows = [
+        row
+        for row in _with_balances(call)
+        if row["symbol"] in symbols
+        and kind in {None, row["type"]}
+        and currency in {None, row["currency"]}
+        and start <= int(row["transactionTime"]) <= end
+    ]
+    cursor = call.params.text("cursor")
+    if cursor is not None:
+        if not cursor.isdigit():
+            raise parameter("params error: cursor invalid")
+        rows = [row for row in rows if at_of(row)[1] < int(cursor)]
+    shown = rows[:limit]
+    return Result({"nextPageCursor": str(at_of(shown[-1])[1]) if shown else "", "list": shown})
+
+
+def _with_balances(call: Call) -> list[Json]:
+    """All log rows, newest first, each with the wallet right after it: today's wallet less what came later."""
+    contracts = call.exchange.contracts
+    rows = [log_of_fill(fill, contracts[fill.symbol]) for fill in call.exchange.fills(call.account, limit=ARCHIVE_MAX)]
+    rows += [log_of_funding(record) for record in call.exchange.funding_payments(call.account)]
+    rows.sort(key=at_of, reverse=True)
+    wallets = {balance.asset: balance.wallet for balance in call.exchange.balances(call.account)}
+    for row in rows:
+        row["cashBalance"] = text(wallets[row["currency"]])
+        wallets[row["currency"]] -= Decimal(row["change"])
+    return rows
+
+
+def coin_info(call: Call) -> Result:
+    """GET asset/coin/query-info: the coins of the listed contracts; nothing can be deposited or withdrawn here, so no chains."""
+    listed = call.exchange.contracts.values()
+    names = sorted({name for contract in listed for name in (contract.base, contract.quote, contract.settle)})
+    wanted = call.params.text("coin")
+    rows = [{"name": name, "coin": name, "remainAmount": "0", "chains": []} for name in names if wanted in {None, name}]
+    return Result({"rows": rows})
+
+
+def _contract(call: Call, symbol: str) -> Contract:
+    contract = call.venue.contract(symbol)
+    if contract is None:
+        raise parameter("params error: symbol invalid")
+    return contract
+
+
+def _within(contract: Contract, settle: str | None, base: str | None) -> bool:
+    return settle in {None, contract.settle} and base in {None, contract.base}
