@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
 
-from bot.simulator.dialects.dialect import Operation
+from bot.simulator.dialects.dialect import HttpRequest, Operation
 from tests.simulator.okx_floor import KEY, NOW, OTHER, Floor, frame, said
 
 
-def code(floor: Floor, **options: object) -> tuple[int, str]:
+def code(floor: Floor, **options: Any) -> tuple[int, str]:
     body, answer = floor.ask("GET", "account/balance", {"ccy": "USDT"}, **options)
     return answer.reply.status, body["code"]
 
@@ -97,15 +101,11 @@ def test_a_body_that_is_no_order_list(body: bytes, expected: str) -> None:
     floor = Floor()
     text = body.decode()
     client_request = floor.request("POST", "trade/batch-orders", [])
-    resigned = _signed_again(floor, replace(client_request, body=body), text)
+    resigned = _signed_again(replace(client_request, body=body), text)
     assert orjson.loads(floor.dialect.handle(resigned, NOW).reply.body)["code"] == expected
 
 
-def _signed_again(floor: Floor, request: object, text: str) -> object:
-    import base64
-    import hashlib
-    import hmac
-
+def _signed_again(request: HttpRequest, text: str) -> HttpRequest:
     stamp = request.headers["OK-ACCESS-TIMESTAMP"]
     digest = hmac.new(KEY.secret.encode(), f"{stamp}POST{request.path}{text}".encode(), hashlib.sha256).digest()
     return replace(request, headers={**request.headers, "OK-ACCESS-SIGN": base64.b64encode(digest).decode()})
@@ -128,7 +128,7 @@ def test_demo_trading_requests_are_counted() -> None:
         ({"sign": "d3Jvbmc="}, "60007"),
     ],
 )
-def test_a_wrong_login_is_told_and_cut_off(changes: dict[str, str], expected: str) -> None:
+def test_a_wrong_login_is_told_and_cut_off(changes: dict[str, Any], expected: str) -> None:
     floor = Floor()
     answer = floor.socket("private").received(floor.login(**changes), NOW)
     assert answer.close

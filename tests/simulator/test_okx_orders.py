@@ -113,7 +113,7 @@ def test_the_price_band_is_quoted() -> None:
 
 def test_a_client_id_is_taken_while_its_order_is_open() -> None:
     floor = Floor()
-    resting = {"ordType": "limit", "px": "50500", "clOrdId": "same"}
+    resting: dict[str, Any] = {"ordType": "limit", "px": "50500", "clOrdId": "same"}
     assert floor.place(**resting)[0]["sCode"] == "0"
     assert floor.place(**resting)[0]["sCode"] == "51016"
     assert floor.place(OTHER, **resting)[0]["sCode"] == "0", "another account may use it"
@@ -179,7 +179,8 @@ def test_a_look_up_that_finds_nothing(params: dict[str, str], expected: str) -> 
 
 def test_post_only_and_fill_or_kill_are_accepted_and_then_canceled() -> None:
     floor = Floor()
-    for order_type, changes, source in (("post_only", {}, "31"), ("fok", {"sz": "1000"}, "13")):
+    cases: tuple[tuple[str, dict[str, Any], str], ...] = (("post_only", {}, "31"), ("fok", {"sz": "1000"}, "13"))
+    for order_type, changes, source in cases:
         row, _ = floor.place(ordType=order_type, **changes)
         assert row["sCode"] == "0"
         order = floor.read("trade/order", {"instId": BTC, "ordId": row["ordId"]})[0]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bot.simulator.dialects.dialect import HttpReply
-from bot.simulator.model import Side
+from bot.simulator.model import BalanceReport, Report, Side
 from tests.simulator.okx_floor import BTC, ETH, KEY, NOW, OTHER, D, Floor, frame, said, tick
 
 ORDERS = {"channel": "orders", "instType": "SWAP"}
@@ -92,7 +93,7 @@ def test_increments_rebuild_the_engines_book_exactly() -> None:
         floor.now += draw.choice((20, 60, 130))
         if draw.random() < 0.6:
             floor_price = D(50_000 + draw.randint(-30, 30))
-            reports = floor.exchange.on_tick(
+            reports: Sequence[Report] = floor.exchange.on_tick(
                 tick(BTC, str(floor_price), depth=tuple(D(draw.randint(1, 9)) / 10 for _ in range(4))), floor.now
             )
         else:
@@ -305,6 +306,9 @@ def test_balance_and_position_names_the_event() -> None:
     assert (push["data"][0]["eventType"], push["data"][0]["posData"][0]["pos"]) == ("filled", "-1")
     (push,) = said(socket.published(floor.exchange.settle_funding(BTC, NOW), NOW))
     assert push["data"][0]["eventType"] == "funding_fee"
+    deposited = [BalanceReport(balance) for balance in floor.exchange.balances("hedger")]
+    (push,) = said(socket.published(deposited, NOW))
+    assert push["data"][0]["eventType"] == "transferred"
 
 
 def test_orders_by_socket_are_answered_under_their_id() -> None:

@@ -165,7 +165,7 @@ class AccountBalances:
 
 
 class BalancesAndPositions:
-    """`balance_and_position`: what a fill, a funding payment, a liquidation or a deleveraging changed."""
+    """`balance_and_position`: what a fill, a funding payment, a transfer, a liquidation or a deleveraging changed."""
 
     def __init__(self, arg: Arg, account: str, exchange: Exchange) -> None:
         self._arg, self._account, self._exchange = {**arg, "uid": uid(account)}, account, exchange
@@ -184,6 +184,8 @@ class BalancesAndPositions:
         pushes = [self._push(event, list(dict.fromkeys(f.symbol for f in told)), told, now) for event, told in events.items()]
         if any(isinstance(report, FundingReport) and report.record.account == self._account for report in reports):
             pushes.append(self._push("funding_fee", [], [], now))
+        if not pushes and any(isinstance(report, BalanceReport) and report.balance.account == self._account for report in reports):
+            pushes.append(self._push("transferred", [], [], now))
         return pushes
 
     def beat(self, now: Millis) -> list[Row]:

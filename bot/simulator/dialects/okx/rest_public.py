@@ -35,7 +35,7 @@ class PublicRest:
         """`GET public/instruments`."""
         return [
             market_rows.instrument_row(contract, market_rows.instrument_code(self._exchange, contract.symbol))
-            for contract in self._chosen(query, needs="instType")
+            for contract in self._chosen(query)
         ]
 
     def ticker(self, query: Query, _now: Millis) -> list[Row]:
@@ -44,7 +44,7 @@ class PublicRest:
 
     def tickers(self, query: Query, _now: Millis) -> list[Row]:
         """`GET market/tickers`."""
-        return [self._ticker(contract) for contract in self._chosen(query, needs="instType")]
+        return [self._ticker(contract) for contract in self._chosen(query)]
 
     def books(self, query: Query, _now: Millis) -> list[Row]:
         """`GET market/books`: `sz` levels of either side, 1 unless given, at most 400."""
@@ -53,8 +53,9 @@ class PublicRest:
         return [market_rows.book_row(self._exchange.book(contract.symbol, depth), depth)]
 
     def mark_price(self, query: Query, _now: Millis) -> list[Row]:
-        """`GET public/mark-price`."""
-        return [market_rows.mark_row(self._exchange.market(contract.symbol)) for contract in self._chosen(query, needs="instType")]
+        """`GET public/mark-price`. OKX's table wants `instType`; it takes an `instId` alone as well, which is all that ccxt sends."""
+        asked = query if query.get("instType") or not query.get("instId") else {**query, "instType": SWAP}
+        return [market_rows.mark_row(self._exchange.market(contract.symbol)) for contract in self._chosen(asked)]
 
     def index_tickers(self, query: Query, _now: Millis) -> list[Row]:
         """`GET market/index-tickers`, by index (`instId` BTC-USDT) or by quote currency."""
@@ -85,14 +86,14 @@ class PublicRest:
 
     def open_interest(self, query: Query, _now: Millis) -> list[Row]:
         """`GET public/open-interest`."""
-        return [market_rows.open_interest_row(self._exchange.market(c.symbol)) for c in self._chosen(query, needs="instType")]
+        return [market_rows.open_interest_row(self._exchange.market(c.symbol)) for c in self._chosen(query)]
 
     def position_tiers(self, query: Query, _now: Millis) -> list[Row]:
         """`GET public/position-tiers`, by instrument family (one or several)."""
         families = (query.get("instFamily") or query.get("uly") or "").split(",")
         if families == [""]:
             raise errors.empty("instFamily")
-        wanted = [c for c in self._chosen({"instType": query.get("instType", "")}, needs="instType") if family(c) in families]
+        wanted = [c for c in self._chosen({"instType": query.get("instType", "")}) if family(c) in families]
         return [row for contract in wanted for row in market_rows.tier_rows(self._exchange.market(contract.symbol))]
 
     def _ticker(self, contract: Contract) -> Row:
@@ -111,10 +112,10 @@ class PublicRest:
             raise Turned(errors.INSTRUMENT_UNKNOWN)
         return contract
 
-    def _chosen(self, query: Query, *, needs: str) -> Iterable[Contract]:
+    def _chosen(self, query: Query) -> Iterable[Contract]:
         """The instruments of a type, narrowed by `instId`, `instFamily` or `uly`. Raises Turned 50014 or 51001."""
-        if not query.get(needs):
-            raise errors.empty(needs)
+        if not query.get("instType"):
+            raise errors.empty("instType")
         if query["instType"] != SWAP:
             return []
         if query.get("instId"):
