@@ -1,0 +1,284 @@
+"""The embedded journal: one SQLite file in WAL mode, every durable append one synced transaction.
+
+Rules:
+- Order is kept. An entry that may wait (`durable=False`) is held in memory and written with the next durable one, by a short timer
+  of the running event loop, or on close; nothing written later can overtake it.
+- A refused write loses nothing by itself. When an append raises JournalUnavailable the entry IS accepted: it stays in order in memory
+  and is written with the next append that succeeds, so that facts can be journaled late. Do not append it again, and send nothing
+  that increases. Memory is bounded: beyond `PENDING_BYTES_MAX` the journal gives up until a restart.
+- After a failed sync nobody knows what the disk holds, so the journal stays unavailable until a restart reads it back.
+- A torn or corrupt tail is copied aside, cut off and reported through `quarantined` and the log. Damage with sound entries behind it is
+  not a tail: the journal is refused as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.adapters.journal.codec import Entry, EntryUnreadable, decode, encode, first_link, link
+from bot.adapters.journal.store_file import beside, damage, hold, open_file, sync_folder
+from bot.adapters.journal.wal_tail import frames_written
+from bot.core.commands import Command
+from bot.core.events import Event
+from bot.ports import JournalRefused, JournalUnavailable
+
+PENDING_BYTES_MAX = 64 * 1024 * 1024
+"""How much may wait in memory for a store that takes nothing."""
+
+_FLUSH_SECONDS = 0.05
+_RETRY_SECONDS = 1.0
+_IDLE_SECONDS = 0.25
+_CHECKPOINT_ENTRIES = 64
+_LOG_PAGES_MAX = 8192  # 32 MiB: SQLite then checkpoints by itself, should the journal never be idle
+_UNTRUSTED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+_log = logging.getLogger("bot.journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A tail that could not be trusted: where it was copied, from which entry on, and why. `first_seq` None: SQLite had dropped it."""
+
+    copy: Path
+    first_seq: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    seq: int
+    link: bytes
+    payload: bytes
+
+
+class SqliteJournal:
+    """The Journal port on one file. Raises JournalRefused with one sentence when the file is not ours to use."""
+
+    def __init__(self, path: Path, identity: str, *, on_append_seconds: Callable[[float], None] | None = None) -> None:
+        """Opens or creates the journal at `path` for `identity`; `on_append_seconds` is told how long each durable append took."""
+        self.path = path
+        self.quarantined: list[Quarantined] = []
+        self._on_append_seconds = on_append_seconds
+        self._pending: deque[_Pending] = deque()
+        self._pending_bytes = 0
+        self._seq, self._link = 0, first_link(identity)
+        self._verified = self._unsure = self._closed = False
+        self._given_up: str | None = None
+        self._since_checkpoint = 0
+        self._appended_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = hold(path)
+        try:
+            written = frames_written(beside(path, "-wal"))
+            self._db = open_file(path, identity)
+            self._report_dropped_frames(written)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    # Reading
+
+    def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
+        """Every event so far, in order, with its commands. Verifies the whole chain first. Raises JournalRefused with one sentence."""
+        self._verify()
+        return (step for _, entry in self.entries() for step in entry.steps())
+
+    def entries(self) -> Iterator[tuple[int, Entry]]:
+        """Every written entry with its sequence number, in order. Raises JournalRefused when one cannot be read."""
+        try:
+            for seq, payload in self._db.execute("SELECT seq, payload FROM entries ORDER BY seq"):
+                yield seq, decode(payload)
+        except EntryUnreadable as error:
+            raise JournalRefused(f"{self.path}: {error}") from None
+        except sqlite3.Error as error:
+            raise JournalRefused(f"{self.path}: {damage(error)}") from None
+
+    def _verify(self) -> None:
+        if self._verified:
+            return
+        first_bad: int | None = None
+        previous_seq, previous_link = self._seq, self._link
+        try:
+            for seq, stored, payload in self._db.execute("SELECT seq, link, payload FROM entries ORDER BY seq"):
+                sound = seq == previous_seq + 1 and isinstance(payload, bytes) and link(previous_link, payload) == stored
+                if sound and first_bad is not None:
+                    raise JournalRefused(
+                        f"{self.path}: entry {first_bad} is corrupt or missing while later ones are sound; nothing was"
+                        " changed in it: restore the journal from a backup, or move it aside and start anew"
+                    )
+                if sound and first_bad is None:
+                    self._seq, self._link = seq, stored
+                elif first_bad is None:
+                    first_bad = seq
+                previous_seq, previous_link = seq, stored if isinstance(stored, bytes) else b""
+            if first_bad is not None:
+                self._cut_tail(first_bad)
+        except sqlite3.Error as error:
+            raise JournalRefused(f"{self.path}: {damage(error)}") from None
+        self._verified = True
+
+    def _cut_tail(self, first: int) -> None:
+        rows = self._db.execute("SELECT seq, hex(link), hex(payload) FROM entries WHERE seq >= ? ORDER BY seq", (first,)).fetchall()
+        copy = self._free_name(f".quarantined-{first}")
+        with copy.open("x", encoding="utf-8") as file:
+            for seq, stored, payload in rows:
+                file.write(json.dumps({"seq": seq, "link": stored, "payload": payload}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(copy)
+        self._db.execute("DELETE FROM entries WHERE seq >= ?", (first,))
+        self._report(Quarantined(copy, first, f"{len(rows)} entries from {first} on do not fit the chain and were cut off"))
+
+    def _report_dropped_frames(self, written: int) -> None:
+        log = beside(self.path, "-wal")
+        _, taken, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if written > max(taken, 0):
+            copy = self._free_name(".quarantined-wal")
+            shutil.copyfile(log, copy)
+            reason = f"{written - max(taken, 0)} pages at the end of the write-ahead log are torn; what they held was dropped"
+            self._report(Quarantined(copy, None, reason))
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
+
+    def _report(self, found: Quarantined) -> None:
+        self.quarantined.append(found)
+        _log.error("journal %s: %s; copied to %s", self.path.name, found.reason, found.copy.name)
+
+    def _free_name(self, suffix: str) -> Path:
+        number = 1
+        while (candidate := beside(self.path, f"{suffix}.{number}")).exists():
+            number += 1
+        return candidate
+
+    # Writing
+
+    def append(self, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:
+        """Records one entry. With `durable`, returns only when a power cut cannot undo it and all before it.
+
+        Raises JournalUnavailable when it could not be made durable; the entry stays accepted, see the rules above.
+        """
+        started = time.perf_counter()
+        self._verify()
+        self._appended_at = started
+        if events or commands:
+            self._accept(encode(events, commands))
+        try:
+            if durable:
+                self._flush()
+        finally:
+            self._wake_later()
+        if durable and self._on_append_seconds is not None:
+            self._on_append_seconds(time.perf_counter() - started)
+
+    def next_epoch(self) -> int:
+        """A counter that grew by one, durably. Raises JournalUnavailable when it could not be stored."""
+        self._verify()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = 'epoch'")
+            (value,) = self._db.execute("SELECT value FROM facts WHERE name = 'epoch'").fetchone()
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._refused(error) from None
+        return int(value)
+
+    def close(self) -> None:
+        """Writes what waits and lets go. Safe to call twice. Raises JournalUnavailable when the last entries could not be written."""
+        if self._closed:
+            return
+        self._closed = True
+        self._stop_timer()
+        try:
+            if self._pending:
+                self._flush()
+        finally:
+            self._db.close()
+            os.close(self._lock)
+
+    @property
+    def pending(self) -> int:
+        """Entries that wait to be written."""
+        return len(self._pending)
+
+    def _accept(self, payload: bytes) -> None:
+        if self._pending_bytes + len(payload) > PENDING_BYTES_MAX:
+            self._given_up = "too much waits to be written; the journal gave up and needs a restart"
+        if self._given_up is not None:
+            raise JournalUnavailable(f"{self.path}: {self._given_up}")
+        self._seq, self._link = self._seq + 1, link(self._link, payload)
+        self._pending.append(_Pending(self._seq, self._link, payload))
+        self._pending_bytes += len(payload)
+
+    def _flush(self) -> None:
+        if self._given_up is not None:
+            raise JournalUnavailable(f"{self.path}: {self._given_up}")
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            if self._unsure:
+                self._drop_what_was_written()
+            rows = [(entry.seq, entry.link, entry.payload) for entry in self._pending]
+            self._db.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._refused(error) from None
+        self._since_checkpoint += len(rows)
+        self._pending.clear()
+        self._pending_bytes = 0
+        self._unsure = False
+
+    def _drop_what_was_written(self) -> None:
+        """A commit that reported failure may still have happened: what is there under our own link is not written twice."""
+        (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM entries").fetchone()
+        while self._pending and self._pending[0].seq <= last:
+            self._pending_bytes -= len(self._pending.popleft().payload)
+
+    def _refused(self, error: sqlite3.Error) -> JournalUnavailable:
+        with suppress(sqlite3.Error):
+            self._db.execute("ROLLBACK")
+        self._unsure = True
+        if getattr(error, "sqlite_errorcode", None) in _UNTRUSTED:
+            self._given_up = f"the disk can no longer be trusted ({error}); a restart reads back what it holds"
+        return JournalUnavailable(f"{self.path}: {error}")
+
+    # Waiting entries and idle checkpoints
+
+    def _wake_later(self) -> None:
+        with suppress(RuntimeError):
+            loop = asyncio.get_running_loop()
+            if self._loop is not loop:
+                self._stop_timer()
+                self._loop = loop
+            waits = bool(self._pending) and self._given_up is None
+            if self._timer is None and (waits or self._since_checkpoint >= _CHECKPOINT_ENTRIES):
+                pause = _IDLE_SECONDS if not waits else _RETRY_SECONDS if self._unsure else _FLUSH_SECONDS
+                self._timer = loop.call_later(pause, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        if self._pending and self._given_up is None:
+            first_failure = not self._unsure
+            try:
+                self._flush()
+            except JournalUnavailable as error:
+                _log.log(logging.ERROR if first_failure else logging.DEBUG, "waiting entries could not be written: %s", error)
+        elif time.perf_counter() - self._appended_at >= _IDLE_SECONDS:
+            with suppress(sqlite3.Error):  # a checkpoint that fails is tried again; the log holds everything meanwhile
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._since_checkpoint = 0
+        self._wake_later()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

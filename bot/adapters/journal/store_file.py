@@ -1,0 +1,117 @@
+"""The journal's file: told apart from every other file before it is opened, created whole or not at all, held by one bot at a time.
+
+A file that is not ours is never written to. A new journal is built beside its final name and renamed into place, so that a crash
+leaves no half-made journal behind. The lock is the operating system's: it ends with its holder, however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from bot.ports import JournalRefused
+
+SCHEMA_VERSION = 1
+_APPLICATION_ID = 0x48444742  # "HDGB", in the file's header where SQLite keeps room for it
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+_HEADER_LENGTH = 100
+_APPLICATION_ID_AT = 68
+
+_SCHEMA = f"""
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+CREATE TABLE entries (seq INTEGER PRIMARY KEY, link BLOB NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+def hold(path: Path) -> int:
+    """The descriptor of the lock that keeps other instances away from the journal at `path`. Raises JournalRefused when it is taken."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(beside(path, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalRefused(f"{path.parent}: the journal's folder cannot be used: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise JournalRefused(f"{path}: the journal is held by a running hedgebot; stop that one first") from None
+    return lock
+
+
+def open_file(path: Path, identity: str) -> sqlite3.Connection:
+    """A connection to the journal at `path`, made when there is none. Raises JournalRefused for any file that is not ours to use."""
+    try:
+        if not path.exists() or path.stat().st_size == 0:
+            _create(path, identity)
+        _check_header(path)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
+    except (OSError, sqlite3.Error) as error:
+        raise JournalRefused(f"{path}: the journal cannot be opened: {error}") from None
+    try:
+        _check_contents(connection, path, identity)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error as error:
+        connection.close()
+        raise JournalRefused(f"{path}: {damage(error)}") from None
+    except JournalRefused:
+        connection.close()
+        raise
+    return connection
+
+
+def damage(error: sqlite3.Error) -> str:
+    """What to say of a file that SQLite cannot read."""
+    return f"the journal is damaged ({error}); nothing was changed in it: restore it from a backup, or move it aside and start anew"
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file next to `path` with `suffix` behind the whole name."""
+    return path.with_name(path.name + suffix)
+
+
+def sync_folder(path: Path) -> None:
+    """Makes the names in the folder of `path` durable."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _create(path: Path, identity: str) -> None:
+    log = beside(path, "-wal")
+    if log.exists() and log.stat().st_size:
+        raise JournalRefused(f"{path}: the journal is missing while its log {log.name} is still there; put it back or move the log away")
+    draft = beside(path, ".new")
+    draft.unlink(missing_ok=True)
+    with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+        connection.executescript(f"BEGIN; {_SCHEMA}")
+        connection.executemany("INSERT INTO facts VALUES (?, ?)", [("identity", identity), ("epoch", "0")])
+        connection.execute("COMMIT")
+    draft.chmod(0o600)
+    draft.replace(path)
+    sync_folder(path)
+
+
+def _check_header(path: Path) -> None:
+    with path.open("rb") as file:
+        header = file.read(_HEADER_LENGTH)
+    ours = _APPLICATION_ID.to_bytes(4, "big")
+    if header[: len(_SQLITE_MAGIC)] != _SQLITE_MAGIC or header[_APPLICATION_ID_AT : _APPLICATION_ID_AT + 4] != ours:
+        raise JournalRefused(f"{path}: this is not a hedgebot journal, and it was left as it is; name another state_dir")
+
+
+def _check_contents(connection: sqlite3.Connection, path: Path, identity: str) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version != SCHEMA_VERSION:
+        kind = "a newer" if version > SCHEMA_VERSION else "an unknown"
+        raise JournalRefused(f"{path}: the journal has format {version} of {kind} hedgebot, and this one reads format {SCHEMA_VERSION}")
+    (owner,) = connection.execute("SELECT value FROM facts WHERE name = 'identity'").fetchone() or (None,)
+    if owner != identity:
+        raise JournalRefused(f"{path}: the journal belongs to another config ({owner}), and this one is {identity}; name another state_dir")
