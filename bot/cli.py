@@ -1,0 +1,198 @@
+"""The command line: run, simulate, check, demo. Help is written for somebody who sees it for the first time.
+
+Exit codes: 0 done, 1 it ran and failed (one sentence says why), 2 what was asked for cannot be done as asked (one sentence: field path,
+value, what is allowed); with 2 nothing was sent and nothing was overwritten.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Coroutine
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from bot import __version__
+
+app = typer.Typer(
+    name="hedgebot",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Keeps a book of crypto collateral delta-neutral with short perpetual positions on several venues.\n\n"
+        "Start with `hedgebot demo`: it needs nothing but this machine. `hedgebot check CONFIG` explains a configuration,"
+        " `hedgebot run CONFIG` runs the bot on it, `hedgebot simulate CONFIG` runs the venues of a simulation."
+    ),
+)
+
+ConfigArgument = Annotated[Path, typer.Argument(help="The YAML configuration.", show_default=False)]
+_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Says in one sentence what cannot be done, and exits with 2."""
+    typer.echo(f"hedgebot: {sentence}", err=True)
+    raise typer.Exit(2)
+
+
+def run_async(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Runs to the end on uvloop; its return value is the exit code."""
+    import uvloop  # here, because `--help` and `check` need no event loop
+
+    return uvloop.run(work())
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Options that belong to no command."""
+    if version:
+        typer.echo(f"hedgebot {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(config: ConfigArgument) -> None:
+    """Run the bot against whatever CONFIG names, until SIGTERM or Ctrl-C.
+
+    It recovers its journal, reads every venue, and hedges as soon as all agree. On a stop it places nothing more, cancels what works and
+    exits within ten seconds; the hedges stay.
+    """
+    from bot.drivers.live import run_bot
+
+    settings = _settings(config)
+    raise typer.Exit(run_async(lambda: _refusing(run_bot(settings))))
+
+
+@app.command()
+def simulate(config: ConfigArgument) -> None:
+    """Run only the venues of a simulation on this machine, so that any ccxt program can trade on them.
+
+    CONFIG is the bot's own configuration with `environment: simulation`; its `simulator` section says where to listen and which market
+    to play. Stop with Ctrl-C.
+    """
+    from bot.drivers.simulate import run_simulator
+
+    settings = _settings(config)
+    raise typer.Exit(run_async(lambda: _refusing(run_simulator(settings))))
+
+
+@app.command()
+def check(config: ConfigArgument) -> None:
+    """Check CONFIG and explain it: the resolved settings with secrets masked, the policy in words, and the config hash.
+
+    Nothing is opened and nothing is sent.
+    """
+    import yaml
+
+    from bot.config import policy_in_words
+
+    settings = _settings(config)
+    typer.echo(yaml.safe_dump(settings.masked_dump(), sort_keys=False, allow_unicode=True).rstrip())
+    typer.echo("\nIn words:")
+    for sentence in policy_in_words(settings.to_policy()):
+        typer.echo(f"  {sentence}")
+    for warning in settings.warnings():
+        typer.echo(f"\nWorth a second look: {warning}")
+    typer.echo(f"\nconfig hash {settings.config_hash}")
+
+
+@app.command()
+def demo(
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="Stop after this much wall time, for example 60s or 5m.")
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live screen.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated market.")] = 7,
+    history: Annotated[
+        Path | None, typer.Option("--history", metavar="DIR", help="Replay real history (Parquet) from this folder instead.")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option("--window", metavar="FROM..TO", help="Part of the history, for example 2025-02-21..2025-02-22.")
+    ] = None,
+    speed: Annotated[
+        str | None, typer.Option("--speed", help="Market seconds per wall second. Default: 12 market hours over the whole story.")
+    ] = None,
+    summary: Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write the report to this file as JSON.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", metavar="DIR", help="Where configuration, journal and log go. Default: a new one.")
+    ] = None,
+    crash: Annotated[bool, typer.Option("--crash", help="Also kill the bot (SIGKILL) in the middle and restart it.")] = False,
+) -> None:
+    """See the whole thing work on this machine: three simulated venues, the bot, and collateral that comes and goes.
+
+    A scripted story brings deposits, a redemption, a lost answer, a silent venue, a partial auto-deleveraging, funding settlements and a
+    funding flip. It ends with a verdict: exit code 0 only if the book is hedged, every event was seen and healed, and the bot's record
+    equals the venues' books to the last lot.
+    """
+    from bot.drivers.demo.demo import DemoOptions
+    from bot.drivers.demo.demo import demo as run_demo
+
+    if window is not None and history is None:
+        refuse(f"--window: {window} is a part of a history, and --history is not given")
+    options = DemoOptions(
+        seconds=_seconds(duration),
+        plain=plain,
+        seed=seed,
+        history=history,
+        window=window,
+        speed=_speed(speed),
+        summary=summary,
+        folder=folder,
+        crash=crash,
+    )
+    raise typer.Exit(run_async(lambda: _refusing(run_demo(options))))
+
+
+def _settings(config: Path) -> Any:
+    from bot.config import ConfigError, load
+
+    try:
+        return load(config)
+    except ConfigError as error:
+        refuse(str(error))
+
+
+async def _refusing(work: Coroutine[Any, Any, int]) -> int:
+    """The work's exit code; 2 and one sentence when what was asked for cannot be done as asked."""
+    from bot.drivers.refusals import REFUSALS, in_one_sentence
+
+    try:
+        return await work
+    except REFUSALS as error:
+        sys.stderr.write(f"hedgebot: {in_one_sentence(error)}\n")
+        return 2
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    found = _DURATION.fullmatch(text.strip())
+    seconds = float(found["number"]) * _SECONDS[found["unit"]] if found else 0.0
+    if not 20 <= seconds <= 86_400:
+        refuse(f"--for: {text!r} is not allowed: a time from 20s (the story needs that long) to 24h, for example 60s")
+    return seconds
+
+
+def _speed(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        speed = Decimal(text)
+    except InvalidOperation:
+        speed = Decimal(0)
+    if not 0 < speed <= 10_000:
+        refuse(f"--speed: {text!r} is not allowed: market seconds per wall second, more than 0 and at most 10000")
+    return speed

@@ -1,0 +1,241 @@
+"""The scene: venues on loopback, a treasury that writes its holdings into a file, and the bot as a process of its own.
+
+Everything lives in one folder, so that a person can look at it and run the same bot again with `hedgebot run FOLDER/hedgebot.yaml`.
+Keys are drawn for the run and open nothing but the simulated venues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bot.adapters.collateral.file import Row, write_holdings
+from bot.core.units import ZERO, Asset, Millis
+from bot.drivers.simulated import SimulatedAccount, SimulatedVenues
+from bot.simulator.desk import wall_ms
+from bot.simulator.dialects.dialect import Credential
+from bot.simulator.market import MarketPath, redemption_rate
+
+VENUES = ("binanceusdm", "bybit", "okx")
+ASSETS = ("BTC", "ETH")
+SYMBOLS: Mapping[str, tuple[str, ...]] = {
+    "binanceusdm": ("BTCUSDT", "ETHUSDT"),
+    "bybit": ("BTCUSDT", "ETHUSDT"),
+    "okx": ("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
+}
+HEDGED_AS: Mapping[str, str] = {"BTC": "BTC", "ETH": "ETH", "wstETH": "ETH"}
+MARGIN = Decimal(1_000_000)
+LOCATION = "custody"
+POLICY: Mapping[str, Any] = {
+    "venue_share_max": "0.5",
+    "rebalance_band": "0.0008",
+    "order_notional_max": 150_000,
+    "report_interval_ms": 5_000,
+    "funding_half_life_ms": 1_000,
+    "funding_dwell_ms": 1_000,
+    "order_expiry_ms": 3_000,
+    "deleveraging_rest_ms": 20_000,
+}
+RESTARTS_MAX = 5
+
+
+class BotEnded(Exception):
+    """The bot's process ended by itself, and not by a kill: one sentence with what it said last."""
+
+
+class Stage:
+    """The scene of one demo. `open` first; `close` always."""
+
+    def __init__(self, folder: Path, path: MarketPath, speed: Decimal) -> None:
+        self.folder = folder
+        self.holdings: dict[str, Decimal] = {}
+        self.restarts = 0
+        self.exit_codes: list[int] = []
+        self._keys = {venue: _credential(venue) for venue in VENUES}
+        accounts = {v: SimulatedAccount(credential=c, balances={"USDT": MARGIN}) for v, c in self._keys.items()}
+        self.venues = SimulatedVenues(accounts, path, speed)
+        self._bot: asyncio.subprocess.Process | None = None
+        self._ending = False
+        self._rates: dict[str, Decimal | None] = {}
+        self.metrics_port = _free_port()
+
+    @property
+    def config_path(self) -> Path:
+        """The bot's configuration."""
+        return self.folder / "hedgebot.yaml"
+
+    @property
+    def status_socket(self) -> Path:
+        """Where the bot tells its statement."""
+        return self.folder / "state" / "control.sock"
+
+    @property
+    def log_path(self) -> Path:
+        """What the bot writes."""
+        return self.folder / "bot.log"
+
+    @property
+    def pid(self) -> int | None:
+        """The bot's process id while it runs."""
+        return self._bot.pid if self._bot is not None and self._bot.returncode is None else None
+
+    async def open(self) -> None:
+        """Starts venues, writes configuration and (empty) holdings, and starts the bot."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        await self.venues.start()
+        self.write_treasury()
+        self.config_path.write_text(yaml.safe_dump(self._config(), sort_keys=False), encoding="utf-8")
+        self.config_path.chmod(0o600)
+        await self._start_bot()
+
+    def hold(self, asset: str, quantity: Decimal) -> None:
+        """The treasury now holds `quantity` (a total, in the asset's own units) of an asset."""
+        self.holdings[asset] = quantity
+        self.write_treasury()
+
+    def write_treasury(self) -> None:
+        """Writes the whole of the holdings, redemption rates included, as the treasury's system would."""
+        market = self.venues.market_ms
+        self._rates = {asset: redemption_rate(asset, market) for asset in HEDGED_AS}
+        rows = [
+            Row(asset=Asset(a), location=LOCATION, quantity=self.holdings.get(a, ZERO), redemption_rate=self._rates[a]) for a in HEDGED_AS
+        ]
+        write_holdings(self.folder / "holdings.yaml", rows)
+
+    def refresh_rates(self) -> bool:
+        """Writes the holdings again when a redemption rate has moved; whether it has."""
+        market = self.venues.market_ms
+        if all(redemption_rate(asset, market) == rate for asset, rate in self._rates.items()):
+            return False
+        self.write_treasury()
+        return True
+
+    def collateral(self, asset: str) -> Decimal:
+        """Base units of a hedged asset that the treasury holds, in every form."""
+        return sum(
+            (self.holdings.get(a, ZERO) * (self._rates.get(a) or Decimal(1)) for a, hedged in HEDGED_AS.items() if hedged == asset),
+            ZERO,
+        )
+
+    def kill_bot(self) -> None:
+        """Kills the bot without a warning; `watch_bot` starts it again on the same journal."""
+        if self._bot is not None and self._bot.returncode is None:
+            self._bot.send_signal(signal.SIGKILL)
+
+    async def watch_bot(self) -> None:
+        """Keeps the bot running: one that was killed is started again. Raises BotEnded when it gave up by itself."""
+        while True:
+            assert self._bot is not None
+            code = await self._bot.wait()
+            self.exit_codes.append(code)
+            if self._ending:
+                return
+            if code >= 0 or self.restarts >= RESTARTS_MAX:
+                raise BotEnded(f"the bot ended with exit code {code}: {_last_words(self.log_path)}")
+            self.restarts += 1
+            await self._start_bot()
+
+    async def stop_bot(self, seconds: float) -> int | None:
+        """Asks the bot to stop and waits; its exit code, or None when it had to be killed."""
+        self._ending = True
+        bot = self._bot
+        if bot is None:
+            return None
+        if bot.returncode is not None:
+            return bot.returncode
+        bot.terminate()
+        try:
+            return await asyncio.wait_for(bot.wait(), seconds)
+        except TimeoutError:
+            bot.kill()
+            await bot.wait()
+            return None
+
+    async def close(self) -> None:
+        """Ends whatever still runs."""
+        await self.stop_bot(10)
+        await self.venues.stop()
+
+    async def _start_bot(self) -> None:
+        with self.log_path.open("ab") as log:
+            self._bot = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "bot",
+                "run",
+                str(self.config_path),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "environment": "simulation",
+            "name": "demo",
+            "state_dir": "state",
+            "listen": f"127.0.0.1:{self.metrics_port}",
+            "logging": {"format": "json"},
+            "routes": dict.fromkeys(self.venues.server.hosts, self.venues.server.url),
+            "venues": {
+                venue: {"instruments": list(SYMBOLS[venue]), "leverage": 5, "credentials": _named(self._keys[venue])} for venue in VENUES
+            },
+            "collateral": {
+                "assets": {a: ({} if a == hedged else {"hedged_as": hedged}) for a, hedged in HEDGED_AS.items()},
+                "sources": [{"kind": "file", "name": "treasury", "path": "holdings.yaml"}],
+            },
+            "policy": dict(POLICY),
+        }
+
+
+def true_short(stage: Stage, venue: str, asset: str) -> Decimal:
+    """Signed base units (short < 0) of an asset at a venue, by the venue's own books."""
+    desk = stage.venues.server.desks[venue]
+    contracts = desk.exchange.contracts
+    account = stage.venues.accounts[venue].credential.account
+    return sum(
+        (p.contracts * contracts[p.symbol].contract_size for p in desk.exchange.positions(account) if contracts[p.symbol].base == asset),
+        ZERO,
+    )
+
+
+def now_ms() -> Millis:
+    """Wall clock of the venues, which is this machine's."""
+    return wall_ms()
+
+
+def _credential(venue: str) -> Credential:
+    return Credential(
+        api_key=secrets.token_hex(16),
+        secret=secrets.token_hex(32),
+        account=f"{venue}-demo",
+        passphrase=secrets.token_hex(8) if venue == "okx" else None,
+    )
+
+
+def _named(key: Credential) -> dict[str, str]:
+    named = {"api_key": key.api_key, "secret": key.secret}
+    return named if key.passphrase is None else {**named, "passphrase": key.passphrase}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1][:300] if lines else "it said nothing"

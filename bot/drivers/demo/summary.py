@@ -1,0 +1,217 @@
+"""The verdict of a demo and its report: what came, what was done, what it cost, and whether the bot's word and the venues' agree.
+
+The demo passes only if the book ends hedged within the band, every event of the story was injected, seen and healed, the bot's record and
+the venues' books agree to the last lot, no order was doubled, and no invariant broke. The first reason that is missing is the sentence
+that it fails with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.core.units import ZERO
+from bot.drivers.demo.observer import DeltaMeter, Truth
+from bot.drivers.demo.stage import ASSETS, VENUES, Stage
+from bot.drivers.demo.story import GRACE_MS, StoryEvent, agrees
+from bot.drivers.demo.view import after
+from bot.simulator.market import REDEMPTION_LABEL
+from bot.simulator.truth import truth_of
+
+Told = dict[str, Any]
+
+
+class Summary:
+    """Everything that a demo came to. `told` is the bot's last statement, taken after the story and before it was stopped."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        events: Sequence[StoryEvent],
+        meter: DeltaMeter,
+        truth: Truth,
+        told: Told | None,
+        exit_code: int | None,
+        stopped_in_s: float,
+    ) -> None:
+        self._stage = stage
+        self._events = events
+        self._meter = meter
+        self._truth = truth
+        self._told = told
+        self._exit_code = exit_code
+        self._stopped_in_s = stopped_in_s
+        self._books = {v: _account(stage, v) for v in VENUES}
+
+    def failure(self) -> str | None:
+        """The first reason why the demo did not pass, in one sentence; None when it passed."""
+        told = self._told
+        if told is None:
+            return "The bot could not be asked for its statement at the end."
+        for event in self._events:
+            if not event.is_over:
+                stage = "injected" if event.injected_at is None else "seen" if event.seen_at is None else "healed"
+                return f"The event {event.name} ({event.sentence}) was never {stage}."
+        if told["invariants_broken"]:
+            return f"An invariant broke: {told['invariants_broken'][0]}."
+        if not self._truth.in_band:
+            net = ", ".join(f"{a} {self._truth.net(a):+f}" for a in ASSETS)
+            return f"The book did not end hedged within the band: net delta {net}."
+        if not agrees(told, self._truth):
+            return "The bot's positions and the venues' books differ at the end."
+        doubled = self.doubled_orders()
+        if doubled:
+            return f"The client order id {doubled[0]} reached a venue more than once."
+        if self._stage.venues.server.failures:
+            return f"The simulator failed: {self._stage.venues.server.failures[0]}."
+        if self._exit_code != 0:
+            return f"The bot did not stop in order: exit code {self._exit_code}."
+        return None
+
+    def doubled_orders(self) -> list[str]:
+        """Client order ids that a venue's book holds more than once, over all venues."""
+        seen: set[str] = set()
+        doubled = []
+        for book in self._books.values():
+            for order in (*book["open_orders"], *book["closed_orders"]):
+                if order["client_order_id"] in seen:
+                    doubled.append(order["client_order_id"])
+                seen.add(order["client_order_id"])
+        return doubled
+
+    def as_json(self) -> dict[str, Any]:
+        """The report. Money and quantities are text, exact; times are wall ms, durations seconds."""
+        told = self._told or {}
+        failure = self.failure()
+        return {
+            "passed": failure is None,
+            "reason": failure,
+            "market": self._market(),
+            "collateral": {a: str(self._truth.collateral[a]) for a in ASSETS},
+            "collateral_seen": told.get("collateral", []),
+            "orders": dict(told.get("orders_by_outcome", {})),
+            "orders_at_venues": {v: len(b["open_orders"]) + len(b["closed_orders"]) for v, b in self._books.items()},
+            "doubled_orders": self.doubled_orders(),
+            "fills": told.get("fills"),
+            "fills_at_venues": {v: len(b["fills"]) for v, b in self._books.items()},
+            "fees_usd": told.get("fees_usd"),
+            "fees_at_venues_usd": str(sum((Decimal(f["fee"]) for b in self._books.values() for f in b["fills"]), ZERO)),
+            "funding_usd": told.get("funding_usd"),
+            "funding_at_venues_usd": str(sum((Decimal(f["payment"]) for b in self._books.values() for f in b["funding"]), ZERO)),
+            "slippage_usd": told.get("slippage_usd"),
+            "net_delta": self._delta(),
+            "breaks": dict(told.get("breaks_by_cause", {})),
+            "invariants_broken": list(told.get("invariants_broken", [])),
+            "events": [_event(e) for e in self._events],
+            "positions": self._positions(),
+            "bot": {"restarts": self._stage.restarts, "exit_code": self._exit_code, "stopped_in_s": round(self._stopped_in_s, 3)},
+        }
+
+    def write(self, path: Path) -> None:
+        """Writes the report as JSON. Raises OSError when the file cannot be written."""
+        path.write_text(json.dumps(self.as_json(), indent=2, sort_keys=False) + "\n", encoding="utf-8")
+
+    def print(self, console: Console) -> None:
+        """The report for people."""
+        report = self.as_json()
+        console.print(_story_table(self._events))
+        delta = report["net_delta"]
+        figures = Table(title="What it came to", title_justify="left", show_header=False)
+        figures.add_column()
+        figures.add_column(justify="right")
+        for name, value in (
+            ("market", report["market"]["label"]),
+            ("orders by outcome", ", ".join(f"{k} {v}" for k, v in report["orders"].items()) or "none"),
+            ("fills", report["fills"]),
+            ("fees paid, USD", f"{Decimal(report['fees_usd'] or 0):,.2f}"),
+            ("funding received, USD", f"{Decimal(report['funding_usd'] or 0):,.2f}"),
+            ("time-weighted |net delta|, bps", f"{delta['mean_outside_grace_bps']} outside grace, {delta['mean_bps']} over all"),
+            ("largest |net delta|, bps", f"{delta['largest_outside_grace_bps']} outside grace, {delta['largest_bps']} over all"),
+            ("seconds out of band", f"{delta['seconds_out_of_band_outside_grace']} outside grace, {delta['seconds_out_of_band']} over all"),
+            ("breaks", ", ".join(f"{k} {v}" for k, v in report["breaks"].items()) or "none"),
+            ("bot restarts", report["bot"]["restarts"]),
+        ):
+            figures.add_row(name, str(value))
+        console.print(figures)
+        console.print(_positions_table(report["positions"]))
+
+    def _market(self) -> dict[str, Any]:
+        path = self._stage.venues.path
+        return {
+            "label": path.label,
+            "provenance": {f"{v} {a}": text for (v, a), text in path.provenance.items() if a in ASSETS},
+            "redemption_rate": REDEMPTION_LABEL,
+            "market_ms_played": self._stage.venues.market_ms - path.start_ms,
+        }
+
+    def _delta(self) -> dict[str, Any]:
+        meter = self._meter
+        return {
+            "grace_s": GRACE_MS / 1000,
+            "mean_bps": _round(meter.mean_bps),
+            "mean_outside_grace_bps": _round(meter.mean_outside_grace_bps),
+            "largest_bps": _round(meter.largest_bps),
+            "largest_outside_grace_bps": _round(meter.largest_outside_grace_bps),
+            "seconds_out_of_band": _round(meter.seconds_out_of_band),
+            "seconds_out_of_band_outside_grace": _round(meter.seconds_out_of_band_outside_grace),
+            "final_bps": _round(self._truth.delta_bps),
+        }
+
+    def _positions(self) -> list[Mapping[str, Any]]:
+        recorded = {(i["venue"], i["asset"]): i["position"] for i in (self._told or {}).get("instruments", [])}
+        return [
+            {"venue": v, "asset": a, "venue_says": str(self._truth.shorts[v, a]), "bot_says": _exact(recorded.get((v, a)))}
+            for v in VENUES
+            for a in ASSETS
+        ]
+
+
+def _account(stage: Stage, venue: str) -> dict[str, Any]:
+    desk = stage.venues.server.desks[venue]
+    account = stage.venues.accounts[venue].credential.account
+    books: dict[str, Any] = truth_of(desk, account)["accounts"][account]
+    return books
+
+
+def _event(event: StoryEvent) -> dict[str, Any]:
+    return {
+        "name": event.name,
+        "sentence": event.sentence,
+        "injected_at": event.injected_at,
+        "seen_at": event.seen_at,
+        "healed_at": event.healed_at,
+    }
+
+
+def _exact(position: Mapping[str, str] | None) -> str | None:
+    if position is None or position["low"] != position["high"]:
+        return None
+    return position["low"]
+
+
+def _round(value: Decimal) -> str:
+    return str(value.quantize(Decimal("0.001")))
+
+
+def _story_table(events: Sequence[StoryEvent]) -> Table:
+    table = Table(title="The story", title_justify="left")
+    for name in ("event", "seen after", "healed after"):
+        table.add_column(name, justify="left" if name == "event" else "right")
+    for event in events:
+        table.add_row(event.sentence, after(event, event.seen_at) or "never", after(event, event.healed_at) or "never")
+    return table
+
+
+def _positions_table(positions: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title="Shorts, by the venues' books and by the bot's record", title_justify="left")
+    for name in ("venue", "asset", "venue says", "bot says"):
+        table.add_column(name, justify="left" if name in ("venue", "asset") else "right")
+    for row in positions:
+        table.add_row(row["venue"], row["asset"], row["venue_says"], row["bot_says"] or "?")
+    return table
