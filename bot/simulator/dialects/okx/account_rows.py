@@ -56,6 +56,8 @@ def balance_row(exchange: Exchange, balance: Balance, now: Millis) -> Row:
     return {
         **absent,
         **dict.fromkeys(zero.split(), "0"),
+        "autoLendMtAmt": "0",
+        "autoLendStatus": "unsupported",
         "availBal": figure(balance.available),
         "availEq": figure(balance.available),
         "cashBal": figure(balance.wallet),

@@ -60,7 +60,7 @@ _SUB_TYPES = {
 _ORDER: Row = {
     **blank(
         "algoClOrdId algoId attachAlgoClOrdId cancelSourceReason ccy pxType pxUsd pxVol quickMgnType rebateCcy slOrdPx slTriggerPx"
-        " slTriggerPxType source stpId tgtCcy tpOrdPx tpTriggerPx tpTriggerPxType"
+        " slTriggerPxType source stpId tgtCcy tpOrdPx tpTriggerPx tpTriggerPxType tradeQuoteCcy"
     ),
     "attachAlgoOrds": [],
     "instType": SWAP,
@@ -72,7 +72,7 @@ _ORDER: Row = {
 }
 """What every perpetual's order has in common."""
 
-_PUSH = blank("amendResult amendSource reqId fillPxVol fillPxUsd fillMarkVol fillFwdPx fillIdxPx msg tradeQuoteCcy")
+_PUSH = blank("amendResult amendSource reqId fillPxVol fillPxUsd fillMarkVol fillFwdPx fillIdxPx msg")
 _FILL = blank("fillFwdPx fillIdxPx fillMarkPx fillMarkVol fillPxUsd fillPxVol feeRate tradeQuoteCcy")
 
 
