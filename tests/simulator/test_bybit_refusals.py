@@ -87,8 +87,10 @@ async def test_who_cannot_prove_who_they_are_gets_nothing(server: SimulatorServe
         async with client_of(server, "bybit", options=dict(LINEAR_ONLY), **wrong) as stranger:
             with pytest.raises(ccxt.pro.AuthenticationError):
                 await stranger.fetch_positions()
+            # Past the REST calls that a stream begins with, to the login of the stream itself.
             stranger.options.update({"enableUnifiedMargin": False, "enableUnifiedAccount": True})
-            with pytest.raises(ccxt.pro.BaseError):
+            stranger.has["fetchCurrencies"] = False
+            with pytest.raises(ccxt.pro.ExchangeError, match=r"^bybit (Invalid sign|API key is invalid\.)$"):
                 await soon(stranger.watch_orders())
     for late in (-5_001, 1_500):
         client.nonce = lambda late=late: wall_ms() + late

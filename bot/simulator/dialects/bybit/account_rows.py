@@ -31,6 +31,29 @@ _LOG_TYPES: Mapping[FillKind, str] = {
 }
 
 
+_NOT_SIMULATED: Json = {
+    "positionIdx": 0,
+    "breakEvenPrice": "",
+    "bustPrice": "",
+    "positionBalance": "0",
+    "curRealisedPnl": "",
+    "cumRealisedPnl": "",
+    "positionStatus": "Normal",
+    "adlRankIndicator": 0,
+    "autoAddMargin": 0,
+    "tradeMode": 0,
+    "isReduceOnly": False,
+    "tpslMode": "Full",
+    "takeProfit": "",
+    "stopLoss": "",
+    "trailingStop": "0",
+    "sessionAvgPrice": "",
+    "mmrSysUpdatedTime": "",
+    "leverageSysUpdatedTime": "",
+}
+"""Fields of a position that never differ here: one-way mode, cross margin, no attached orders, no ranking for deleveraging."""
+
+
 def position_row(position: Position, contract: Contract) -> Json:
     """One position; a flat one has an empty side and size "0". The entry price is `avgPrice` over REST and `entryPrice` on the stream."""
     held = position.contracts
@@ -38,41 +61,24 @@ def position_row(position: Position, contract: Contract) -> Json:
     tier = _tier(contract, abs(held) * position.mark_price * contract.contract_size)
     entry = average(position.entry_price) if held else "0"
     return {
+        **_NOT_SIMULATED,
         "category": CATEGORY,
         "symbol": position.symbol,
         "side": (SIDES[Side.BUY] if held > ZERO else SIDES[Side.SELL]) if held else "",
         "size": text(abs(held)),
-        "positionIdx": 0,
         "avgPrice": entry,
         "entryPrice": entry,
-        "breakEvenPrice": "",
         "positionValue": text(value) if held else "",
         "markPrice": text(position.mark_price),
         "liqPrice": average(position.liquidation_price, 4) if held else "",
-        "bustPrice": "",
         "leverage": text(position.leverage),
         "positionIM": text(position.initial_margin),
         "positionIMByMp": text(position.initial_margin),
         "positionMM": text(position.maintenance_margin),
         "positionMMByMp": text(position.maintenance_margin),
-        "positionBalance": "0",
         "unrealisedPnl": text(position.unrealised_pnl) if held else "",
-        "curRealisedPnl": "",
-        "cumRealisedPnl": "",
         "riskId": tier + 1,
         "riskLimitValue": text(contract.tiers[tier].notional_max),
-        "positionStatus": "Normal",
-        "adlRankIndicator": 0,
-        "autoAddMargin": 0,
-        "tradeMode": 0,
-        "isReduceOnly": False,
-        "tpslMode": "Full",
-        "takeProfit": "",
-        "stopLoss": "",
-        "trailingStop": "0",
-        "sessionAvgPrice": "",
-        "mmrSysUpdatedTime": "",
-        "leverageSysUpdatedTime": "",
         "createdTime": str(position.opened_at),
         "updatedTime": str(position.updated_at),
         "seq": position.updated_at,

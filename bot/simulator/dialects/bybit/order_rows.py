@@ -28,7 +28,6 @@ from bot.simulator.model import (
     Fill,
     FillKind,
     FundingRecord,
-    MarketView,
     Order,
     OrderKind,
     OrderState,
@@ -138,9 +137,11 @@ def order_row(order: Order, contract: Contract) -> Json:
     }
 
 
-def execution_row(fill: Fill, order: Order | None, leaves: Decimal, market: MarketView) -> Json:
-    """One fill. `leaves` is what its order still wanted right after it; a fill without an order has the venue's own `orderId`."""
-    contract = market.contract
+def execution_row(fill: Fill, order: Order | None, leaves: Decimal, contract: Contract, mark: Decimal | None) -> Json:
+    """One fill. `leaves` is what its order still wanted right after it, `mark` the mark price then, None when nobody kept it.
+
+    A fill without an order, or not of the account's own doing, has the venue's own `orderId`.
+    """
     value = fill.contracts * fill.price * contract.contract_size
     request = order.request if order else None
     ours = fill.order_id if fill.kind is FillKind.TRADE else None
@@ -167,7 +168,7 @@ def execution_row(fill: Fill, order: Order | None, leaves: Decimal, market: Mark
         "feeCoin": fill.fee_asset,
         "feeRate": text(fill.fee / value) if value else "0",
         "isMaker": fill.is_maker,
-        "markPrice": text(market.mark),
+        "markPrice": "" if mark is None else text(mark),
         "closedSize": "",
         "seq": fill.fill_id,
         **_NO_OPTION,

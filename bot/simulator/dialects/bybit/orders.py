@@ -8,6 +8,7 @@ A client order id (`orderLinkId`) is good for one order ever.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from bot.core.units import ZERO
 from bot.simulator.accounts import ARCHIVE_MAX
@@ -15,7 +16,7 @@ from bot.simulator.dialects.bybit.codes import parameter
 from bot.simulator.dialects.bybit.order_rows import execution_row, funding_row, order_row
 from bot.simulator.dialects.bybit.venue import Call, Result
 from bot.simulator.dialects.bybit.wire import Json, order_id, order_number, page
-from bot.simulator.model import Contract, Fill, Order, OrderKind, OrderReport, OrderRequest, Side, TimeInForce
+from bot.simulator.model import Contract, Order, OrderKind, OrderReport, OrderRequest, Side, TimeInForce
 
 REALTIME_CLOSED_MAX = 500
 _SIDES: Mapping[str, Side] = {"Buy": Side.BUY, "Sell": Side.SELL}
@@ -204,18 +205,14 @@ def _paged(call: Call, rows: list[Json], key: str, limit: int) -> Json:
 
 
 def _fill_rows(call: Call, number: int | None, link: str | None) -> list[Json]:
-    """The account's fills, each with what its order still wanted right after it."""
-    fills = call.exchange.fills(call.account, limit=ARCHIVE_MAX)
-    filled: dict[int, list[Fill]] = {}
+    """The account's fills, each with what its order still wanted right after it. The mark price of the time was not kept."""
+    filled: dict[int | None, Decimal] = {}
     rows: list[Json] = []
-    views = {view.contract.symbol: view for view in call.venue.trading(call.exchange.contracts)}
-    for fill in fills:
-        earlier = filled.setdefault(-1 if fill.order_id is None else fill.order_id, [])
-        earlier.append(fill)
+    for fill in call.exchange.fills(call.account, limit=ARCHIVE_MAX):
+        filled[fill.order_id] = done = filled.get(fill.order_id, ZERO) + fill.contracts
         if (number is not None and fill.order_id != number) or (number is None and link is not None and fill.client_order_id != link):
             continue
         order = None if fill.order_id is None else call.exchange.order(call.account, fill.symbol, order_id=fill.order_id)
-        done = sum((part.contracts for part in earlier), ZERO)
         leaves = ZERO if order is None else order.request.contracts - done
-        rows.append(execution_row(fill, order, leaves, views[fill.symbol]))
+        rows.append(execution_row(fill, order, leaves, call.exchange.contracts[fill.symbol], None))
     return rows

@@ -235,7 +235,8 @@ def _row(venue: Venue, account: str, report: Report) -> tuple[str, Json] | None:
             return "order", order_row(order, contracts[order.request.symbol])
         case FillReport(fill, order) if fill.account == account:
             leaves = ZERO if order is None else order.leaves
-            return "execution", execution_row(fill, order, leaves, venue.exchange.market(fill.symbol))
+            market = venue.exchange.market(fill.symbol)
+            return "execution", execution_row(fill, order, leaves, market.contract, market.mark)
         case FundingReport(record) if record.account == account:
             return "execution", funding_row(record, contracts[record.symbol])
         case PositionReport(position) if position.account == account:
