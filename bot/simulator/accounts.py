@@ -96,7 +96,7 @@ class Holding:
         realised = ZERO
         if self.contracts and (self.contracts > ZERO) != (signed > ZERO):
             closed = min(abs(signed), abs(self.contracts)) * (1 if signed > ZERO else -1)
-            released = self.cost if abs(closed) == abs(self.contracts) else cash(self.cost * -closed / self.contracts)
+            released = cash(self.cost * -closed / self.contracts)
             realised = cash(-worth(self.contract, closed, price) - released)
             self.contracts += closed
             self.cost -= released

@@ -243,6 +243,15 @@ def test_open_orders_bind_margin_and_give_it_back() -> None:
     assert exchange.balances("ann")[0].available == 10_000
 
 
+def test_reduce_only_orders_bind_no_margin() -> None:
+    exchange = opened()
+    placed(exchange, sell("1"))
+    bound = exchange.balances("ann")[0].initial_margin
+    for price in ("40000", "41000", "42000"):
+        placed(exchange, buy("1", price, reduce_only=True))
+    assert exchange.balances("ann")[0].initial_margin == bound == 5000
+
+
 def test_position_figures() -> None:
     exchange = opened(balances={"USDT": "10000"})
     placed(exchange, sell("1", "49999"), NOW + 7)
@@ -314,6 +323,16 @@ def test_ids_of_two_runs_do_not_collide_and_stay_exact_in_json() -> None:
     early, late = placed(opened(), buy("0.01")), placed(opened(), buy("0.01"))
     assert early.order_id == late.order_id, "the same run twice is the same"
     assert NOW * 1000 < early.order_id < (NOW + 1) * 1000 < 2**53
+
+
+def test_settings_are_live_and_leverage_has_a_default() -> None:
+    exchange = opened()
+    exchange.settings("ann").hedge_mode = True
+    assert exchange.settings("ann").hedge_mode is True
+    assert exchange.settings("bob").hedge_mode is False
+    assert exchange.leverage("ann", "BTCUSDT") == 10
+    exchange.set_leverage("ann", "BTCUSDT", D(3))
+    assert exchange.settings("ann").leverage == {"BTCUSDT": D(3)}
 
 
 def test_a_deposit_into_an_open_account_adds_up() -> None:

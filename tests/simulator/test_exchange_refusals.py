@@ -224,6 +224,25 @@ def test_a_tick_that_makes_no_sense_is_the_callers_mistake(exchange: Exchange, b
     assert exchange.market("BTCUSDT") == before
 
 
+@pytest.mark.parametrize(
+    ("request_", "needed"),
+    [
+        # 1 x 50,000 / 10, and the taker fee of 0.05 %
+        (buy("1", "50000"), "5025"),
+        # bought 100 above mark: that is lost at once
+        (buy("1", "50100"), "5125.05"),
+        (sell("1", "49900"), "5124.95"),
+        (sell("1", "50100"), "5025.05"),
+        (buy("1"), "5025"),
+    ],
+)
+def test_margin_is_asked_for_to_the_last_cent(request_: OrderRequest, needed: str) -> None:
+    exchange = opened(balances={"USDT": str(D(needed) - D("0.01"))})
+    assert refusal_of(lambda: exchange.place(request_, NOW)) is Refusal.MARGIN
+    exchange.open_account("ann", {"USDT": D("0.01")})
+    exchange.place(request_, NOW)
+
+
 def test_a_reduction_is_never_refused_for_margin() -> None:
     exchange = opened(balances={"USDT": "5130"})
     placed(exchange, sell("1", "49900"))

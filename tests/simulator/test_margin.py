@@ -67,6 +67,7 @@ def test_f5_inverse_cross_long() -> None:
 
 def test_no_liquidation_price_when_nothing_can_hurt_enough() -> None:
     assert liquidated_at(one_tier(LINEAR, "0.01"), "1", "50000", "60000") is None
+    assert liquidated_at(LINEAR, "-1", "50000", "-60000") is None, "bankrupt at every price"
     assert margin.liquidation_price(LINEAR, D(0), D(0), D(50_000), D(1)) is None
 
 
