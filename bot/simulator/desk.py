@@ -35,6 +35,9 @@ from bot.simulator.model import BalanceReport, MarketTick, Report
 LINE_MAX = 2_000
 """Messages that may wait for one socket."""
 
+FAILURES_MAX = 100
+"""Failures of the simulator itself that are kept: the first ones tell most."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -172,14 +175,20 @@ class Desk:
             return
         now = self.clock()
         if isinstance(self.dialect, Listening):
-            self.dialect.heard(reports, now)
+            try:
+                self.dialect.heard(reports, now)
+            except Exception as failure:
+                self._failed(failure, "the dialect's own figures")
         self._tell(lambda socket: socket.published(reports, now))
 
     def beat(self) -> None:
         """What time alone brings: the venue's own timers, then periodic pushes."""
         now = self.clock()
         if isinstance(self.dialect, Timed):
-            self.publish(self.dialect.elapsed(now))
+            try:
+                self.publish(self.dialect.elapsed(now))
+            except Exception as failure:  # one venue's bug must not stop the clock of the others
+                self._failed(failure, "the dialect's own timers")
         self._tell(lambda socket: socket.beat(now))
 
     def tick(self, tick: MarketTick) -> tuple[Report, ...]:
@@ -247,5 +256,6 @@ class Desk:
                 line.cut()
 
     def _failed(self, failure: Exception, where: str) -> None:
-        self.failures.append(f"{self.name}, {where}: {type(failure).__name__}: {failure}")
+        if len(self.failures) < FAILURES_MAX:
+            self.failures.append(f"{self.name}, {where}: {type(failure).__name__}: {failure}")
         _log.error("simulator failure at %s in %s", self.name, where, exc_info=failure)

@@ -83,9 +83,11 @@ def test_a_delay_is_recorded_with_its_end() -> None:
 def test_what_lasts_has_a_beginning_and_an_end() -> None:
     plan = FaultPlan()
     number = plan.began("okx", "silence", 100, label="story")
-    assert plan.incidents[0].ended_at is None
+    (lasting,) = plan.incidents
+    assert lasting.ended_at is None
     plan.ended(number, 900)
-    assert (plan.incidents[0].began_at, plan.incidents[0].ended_at, plan.incidents[0].label) == (100, 900, "story")
+    (over,) = plan.incidents
+    assert (over.began_at, over.ended_at, over.label) == (100, 900, "story")
 
 
 @pytest.mark.parametrize(

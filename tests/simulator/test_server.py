@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
-from typing import Any
-from urllib.parse import urlencode
 
 import aiohttp
 import ccxt.pro
 import pytest
 
 from bot.core.units import Millis
-from bot.simulator.control import CONTROL_HOST
-from bot.simulator.desk import LINE_MAX, Desk, wall_ms
+from bot.simulator.desk import LINE_MAX, Desk
 from bot.simulator.dialects.binanceusdm import BinanceUsdm
 from bot.simulator.dialects.dialect import Answer, Credential, HttpReply, HttpRequest, Operation, Socket, SocketAnswer
 from bot.simulator.exchange import Exchange
 from bot.simulator.faults import Fault, FaultKind
 from bot.simulator.model import Report
 from bot.simulator.server import SimulatorServer
+from tests.simulator.raw_calls import REST, ask, place
 from tests.simulator.stand import KEY, client_of, desk_of, serving, soon, tick_of
 
-REST = "fapi.binance.com"
 STREAMS = "fstream.binance.com"
 VENUE = "binanceusdm"
 BTC = "BTC/USDT:USDT"
@@ -49,31 +44,6 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         session._retry_connection = False
         yield session
-
-
-async def ask(
-    http: aiohttp.ClientSession, server: SimulatorServer, path: str, *, host: str = REST, method: str = "GET", body: Any = None
-) -> tuple[int, str]:
-    data = None if body is None else json.dumps(body)
-    async with http.request(method, server.url + path, headers={"Host": host}, data=data) as answer:
-        return answer.status, await answer.text()
-
-
-async def control(http: aiohttp.ClientSession, server: SimulatorServer, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    status, text = await ask(http, server, path, host=CONTROL_HOST, method=method, body=body)
-    return status, json.loads(text)
-
-
-def order_body(**changed: Any) -> str:
-    order = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "timeInForce": "IOC", "quantity": "0.05", "price": "59990"}
-    query = urlencode(order | {"timestamp": wall_ms(), "recvWindow": 5_000} | changed)
-    return query + "&signature=" + hmac.new(KEY.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
-
-
-async def place(http: aiohttp.ClientSession, server: SimulatorServer, **changed: Any) -> tuple[int, str]:
-    headers = {"Host": REST, "X-MBX-APIKEY": KEY.api_key, "Content-Type": "application/x-www-form-urlencoded"}
-    async with http.post(server.url + "/fapi/v1/order", headers=headers, data=order_body(**changed)) as answer:
-        return answer.status, await answer.text()
 
 
 async def test_hosts_are_told_apart_and_strangers_are_misdirected(http: aiohttp.ClientSession, server: SimulatorServer) -> None:
@@ -261,7 +231,7 @@ class Talkative:
     def __init__(self, exchange: Exchange, credentials: Sequence[Credential]) -> None:
         del credentials
         self._exchange = exchange
-        self._said = 0
+        self.beats = 0
 
     def operation(self, request: HttpRequest) -> Operation:
         return Operation.UNKNOWN
@@ -274,6 +244,16 @@ class Talkative:
 
     def open_socket(self, host: str, path: str, query_string: str, now: Millis) -> Socket:
         return Flood()
+
+    def elapsed(self, now: Millis) -> Sequence[Report]:
+        self.beats += 1
+        if self.beats == 2:
+            raise RuntimeError("a secret detail")
+        return ()
+
+    def heard(self, reports: Sequence[Report], now: Millis) -> None:
+        if len(reports) == 7:
+            raise RuntimeError("a secret detail")
 
 
 class Flood:
@@ -301,7 +281,9 @@ class Flood:
 
 async def test_messages_keep_their_order_and_a_client_that_does_not_read_is_cut(http: aiohttp.ClientSession) -> None:
     desk = desk_of(VENUE, Talkative)
-    async with serving(desk) as server:
+    server = SimulatorServer([desk])
+    await server.start()
+    try:
         headers = {"Host": "talkative.example"}
         async with http.ws_connect(server.url + "/", headers=headers) as reader:
             assert await reader.receive_str() == "welcome"
@@ -319,6 +301,8 @@ async def test_messages_keep_their_order_and_a_client_that_does_not_read_is_cut(
             while desk.sockets_open:
                 await ask(http, server, f"/?{LINE_MAX // 4}", host="talkative.example")
         sleeper[1].close()
+    finally:
+        await server.stop()
 
 
 async def test_the_simulators_own_trouble_stays_off_the_wire_and_is_kept(http: aiohttp.ClientSession) -> None:
@@ -331,83 +315,26 @@ async def test_the_simulators_own_trouble_stays_off_the_wire_and_is_kept(http: a
         await socket.receive_str()
         await socket.send_str("fail")
         assert (await socket.receive(timeout=2)).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+    await ask(http, server, "/?7", host="talkative.example")
+    await asyncio.sleep(0.35)
     await server.stop()
-    assert len(server.failures) == 2
+    assert [failure.partition(": ")[0] for failure in server.failures] == [
+        f"{VENUE}, GET /fail",
+        f"{VENUE}, a socket's frame",
+        f"{VENUE}, the dialect's own figures",
+        f"{VENUE}, the dialect's own timers",
+    ]
+    assert isinstance(desk.dialect, Talkative)
+    assert desk.dialect.beats > 2
     assert all("a secret detail" in failure for failure in server.failures)
 
 
 async def test_a_dialect_may_end_a_conversation(http: aiohttp.ClientSession) -> None:
-    async with serving(desk_of(VENUE, Talkative)) as server:
-        async with http.ws_connect(server.url + "/", headers={"Host": "talkative.example"}) as socket:
-            await socket.receive_str()
-            await socket.send_str("bye")
-            assert await socket.receive_str(timeout=2) == "echo bye"
-            assert (await socket.receive(timeout=2)).type is aiohttp.WSMsgType.CLOSE
-
-
-async def test_truth_is_the_engines_own(http: aiohttp.ClientSession, server: SimulatorServer, desk: Desk) -> None:
-    await place(http, server, newClientOrderId="true1")
-    status, truth = await control(http, server, "GET", f"/truth?venue={VENUE}")
-    books = truth["accounts"][KEY.account]
-    assert status == 200
-    assert [(row["symbol"], row["contracts"]) for row in books["positions"]] == [("BTCUSDT", "-0.050")]
-    assert [(row["client_order_id"], row["state"]) for row in books["closed_orders"]] == [("true1", "filled")]
-    assert [row["contracts"] for row in books["fills"]] == ["0.050"]
-    assert Decimal(books["balances"][0]["wallet"]) == desk.exchange.balances(KEY.account)[0].wallet
-    assert (await control(http, server, "GET", f"/truth?venue={VENUE}&account=nobody"))[0] == 400
-
-
-async def test_control_steers_the_world(http: aiohttp.ClientSession, server: SimulatorServer, desk: Desk) -> None:
-    await place(http, server)
-    at = {"venue": VENUE, "account": KEY.account}
-    assert (await control(http, server, "POST", "/adl", at | {"symbol": "BTCUSDT", "contracts": "0.02"}))[0] == 200
-    assert desk.exchange.positions(KEY.account)[0].contracts == Decimal("-0.03")
-    assert (await control(http, server, "POST", "/funding", {"venue": VENUE, "symbol": "BTCUSDT"}))[0] == 200
-    assert len(desk.exchange.funding_payments(KEY.account)) == 1
-    before = desk.exchange.balances(KEY.account)[0].wallet
-    assert (await control(http, server, "POST", "/deposit", at | {"asset": "USDT", "quantity": "-10.5"}))[0] == 200
-    assert desk.exchange.balances(KEY.account)[0].wallet == before - Decimal("10.5")
-    status, answer = await control(http, server, "POST", "/adl", at | {"symbol": "BTCUSDT", "contracts": "5"})
-    assert (status, "reduce_only" in answer["error"]) == (400, True)
-    stranger = {"venue": VENUE, "account": "nobody", "asset": "USDT", "quantity": "1"}
-    assert (await control(http, server, "POST", "/deposit", stranger))[0] == 400
-
-
-async def test_control_arms_faults_and_tells_incidents(http: aiohttp.ClientSession, server: SimulatorServer) -> None:
-    wanted = {"venue": VENUE, "kind": "bad_gateway", "operation": "clock", "status": 504, "body": "gone", "label": "one"}
-    _, armed = await control(http, server, "POST", "/faults", wanted)
-    assert await ask(http, server, "/fapi/v1/time") == (504, "gone")
-    _, spare = await control(http, server, "POST", "/faults", {"venue": VENUE, "kind": "disconnect"})
-    _, told = await control(http, server, "GET", "/faults")
-    assert [fault["number"] for fault in told["armed"]] == [spare["number"]]
-    assert armed["number"] < spare["number"]
-    assert [(row["kind"], row["operation"], row["label"]) for row in told["incidents"]] == [("bad_gateway", "clock", "one")]
-    assert abs(told["incidents"][0]["began_at"] - wall_ms()) < 5_000
-    assert (await control(http, server, "DELETE", f"/faults/{spare['number']}"))[1] == {"disarmed": True}
-    await control(http, server, "POST", "/silence", {"venue": VENUE, "http": False, "label": "quiet"})
-    assert server.desks[VENUE].is_talking is False
-    await control(http, server, "POST", "/restore", {"venue": VENUE})
-    assert server.desks[VENUE].is_talking is True
-    assert (await control(http, server, "POST", "/sockets/close", {"venue": VENUE}))[1] == {"closed": 0}
-
-
-@pytest.mark.parametrize(
-    ("path", "body", "why"),
-    [
-        ("/faults", {"venue": "mars", "kind": "refuse"}, "no venue 'mars'"),
-        ("/faults", {"venue": VENUE, "kind": "gremlin"}, "gremlin"),
-        ("/faults", {"venue": VENUE, "kind": "refuse", "tims": 2}, "unknown field 'tims'"),
-        ("/faults", {"venue": VENUE, "kind": "refuse", "times": "2"}, "times must be a whole number"),
-        ("/faults", {"venue": VENUE, "kind": "delay_reply"}, "delay_ms"),
-        ("/silence", {"venue": VENUE, "http": "no"}, "http must be true or false"),
-        ("/adl", {"venue": VENUE, "account": "desk", "symbol": "BTCUSDT", "contracts": 1}, "contracts must be text"),
-        ("/adl", {"venue": VENUE, "account": "desk", "symbol": "BTCUSDT", "contracts": "NaN"}, "contracts must be finite"),
-        ("/funding", {"venue": VENUE, "symbol": "DOGE"}, "unknown_symbol"),
-        ("/nowhere", {}, "there is no POST /nowhere"),
-        ("/funding", [], "not a JSON object"),
-    ],
-)
-async def test_control_says_what_is_wrong(http: aiohttp.ClientSession, server: SimulatorServer, path: str, body: Any, why: str) -> None:
-    status, answer = await control(http, server, "POST", path, body)
-    assert status == 400
-    assert why in answer["error"]
+    server = SimulatorServer([desk_of(VENUE, Talkative)])
+    await server.start()
+    async with http.ws_connect(server.url + "/", headers={"Host": "talkative.example"}) as socket:
+        await socket.receive_str()
+        await socket.send_str("bye")
+        assert await socket.receive_str(timeout=2) == "echo bye"
+        assert (await socket.receive(timeout=2)).type is aiohttp.WSMsgType.CLOSE
+    await server.stop()

@@ -19,7 +19,7 @@ from bot.simulator.dialects.binanceusdm.rows import Row
 from bot.simulator.dialects.binanceusdm.state import State
 from bot.simulator.dialects.binanceusdm.wire import text
 from bot.simulator.exchange import Exchange
-from bot.simulator.model import BookReport, BookView, Level, MarketView, PublicTradeReport, Refused, Report, Side
+from bot.simulator.model import BookReport, Level, MarketView, PublicTradeReport, Refused, Report, Side
 
 TICKER_MS: Millis = 2_000
 
@@ -132,7 +132,7 @@ class BookTicker:
         changed = dict.fromkeys(report.symbol for report in reports if isinstance(report, BookReport) and report.symbol in self._symbols)
         for symbol in changed:
             book = self._exchange.book(symbol, 1)
-            touch = _touch(book)
+            touch = (next(iter(book.bids), None), next(iter(book.asks), None))
             bid, ask = touch
             if touch == self._touch.get(symbol) or bid is None or ask is None:
                 continue
@@ -275,10 +275,6 @@ def _trading(exchange: Exchange, symbols: Iterable[str]) -> Iterator[MarketView]
     for symbol in symbols:
         with suppress(Refused):
             yield exchange.market(symbol)
-
-
-def _touch(book: BookView) -> tuple[Level | None, Level | None]:
-    return book.bids[0] if book.bids else None, book.asks[0] if book.asks else None
 
 
 def _period(feed: Feed) -> Millis:
