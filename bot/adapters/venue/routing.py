@@ -8,7 +8,9 @@ One call is one wire attempt: aiohttp's silent second sending of idempotent verb
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +27,27 @@ SOCKET_CLOSE_SECONDS = 1.0
 
 HeadersSeen = Callable[[str, int, Mapping[str, str]], None]
 """Called with production host, HTTP status and headers of every response: venues tell the budget used in headers."""
+
+
+class Attempts:
+    """How many requests were handed to the wire while it was counting, also by tasks started meanwhile."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+_COUNTING: ContextVar[Attempts | None] = ContextVar("wire_attempts", default=None)
+
+
+@contextmanager
+def counting_attempts() -> Iterator[Attempts]:
+    """Counts the wire attempts made inside: zero proves that whatever failed there never left this machine."""
+    attempts = Attempts()
+    token = _COUNTING.set(attempts)
+    try:
+        yield attempts
+    finally:
+        _COUNTING.reset(token)
 
 
 class EgressRefused(Exception):
@@ -159,6 +182,8 @@ class RoutingSession:
         plain = url.with_scheme({"wss": "https", "ws": "http"}.get(url.scheme, url.scheme))
         if plain.origin() not in self._origins and not (plain.scheme == "https" and plain.host in self._hosts_kept):
             raise EgressRefused(f"host {url.host!r} is not listed for this environment")
+        if (attempts := _COUNTING.get()) is not None:
+            attempts.count += 1
         response = await go_on(request)
         if self._headers_seen is not None:
             self._headers_seen(request.headers.get("Host", ""), response.status, response.headers)

@@ -1,0 +1,349 @@
+"""A venue's own rows -> core words. Pure: dicts in, frozen reports out; no clock, no network, no ccxt object.
+
+The rule: units, signs and times are made ours here, once. Contracts become base units through `Instrument.to_base`; a short is
+negative; a paid fee and received funding are positive; figures are exact strings from the venue's row (`Decimal(str(x))`, never a
+float). What is absent is None, never zero. What cannot be read raises `Unreadable`, which the adapter turns into a fact
+(`ReportUnreadable`, `VenueUnreadable`); nothing else gets out of here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from bot.adapters.venue.profile import (
+    FillShape,
+    FundingShape,
+    MarginShape,
+    OrderShape,
+    Path,
+    Paths,
+    PaymentShape,
+    PositionShape,
+    Row,
+)
+from bot.core.events import (
+    FillKind,
+    FillReport,
+    FundingPayment,
+    MarginReport,
+    OrderReport,
+    PositionReport,
+    VenueOrderStatus,
+)
+from bot.core.instrument import ContractKind, Instrument
+from bot.core.units import ZERO, Asset, ClientOrderId, Millis, VenueId
+
+Instruments = Mapping[str, Instrument]
+"""Ours, by the venue's symbol. Rows about anything else are not ours and map to None."""
+
+_SIDES = {"buy": 1, "sell": -1}
+
+
+class Unreadable(Exception):
+    """A venue said something that has no meaning here. The text names the figure, never a secret."""
+
+
+def at_path(row: Any, path: Path) -> Any:
+    """What stands at a path; None where the path leads nowhere."""
+    for step in path:
+        if isinstance(step, int):
+            row = row[step] if isinstance(row, list) and len(row) > step else None
+        else:
+            row = row.get(step) if isinstance(row, Mapping) else None
+        if row is None:
+            return None
+    return row
+
+
+def told(row: Row, spelled: Paths) -> str | None:
+    """The first thing told at any of the paths, as text; an empty string tells nothing."""
+    for path in spelled:
+        value = at_path(row, path)
+        if value is not None and value != "":
+            return str(value)
+    return None
+
+
+def figure(row: Row, spelled: Paths) -> Decimal | None:
+    """A finite number, exactly as written; None when not told. Raises Unreadable for anything else."""
+    text = told(row, spelled)
+    if text is None:
+        return None
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise Unreadable(f"{_name(spelled)} is no number") from None
+    if not value.is_finite():
+        raise Unreadable(f"{_name(spelled)} is {text}")
+    return value
+
+
+def price(row: Row, spelled: Paths) -> Decimal | None:
+    """A price, above zero; None when not told. A zero or negative price is a defect, not a price."""
+    value = figure(row, spelled)
+    if value is not None and value <= ZERO:
+        raise Unreadable(f"{_name(spelled)} is {value}, a price must be above zero")
+    return value
+
+
+def instant(row: Row, spelled: Paths) -> Millis | None:
+    """Unix milliseconds by the venue's clock; None when not told."""
+    value = figure(row, spelled)
+    if value is None:
+        return None
+    if value < ZERO or value != value.to_integral_value():
+        raise Unreadable(f"{_name(spelled)} is no instant: {value}")
+    return int(value)
+
+
+def order_report(row: Row, shape: OrderShape, instruments: Instruments) -> OrderReport | None:
+    """One order; None when its instrument is not ours. `filled_quantity` is cumulative and signed, None when not told."""
+    instrument = instruments.get(_required(row, shape.symbol))
+    if instrument is None:
+        return None
+    word = _required(row, shape.status)
+    status = shape.statuses.get(word)
+    if status is None:
+        raise Unreadable(f"order status {word!r} is not known")
+    contracts = figure(row, shape.filled)
+    if contracts is not None and contracts < ZERO:
+        raise Unreadable(f"{_name(shape.filled)} is negative")
+    # Venues write an average of zero for an order that has no fill yet.
+    average = price(row, shape.average) if contracts else None
+    return OrderReport(
+        instrument=instrument.id,
+        client_order_id=_client_id(row, shape.client_id),
+        venue_order_id=_required(row, shape.venue_id),
+        status=status,
+        filled_quantity=None if contracts is None else _signed(instrument, contracts, _sign(row, shape.side), average),
+        average_price=average,
+        venue_at=instant(row, shape.at),
+    )
+
+
+def accepted(row: Row, shape: OrderShape, instrument: Instrument) -> OrderReport | None:
+    """An acceptance that names ids only: the order exists, what became of it was not told. None without the venue's id."""
+    venue_id = told(row, shape.venue_id)
+    if venue_id is None:
+        return None
+    return OrderReport(
+        instrument=instrument.id,
+        client_order_id=_client_id(row, shape.client_id),
+        venue_order_id=venue_id,
+        status=VenueOrderStatus.ACCEPTED,
+        filled_quantity=None,
+        average_price=None,
+        venue_at=None,
+    )
+
+
+def fill_report(row: Row, shape: FillShape, instruments: Instruments) -> FillReport | None:
+    """One execution; None when the row is none, or its instrument is not ours. `fee` > 0 when paid."""
+    if not _is_fill(row, shape):
+        return None
+    instrument = instruments.get(_required(row, shape.symbol))
+    if instrument is None:
+        return None
+    paid = price(row, shape.price)
+    contracts = figure(row, shape.contracts)
+    at = instant(row, shape.at)
+    if paid is None or contracts is None or contracts <= ZERO or at is None:
+        raise Unreadable("a fill without a price, a positive quantity or a time")
+    fee = figure(row, shape.fee)
+    asset = told(row, shape.fee_asset)
+    return FillReport(
+        instrument=instrument.id,
+        fill_id=_required(row, shape.fill_id),
+        client_order_id=_client_id(row, shape.client_id),
+        venue_order_id=told(row, shape.venue_id),
+        quantity=_signed(instrument, contracts, _sign(row, shape.side), paid),
+        price=paid,
+        fee=None if fee is None else fee * shape.fee_paid_sign,
+        fee_asset=None if asset is None else Asset(asset),
+        kind=_fill_kind(row, shape),
+        venue_at=at,
+    )
+
+
+def position_reports(rows: Iterable[Row], shape: PositionShape, instruments: Instruments) -> tuple[PositionReport, ...]:
+    """Every instrument of ours, flat ones with zero. Call it only with the rows of a proven success: it reads absence as flat.
+
+    Raises Unreadable for a hedge-mode row, or two rows about one instrument.
+    """
+    found: dict[str, PositionReport] = {}
+    for row in rows:
+        symbol = _required(row, shape.symbol)
+        instrument = instruments.get(symbol)
+        if instrument is None:
+            continue
+        mode = told(row, shape.mode)
+        if mode is not None and mode not in shape.one_way:
+            raise Unreadable(f"a position on {symbol} in hedge mode ({mode})")
+        if symbol in found:
+            raise Unreadable(f"two positions on {symbol}")
+        contracts = figure(row, shape.contracts)
+        if contracts is None:
+            raise Unreadable(f"a position on {symbol} without a quantity")
+        found[symbol] = _position(row, shape, instrument, contracts)
+    flat = {
+        symbol: PositionReport(instrument=each.id, quantity=ZERO, entry_price=None, mark_price=None) for symbol, each in instruments.items()
+    }
+    return tuple((flat | found).values())
+
+
+def _position(row: Row, shape: PositionShape, instrument: Instrument, contracts: Decimal) -> PositionReport:
+    if contracts == ZERO:
+        return PositionReport(instrument=instrument.id, quantity=ZERO, entry_price=None, mark_price=None)
+    mark = price(row, shape.mark)
+    entry = price(row, shape.entry)
+    direction = _sign(row, shape.side) if shape.side else 1
+    quantity = _signed(instrument, contracts, direction, mark or entry)
+    return PositionReport(instrument=instrument.id, quantity=quantity, entry_price=entry, mark_price=mark)
+
+
+def margin_reports(answer: Any, shape: MarginShape, assets: Iterable[Asset], *, complete: bool = True) -> tuple[MarginReport, ...]:
+    """The account in each settle asset. Raises Unreadable when the answer has no list of assets, or, if `complete`, lacks one."""
+    account = at_path(answer, shape.account_at)
+    details = at_path(account, shape.details_at)
+    if not isinstance(details, list):
+        raise Unreadable("a margin answer without its assets")
+    rows = {told(row, shape.asset): row for row in details}
+    reports = []
+    for asset in assets:
+        row = rows.get(asset)
+        if row is None and complete:
+            raise Unreadable(f"a margin answer without {asset}")
+        if row is None:
+            continue
+        reports.append(
+            MarginReport(
+                asset=asset,
+                margin_balance=_first(figure(account, shape.account_margin_balance), figure(row, shape.margin_balance)),
+                wallet_balance=figure(row, shape.wallet_balance),
+                maintenance_margin=_first(figure(account, shape.account_maintenance), figure(row, shape.maintenance)),
+                initial_margin=_first(figure(account, shape.account_initial), figure(row, shape.initial)),
+            )
+        )
+    return tuple(reports)
+
+
+def funding_interval(row: Row, shape: FundingShape) -> Millis | None:
+    """Length of one funding interval in milliseconds, where a row tells it: as a length, or as the distance of two settlements."""
+    length = figure(row, shape.interval)
+    if length is not None and length > ZERO:
+        return int(length * shape.interval_unit_ms)
+    following, after = instant(row, shape.next_at), instant(row, shape.after_next_at)
+    if following and after and after > following:
+        return after - following
+    return None
+
+
+def funding_payment(row: Row, shape: PaymentShape, instruments: Instruments) -> FundingPayment | None:
+    """One settled payment, > 0 when received; None when its instrument is not ours."""
+    symbol = told(row, shape.symbol)
+    instrument = instruments.get(symbol) if symbol else None
+    if instrument is None:
+        return None
+    quantity, at = figure(row, shape.quantity), instant(row, shape.at)
+    if quantity is None or at is None:
+        raise Unreadable("a funding payment without a quantity or a time")
+    return FundingPayment(
+        instrument=instrument.id,
+        payment_id=_required(row, shape.payment_id),
+        quantity=quantity * shape.received_sign,
+        asset=Asset(told(row, shape.asset) or instrument.settle),
+        venue_at=at,
+    )
+
+
+def instrument_of(
+    venue: VenueId, market: Mapping[str, Any], *, interval_ms: Millis | None, taker_fee: Decimal | None, maker_fee: Decimal | None
+) -> Instrument:
+    """A ccxt market (precision mode TICK_SIZE) as our instrument; `lot` and the bounds count contracts, fees are fractions."""
+    size = ccxt_number(market.get("contractSize"))
+    lot = ccxt_number(at_path(market, ("precision", "amount")))
+    tick = ccxt_number(at_path(market, ("precision", "price")))
+    if not size or not lot or not tick or min(size, lot, tick) <= ZERO:
+        raise Unreadable(f"{market.get('id')} without a contract size, a lot or a tick")
+    return Instrument(
+        venue=venue,
+        venue_symbol=str(market["id"]),
+        base=Asset(str(market["base"])),
+        quote=Asset(str(market["quote"])),
+        settle=Asset(str(market["settle"])),
+        kind=ContractKind.LINEAR if market.get("linear") else ContractKind.INVERSE,
+        contract_size=size,
+        lot=lot,
+        tick=tick,
+        contracts_min=ccxt_number(at_path(market, ("limits", "amount", "min"))) or lot,
+        contracts_max=ccxt_number(at_path(market, ("limits", "amount", "max"))) or None,
+        notional_min=ccxt_number(at_path(market, ("limits", "cost", "min"))) or None,
+        funding_interval_ms=interval_ms,
+        taker_fee=taker_fee,
+        maker_fee=maker_fee,
+    )
+
+
+def ccxt_number(value: Any) -> Decimal | None:
+    """One of ccxt's own floats as the Decimal that it prints as (0.001 -> 0.001); None stays None."""
+    if value is None:
+        return None
+    number = Decimal(str(value))
+    if not number.is_finite():
+        raise Unreadable(f"{value} is no number")
+    # 1.0 -> 1 and 1E+2 -> 100: a Decimal that prints as people write it.
+    return Decimal(f"{number.normalize():f}")
+
+
+def _is_fill(row: Row, shape: FillShape) -> bool:
+    if shape.only is None:
+        return True
+    value = told(row, (shape.only,))
+    if shape.only_values:
+        return value in shape.only_values
+    return bool(figure(row, (shape.only,)))
+
+
+def _fill_kind(row: Row, shape: FillShape) -> FillKind:
+    for mark in shape.marks:
+        value = told(row, (mark.path,)) or ""
+        if value.startswith(mark.value) if mark.prefix else value == mark.value:
+            return mark.kind
+    return FillKind.TRADE
+
+
+def _signed(instrument: Instrument, contracts: Decimal, direction: int, at_price: Decimal | None) -> Decimal:
+    if contracts == ZERO:
+        return ZERO
+    if at_price is None and instrument.kind is ContractKind.INVERSE:
+        raise Unreadable("contracts of an inverse instrument without a price")
+    return instrument.to_base(contracts, at_price or ZERO) * direction
+
+
+def _sign(row: Row, spelled: Paths) -> int:
+    side = _required(row, spelled).lower()
+    if side not in _SIDES:
+        raise Unreadable(f"side {side!r} is not known")
+    return _SIDES[side]
+
+
+def _client_id(row: Row, spelled: Paths) -> ClientOrderId | None:
+    value = told(row, spelled)
+    return None if value is None else ClientOrderId(value)
+
+
+def _required(row: Row, spelled: Paths) -> str:
+    value = told(row, spelled)
+    if value is None:
+        raise Unreadable(f"no {_name(spelled)}")
+    return value
+
+
+def _first(*values: Decimal | None) -> Decimal | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _name(spelled: Paths) -> str:
+    return ".".join(str(step) for step in spelled[0]) if spelled else "figure"

@@ -1,0 +1,114 @@
+"""Funding as the venue tells it: what will be settled next, how often, and what was paid.
+
+A rate is a fraction per interval, > 0 when shorts receive; a payment is > 0 when we received it. An interval is never assumed: where a
+venue tells it nowhere, it is the distance between its last two settlements, else None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.adapters.venue.asking import Asker, NotAnswered
+from bot.adapters.venue.ccxt_mapping import Instruments, Unreadable, figure, funding_interval, funding_payment, instant, told
+from bot.adapters.venue.profile import Funding, Row
+from bot.adapters.venue.throttle import Lane
+from bot.core.events import FundingPaid, FundingRateObserved
+from bot.core.units import Millis
+from bot.ports import Clock
+
+_Failure = (NotAnswered, Unreadable)
+
+
+async def rates(asker: Asker, funding: Funding, instruments: Instruments, clock: Clock) -> Sequence[FundingRateObserved]:
+    """The current rate of each instrument that could be read."""
+    observed = []
+    for symbol, instrument in instruments.items():
+        row = await _row_of(asker, funding, symbol)
+        if row is None:
+            continue
+        try:
+            observed.append(
+                FundingRateObserved(
+                    at=clock.now(),
+                    instrument=instrument.id,
+                    rate=figure(row, funding.rate_shape.rate),
+                    interval_ms=funding_interval(row, funding.rate_shape) or instrument.funding_interval_ms,
+                    next_settlement_at=instant(row, funding.rate_shape.next_at),
+                )
+            )
+        except Unreadable:
+            continue
+    return observed
+
+
+async def payments(asker: Asker, funding: Funding, instruments: Instruments, clock: Clock, since: Millis) -> Sequence[FundingPaid]:
+    """Payments at or after an instant of our clock; none when the venue could not be read."""
+    try:
+        rows = await asker.paged(funding.payments, Lane.RECONCILE, max(0, since + asker.offset_ms))
+        found = [funding_payment(row, funding.payment, instruments) for row in rows if _is_payment(row, funding)]
+    except _Failure:
+        return ()
+    once = {(payment.instrument, payment.payment_id): payment for payment in found if payment is not None}
+    return [FundingPaid(at=clock.now(), payment=payment) for payment in sorted(once.values(), key=lambda payment: payment.venue_at)]
+
+
+async def intervals(asker: Asker, funding: Funding, markets: Mapping[str, Mapping[str, Any]]) -> dict[str, Millis | None]:
+    """The funding interval of each symbol, from wherever this venue tells it; None where it does not."""
+    listed = await _listed_intervals(asker, funding)
+    found: dict[str, Millis | None] = {}
+    for symbol, market in markets.items():
+        found[symbol] = (
+            _in_market(market, funding)
+            or listed.get(symbol)
+            or await _in_rate_row(asker, funding, symbol)
+            or await _between_settlements(asker, funding, symbol)
+        )
+    return found
+
+
+def _is_payment(row: Row, funding: Funding) -> bool:
+    if funding.payment_is is None:
+        return True
+    path, value = funding.payment_is
+    return told(row, (path,)) == value
+
+
+def _in_market(market: Mapping[str, Any], funding: Funding) -> Millis | None:
+    length = figure(market.get("info") or {}, funding.interval_in_market)
+    return int(length * funding.interval_in_market_unit_ms) if length else None
+
+
+async def _listed_intervals(asker: Asker, funding: Funding) -> dict[str, Millis | None]:
+    shape = funding.intervals_shape
+    if funding.intervals is None or shape is None:
+        return {}
+    try:
+        rows = await asker.rows(funding.intervals, Lane.MARKET_DATA)
+        return {symbol: funding_interval(row, shape) for row in rows if (symbol := told(row, shape.symbol)) is not None}
+    except _Failure:
+        return {}
+
+
+async def _in_rate_row(asker: Asker, funding: Funding, symbol: str) -> Millis | None:
+    row = await _row_of(asker, funding, symbol)
+    return None if row is None else funding_interval(row, funding.rate_shape)
+
+
+async def _between_settlements(asker: Asker, funding: Funding, symbol: str) -> Millis | None:
+    if funding.settlements is None:
+        return None
+    try:
+        rows = await asker.rows(funding.settlements, Lane.MARKET_DATA, symbols=[symbol])
+        ats = sorted({at for row in rows if (at := instant(row, funding.settled_at)) is not None})
+    except _Failure:
+        return None
+    return ats[-1] - ats[-2] if len(ats) >= 2 else None
+
+
+async def _row_of(asker: Asker, funding: Funding, symbol: str) -> Row | None:
+    try:
+        rows = await asker.rows(funding.rates, Lane.MARKET_DATA, symbols=[symbol])
+    except _Failure:
+        return None
+    return next((row for row in rows if told(row, funding.rate_shape.symbol) == symbol), None)

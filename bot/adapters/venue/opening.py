@@ -1,0 +1,139 @@
+"""Making a venue ready: clock, instruments in use, one-way positions, cross margin, leverage, keys proven, paths warm.
+
+"Already set" is success. What cannot be used as configured is `VenueNotReady`, one sentence, nothing placed; what may pass (no answer,
+rate limits, a clock being corrected) is `ConnectionError`, and the caller tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import ccxt
+
+from bot.adapters.venue import funding_reads
+from bot.adapters.venue.asking import Asker, NotAnswered
+from bot.adapters.venue.ccxt_mapping import Unreadable, ccxt_number, instrument_of
+from bot.adapters.venue.outcomes import PROVEN
+from bot.adapters.venue.profile import Ask, MarginMode, Profile
+from bot.adapters.venue.settings import VenueSettings
+from bot.adapters.venue.throttle import Lane
+from bot.core.instrument import Instrument
+from bot.ports import VenueNotReady
+
+PASSING_CODES = frozenset({"-1003", "-1015", "-1021", "-5028", "10002", "10006", "10018", "50011", "50061", "50102"})
+"""Proven refusals that a later try may not meet: rates and clocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Our instruments by the venue's symbol, and ccxt's name of each."""
+
+    instruments: Mapping[str, Instrument]
+    ccxt_symbols: Mapping[str, str]
+
+
+async def open_account(asker: Asker, profile: Profile, settings: VenueSettings) -> Opened:
+    """Everything that must be true before the first order. Raises VenueNotReady or ConnectionError."""
+    steps = _Steps(asker, profile, settings)
+    try:
+        return await steps.run()
+    except Unreadable as unreadable:
+        raise ConnectionError(f"{profile.venue}: {unreadable}") from None
+    except NotAnswered as failure:
+        lasting = failure.code in PROVEN[profile.venue] and failure.code not in PASSING_CODES
+        text = f"{profile.venue}: {failure}"
+        raise (VenueNotReady(text) if lasting else ConnectionError(text)) from None
+
+
+class _Steps:
+    def __init__(self, asker: Asker, profile: Profile, settings: VenueSettings) -> None:
+        self._asker = asker
+        self._client = asker.client
+        self._profile = profile
+        self._settings = settings
+
+    async def run(self) -> Opened:
+        await self._asker.measure_clock(Lane.RECONCILE)
+        markets = await self._markets()
+        symbols = {venue_symbol: str(market["symbol"]) for venue_symbol, market in markets.items()}
+        await self._one_way(symbols)
+        await self._cross_margin(symbols)
+        for symbol in symbols.values():
+            parameters = dict(self._profile.setup.leverage_parameters)
+            await self._set("leverage", self._client.set_leverage(self._settings.leverage, symbol, parameters))
+        # Proves the key before the first order needs it, and warms the connection and ccxt's own first-call questions.
+        await self._asker.ask(self._profile.reads.margin, Lane.RECONCILE)
+        intervals = await funding_reads.intervals(self._asker, self._profile.funding, markets)
+        instruments = {}
+        for venue_symbol, market in markets.items():
+            taker, maker = await self._fees(market)
+            instruments[venue_symbol] = instrument_of(
+                self._profile.venue, market, interval_ms=intervals[venue_symbol], taker_fee=taker, maker_fee=maker
+            )
+        return Opened(instruments, symbols)
+
+    async def _markets(self) -> dict[str, Any]:
+        """The perpetuals in use, and no others: ccxt is given only these, so that it holds and parses little."""
+        listed = await self._asked(Ask.MARKETS, self._client.fetch_markets())
+        wanted = set(self._settings.venue_symbols)
+        found = {str(market["id"]): market for market in listed if market.get("swap") and str(market["id"]) in wanted}
+        if missing := sorted(wanted - found.keys()):
+            raise VenueNotReady(f"{self._profile.venue} does not list the perpetual {', '.join(missing)}")
+        if idle := sorted(symbol for symbol, market in found.items() if market.get("active") is False):
+            raise VenueNotReady(f"{self._profile.venue} does not trade {', '.join(idle)} at present")
+        self._client.set_markets(list(found.values()))
+        return {symbol: found[symbol] for symbol in self._settings.venue_symbols}
+
+    async def _one_way(self, symbols: Mapping[str, str]) -> None:
+        setup = self._profile.setup
+        if setup.position_mode_readable:
+            mode = await self._asked(Ask.SETTINGS, self._client.fetch_position_mode())
+            if mode.get("hedged") is False:
+                return
+        if setup.position_mode_per_symbol:
+            for symbol in symbols.values():
+                await self._set("one-way positions", self._client.set_position_mode(False, symbol))
+        else:
+            await self._set("one-way positions", self._client.set_position_mode(False))
+
+    async def _cross_margin(self, symbols: Mapping[str, str]) -> None:
+        match self._profile.setup.margin_mode:
+            case MarginMode.PER_SYMBOL:
+                for symbol in symbols.values():
+                    await self._set("cross margin", self._client.set_margin_mode("cross", symbol))
+            case MarginMode.ACCOUNT:
+                await self._set("cross margin", self._client.set_margin_mode("cross", next(iter(symbols.values()))))
+            case MarginMode.IN_EACH_ORDER:
+                pass
+
+    async def _set(self, what: str, request: Awaitable[Any]) -> None:
+        """One setting. A refusal that is not "already set" is lasting, whatever its code: the account is not as configured."""
+        try:
+            await self._asked(Ask.SETTINGS, request)
+        except NotAnswered as failure:
+            if failure.code in self._profile.setup.already_set_codes:
+                return
+            if failure.code is None or failure.code in PASSING_CODES:
+                raise
+            raise VenueNotReady(f"{self._profile.venue} refused to set {what}: {failure}") from None
+
+    async def _fees(self, market: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None]:
+        """The account's own fees; the venue's published ones, which ccxt knows, where the account's cannot be read."""
+        try:
+            fees = await self._asked(Ask.SETTINGS, self._client.fetch_trading_fee(market["symbol"]))
+        except NotAnswered:
+            fees = {}
+        taker, maker = (fees.get(side) if fees.get(side) is not None else market.get(side) for side in ("taker", "maker"))
+        return ccxt_number(taker), ccxt_number(maker)
+
+    async def _asked(self, about: Ask, request: Awaitable[Any]) -> Any:
+        try:
+            await self._asker.gate.admit(Lane.RECONCILE, self._profile.weights[about])
+            return await request
+        except ccxt.MarginModeAlreadySet:
+            return {}
+        except Exception as error:
+            raise self._asker.failure(about, error) from None

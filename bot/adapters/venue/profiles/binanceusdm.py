@@ -1,0 +1,276 @@
+"""Binance USD-M futures. Quantities are base units (contract size 1); a paid fee is positive, received funding is positive.
+
+What the venue itself closes is an order whose client id starts with `adl_autoclose`, `autoclose-` or `settlement_autoclose-`, and its
+execution is CALCULATED, not TRADE. Fills over REST do not carry client ids: `allOrders` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bot.adapters.venue.profile import (
+    Ask,
+    Expiry,
+    FillShape,
+    Funding,
+    FundingShape,
+    Heard,
+    Hosts,
+    LookUp,
+    MarginMode,
+    MarginShape,
+    Mark,
+    OrderShape,
+    PagedQuery,
+    PaymentShape,
+    PositionShape,
+    Profile,
+    Pump,
+    Query,
+    QuoteShape,
+    Reads,
+    Setup,
+    Streams,
+    Topic,
+    Writes,
+    paths,
+)
+from bot.adapters.venue.settings import Environment
+from bot.adapters.venue.throttle import RequestLimit
+from bot.core.events import FillKind, VenueOrderStatus
+from bot.core.units import DAY_MS, VenueId
+
+_HOUR_MS = 3_600_000
+
+_STATUSES = {
+    "NEW": VenueOrderStatus.ACCEPTED,
+    "PARTIALLY_FILLED": VenueOrderStatus.ACCEPTED,
+    "FILLED": VenueOrderStatus.FILLED,
+    "CANCELED": VenueOrderStatus.CANCELED,
+    "EXPIRED": VenueOrderStatus.CANCELED,
+    "EXPIRED_IN_MATCH": VenueOrderStatus.CANCELED,
+    "REJECTED": VenueOrderStatus.REJECTED,
+}
+_ORDER = OrderShape(
+    symbol=paths("symbol"),
+    client_id=paths("clientOrderId"),
+    venue_id=paths("orderId"),
+    side=paths("side"),
+    status=paths("status"),
+    filled=paths("executedQty"),
+    average=paths("avgPrice"),
+    at=paths("updateTime", "time"),
+    statuses=_STATUSES,
+)
+
+
+def _own_actions(at: str) -> tuple[Mark, ...]:
+    return (
+        Mark((at,), "adl_autoclose", FillKind.AUTO_DELEVERAGING, prefix=True),
+        Mark((at,), "autoclose-", FillKind.LIQUIDATION, prefix=True),
+        Mark((at,), "settlement_autoclose-", FillKind.SETTLEMENT, prefix=True),
+    )
+
+
+_FILL = FillShape(
+    symbol=paths("symbol"),
+    fill_id=paths("id"),
+    client_id=paths("clientOrderId"),
+    venue_id=paths("orderId"),
+    side=paths("side"),
+    contracts=paths("qty"),
+    price=paths("price"),
+    fee=paths("commission"),
+    fee_asset=paths("commissionAsset"),
+    at=paths("time"),
+    marks=_own_actions("clientOrderId"),
+)
+
+
+def hear(message: Any) -> Heard | None:
+    """A frame: the payload, or `{stream, data}` around it. `bookTicker` may come without its event name."""
+    if not isinstance(message, dict):
+        return None
+    told = message.get("data", message) if "stream" in message else message
+    if not isinstance(told, dict):
+        return None
+    event = told.get("e") or ("bookTicker" if {"s", "b", "a"} <= told.keys() else None)
+    if event is None:
+        return None
+    order = told.get("o")
+    return Heard(event, (order,) if event == "ORDER_TRADE_UPDATE" and isinstance(order, dict) else (told,))
+
+
+BINANCEUSDM = Profile(
+    venue=VenueId("binanceusdm"),
+    needs_passphrase=False,
+    hosts={
+        Environment.SIMULATION: Hosts(names=("fapi.binance.com", "fstream.binance.com")),
+        Environment.MAINNET: Hosts(names=("fapi.binance.com", "fstream.binance.com")),
+        Environment.TESTNET: Hosts(names=("demo-fapi.binance.com", "fstream.binancefuture.com")),
+    },
+    switch_to_testnet="enable_demo_trading",
+    options={
+        "fetchCurrencies": False,
+        "fetchMargins": False,
+        # ccxt renews the key once and never again; `streams` does it, so ccxt's own clock for it is set to "never".
+        "listenKeyRefreshRate": 10**10,
+        "watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False},
+        "watchBalance": {"fetchBalanceSnapshot": False, "awaitBalanceSnapshot": False},
+    },
+    limits=(
+        RequestLimit("weight", 2_400, 60.0, 240),
+        RequestLimit("orders_10s", 300, 10.0, 60),
+        RequestLimit("orders_1m", 1_200, 60.0, 240),
+    ),
+    weights={
+        Ask.PLACE: {"orders_10s": 1, "orders_1m": 1},
+        Ask.CANCEL: {"weight": 1},
+        Ask.ORDER: {"weight": 1},
+        Ask.OPEN_ORDERS: {"weight": 1},
+        Ask.ORDER_HISTORY: {"weight": 5},
+        Ask.FILLS: {"weight": 5},
+        Ask.POSITIONS: {"weight": 5},
+        Ask.MARGIN: {"weight": 5},
+        Ask.CLOCK: {"weight": 1},
+        Ask.FUNDING: {"weight": 1},
+        Ask.FUNDING_PAID: {"weight": 30},
+        Ask.SETTINGS: {"weight": 1},
+        Ask.MARKETS: {"weight": 1},
+        Ask.LISTEN_KEY: {"weight": 1},
+    },
+    setup=Setup(
+        position_mode_readable=True,
+        position_mode_per_symbol=False,
+        margin_mode=MarginMode.PER_SYMBOL,
+        already_set_codes=frozenset({"-4046", "-4059"}),
+    ),
+    writes=Writes(
+        client_id_as="newClientOrderId",
+        expiry=Expiry.WINDOW_PARAMETER,
+        place_parameters={"newOrderRespType": "RESULT"},
+        cancel=Query(ask=Ask.CANCEL, call="fapiPrivateDeleteOrder", symbol_as="symbol"),
+        cancel_client_id_as="origClientOrderId",
+    ),
+    reads=Reads(
+        clock=Query(ask=Ask.CLOCK, call="fapiPublicGetTime"),
+        clock_at=paths("serverTime"),
+        open_orders=Query(ask=Ask.OPEN_ORDERS, call="fapiPrivateGetOpenOrders", symbol_as="symbol"),
+        positions=Query(ask=Ask.POSITIONS, call="fapiPrivateV3GetPositionRisk"),
+        margin=Query(ask=Ask.MARGIN, call="fapiPrivateV3GetAccount"),
+        fills=PagedQuery(
+            query=Query(ask=Ask.FILLS, call="fapiPrivateGetUserTrades", symbol_as="symbol", fixed={"limit": 1_000}),
+            since_as="startTime",
+            until_as="endTime",
+            page=1_000,
+            window_ms=7 * DAY_MS - 1,
+            at=paths("time"),
+        ),
+        look_ups=(
+            LookUp(
+                query=Query(ask=Ask.ORDER, call="fapiPrivateGetOrder", symbol_as="symbol"),
+                client_id_as="origClientOrderId",
+                absent_codes=frozenset({"-2013"}),
+            ),
+        ),
+        order_history=PagedQuery(
+            query=Query(ask=Ask.ORDER_HISTORY, call="fapiPrivateGetAllOrders", symbol_as="symbol", fixed={"limit": 1_000}),
+            since_as="startTime",
+            until_as="endTime",
+            page=1_000,
+            window_ms=7 * DAY_MS - 1,
+            at=paths("time"),
+        ),
+        order=_ORDER,
+        fill=_FILL,
+        position=PositionShape(
+            symbol=paths("symbol"),
+            contracts=paths("positionAmt"),
+            entry=paths("entryPrice"),
+            mark=paths("markPrice"),
+            mode=paths("positionSide"),
+            one_way=frozenset({"BOTH"}),
+        ),
+        margin_shape=MarginShape(
+            account_at=(),
+            details_at=("assets",),
+            asset=paths("asset"),
+            margin_balance=paths("marginBalance"),
+            wallet_balance=paths("walletBalance"),
+            maintenance=paths("maintMargin"),
+            initial=paths("initialMargin"),
+        ),
+    ),
+    funding=Funding(
+        rates=Query(ask=Ask.FUNDING, call="fapiPublicGetPremiumIndex", symbol_as="symbol"),
+        rate_shape=FundingShape(symbol=paths("symbol"), rate=paths("lastFundingRate"), next_at=paths("nextFundingTime")),
+        payments=PagedQuery(
+            query=Query(ask=Ask.FUNDING_PAID, call="fapiPrivateGetIncome", fixed={"incomeType": "FUNDING_FEE", "limit": 1_000}),
+            since_as="startTime",
+            until_as="endTime",
+            page=1_000,
+            window_ms=7 * DAY_MS - 1,
+            at=paths("time"),
+        ),
+        payment=PaymentShape(
+            symbol=paths("symbol"),
+            payment_id=paths("tranId"),
+            quantity=paths("income"),
+            asset=paths("asset"),
+            at=paths("time"),
+        ),
+        payment_is=(("incomeType",), "FUNDING_FEE"),
+        intervals=Query(ask=Ask.FUNDING, call="fapiPublicGetFundingInfo"),
+        intervals_shape=FundingShape(symbol=paths("symbol"), interval=paths("fundingIntervalHours"), interval_unit_ms=_HOUR_MS),
+        settlements=Query(ask=Ask.FUNDING, call="fapiPublicGetFundingRate", symbol_as="symbol", fixed={"limit": 10}),
+        settled_at=paths("fundingTime"),
+    ),
+    streams=Streams(
+        pumps=(
+            Pump(watch="watch_bids_asks", symbols=True, private=False),
+            Pump(watch="watch_mark_prices", symbols=True, private=False),
+            Pump(watch="watch_orders", symbols=False, private=True),
+        ),
+        private_socket="/private/ws",
+        hear=hear,
+        topics={
+            "bookTicker": (Topic.BOOK,),
+            "markPriceUpdate": (Topic.MARK,),
+            "ORDER_TRADE_UPDATE": (Topic.FILLS, Topic.ORDERS),
+            "listenKeyExpired": (Topic.KEY_EXPIRED,),
+        },
+        order=replace(
+            _ORDER,
+            symbol=paths("s"),
+            client_id=paths("c"),
+            venue_id=paths("i"),
+            side=paths("S"),
+            status=paths("X"),
+            filled=paths("z"),
+            average=paths("ap"),
+            at=paths("T"),
+        ),
+        fill=FillShape(
+            symbol=paths("s"),
+            fill_id=paths("t"),
+            client_id=paths("c"),
+            venue_id=paths("i"),
+            side=paths("S"),
+            contracts=paths("l"),
+            price=paths("L"),
+            fee=paths("n"),
+            fee_asset=paths("N"),
+            at=paths("T"),
+            only=("x",),
+            only_values=frozenset({"TRADE", "CALCULATED"}),
+            marks=_own_actions("c"),
+        ),
+        margin=None,
+        book=QuoteShape(symbol=paths("s"), bid=paths("b"), bid_contracts=paths("B"), ask=paths("a"), ask_contracts=paths("A")),
+        mark=QuoteShape(symbol=paths("s"), mark=paths("p"), index=paths("i")),
+        quote_silence_ms=3_000,
+        listen_key_call="fapiPrivatePutListenKey",
+        listen_key_option="linear",
+    ),
+)

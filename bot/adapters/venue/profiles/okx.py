@@ -1,0 +1,272 @@
+"""OKX v5, linear perpetual swaps, net positions, cross margin. Quantities are contracts; a *paid* fee is negative.
+
+An order's acceptance answers with ids only. One channel tells orders and their fills. What the venue itself closes is an order with a
+`category` (stream) or a fill with a `subType` (REST) of its own. The demo trades on the production REST host: there, a header tells
+the two apart, and no request may leave without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bot.adapters.venue.profile import (
+    Ask,
+    Expiry,
+    FillShape,
+    Funding,
+    FundingShape,
+    Heard,
+    Hosts,
+    LookUp,
+    MarginMode,
+    MarginShape,
+    Mark,
+    OrderShape,
+    PagedQuery,
+    PaymentShape,
+    PositionShape,
+    Profile,
+    Pump,
+    Query,
+    QuoteShape,
+    Reads,
+    Setup,
+    Streams,
+    Topic,
+    Writes,
+    paths,
+)
+from bot.adapters.venue.settings import Environment
+from bot.adapters.venue.throttle import RequestLimit
+from bot.core.events import FillKind, VenueOrderStatus
+from bot.core.units import DAY_MS, VenueId
+
+_OK = ("code", "0")
+_SWAP = {"instType": "SWAP"}
+
+_ORDER = OrderShape(
+    symbol=paths("instId"),
+    client_id=paths("clOrdId"),
+    venue_id=paths("ordId"),
+    side=paths("side"),
+    status=paths("state"),
+    filled=paths("accFillSz"),
+    average=paths("avgPx"),
+    at=paths("uTime", "cTime"),
+    statuses={
+        "live": VenueOrderStatus.ACCEPTED,
+        "partially_filled": VenueOrderStatus.ACCEPTED,
+        "filled": VenueOrderStatus.FILLED,
+        "canceled": VenueOrderStatus.CANCELED,
+        "mmp_canceled": VenueOrderStatus.CANCELED,
+    },
+)
+_SUB_TYPES = {
+    **dict.fromkeys(("125", "126", "127", "128"), FillKind.AUTO_DELEVERAGING),
+    **dict.fromkeys(("100", "101", "102", "103", "104", "105", "106", "107", "109"), FillKind.LIQUIDATION),
+    **dict.fromkeys(("112", "113"), FillKind.SETTLEMENT),
+}
+_CATEGORIES = {
+    "adl": FillKind.AUTO_DELEVERAGING,
+    "full_liquidation": FillKind.LIQUIDATION,
+    "partial_liquidation": FillKind.LIQUIDATION,
+    "delivery": FillKind.SETTLEMENT,
+}
+_MARGIN = MarginShape(
+    account_at=("data", 0),
+    details_at=("details",),
+    asset=paths("ccy"),
+    margin_balance=paths("eq"),
+    wallet_balance=paths("cashBal"),
+    maintenance=paths("mmr"),
+    initial=paths("imr"),
+    account_margin_balance=paths("adjEq"),
+    account_maintenance=paths("mmr"),
+    account_initial=paths("imr"),
+)
+
+
+def _bills(ask: Ask, call: str, **fixed: Any) -> PagedQuery:
+    return PagedQuery(
+        query=Query(ask=ask, call=call, fixed={**_SWAP, "limit": 100, **fixed}, rows_at=("data",), success=_OK),
+        since_as="begin",
+        until_as="end",
+        page=100,
+        window_ms=90 * DAY_MS,
+        cursor_as="after",
+        cursor_at=("billId",),
+        cursor_in_last_row=True,
+    )
+
+
+def _marks(path: str, kinds: dict[str, FillKind]) -> tuple[Mark, ...]:
+    return tuple(Mark((path,), value, kind) for value, kind in kinds.items())
+
+
+def hear(message: Any) -> Heard | None:
+    """A frame `{arg, data}`; events and the text `pong` have no data. The argument's instrument is the row's where the row has none."""
+    if not isinstance(message, dict) or not isinstance(message.get("data"), list):
+        return None
+    argument = message.get("arg") or {}
+    rows = tuple({**argument, **row} if isinstance(row, dict) else row for row in message["data"])
+    return Heard(str(argument.get("channel")), rows)
+
+
+OKX = Profile(
+    venue=VenueId("okx"),
+    needs_passphrase=True,
+    hosts={
+        Environment.SIMULATION: Hosts(names=("www.okx.com", "ws.okx.com")),
+        Environment.MAINNET: Hosts(names=("www.okx.com", "ws.okx.com")),
+        Environment.TESTNET: Hosts(
+            names=("www.okx.com", "wspap.okx.com"),
+            required_headers={"www.okx.com": {"x-simulated-trading": "1"}},
+        ),
+    },
+    switch_to_testnet="set_sandbox_mode",
+    options={"fetchMarkets": {"types": ["swap"]}, "fetchCurrencies": False},
+    limits=(
+        RequestLimit("orders", 60, 2.0, 20),
+        RequestLimit("cancels", 60, 2.0, 20),
+        RequestLimit("order_reads", 60, 2.0, 10),
+        RequestLimit("account_reads", 30, 2.0, 6),
+        RequestLimit("public_reads", 20, 2.0, 4),
+    ),
+    weights={
+        Ask.PLACE: {"orders": 1},
+        Ask.CANCEL: {"cancels": 1},
+        Ask.ORDER: {"order_reads": 1},
+        Ask.OPEN_ORDERS: {"order_reads": 1},
+        Ask.ORDER_HISTORY: {"order_reads": 2},
+        Ask.FILLS: {"account_reads": 3},
+        Ask.POSITIONS: {"account_reads": 3},
+        Ask.MARGIN: {"account_reads": 3},
+        Ask.FUNDING_PAID: {"account_reads": 6},
+        Ask.SETTINGS: {"account_reads": 3},
+        Ask.CLOCK: {"public_reads": 2},
+        Ask.FUNDING: {"public_reads": 1},
+        Ask.MARKETS: {"public_reads": 1},
+        Ask.LISTEN_KEY: {"public_reads": 1},
+    },
+    setup=Setup(
+        position_mode_readable=True,
+        position_mode_per_symbol=False,
+        margin_mode=MarginMode.IN_EACH_ORDER,
+        leverage_parameters={"mgnMode": "cross"},
+    ),
+    writes=Writes(
+        client_id_as="clientOrderId",
+        expiry=Expiry.INSTANT_HEADER,
+        place_parameters={"tdMode": "cross"},
+        cancel=Query(ask=Ask.CANCEL, call="privatePostTradeCancelOrder", success=_OK, symbol_as="instId"),
+        cancel_client_id_as="clOrdId",
+    ),
+    reads=Reads(
+        clock=Query(ask=Ask.CLOCK, call="publicGetPublicTime", success=_OK),
+        clock_at=paths("data.0.ts"),
+        open_orders=Query(
+            ask=Ask.OPEN_ORDERS,
+            call="privateGetTradeOrdersPending",
+            fixed={**_SWAP, "limit": 100},
+            rows_at=("data",),
+            success=_OK,
+            rows_max=100,
+        ),
+        positions=Query(ask=Ask.POSITIONS, call="privateGetAccountPositions", fixed=_SWAP, rows_at=("data",), success=_OK),
+        margin=Query(ask=Ask.MARGIN, call="privateGetAccountBalance", success=_OK),
+        fills=_bills(Ask.FILLS, "privateGetTradeFillsHistory"),
+        look_ups=(
+            LookUp(
+                query=Query(ask=Ask.ORDER, call="privateGetTradeOrder", rows_at=("data",), success=_OK, symbol_as="instId"),
+                client_id_as="clOrdId",
+                absent_codes=frozenset({"51603"}),
+            ),
+        ),
+        order_history=None,
+        order=_ORDER,
+        fill=FillShape(
+            symbol=paths("instId"),
+            fill_id=paths("tradeId"),
+            client_id=paths("clOrdId"),
+            venue_id=paths("ordId"),
+            side=paths("side"),
+            contracts=paths("fillSz"),
+            price=paths("fillPx"),
+            fee=paths("fee"),
+            fee_asset=paths("feeCcy"),
+            at=paths("fillTime", "ts"),
+            fee_paid_sign=-1,
+            marks=_marks("subType", _SUB_TYPES),
+        ),
+        position=PositionShape(
+            symbol=paths("instId"),
+            contracts=paths("pos"),
+            entry=paths("avgPx"),
+            mark=paths("markPx"),
+            mode=paths("posSide"),
+            one_way=frozenset({"net"}),
+        ),
+        margin_shape=_MARGIN,
+    ),
+    funding=Funding(
+        rates=Query(ask=Ask.FUNDING, call="publicGetPublicFundingRate", rows_at=("data",), success=_OK, symbol_as="instId"),
+        rate_shape=FundingShape(
+            symbol=paths("instId"),
+            rate=paths("fundingRate"),
+            next_at=paths("fundingTime"),
+            after_next_at=paths("nextFundingTime"),
+        ),
+        payments=_bills(Ask.FUNDING_PAID, "privateGetAccountBillsArchive", type="8"),
+        payment=PaymentShape(
+            symbol=paths("instId"),
+            payment_id=paths("billId"),
+            quantity=paths("balChg"),
+            asset=paths("ccy"),
+            at=paths("ts"),
+        ),
+        payment_is=(("type",), "8"),
+    ),
+    streams=Streams(
+        pumps=(
+            Pump(watch="watch_bids_asks", symbols=True, private=False),
+            Pump(watch="watch_mark_prices", symbols=True, private=False),
+            Pump(watch="watch_orders", symbols=False, private=True),
+            Pump(watch="watch_balance", symbols=False, private=True),
+        ),
+        private_socket="/ws/v5/private",
+        hear=hear,
+        topics={
+            "bbo-tbt": (Topic.BOOK,),
+            "mark-price": (Topic.MARK,),
+            "orders": (Topic.FILLS, Topic.ORDERS),
+            "account": (Topic.MARGIN,),
+        },
+        order=_ORDER,
+        fill=FillShape(
+            symbol=paths("instId"),
+            fill_id=paths("tradeId"),
+            client_id=paths("clOrdId"),
+            venue_id=paths("ordId"),
+            side=paths("side"),
+            contracts=paths("fillSz"),
+            price=paths("fillPx"),
+            fee=paths("fillFee"),
+            fee_asset=paths("fillFeeCcy"),
+            at=paths("fillTime"),
+            fee_paid_sign=-1,
+            only=("fillSz",),
+            marks=_marks("category", _CATEGORIES),
+        ),
+        margin=replace(_MARGIN, account_at=()),
+        book=QuoteShape(
+            symbol=paths("instId"),
+            bid=paths("bids.0.0"),
+            bid_contracts=paths("bids.0.1"),
+            ask=paths("asks.0.0"),
+            ask_contracts=paths("asks.0.1"),
+        ),
+        mark=QuoteShape(symbol=paths("instId"), mark=paths("markPx"), index=paths("idxPx")),
+        quote_silence_ms=3_000,
+    ),
+)

@@ -1,0 +1,104 @@
+"""The newest market view per instrument, merged from the touch and the mark as they come. Pure: time is passed in.
+
+A side of the book that is not told in a whole message is unknown; in a partial one it is unchanged. A quote exists once both sides of
+the touch are known. `book_at` and `mark_at` are our clock when the venue last spoke about them: a partial message that leaves a figure
+out says that it still stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bot.adapters.venue.ccxt_mapping import Instruments, Unreadable, figure, price, told
+from bot.adapters.venue.profile import Paths, QuoteShape, Row
+from bot.core.events import Quote
+from bot.core.instrument import Instrument
+from bot.core.units import ZERO, Millis
+
+
+@dataclass(slots=True)
+class _View:
+    bid: Decimal | None = None
+    bid_quantity: Decimal | None = None
+    ask: Decimal | None = None
+    ask_quantity: Decimal | None = None
+    mark: Decimal | None = None
+    index: Decimal | None = None
+    book_at: Millis | None = None
+    mark_at: Millis | None = None
+
+
+class QuoteBoard:
+    """What the streams told of each instrument so far."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._instruments = instruments
+        self._views = {symbol: _View() for symbol in instruments}
+
+    def forget(self) -> None:
+        """Drops everything: what a broken subscription told is not continued by the next one."""
+        self._views = {symbol: _View() for symbol in self._instruments}
+
+    def oldest_book_at(self) -> Millis | None:
+        """When the most silent instrument's book was last told; None when one never was."""
+        ats = [view.book_at for view in self._views.values()]
+        return None if not ats or None in ats else min(at for at in ats if at is not None)
+
+    def book_told(self, row: Row, shape: QuoteShape, at: Millis, *, partial: bool) -> Quote | None:
+        """Takes the touch; the quote as it now stands, None while a side is unknown. Raises Unreadable."""
+        symbol, instrument, view = self._of(row, shape)
+        if instrument is None or view is None:
+            return None
+        view.bid, view.bid_quantity = _side(row, shape.bid, shape.bid_contracts, instrument, (view.bid, view.bid_quantity), partial)
+        view.ask, view.ask_quantity = _side(row, shape.ask, shape.ask_contracts, instrument, (view.ask, view.ask_quantity), partial)
+        view.book_at = at
+        return _quote(symbol, self._instruments, view)
+
+    def mark_told(self, row: Row, shape: QuoteShape, at: Millis, *, partial: bool) -> Quote | None:
+        """Takes mark and index where the row tells them; the quote as it now stands. Raises Unreadable."""
+        symbol, instrument, view = self._of(row, shape)
+        if instrument is None or view is None:
+            return None
+        mark = price(row, shape.mark)
+        if mark is None and not partial:
+            raise Unreadable(f"a mark price message on {symbol} without a mark price")
+        view.mark = mark or view.mark
+        view.index = price(row, shape.index) or view.index
+        view.mark_at = at if view.mark is not None else None
+        return _quote(symbol, self._instruments, view)
+
+    def _of(self, row: Row, shape: QuoteShape) -> tuple[str, Instrument | None, _View | None]:
+        symbol = told(row, shape.symbol)
+        if symbol is None:
+            raise Unreadable("a market message without its symbol")
+        return symbol, self._instruments.get(symbol), self._views.get(symbol)
+
+
+_Side = tuple[Decimal | None, Decimal | None]
+
+
+def _side(row: Row, at: Paths, contracts_at: Paths, instrument: Instrument, before: _Side, partial: bool) -> _Side:
+    touch = price(row, at)
+    if touch is None:
+        return before if partial else (None, None)
+    contracts = figure(row, contracts_at)
+    if contracts == ZERO:
+        return None, None  # the level was taken away, and the next one is not told
+    return touch, None if contracts is None else instrument.to_base(contracts, touch)
+
+
+def _quote(symbol: str, instruments: Instruments, view: _View) -> Quote | None:
+    if view.bid is None or view.ask is None or view.book_at is None:
+        return None
+    return Quote(
+        instrument=instruments[symbol].id,
+        bid=view.bid,
+        ask=view.ask,
+        bid_quantity=view.bid_quantity,
+        ask_quantity=view.ask_quantity,
+        mark=view.mark,
+        index=view.index,
+        book_at=view.book_at,
+        mark_at=view.mark_at,
+    )

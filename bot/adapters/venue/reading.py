@@ -1,0 +1,195 @@
+"""What is true at a venue: the complete reading, and the look-up of one order.
+
+**How flat is proven.** Venues list nothing for an account that holds nothing, so an empty list is the normal answer of a flat account,
+and also the answer of a venue that has lost its mind. It counts as flat only when (1) it is a well-formed success: the envelope's own
+success code where the venue has one, and a JSON list where rows are due (`asking`); and (2) the account, asked independently,
+carries no maintenance margin. A position that vanished from the list while margin is still held against it makes the whole reading
+unreadable. A fill between the two questions looks the same for a moment, so they are asked once more before giving up.
+
+**How absence is proven.** The venue's clock is read first, then the order is asked for by our id, then the fills since it was placed.
+The clock that `OrderAbsent` carries is therefore older than the evidence: when it is past the order's expiry, so were the look-ups,
+and the order could not have come in after them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bot.adapters.venue.asking import Asker, NotAnswered
+from bot.adapters.venue.ccxt_mapping import (
+    Instruments,
+    Unreadable,
+    figure,
+    fill_report,
+    margin_reports,
+    order_report,
+    position_reports,
+    told,
+)
+from bot.adapters.venue.profile import PagedQuery, Reads, Row
+from bot.adapters.venue.throttle import Lane
+from bot.core.commands import LookUpOrder, ReadVenue
+from bot.core.events import (
+    FillReport,
+    LookUpFailed,
+    MarginReport,
+    OrderAbsent,
+    OrderReport,
+    OrderReported,
+    PositionReport,
+    VenueOrderStatus,
+    VenueReported,
+    VenueUnreadable,
+)
+from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
+from bot.ports import Clock, LookUpAnswer, ReadAnswer
+
+READING_SECONDS = 10.0
+CLOCK_SLACK_MS: Millis = 2_000
+"""How far before an instant of ours fills are asked for: our clock and the venue's are never quite one."""
+
+_Failure = (NotAnswered, Unreadable, TimeoutError)
+
+
+class Reader:
+    """Reads one venue's account. `instruments` are ours, by the venue's symbol."""
+
+    def __init__(self, asker: Asker, reads: Reads, venue: VenueId, instruments: Instruments, clock: Clock) -> None:
+        self._asker = asker
+        self._reads = reads
+        self._venue = venue
+        self._instruments = instruments
+        self._clock = clock
+        self._settles = sorted({instrument.settle for instrument in instruments.values()})
+
+    async def read(self, command: ReadVenue) -> ReadAnswer:
+        """Orders, positions, fills, margin and clock: all of them, or VenueUnreadable with the first thing that failed."""
+        asked_at = self._clock.now()
+        try:
+            async with asyncio.timeout(READING_SECONDS):
+                _, orders, (positions, margins), fills = await _all_of(
+                    self._asker.measure_clock(Lane.RECONCILE),
+                    self._orders(),
+                    self._holdings(),
+                    self._fills(command.fills_since, Lane.RECONCILE),
+                )
+        except _Failure as failure:
+            reason = str(failure) or "the reading took too long"
+            return VenueUnreadable(at=self._clock.now(), venue=self._venue, asked_at=asked_at, reason=reason)
+        return VenueReported(
+            at=self._clock.now(),
+            venue=self._venue,
+            asked_at=asked_at,
+            clock_offset_ms=self._asker.offset_ms,
+            orders=orders,
+            positions=positions,
+            fills=fills,
+            margins=margins,
+        )
+
+    async def look_up(self, command: LookUpOrder) -> LookUpAnswer:
+        """By client id wherever the venue keeps orders, then among fills."""
+        ours = command.client_order_id
+        try:
+            async with asyncio.timeout(READING_SECONDS):
+                venue_clock_at = await self._asker.measure_clock(Lane.LOOK_UP)
+                report = await self.by_client_id(command.instrument, command.client_order_id) or await self._among_fills(command)
+        except _Failure as failure:
+            return LookUpFailed(at=self._clock.now(), client_order_id=ours, reason=str(failure) or "the look-up took too long")
+        if report is not None:
+            return OrderReported(at=self._clock.now(), report=report)
+        return OrderAbsent(at=self._clock.now(), client_order_id=ours, venue_clock_at=venue_clock_at)
+
+    async def _orders(self) -> tuple[OrderReport, ...]:
+        rows = await self._asker.rows(self._reads.open_orders, Lane.RECONCILE, symbols=self._instruments, settles=self._settles)
+        reports = (order_report(row, self._reads.order, self._instruments) for row in rows)
+        return tuple(report for report in reports if report is not None)
+
+    async def _holdings(self) -> tuple[tuple[PositionReport, ...], tuple[MarginReport, ...]]:
+        """Positions and margin that agree on whether anything is held (see the module's docstring)."""
+        for _ in range(2):
+            rows, answer = await _all_of(
+                self._asker.rows(self._reads.positions, Lane.RECONCILE, symbols=self._instruments, settles=self._settles),
+                self._asker.ask(self._reads.margin, Lane.RECONCILE),
+            )
+            positions = position_reports(rows, self._reads.position, self._instruments)
+            margins = margin_reports(answer, self._reads.margin_shape, [Asset(asset) for asset in self._settles])
+            if _something_held(rows, self._reads) or not any(margin.maintenance_margin for margin in margins):
+                return positions, margins
+        raise Unreadable("positions: none are listed, while margin is held against some")
+
+    async def _fills(self, since: Millis, lane: Lane) -> tuple[FillReport, ...]:
+        """Every fill since an instant of our clock, each once, oldest first."""
+        start = max(0, since + self._asker.offset_ms - CLOCK_SLACK_MS)
+        rows = await self._asker.paged(self._reads.fills, lane, start, symbols=self._instruments)
+        if rows and self._reads.order_history is not None:
+            rows = await self._with_client_ids(self._reads.order_history, rows, start, lane)
+        found = (fill_report(row, self._reads.fill, self._instruments) for row in rows)
+        once = {(fill.instrument, fill.fill_id): fill for fill in found if fill is not None}
+        return tuple(sorted(once.values(), key=lambda fill: (fill.venue_at, fill.fill_id)))
+
+    async def _with_client_ids(self, history: PagedQuery, rows: Sequence[Row], start: Millis, lane: Lane) -> list[Row]:
+        """The rows with the client ids of their orders: ours tell whose a fill is, the venue's own tell what kind it is."""
+        fill, order = self._reads.fill, self._reads.order
+        symbols = {symbol for row in rows if (symbol := told(row, fill.symbol)) in self._instruments and symbol is not None}
+        orders = await self._asker.paged(history, lane, start, symbols=sorted(symbols))
+        by_order = {(told(row, order.symbol), told(row, order.venue_id)): told(row, order.client_id) for row in orders}
+        key = str(fill.client_id[0][0])
+        return [{**row, key: by_order.get((told(row, fill.symbol), told(row, fill.venue_id)))} for row in rows]
+
+    async def by_client_id(self, instrument: InstrumentId, ours: ClientOrderId) -> OrderReport | None:
+        """The order as the venue keeps it; None when it says that it knows no such order. Raises NotAnswered or Unreadable."""
+        symbol = next(symbol for symbol, each in self._instruments.items() if each.id == instrument)
+        for look_up in self._reads.look_ups:
+            try:
+                rows = await self._asker.rows(look_up.query, Lane.LOOK_UP, symbols=[symbol], **{look_up.client_id_as: ours})
+            except NotAnswered as failure:
+                if failure.code in look_up.absent_codes:
+                    continue
+                raise
+            for row in rows:
+                report = order_report(row, self._reads.order, self._instruments)
+                if report is None or report.client_order_id != ours:
+                    raise Unreadable("order: the venue answered with another order")
+                return report
+        return None
+
+    async def _among_fills(self, command: LookUpOrder) -> OrderReport | None:
+        """The order that fills tell of, of unknown state; None when no fill since it was placed can be its."""
+        fills = [fill for fill in await self._fills(command.placed_at, Lane.LOOK_UP) if fill.instrument == command.instrument]
+        its = [fill for fill in fills if _is_of(fill, command)]
+        if its:
+            return OrderReport(
+                instrument=command.instrument,
+                client_order_id=command.client_order_id,
+                venue_order_id=its[0].venue_order_id,
+                status=VenueOrderStatus.ACCEPTED,
+                filled_quantity=sum((fill.quantity for fill in its), ZERO),
+                average_price=None,
+                venue_at=its[-1].venue_at,
+            )
+        if self._reads.order_history is not None and any(fill.client_order_id is None for fill in fills):
+            raise Unreadable("fills: one since the order was placed belongs to no order that the venue lists")
+        return None
+
+
+def _is_of(fill: FillReport, command: LookUpOrder) -> bool:
+    if fill.client_order_id is not None:
+        return fill.client_order_id == command.client_order_id
+    return command.venue_order_id is not None and fill.venue_order_id == command.venue_order_id
+
+
+def _something_held(rows: Iterable[Row], reads: Reads) -> bool:
+    """Whether any position is listed, ours or not: margin is held against all of them."""
+    return any(figure(row, reads.position.contracts) for row in rows)
+
+
+async def _all_of(*questions: Any) -> Any:
+    """All answers, asked at once. The first failure is raised only when every question has ended: nothing is left running."""
+    answers = await asyncio.gather(*questions, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers
