@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 
 from bot.core.units import Millis
-from bot.simulator.dialects.binanceusdm import BinanceUsdm
+from bot.simulator.dialects.binanceusdm import BinanceUsdm, Limits
 from bot.simulator.dialects.dialect import HttpReply, HttpRequest, Socket
 from bot.simulator.exchange import Exchange
 from bot.simulator.listings import exchange_of
@@ -26,10 +26,10 @@ HOUR: Millis = 3_600_000
 class Bench:
     """A dialect at hand, its clock in the test's hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
         self.exchange: Exchange = exchange_of("binanceusdm", now=NOW)
         self.exchange.open_account(KEY.account, {"USDT": Decimal(1_000_000)})
-        self.dialect = BinanceUsdm(self.exchange, [KEY])
+        self.dialect = BinanceUsdm(self.exchange, [KEY], limits=limits)
         for contract in self.exchange.contracts.values():
             self.exchange.on_tick(tick_of(contract), NOW)
 

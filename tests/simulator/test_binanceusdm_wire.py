@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.simulator.dialects.binanceusdm import BinanceUsdm
+from bot.simulator.dialects.binanceusdm import BinanceUsdm, Limits
 from bot.simulator.dialects.dialect import Dialect, HttpRequest, Listening, Operation, Timed
 from bot.simulator.listings import exchange_of
 from tests.simulator.binance_bench import HOUR, NOW, Bench, body, frames
@@ -147,6 +147,13 @@ def test_orders_are_limited_per_ten_seconds(bench: Bench) -> None:
     assert (reply.status, body(reply)["code"]) == (429, -1015)
     assert len(bench.exchange.open_orders(KEY.account)) == 300
     assert bench.place(now=NOW + 10_000).status == 200
+
+
+def test_limits_are_told_as_they_are_enforced() -> None:
+    bench = Bench(Limits(orders_per_10s=2))
+    told = body(bench.call("GET", "/fapi/v1/exchangeInfo", signed=False))["rateLimits"]
+    assert [limit["limit"] for limit in told] == [2_400, 1_200, 2]
+    assert [bench.place().status for _ in range(3)] == [200, 200, 429]
 
 
 def test_order_lists_page_from_either_end(bench: Bench) -> None:

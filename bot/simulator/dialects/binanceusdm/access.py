@@ -14,18 +14,25 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from bot.core.units import Millis
 from bot.simulator.dialects.binanceusdm.errors import ApiError, mandatory
 from bot.simulator.dialects.binanceusdm.wire import Parameters
 from bot.simulator.dialects.dialect import Credential, HttpRequest
 
-WEIGHT_PER_MINUTE = 2_400
-ORDERS_PER_10S = 300
-ORDERS_PER_MINUTE = 1_200
 RECV_WINDOW_DEFAULT_MS = 5_000
 RECV_WINDOW_MAX_MS = 60_000
 AHEAD_MAX_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the venue takes; what it enforces is what `exchangeInfo` tells. A benchmark raises them, nothing else should."""
+
+    weight_per_minute: int = 2_400
+    orders_per_10s: int = 300
+    orders_per_minute: int = 1_200
 
 
 class Gate:
@@ -85,7 +92,8 @@ def _check_time(parameters: Parameters, now: Millis) -> None:
 class Budget:
     """Weight and order counts, in fixed windows of the venue's clock as the venue counts them."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
         self._weight: tuple[int, int] = (0, 0)
         self._orders: dict[tuple[str, int], tuple[int, int]] = {}
 
@@ -94,13 +102,15 @@ class Budget:
         window, used = self._weight
         used = used + weight if window == now // 60_000 else weight
         self._weight = (now // 60_000, used)
-        if used > WEIGHT_PER_MINUTE:
-            text = f"Too many requests; current limit of IP is {WEIGHT_PER_MINUTE} requests per minute."
+        most = self.limits.weight_per_minute
+        if used > most:
+            text = f"Too many requests; current limit of IP is {most} requests per minute."
             raise ApiError(-1003, text, status=429)
 
     def count_orders(self, account: str, orders: int, now: Millis) -> None:
         """Counts new orders of an account; raises -1015 with HTTP 429 beyond either limit."""
-        for length, limit, name in ((10_000, ORDERS_PER_10S, "TEN_SECONDS"), (60_000, ORDERS_PER_MINUTE, "MINUTE")):
+        windows = ((10_000, self.limits.orders_per_10s, "TEN_SECONDS"), (60_000, self.limits.orders_per_minute, "MINUTE"))
+        for length, limit, name in windows:
             counted = self._counted(account, length, now) + orders
             self._orders[account, length] = (now // length, counted)
             if counted > limit:

@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any
 
 from bot.core.units import ZERO
-from bot.simulator.dialects.binanceusdm.access import ORDERS_PER_10S, ORDERS_PER_MINUTE, WEIGHT_PER_MINUTE
 from bot.simulator.dialects.binanceusdm.errors import ApiError
 from bot.simulator.dialects.binanceusdm.rows import Row
 from bot.simulator.dialects.binanceusdm.state import Call, Outcome
@@ -42,10 +41,11 @@ def time(call: Call) -> Outcome:
 def exchange_info(call: Call) -> Outcome:
     """GET exchangeInfo: limits, assets, and every contract with its filters."""
     contracts = call.exchange.contracts.values()
+    told = call.state.budget.limits
     limits = (
-        ("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_PER_MINUTE),
-        ("ORDERS", "MINUTE", 1, ORDERS_PER_MINUTE),
-        ("ORDERS", "SECOND", 10, ORDERS_PER_10S),
+        ("REQUEST_WEIGHT", "MINUTE", 1, told.weight_per_minute),
+        ("ORDERS", "MINUTE", 1, told.orders_per_minute),
+        ("ORDERS", "SECOND", 10, told.orders_per_10s),
     )
     names = ("rateLimitType", "interval", "intervalNum", "limit")
     return Outcome(

@@ -35,7 +35,7 @@ class State:
     """Everything that the endpoints of one venue share."""
 
     exchange: Exchange
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget
     day: DayFigures = field(default_factory=DayFigures)
     countdowns: dict[tuple[str, str], Millis] = field(default_factory=dict)
     _keys: dict[str, ListenKey] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.core.units import Millis
-from bot.simulator.dialects.binanceusdm.access import Gate
+from bot.simulator.dialects.binanceusdm.access import Budget, Gate, Limits
 from bot.simulator.dialects.binanceusdm.errors import ApiError, of_refusal
 from bot.simulator.dialects.binanceusdm.routes import REST_HOST, SPOT_HOST, Route, Security, route_of
 from bot.simulator.dialects.binanceusdm.state import Call, State
@@ -31,8 +31,8 @@ class BinanceUsdm:
 
     hosts: tuple[str, ...] = (REST_HOST, STREAM_HOST, SPOT_HOST)
 
-    def __init__(self, exchange: Exchange, credentials: Sequence[Credential]) -> None:
-        self._state = State(exchange)
+    def __init__(self, exchange: Exchange, credentials: Sequence[Credential], *, limits: Limits | None = None) -> None:
+        self._state = State(exchange, Budget(limits or Limits()))
         self._gate = Gate(credentials)
 
     def operation(self, request: HttpRequest) -> Operation:
