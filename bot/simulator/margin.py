@@ -95,13 +95,15 @@ def liquidation_price(contract: Contract, contracts: Decimal, cost: Decimal, mar
 
     `rest` is what stands beside this position: wallet, plus the other positions' unrealised PnL, minus their maintenance margin, in the
     same settle asset. With one tier this is F4 (linear) and F5 (inverse) exactly. Across tiers, the search walks in the direction that
-    hurts and returns the first price at which the margin is used up; at a tier's edge where the requirement jumps, that edge.
+    hurts and returns the first price at which the margin is used up; at a tier's edge where the requirement jumps, that edge. An account
+    that is due already gets the price that its present tier alone gives, on the other side of the mark, if there is one.
     """
     if not contracts:
         return None
     tiers = contract.tiers
     start = tier_at(contract, notional(contract, contracts, mark))
-    if contract.inverse:
+    safe = rest - cost + worth(contract, contracts, mark) > maintenance(contract, contracts, mark)
+    if contract.inverse or not safe:
         return _solve(contract, contracts, cost, rest, tiers[start])
     unit = abs(contracts) * contract.contract_size
     if contracts < ZERO:

@@ -133,6 +133,13 @@ def placed(exchange: Exchange, request: OrderRequest, now: int = NOW + 1) -> Ord
     return exchange.place(request, now)[0]
 
 
+def kept(exchange: Exchange, order: Order) -> Order:
+    """The order as the exchange has it now."""
+    found = exchange.order(order.request.account, order.request.symbol, order_id=order.order_id)
+    assert found is not None
+    return found
+
+
 def only(reports: tuple[Report, ...], kind: type[AnyReport]) -> list[AnyReport]:
     """The reports of one kind, in order."""
     return [report for report in reports if isinstance(report, kind)]

@@ -13,7 +13,7 @@ from bot.simulator.model import (
     PublicTradeReport,
     Side,
 )
-from tests.simulator.floor import INVERSE, NOW, D, buy, only, opened, placed, sell, tick
+from tests.simulator.floor import INVERSE, NOW, D, buy, kept, only, opened, placed, sell, tick
 
 
 def test_the_ladder_stands_around_fair() -> None:
@@ -86,7 +86,7 @@ def test_a_restored_quote_stands_behind_who_came_meanwhile() -> None:
     mine = placed(exchange, sell("0.5", "50001"))
     exchange.on_tick(tick(), NOW + 2)
     placed(exchange, buy("0.5", account="bob"))
-    assert exchange.order("ann", "BTCUSDT", order_id=mine.order_id).state is OrderState.FILLED  # type: ignore[union-attr]
+    assert kept(exchange, mine).state is OrderState.FILLED
 
 
 def test_an_untouched_or_smaller_quote_keeps_its_place() -> None:
@@ -94,7 +94,7 @@ def test_an_untouched_or_smaller_quote_keeps_its_place() -> None:
     mine = placed(exchange, sell("0.5", "50001"))
     exchange.on_tick(tick(depth=(D("0.9"), D(1), D(1))), NOW + 2)
     placed(exchange, buy("0.9", account="bob"))
-    assert exchange.order("ann", "BTCUSDT", order_id=mine.order_id).filled == 0  # type: ignore[union-attr]
+    assert kept(exchange, mine).filled == 0
 
 
 @pytest.mark.parametrize(

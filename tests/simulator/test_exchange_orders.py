@@ -19,7 +19,7 @@ from bot.simulator.model import (
     Side,
     TimeInForce,
 )
-from tests.simulator.floor import NOW, D, buy, only, opened, placed, sell, tick
+from tests.simulator.floor import NOW, D, buy, kept, only, opened, placed, sell, tick
 
 GTC, IOC, FOK, POST = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.POST_ONLY
 
@@ -79,11 +79,11 @@ def test_price_then_time_among_accounts_and_makers() -> None:
     late = placed(exchange, sell("0.5", "50001"), NOW + 1)
     better = placed(exchange, sell("0.5", "50000", account="bob"), NOW + 2)
     placed(exchange, buy("1.2", account="cid"), NOW + 3)
-    assert exchange.order("bob", "BTCUSDT", order_id=better.order_id).state is OrderState.FILLED  # type: ignore[union-attr]
-    assert exchange.order("ann", "BTCUSDT", order_id=late.order_id).state is OrderState.NEW  # type: ignore[union-attr]
+    assert kept(exchange, better).state is OrderState.FILLED
+    assert kept(exchange, late).state is OrderState.NEW
     assert exchange.book("BTCUSDT").asks[0] == Level(D(50001), D("0.8")), "the makers' unit at 50,001 came first"
     placed(exchange, buy("0.5", account="cid"), NOW + 4)
-    assert exchange.order("ann", "BTCUSDT", order_id=late.order_id).filled == D("0.2")  # type: ignore[union-attr]
+    assert kept(exchange, late).filled == D("0.2")
 
 
 def test_reports_come_in_the_promised_order() -> None:
@@ -202,7 +202,7 @@ def test_resting_reduce_only_orders_shrink_with_the_position_and_end_with_it() -
     assert cut is not None
     assert (cut.state, cut.leaves, cut.reason) == (OrderState.NEW, D("0.5"), Reason.REDUCE_ONLY)
     assert Level(D(49000), D("0.5")) in only(reports, BookReport)[0].bids
-    assert exchange.order("ann", "BTCUSDT", order_id=other.order_id).leaves == D("0.2")  # type: ignore[union-attr]
+    assert kept(exchange, other).leaves == D("0.2")
     exchange.on_tick(tick("48999", depth=(D("0.1"),)), NOW + 3)
     partly = exchange.order("ann", "BTCUSDT", order_id=resting.order_id)
     assert partly is not None

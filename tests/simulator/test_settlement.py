@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -23,10 +24,10 @@ from bot.simulator.model import (
     Refused,
     Side,
 )
-from tests.simulator.floor import HOUR_MS, INVERSE, LINEAR, NOW, D, buy, only, opened, placed, sell, tick
+from tests.simulator.floor import HOUR_MS, INVERSE, LINEAR, NOW, D, buy, kept, only, opened, placed, sell, tick
 
 
-def wallet(exchange: Exchange, account: str = "ann", asset: str = "USDT") -> object:
+def wallet(exchange: Exchange, account: str = "ann", asset: str = "USDT") -> Decimal:
     return next(balance.wallet for balance in exchange.balances(account) if balance.asset == asset)
 
 
@@ -43,7 +44,7 @@ def test_funding_is_paid_at_mark_and_shorts_receive_a_positive_rate(rate: str, s
     assert records["ann"].contracts == D(-1)
     assert records["ann"].rate == max(D("-0.003"), min(D("0.003"), D(rate)))
     for account, record in records.items():
-        assert wallet(exchange, account) == before[account] + record.amount  # type: ignore[operator]
+        assert wallet(exchange, account) == before[account] + record.amount
         assert exchange.funding_payments(account) == exchange.funding_payments(account, "BTCUSDT", NOW + 2) == (record,)
         assert exchange.funding_payments(account, since=NOW + 3) == exchange.funding_payments(account, "ETHUSDT") == ()
     assert len(only(reports, BalanceReport)) == 2
@@ -162,9 +163,9 @@ def test_deleveraging_closes_a_part_at_mark_without_a_fee() -> None:
         D(0),
     )
     assert fill.realised_pnl == D("0.4") * (D(49_999) - D("48000.123"))
-    assert wallet(exchange) == before + fill.realised_pnl  # type: ignore[operator]
+    assert wallet(exchange) == before + fill.realised_pnl
     assert exchange.positions("ann")[0].contracts == D("-0.6")
-    assert exchange.order("ann", "BTCUSDT", order_id=resting.order_id).reason == Reason.AUTO_DELEVERAGING  # type: ignore[union-attr]
+    assert kept(exchange, resting).reason == Reason.AUTO_DELEVERAGING
     assert exchange.outside("BTCUSDT") == D("0.6")
 
 
