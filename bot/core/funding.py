@@ -81,7 +81,13 @@ def apply_payment(ledger: Ledger, event: ev.FundingPaid) -> Ledger:
     remembered = {**seen, payment.payment_id: None}
     if len(remembered) > PAYMENTS_REMEMBERED:
         remembered = dict.fromkeys(list(remembered)[-PAYMENTS_REMEMBERED:])
-    tallies = replace(ledger.tallies, funding_usd=ledger.tallies.funding_usd + payment.quantity)
+    venue = ledger.venue_of(payment.instrument)
+    by_venue = ledger.tallies.funding_usd_by_venue
+    tallies = replace(
+        ledger.tallies,
+        funding_usd=ledger.tallies.funding_usd + payment.quantity,
+        funding_usd_by_venue=put(by_venue, venue, by_venue.get(venue, ZERO) + payment.quantity),
+    )
     ledger = replace(ledger, payment_ids=put(ledger.payment_ids, payment.instrument, remembered), tallies=tallies)
     verb = "received" if payment.quantity >= ZERO else "paid"
     sentence = f"{verb} {abs(payment.quantity):f} {payment.asset}"

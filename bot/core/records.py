@@ -123,6 +123,7 @@ class Tallies:
     fills: int = 0
     fees_usd: Decimal = ZERO
     funding_usd: Decimal = ZERO
+    funding_usd_by_venue: Mapping[VenueId, Decimal] = field(default_factory=dict)
     filled_notional_usd: Decimal = ZERO
     slippage_usd: Decimal = ZERO
 

@@ -110,6 +110,7 @@ class BookStatement:
     fills: int
     fees_usd: Decimal
     funding_usd: Decimal
+    funding_usd_by_venue: Mapping[VenueId, Decimal]
     filled_notional_usd: Decimal
     slippage_usd: Decimal
     gross_notional_usd: Decimal | None
@@ -149,6 +150,7 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         fills=tallies.fills,
         fees_usd=tallies.fees_usd,
         funding_usd=tallies.funding_usd,
+        funding_usd_by_venue=tallies.funding_usd_by_venue,
         filled_notional_usd=tallies.filled_notional_usd,
         slippage_usd=tallies.slippage_usd,
         gross_notional_usd=risk.gross_notional(ledger, policy),
