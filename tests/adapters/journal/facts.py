@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bot.adapters.journal.codec import COMMANDS, EVENTS
 from bot.core.commands import PlaceOrder
 from bot.core.events import CollateralConfirmed, CollateralObserved
-from bot.core.units import Asset, ClientOrderId, InstrumentId
+from bot.core.units import Asset, ClientOrderId, InstrumentId, Range
 
 _DECIMALS = st.builds(lambda whole, exponent: Decimal(whole).scaleb(exponent), st.integers(-(10**24), 10**24), st.integers(-12, 6))
 _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
@@ -24,6 +24,7 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**62), 2**62),
     bool: st.booleans(),
     NoneType: st.none(),
+    Range: st.tuples(_DECIMALS, _DECIMALS).map(lambda ends: Range.spanning(*ends)),
 }
 
 

@@ -94,7 +94,7 @@ def test_an_entry_of_a_newer_version_is_refused(path: Path) -> None:
 
 def test_a_log_without_its_journal_is_refused(path: Path) -> None:
     (path.parent / "journal.sqlite-wal").write_bytes(b"frames of a journal that somebody deleted")
-    with pytest.raises(JournalRefused, match="is missing while its log .* is still there"):
+    with pytest.raises(JournalRefused, match=r"is missing while its log .* is still there"):
         SqliteJournal(path, "ours")
 
 

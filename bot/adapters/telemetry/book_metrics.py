@@ -1,0 +1,173 @@
+"""Every metric that describes the book, in one table, computed from one `BookStatement`.
+
+Names: prefix `hedgebot_`, base units (seconds, USD, asset units, ratios as fractions), unit last, counters end in `_total`. A figure that
+is unknown has no sample: absence is not zero. Labels come from closed sets (configured venues, instruments, assets, the core's enums);
+no order id or account is ever one. A range has two samples, `bound="low"` and `bound="high"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from bot.core.events import VenueLink
+from bot.core.policy import Limit
+from bot.core.statement import BookStatement
+from bot.core.units import Millis, Range
+
+Number = Decimal | int | bool | None
+Sample = tuple[tuple[str, ...], Number]
+Samples = Callable[[BookStatement], Iterable[Sample]]
+
+TRADING_STATES = ("active", "reducing", "halted")
+
+
+@dataclass(frozen=True, slots=True)
+class BookMetric:
+    """One metric of the book: its name, what it means, its labels, and how its samples are read from a statement."""
+
+    name: str
+    meaning: str
+    labels: tuple[str, ...]
+    samples: Samples
+    counts: bool = False
+
+
+def _range(labels: tuple[str, ...], value: Range | None) -> Iterator[Sample]:
+    if value is not None:
+        yield (*labels, "low"), value.low
+        yield (*labels, "high"), value.high
+
+
+def _seconds(milliseconds: Millis | None) -> Decimal | None:
+    return None if milliseconds is None else Decimal(milliseconds) / 1000
+
+
+def _age(now: Millis, at: Millis | None) -> Decimal | None:
+    return None if at is None else _seconds(max(0, now - at))
+
+
+def _breaches(book: BookStatement) -> Iterator[Sample]:
+    for limit in Limit:
+        yield (limit.value,), sum(breach.limit is limit for breach in book.breaches)
+
+
+def _links(book: BookStatement) -> Iterator[Sample]:
+    for venue in book.venues:
+        for link in VenueLink:
+            yield (venue.venue, link.value), venue.link is link
+
+
+_ASSETS = (
+    BookMetric("net_delta_units", "Net delta in base units: collateral plus positions.", ("asset", "bound"),
+               lambda b: (s for a in b.assets for s in _range((a.asset,), a.net_delta))),
+    BookMetric("net_delta_usd", "Net delta valued at mark.", ("asset", "bound"),
+               lambda b: (s for a in b.assets for s in _range((a.asset,), a.net_delta_usd))),
+    BookMetric("net_delta_bps", "Net delta in hundredths of a percent of the asset's collateral.", ("asset", "bound"),
+               lambda b: (s for a in b.assets for s in _range((a.asset,), a.net_delta_bps))),
+    BookMetric("in_band_state", "1 when the worse end of the net delta is inside the rebalance band, else 0.", ("asset",),
+               lambda b: (((a.asset,), a.in_band) for a in b.assets)),
+    BookMetric("hedge_ratio", "Short over collateral, both at the middle of their ranges; 1 is fully hedged.", ("asset",),
+               lambda b: (((a.asset,), a.hedge_ratio) for a in b.assets)),
+    BookMetric("hedgeable_collateral_units", "Collateral to be hedged, in units of the asset that hedges it.", ("asset", "bound"),
+               lambda b: (s for a in b.assets for s in _range((a.asset,), a.collateral))),
+    BookMetric("collateral_usd", "Collateral valued at mark.", ("asset",),
+               lambda b: (((a.asset,), a.collateral_usd) for a in b.assets)),
+    BookMetric("mark_price_usd", "Mark price by which the asset is valued.", ("asset",),
+               lambda b: (((a.asset,), a.mark) for a in b.assets)),
+    BookMetric("collateral_units", "Collateral as its source told it, in the asset's own units.", ("asset", "location", "source"),
+               lambda b: (((c.asset, c.location, c.source), c.quantity) for c in b.collateral)),
+    BookMetric("collateral_age_seconds", "Time since this total was last told by its source.", ("asset", "location", "source"),
+               lambda b: (((c.asset, c.location, c.source), _age(b.at, c.observed_at)) for c in b.collateral)),
+    BookMetric("redemption_rate", "Units of the hedged asset per unit of collateral.", ("asset", "location", "source"),
+               lambda b: (((c.asset, c.location, c.source), c.redemption_rate) for c in b.collateral)),
+)  # fmt: skip
+
+_INSTRUMENTS = (
+    BookMetric("position_units", "Position in base units, short below zero.", ("venue", "instrument", "asset", "bound"),
+               lambda b: (s for i in b.instruments for s in _range((i.venue, i.instrument, i.asset), i.position))),
+    BookMetric("target_units", "Position that the last decision wanted, in base units.", ("venue", "instrument", "asset"),
+               lambda b: (((i.venue, i.instrument, i.asset), i.target) for i in b.instruments)),
+    BookMetric("notional_usd", "Value of the position at mark, never negative.", ("venue", "instrument", "asset"),
+               lambda b: (((i.venue, i.instrument, i.asset), i.notional_usd) for i in b.instruments)),
+    BookMetric("funding_annual_ratio", "Smoothed funding rate for a year of 365 days, simple; above 0 shorts receive.",
+               ("venue", "instrument", "asset"), lambda b: (((i.venue, i.instrument, i.asset), i.funding_annual) for i in b.instruments)),
+    BookMetric("funding_flipped_state", "1 while hedges avoid the instrument because its funding turned, else 0.",
+               ("venue", "instrument", "asset"), lambda b: (((i.venue, i.instrument, i.asset), i.funding_flipped) for i in b.instruments)),
+    BookMetric("quote_age_seconds", "Time since the touch last arrived.", ("venue", "instrument", "asset"),
+               lambda b: (((i.venue, i.instrument, i.asset), _age(b.at, i.quote_at)) for i in b.instruments)),
+)  # fmt: skip
+
+_VENUES = (
+    BookMetric("venue_link_state", "1 for the state the link to the venue is in, 0 for the others.", ("venue", "state"), _links),
+    BookMetric("venue_reconciled_state", "1 when the venue was read in full and agrees with the ledger, else 0.", ("venue",),
+               lambda b: (((v.venue,), v.reconciled) for v in b.venues)),
+    BookMetric("venue_report_age_seconds", "Time since the venue was last read in full.", ("venue",),
+               lambda b: (((v.venue,), _age(b.at, v.reported_at)) for v in b.venues)),
+    BookMetric("venue_clock_offset_seconds", "The venue's clock minus ours.", ("venue",),
+               lambda b: (((v.venue,), _seconds(v.clock_offset_ms)) for v in b.venues)),
+    BookMetric("venue_notional_usd", "Value of all positions at the venue.", ("venue",),
+               lambda b: (((v.venue,), v.notional_usd) for v in b.venues)),
+    BookMetric("venue_share_ratio", "Venue notional over the required hedge notional of all assets.", ("venue",),
+               lambda b: (((v.venue,), v.venue_share) for v in b.venues)),
+    BookMetric("margin_balance_usd", "What the venue counts as our equity.", ("venue",),
+               lambda b: (((v.venue,), v.margin_balance_usd) for v in b.venues)),
+    BookMetric("margin_ratio", "Maintenance margin over margin balance: 0 safe, 1 liquidation.", ("venue",),
+               lambda b: (((v.venue,), v.margin_ratio) for v in b.venues)),
+    BookMetric("venue_funding_annual_ratio", "Annual funding of the venue, weighted by what is short there.", ("venue",),
+               lambda b: (((v.venue,), v.funding_annual) for v in b.venues)),
+    BookMetric("venue_orders_working", "Orders that rest or are on their way.", ("venue",),
+               lambda b: (((v.venue,), v.orders_working) for v in b.venues)),
+    BookMetric("venue_orders_in_doubt", "Orders of which neither acceptance nor refusal is proven.", ("venue",),
+               lambda b: (((v.venue,), v.orders_in_doubt) for v in b.venues)),
+    BookMetric("funding_received_usd", "Funding received less paid over the life of the journal. A gauge: it can fall.", ("venue",),
+               lambda b: (((venue,), usd) for venue, usd in b.funding_usd_by_venue.items())),
+)  # fmt: skip
+
+_BOOK = (
+    BookMetric("book_net_delta_usd", "Net delta of all assets together.", ("bound",), lambda b: _range((), b.net_delta_usd)),
+    BookMetric("book_net_delta_bps", "Net delta of all assets in hundredths of a percent of all collateral.", ("bound",),
+               lambda b: _range((), b.net_delta_bps)),
+    BookMetric("book_gross_notional_usd", "All positions, working and in-doubt orders together.", (),
+               lambda b: [((), b.gross_notional_usd)]),
+    BookMetric("book_required_notional_usd", "Hedge notional that the collateral needs.", (), lambda b: [((), b.required_notional_usd)]),
+    BookMetric("settle_exposure_usd", "What venues owe us in a settle asset, valued at one dollar.", ("asset",),
+               lambda b: (((asset,), usd) for asset, usd in b.settle_exposure_usd.items())),
+    BookMetric("trading_state", "1 for the state the book is in, 0 for the others.", ("state",),
+               lambda b: (((state,), b.trading_state == state) for state in TRADING_STATES)),
+    BookMetric("ready_state", "1 when every source and venue has been heard in this run, else 0.", (), lambda b: [((), b.ready)]),
+    BookMetric("breaches", "Subjects on which a limit binds or is broken now.", ("limit",), _breaches),
+    BookMetric("invariants_broken", "Invariants of the ledger that do not hold: any is a bug, and nothing is placed.", (),
+               lambda b: [((), len(b.invariants_broken))]),
+    BookMetric("orders_in_doubt", "Orders of which neither acceptance nor refusal is proven, over the book.", (),
+               lambda b: [((), b.orders_in_doubt)]),
+    BookMetric("oldest_doubt_seconds", "Age of the oldest doubt; no sample while there is none.", (),
+               lambda b: [((), _seconds(b.oldest_doubt_ms))]),
+    BookMetric("fees_paid_usd", "Trading fees less rebates over the life of the journal. A gauge: rebates lower it.", (),
+               lambda b: [((), b.fees_usd)]),
+    BookMetric("slippage_paid_usd", "Cost of fills against the mid price at decision, over the journal's life. A gauge: it can fall.", (),
+               lambda b: [((), b.slippage_usd)]),
+    BookMetric("orders_total", "Orders by how they ended, over the life of the journal.", ("outcome",),
+               lambda b: (((outcome,), count) for outcome, count in b.orders_by_outcome.items()), counts=True),
+    BookMetric("fills_total", "Executions over the life of the journal.", (), lambda b: [((), b.fills)], counts=True),
+    BookMetric("filled_notional_usd_total", "Value traded over the life of the journal.", (),
+               lambda b: [((), b.filled_notional_usd)], counts=True),
+    BookMetric("breaks_total", "Differences between ledger and venues, by cause, over the life of the journal.", ("cause",),
+               lambda b: (((cause,), count) for cause, count in b.breaks_by_cause.items()), counts=True),
+)  # fmt: skip
+
+BOOK_METRICS: tuple[BookMetric, ...] = (*_ASSETS, *_INSTRUMENTS, *_VENUES, *_BOOK)
+
+
+def book_families(book: BookStatement) -> Iterator[Metric]:
+    """Every metric of the book with its samples, unknown figures left out."""
+    for metric in BOOK_METRICS:
+        kind = CounterMetricFamily if metric.counts else GaugeMetricFamily
+        family = kind(f"hedgebot_{metric.name}", metric.meaning, labels=metric.labels)
+        for labels, value in metric.samples(book):
+            if value is not None:
+                family.add_metric(labels, float(value))
+        yield family

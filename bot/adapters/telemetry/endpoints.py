@@ -1,0 +1,216 @@
+"""What a running bot answers: /metrics, /healthz and /readyz over TCP, and /status on a unix socket of its owner.
+
+- /metrics carries no account ids. It is rendered in a thread, so that a scrape does not hold up a decision.
+- /healthz says that the event loop turns and nothing more: it never depends on a venue or a store, or a restart would be the answer to
+  somebody else's outage.
+- /readyz is 200 when everything configured has been heard, else 503 with the reason.
+- /status has the whole book and is therefore reachable by the bot's own user only (socket mode 0600).
+
+The endpoints are given callables and know nothing of the loop that they look into.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from bot.adapters.telemetry.codec import from_json, to_json
+from bot.adapters.telemetry.prometheus import CONTENT_TYPE, Metrics
+from bot.core.statement import BookStatement
+
+HEARTBEAT_SECONDS = 0.5
+_STALLED_SECONDS = 10.0
+_SOCKET_PATH_BYTES_MAX = 107  # sun_path holds 108 bytes, the last of them zero
+_FETCH_SECONDS = 5.0
+
+
+class EndpointUnavailable(Exception):
+    """An address or socket cannot be listened on, or a running bot cannot be reached on it: one sentence."""
+
+
+class Endpoints:
+    """Serves until stopped. `statement` returns the newest statement (None: not yet), `unready` the reason why not ready, or None."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        control: Path | None,
+        metrics: Metrics,
+        statement: Callable[[], BookStatement | None],
+        unready: Callable[[], str | None],
+    ) -> None:
+        """`port` 0 takes any free one; `control` is the path of the unix socket, None for none. Nothing is opened before `start`."""
+        self._host, self._wanted_port, self._control = host, port, control
+        self._metrics, self._statement, self._unready = metrics, statement, unready
+        self._runners: list[web.AppRunner] = []
+        self._heart: asyncio.Task[None] | None = None
+        self._beat_at = 0.0
+        self.port = port
+
+    async def start(self) -> None:
+        """Begins to listen. Raises EndpointUnavailable with one sentence, and then listens on nothing."""
+        loop = asyncio.get_running_loop()
+        self._beat_at = loop.time()
+        try:
+            await self._serve(self._public(), _tcp_socket(self._host, self._wanted_port))
+            if self._control is not None:
+                await self._serve(self._private(), _unix_socket(self._control))
+        except BaseException:
+            await self.stop()
+            raise
+        self._heart = loop.create_task(self._beat(), name="endpoints-heartbeat")
+
+    async def stop(self) -> None:
+        """Ends listening and removes the socket. Safe to call twice."""
+        if self._heart is not None:
+            self._heart.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._heart
+            self._heart = None
+        control_was_ours = len(self._runners) > 1
+        for runner in self._runners:
+            await runner.cleanup()
+        self._runners.clear()
+        if control_was_ours and self._control is not None:
+            self._control.unlink(missing_ok=True)
+
+    def _public(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/metrics", self._answer_metrics)
+        app.router.add_get("/healthz", self._answer_health)
+        app.router.add_get("/readyz", self._answer_ready)
+        return app
+
+    def _private(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/status", self._answer_status)
+        return app
+
+    async def _serve(self, app: web.Application, listener: socket.socket) -> None:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        self._runners.append(runner)
+        await web.SockSite(runner, listener).start()
+        if listener.family != socket.AF_UNIX:
+            self.port = listener.getsockname()[1]
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + HEARTBEAT_SECONDS
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            self._beat_at = loop.time()
+            self._metrics.loop_lag_seconds.set(max(0.0, self._beat_at - due))
+
+    async def _answer_metrics(self, _request: web.Request) -> web.Response:
+        statement = self._statement()
+        if statement is not None:
+            self._metrics.show(statement)
+        body = await asyncio.to_thread(self._metrics.render)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    async def _answer_health(self, _request: web.Request) -> web.Response:
+        since = asyncio.get_running_loop().time() - self._beat_at
+        if since > _STALLED_SECONDS:
+            return web.json_response({"status": "stalled", "seconds_since_heartbeat": round(since, 3)}, status=503)
+        return web.json_response({"status": "alive", "seconds_since_heartbeat": round(since, 3)})
+
+    async def _answer_ready(self, _request: web.Request) -> web.Response:
+        reason = self._unready()
+        if reason is not None:
+            return web.json_response({"status": "not ready", "reason": reason}, status=503)
+        return web.json_response({"status": "ready"})
+
+    async def _answer_status(self, _request: web.Request) -> web.Response:
+        statement = self._statement()
+        if statement is None:
+            return web.json_response({"status": "not ready", "reason": "no decision has been made yet"}, status=503)
+        return web.Response(body=to_json(statement), content_type="application/json")
+
+
+def _tcp_socket(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise EndpointUnavailable(f"listen: {host}:{port} is not an address of this machine ({error.strerror})") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise EndpointUnavailable(
+                f"listen: port {port} on {host} is in use by another program; stop that one or choose another port (0 takes any free one)"
+            ) from None
+        raise EndpointUnavailable(f"listen: {host}:{port} cannot be listened on ({error.strerror})") from None
+    return listener
+
+
+def _unix_socket(path: Path) -> socket.socket:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = _short(path)
+    if _somebody_answers(name):
+        raise EndpointUnavailable(f"{path}: a running hedgebot answers on this socket; stop that one first")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)  # the socket is never reachable by others, not even for the moment before a chmod
+    try:
+        path.unlink(missing_ok=True)
+        listener.bind(name)
+        listener.listen(16)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise EndpointUnavailable(f"{path}: the control socket cannot be made ({error.strerror or error})") from None
+    finally:
+        os.umask(before)
+    return listener
+
+
+def _short(path: Path) -> str:
+    """The shorter of the absolute and the relative spelling: the system allows a socket's name 107 bytes."""
+    spellings = (str(path.absolute()), os.path.relpath(path))
+    name = min(spellings, key=lambda spelling: len(os.fsencode(spelling)))
+    if len(os.fsencode(name)) > _SOCKET_PATH_BYTES_MAX:
+        raise EndpointUnavailable(
+            f"{path}: this is too long for a socket ({_SOCKET_PATH_BYTES_MAX} bytes at most); use a shorter state_dir"
+        )
+    return name
+
+
+def _somebody_answers(name: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(name)
+        except OSError:
+            return False
+        return True
+
+
+async def fetch_statement(control: Path) -> BookStatement:
+    """The statement of the bot that listens on the unix socket `control`. Raises EndpointUnavailable with one sentence."""
+    timeout = aiohttp.ClientTimeout(total=_FETCH_SECONDS)
+    try:
+        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(_short(control)), timeout=timeout) as session:
+            async with session.get("http://hedgebot/status") as answer:
+                body = await answer.read()
+                if answer.status != 200:
+                    raise EndpointUnavailable(f"{control}: the bot runs and has made no decision yet")
+                return from_json(body)
+    except (aiohttp.ClientError, OSError):
+        raise EndpointUnavailable(f"{control}: no running hedgebot answers there") from None
+    except ValueError:
+        raise EndpointUnavailable(f"{control}: what answers there is another version of hedgebot") from None

@@ -1,0 +1,75 @@
+"""The Telemetry port: counts every event and command, and logs the ones that a person would want to read afterwards.
+
+What repeats on every beat (decisions, quotes, confirmations, rates) is counted and logged at DEBUG only; what changes the book is
+INFO; what asks for attention is WARNING.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from structlog.stdlib import BoundLogger
+
+from bot.adapters.telemetry.logs import logger
+from bot.adapters.telemetry.prometheus import Metrics
+from bot.core.commands import CancelOrder, Command, PlaceOrder
+from bot.core.events import (
+    CancelUnconfirmed,
+    CollateralConfirmed,
+    CollateralUnreadable,
+    DecisionDue,
+    Event,
+    FundingRateObserved,
+    LookUpFailed,
+    MarginObserved,
+    OrderOutcomeUnknown,
+    ReportUnreadable,
+    SessionStarted,
+    VenueReported,
+    VenueUnreadable,
+)
+
+_ROUTINE = (DecisionDue, CollateralConfirmed, FundingRateObserved, MarginObserved, VenueReported)
+_ALARMING = (CollateralUnreadable, OrderOutcomeUnknown, CancelUnconfirmed, LookUpFailed, ReportUnreadable, VenueUnreadable)
+
+
+class RecordedTelemetry:
+    """Counts in `metrics` and writes to the log. Never raises, never waits for anything but the log's stream."""
+
+    def __init__(self, metrics: Metrics, log: BoundLogger | None = None) -> None:
+        """`log` defaults to the logger `bot`."""
+        self._metrics = metrics
+        self._log = log if log is not None else logger()
+
+    def event_folded(self, event: Event) -> None:
+        """Counts the event and logs it at the level that its kind deserves."""
+        kind = type(event).__name__
+        self._metrics.events.labels(kind).inc()
+        if isinstance(event, _ROUTINE):
+            self._log.debug(kind, at=event.at)
+        elif isinstance(event, _ALARMING):
+            self._log.warning(kind, **_fields(event))
+        elif isinstance(event, SessionStarted):
+            self._log.info(kind, at=event.at, epoch=event.epoch, config_hash=event.config_hash)
+        else:
+            self._log.info(kind, **_fields(event))
+
+    def command_dispatched(self, command: Command) -> None:
+        """Counts the command and logs it."""
+        kind = type(command).__name__
+        self._metrics.commands.labels(kind).inc()
+        write = self._log.info if isinstance(command, PlaceOrder | CancelOrder) else self._log.debug
+        write(kind, **_fields(command))
+
+
+def _fields(item: Any) -> dict[str, Any]:
+    """The fields of a dataclass, nested ones flattened by a dot; what was not told is left out."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(item):
+        value = getattr(item, field.name)
+        if dataclasses.is_dataclass(value):
+            found |= {f"{field.name}.{name}": inner for name, inner in _fields(value).items()}
+        elif value is not None:
+            found[field.name] = value
+    return found

@@ -1,0 +1,77 @@
+"""All metrics: those of the book come from the newest statement, those of the program are counted as it runs.
+
+One registry of our own, nothing global. Rendering reads frozen values and may happen in another thread, off the event loop. Floats are at
+home here: a metric is read by people and rules, never by the ledger.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from bot.adapters.telemetry.book_metrics import book_families
+from bot.core.statement import BookStatement
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_DECISION_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+_JOURNAL_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+
+
+class _Book(Collector):
+    """Hands the newest statement to the registry; silent before the first one."""
+
+    def __init__(self) -> None:
+        self.statement: BookStatement | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        statement = self.statement
+        if statement is not None:
+            yield from book_families(statement)
+
+
+class Metrics:
+    """The program's metrics and their text form."""
+
+    def __init__(self) -> None:
+        """Registers every metric in a registry of its own."""
+        self.registry = CollectorRegistry(auto_describe=False)
+        own: dict[str, Any] = {"registry": self.registry, "namespace": "hedgebot"}
+        self.events = Counter("events", "Events that went through the core.", ["kind"], **own)
+        self.commands = Counter("commands", "Commands that were carried out.", ["kind"], **own)
+        self.decision_seconds = Histogram(
+            "decision_seconds", "Time that one decision took, from its quotes to its commands.", buckets=_DECISION_BUCKETS, **own
+        )
+        self.journal_append_seconds = Histogram(
+            "journal_append_seconds", "Time until a durable append was on disk.", buckets=_JOURNAL_BUCKETS, **own
+        )
+        self.request_budget = Gauge(
+            "request_budget_ratio", "Unused part of a venue's request budget: 1 untouched.", ["venue", "budget"], **own
+        )
+        self.loop_lag_seconds = Gauge("loop_lag_seconds", "How late the event loop's last beat was.", **own)
+        self.journal_quarantined = Gauge("journal_quarantined_tails", "Tails of the journal that were cut off at the last start.", **own)
+        self.started_at = Gauge("started_timestamp_seconds", "When this run began, seconds since the Unix epoch.", **own)
+        self.build = Info("build", "What is running.", **own)
+        self.config = Info("config", "What it was told: environment, book and hash of the config.", **own)
+        self._book = _Book()
+        self.registry.register(self._book)
+
+    def describe_run(self, *, version: str, environment: str, book: str, config_hash: str, started_at_ms: int) -> None:
+        """States what runs, since when, and under which configuration."""
+        self.build.info({"version": version, "python": platform.python_version()})
+        self.config.info({"environment": environment, "book": book, "config_hash": config_hash})
+        self.started_at.set(started_at_ms / 1000)
+
+    def show(self, statement: BookStatement) -> None:
+        """Takes the newest statement; the next rendering shows it."""
+        self._book.statement = statement
+
+    def render(self) -> bytes:
+        """The text form that Prometheus scrapes. Safe to call in a thread."""
+        return generate_latest(self.registry)

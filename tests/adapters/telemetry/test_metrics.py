@@ -1,0 +1,171 @@
+"""Metrics say what the statement says, in Prometheus' own reading of the text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bot.adapters.telemetry.book_metrics import BOOK_METRICS
+from bot.adapters.telemetry.port import RecordedTelemetry
+from bot.adapters.telemetry.prometheus import Metrics
+from bot.adapters.telemetry.reference import page
+from bot.core.commands import PlaceOrder
+from bot.core.events import CollateralConfirmed, DecisionDue, OrderOutcomeUnknown
+from bot.core.policy import Limit
+from bot.core.statement import BookStatement
+from bot.core.units import ClientOrderId, InstrumentId
+from tests.adapters.telemetry.books import BOOK, EMPTY
+
+ROOT = Path(__file__).resolve().parents[3]
+Key = tuple[str, frozenset[tuple[str, str]]]
+
+
+def scraped(metrics: Metrics) -> dict[Key, float]:
+    families = text_string_to_metric_families(metrics.render().decode())
+    return {(sample.name, frozenset(sample.labels.items())): sample.value for family in families for sample in family.samples}
+
+
+def shown(book: BookStatement) -> dict[Key, float]:
+    metrics = Metrics()
+    metrics.show(book)
+    return scraped(metrics)
+
+
+def key(name: str, **labels: str) -> Key:
+    return f"hedgebot_{name}", frozenset(labels.items())
+
+
+PERPETUAL = {"venue": "okx", "instrument": "okx:BTC-USDT-SWAP", "asset": "BTC"}
+
+EXPECTED = [
+    (key("net_delta_units", asset="BTC", bound="low"), -0.1),
+    (key("net_delta_units", asset="BTC", bound="high"), 0.1),
+    (key("net_delta_usd", asset="BTC", bound="high"), 6_000),
+    (key("net_delta_bps", asset="BTC", bound="low"), -500),
+    (key("in_band_state", asset="BTC"), 0),
+    (key("hedge_ratio", asset="BTC"), 1),
+    (key("collateral_units", asset="BTC", location="custody", source="desk"), 2),
+    (key("collateral_age_seconds", asset="BTC", location="custody", source="desk"), 1.5),
+    (key("position_units", **PERPETUAL, bound="low"), -0.7),
+    (key("target_units", **PERPETUAL), -0.8),
+    (key("notional_usd", **PERPETUAL), 42_000),
+    (key("funding_annual_ratio", **PERPETUAL), 0.11),
+    (key("quote_age_seconds", **PERPETUAL), 0.25),
+    (key("venue_link_state", venue="okx", state="stale"), 1),
+    (key("venue_link_state", venue="okx", state="up"), 0),
+    (key("venue_share_ratio", venue="okx"), 0.35),
+    (key("venue_clock_offset_seconds", venue="okx"), -0.012),
+    (key("venue_report_age_seconds", venue="okx"), 4),
+    (key("margin_ratio", venue="okx"), 0.02),
+    (key("funding_received_usd", venue="okx"), -3.25),
+    (key("trading_state", state="reducing"), 1),
+    (key("trading_state", state="active"), 0),
+    (key("breaches", limit="quote_age"), 2),
+    (key("breaches", limit="net_delta"), 1),
+    (key("breaches", limit="venue_share"), 0),
+    (key("orders_total", outcome="filled"), 7),
+    (key("breaks_total", cause="late_fill"), 1),
+    (key("fills_total"), 9),
+    (key("fees_paid_usd"), 12.5),
+    (key("orders_in_doubt"), 2),
+    (key("oldest_doubt_seconds"), 1.25),
+    (key("settle_exposure_usd", asset="USDT"), 1_000),
+]
+
+
+@pytest.mark.parametrize(("sample", "value"), EXPECTED, ids=lambda part: part[0] if isinstance(part, tuple) else "")
+def test_the_statement_is_shown(sample: Key, value: float) -> None:
+    assert shown(BOOK)[sample] == pytest.approx(value)
+
+
+def test_unknown_figures_have_no_sample() -> None:
+    samples = shown(BOOK)
+    assert not [labels for name, labels in samples if ("asset", "ETH") in labels]
+    assert key("margin_balance_usd", venue="okx") not in samples
+    assert key("oldest_doubt_seconds") not in shown(EMPTY)
+    assert key("orders_in_doubt") in shown(EMPTY)
+
+
+def test_nothing_of_the_book_is_shown_before_the_first_statement() -> None:
+    names = {name for name, _ in scraped(Metrics())}
+    assert not names & {f"hedgebot_{metric.name}" for metric in BOOK_METRICS}
+    assert "hedgebot_decision_seconds_count" in names
+
+
+def test_every_limit_has_a_sample() -> None:
+    assert {dict(labels)["limit"] for name, labels in shown(EMPTY) if name == "hedgebot_breaches"} == {limit.value for limit in Limit}
+
+
+def test_every_metric_of_the_table_is_shown_by_a_full_book() -> None:
+    full = replace(
+        BOOK,
+        gross_notional_usd=Decimal(1),
+        required_notional_usd=Decimal(1),
+        net_delta_usd=BOOK.assets[0].net_delta_usd,
+        net_delta_bps=BOOK.assets[0].net_delta_bps,
+        venues=(replace(BOOK.venues[0], margin_balance_usd=Decimal(1)),),
+        collateral=(replace(BOOK.collateral[0], redemption_rate=Decimal("1.2")),),
+    )
+    names = {name for name, _ in shown(full)}
+    assert {f"hedgebot_{metric.name}" for metric in BOOK_METRICS} <= names
+
+
+def test_every_metric_has_help_and_a_proper_name() -> None:
+    metrics = Metrics()
+    metrics.show(BOOK)
+    metrics.describe_run(version="1", environment="simulation", book="b", config_hash="c", started_at_ms=1_000)
+    families = list(text_string_to_metric_families(metrics.render().decode()))
+    assert len(families) > 40
+    for family in families:
+        assert re.fullmatch(r"hedgebot_[a-z_]+", family.name)
+        assert family.documentation.endswith("."), family.name
+        assert not re.search(r"_(ms|milliseconds|percent|pct)(_|$)", family.name)
+    names = [metric.name for metric in BOOK_METRICS]
+    assert len(names) == len(set(names))
+    assert all(metric.name.endswith("_total") == metric.counts for metric in BOOK_METRICS)
+
+
+def test_the_run_is_described() -> None:
+    metrics = Metrics()
+    metrics.describe_run(version="1.2", environment="simulation", book="demo", config_hash="abc", started_at_ms=1_500)
+    samples = scraped(metrics)
+    assert samples[key("config_info", environment="simulation", book="demo", config_hash="abc")] == 1
+    assert samples[key("started_timestamp_seconds")] == 1.5
+    assert [labels for name, labels in samples if name == "hedgebot_build_info" and ("version", "1.2") in labels]
+
+
+def test_events_and_commands_are_counted_by_kind() -> None:
+    metrics = Metrics()
+    telemetry = RecordedTelemetry(metrics)
+    order = ClientOrderId("a1")
+    for _ in range(3):
+        telemetry.event_folded(DecisionDue(at=1, quotes=()))
+    telemetry.event_folded(CollateralConfirmed(at=1, source="desk"))
+    telemetry.event_folded(OrderOutcomeUnknown(at=1, client_order_id=order, reason="timeout"))
+    telemetry.command_dispatched(
+        PlaceOrder(
+            client_order_id=order,
+            instrument=InstrumentId("okx:BTC-USDT-SWAP"),
+            quantity=Decimal("-0.1"),
+            contracts=Decimal(10),
+            price=Decimal(1),
+            reduce_only=False,
+            expires_at=1,
+        )
+    )
+    samples = scraped(metrics)
+    assert samples[key("events_total", kind="DecisionDue")] == 3
+    assert samples[key("events_total", kind="OrderOutcomeUnknown")] == 1
+    assert samples[key("commands_total", kind="PlaceOrder")] == 1
+
+
+def test_the_page_is_up_to_date() -> None:
+    written = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert written == page(), "run: python -m bot.adapters.telemetry.reference docs/metrics.md"
+    for name, _ in shown(BOOK):
+        assert f"`{re.sub('_(bucket|sum|count|created)$', '', name)}`" in written or name.endswith("_created"), name
