@@ -22,7 +22,7 @@ from bot.core.units import ONE
 
 FRACTIONS = frozenset(
     {"rebalance_band", "venue_share_max", "margin_ratio_max", "price_collar", "slippage_max", "reference_deviation_max"}
-    | {"funding_flip_exit", "funding_flip_enter"}
+    | {"funding_flip_exit", "funding_flip_enter", "venue_share_drift"}
 )
 """Fields that are fractions: 0.4 is 40 %."""
 

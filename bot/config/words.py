@@ -47,7 +47,10 @@ def _hedge(policy: Policy) -> list[str]:
 
 def _caps(policy: Policy) -> list[str]:
     return [
-        f"Give no venue more than {percent(policy.venue_share_max)} of the required hedge.",
+        (
+            f"Give no venue more than {percent(policy.venue_share_max)} of the required hedge; when prices carry one there, move its hedges"
+            f" only once it is beyond that by {percent(policy.venue_share_drift)} of the cap."
+        ),
         (
             f"Increase nothing at a venue whose maintenance margin is, or would be, above {percent(policy.margin_ratio_max)}"
             f" of its margin balance, or whose notional would pass {plain(policy.leverage_max)} times that balance."

@@ -56,7 +56,7 @@ REFUSALS: list[tuple[str, Any, str]] = [
     ("simulator/speed", 0, "simulator.speed: 0 is not allowed: more than 0"),
 ]  # fmt: skip
 
-POLICY_REFUSALS: list[tuple[str, Any, str]] = [
+POLICY_REFUSALS: list[tuple[str, Any, str | None]] = [
     ("venue_share_max", 40, "40 is not allowed: this is a fraction, for 40 % write 0.4; allowed is 0.05 to 1"),
     ("venue_share_max", "40%", "'40%' is not allowed: a fraction is needed, not a percentage; for 40 % write 0.4"),
     ("rebalance_band", Decimal("5"), "5 is not allowed: this is a fraction, for 5 % write 0.05; allowed is 0.00001 to 0.02"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -51,11 +52,10 @@ def test_every_sentence_of_the_policy_moves_with_its_numbers() -> None:
     words = policy_in_words(settings_from(SIMULATION).to_policy())
     for field in TUNABLE:
         lowest, highest = bounds(field.name)
-        other = (lowest + highest) / 2 if isinstance(field.default, Decimal) else int((lowest + highest) / 2)
-        changed_words = policy_in_words(Policy(**{field.name: other}))
-        assert changed_words != policy_in_words(Policy()), field.name
+        other: Any = (lowest + highest) / 2 if isinstance(field.default, Decimal) else int((lowest + highest) / 2)
+        assert policy_in_words(replace(Policy(), **{field.name: other})) != policy_in_words(Policy()), field.name
     assert "Hedge BTC, wstETH as ETH with 4 perpetuals" in words[0]
-    assert "Give no venue more than 35 % of the required hedge." in words
+    assert any(sentence.startswith("Give no venue more than 35 % of the required hedge") for sentence in words)
 
 
 def test_file_is_read_with_paths_beside_it_and_numbers_as_written(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_warnings_name_what_is_allowed_but_thin() -> None:
 def test_settings_are_frozen() -> None:
     settings = settings_from(SIMULATION)
     with pytest.raises(ValidationError):
-        settings.state_dir = Path("elsewhere")  # type: ignore[misc]  # that it cannot be set is the point
+        settings.state_dir = Path("elsewhere")
 
 
 def test_simulator_accounts_start_with_something() -> None:

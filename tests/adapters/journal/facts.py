@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from decimal import Decimal
 from enum import Enum
-from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -28,7 +27,6 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 }
 
 
-@cache
 def drawn(kind: Any) -> st.SearchStrategy[Any]:
     """Values of one type, followed through its fields. A type it does not know is an error: the journal may not know it either."""
     kind = getattr(kind, "__supertype__", kind)
