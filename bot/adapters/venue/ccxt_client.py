@@ -19,6 +19,7 @@ from bot.adapters.venue.profile import Expiry, Profile
 from bot.adapters.venue.routing import Door, RoutingSession
 from bot.adapters.venue.settings import Environment, VenueSettings
 from bot.core.units import Millis
+from bot.ports import Clock
 
 REQUEST_TIMEOUT_MS: Millis = 4_000
 SOCKET_PING_MS: Millis = 4_000
@@ -54,7 +55,7 @@ def doors(profile: Profile, settings: VenueSettings) -> dict[str, Door]:
     return {name: Door(settings.routes[name]) for name in hosts.names}
 
 
-def make_client(profile: Profile, settings: VenueSettings, session: RoutingSession) -> Any:
+def make_client(profile: Profile, settings: VenueSettings, session: RoutingSession, clock: Clock) -> Any:
     """The ccxt.pro client of one account. Nothing is sent yet. Call it on a running event loop."""
     client = getattr(ccxt.pro, profile.venue)(
         {
@@ -70,6 +71,7 @@ def make_client(profile: Profile, settings: VenueSettings, session: RoutingSessi
     if settings.environment is Environment.TESTNET:
         getattr(client, profile.switch_to_testnet)(True)
     client.logger = _silent_logger()
+    client.milliseconds = clock.now  # one clock: the offset that signing adds was measured against this one
     client.streaming = {
         **client.streaming,
         "keepAlive": SOCKET_PING_MS,

@@ -87,7 +87,7 @@ class CcxtVenue:
         """See the port. May be called again after a failure; ConnectionError when the venue did not answer as it should."""
         await self.close()
         session = RoutingSession(self._doors, headers_seen=self._headers_seen)
-        client = make_client(self._profile, self._settings, session)
+        client = make_client(self._profile, self._settings, session, self._clock)
         try:
             if not session.one_wire_attempt or client.options["maxRetriesOnFailure"]:
                 raise VenueNotReady("the client would send some requests twice")

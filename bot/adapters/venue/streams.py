@@ -192,7 +192,7 @@ class Listener:
         private = [socket for socket in self._sockets() if self._is_private(socket)]
         if not private:
             return VenueLink.DOWN, "the private socket is not connected"
-        if any(self._client.milliseconds() - socket.connectionEstablished < SETTLED_MS for socket in private):
+        if any(_socket_now() - socket.connectionEstablished < SETTLED_MS for socket in private):
             return (self._link if self._link is not VenueLink.UP else VenueLink.DOWN), "the private socket is new"
         if self._broken:
             return VenueLink.STALE, next(iter(self._broken.values()))
@@ -209,7 +209,7 @@ class Listener:
 
     def _cut_silent(self) -> None:
         """Cuts sockets that only look alive; the pumps make them anew."""
-        now = self._client.milliseconds()
+        now = _socket_now()
         for socket in self._sockets():
             if now - max(socket.last_message_at or 0, socket.connectionEstablished) > SOCKET_SILENT_MS:
                 self._cut(socket, "the socket is silent")
@@ -260,6 +260,11 @@ class Listener:
         if link is not self._link:
             self._link = link
             self._inbox.put(VenueLinkChanged(at=self._clock.now(), venue=self._profile.venue, link=link, reason=reason))
+
+
+def _socket_now() -> Millis:
+    """The clock by which ccxt notes when a socket was opened and last spoke."""
+    return int(ccxt.Exchange.milliseconds())
 
 
 def _is_ours(task: asyncio.Task[Any] | None) -> bool:

@@ -128,8 +128,22 @@ def hear(message: Any) -> Heard | None:
     if not isinstance(message, dict) or not isinstance(message.get("topic"), str):
         return None
     told = message.get("data")
+    topic = message["topic"].split(".", 1)[0]
     rows = tuple(told) if isinstance(told, list) else (told,)
-    return Heard(message["topic"].split(".", 1)[0], rows, partial=message.get("type") == "delta")
+    if topic == "orderbook":
+        rows = tuple(_standing_first(row) for row in rows)
+    return Heard(topic, rows, partial=message.get("type") == "delta")
+
+
+def _standing_first(row: Any) -> Any:
+    """A delta of the one-level book lists the level that went away (quantity "0") and the one that stands now, in any order."""
+    if not isinstance(row, dict):
+        return row
+    return {name: sorted(value, key=_is_gone) if name in ("b", "a") and isinstance(value, list) else value for name, value in row.items()}
+
+
+def _is_gone(level: Any) -> bool:
+    return isinstance(level, list) and len(level) == 2 and level[1] == "0"
 
 
 BYBIT = Profile(

@@ -1,0 +1,347 @@
+"""The Venue contract, on every dialect: real ccxt over HTTP, one order at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from bot.core.commands import CancelOrder
+from bot.core.events import (
+    CancelUnconfirmed,
+    OrderAbsent,
+    OrderOutcomeUnknown,
+    OrderRefused,
+    OrderReported,
+    VenueOrderStatus,
+    VenueReported,
+    VenueUnreadable,
+)
+from bot.core.instrument import ContractKind
+from bot.ports import VenueNotReady
+from bot.simulator.dialects.dialect import Operation
+from bot.simulator.faults import FaultKind
+from tests.adapters.venue.venue_stand import BEST_ASK, BEST_BID, DIALECTS, Stand, settings_of, standing
+from tests.simulator.stand import KEY, desk_of, serving
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture(params=list(DIALECTS))
+async def stand(request) -> AsyncIterator[Stand]:
+    async with standing(request.param) as one:
+        yield one
+
+
+async def outcome(stand: Stand, command, answer) -> tuple[VenueOrderStatus, Decimal | None]:
+    """What became of an order: from the answer, or by look-up where the venue answers with ids only."""
+    assert isinstance(answer, OrderReported), answer
+    assert answer.report.client_order_id == command.client_order_id
+    if answer.report.filled_quantity is None:
+        assert answer.report.status is VenueOrderStatus.ACCEPTED
+        answer = await stand.venue.look_up(stand.asked(command))
+        assert isinstance(answer, OrderReported), answer
+    return answer.report.status, answer.report.filled_quantity
+
+
+async def test_open_describes_the_instruments_in_use(stand):
+    assert {each.base for each in stand.instruments.values()} == {"BTC", "ETH"}
+    btc = stand.btc
+    contract = stand.desk.exchange.contracts[btc.venue_symbol]
+    assert (btc.kind, btc.quote, btc.settle) == (ContractKind.LINEAR, "USDT", "USDT")
+    assert (btc.contract_size, btc.lot, btc.tick) == (contract.contract_size, contract.lot, contract.tick)
+    assert (btc.contracts_min, btc.contracts_max) == (contract.contracts_min, contract.contracts_max)
+    assert btc.notional_min == (contract.notional_min or None)
+    assert btc.funding_interval_ms == 8 * HOUR_MS
+    assert btc.taker_fee == contract.taker_fee
+    assert btc.maker_fee == contract.maker_fee
+    assert stand.desk.exchange.leverage(KEY.account, btc.venue_symbol) == 5
+
+
+async def test_open_twice_finds_everything_already_set(stand):
+    listed = await stand.venue.open()
+    assert {each.venue_symbol for each in listed} == set(stand.instruments)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price", "status", "filled"),
+    [
+        ("-0.05", BEST_BID, VenueOrderStatus.FILLED, "-0.05"),
+        ("0.05", BEST_ASK, VenueOrderStatus.FILLED, "0.05"),
+        ("-3", BEST_BID, VenueOrderStatus.CANCELED, "-2"),
+        ("-0.05", Decimal("60001"), VenueOrderStatus.CANCELED, "0"),
+    ],
+    ids=["full sell", "full buy", "partial", "none"],
+)
+async def test_immediate_or_cancel(stand, quantity, price, status, filled):
+    command = stand.order(quantity, price)
+    assert await outcome(stand, command, await stand.venue.place(command)) == (status, Decimal(filled))
+    assert stand.held() == Decimal(filled)
+    assert stand.desk.exchange.open_orders(KEY.account) == ()
+
+
+async def test_reduce_only_never_turns_a_position_round(stand):
+    command = stand.order("-0.05")
+    await stand.venue.place(command)
+    command = stand.order("0.02", BEST_ASK, reduce_only=True)
+    assert await outcome(stand, command, await stand.venue.place(command)) == (VenueOrderStatus.FILLED, Decimal("0.02"))
+    command = stand.order("1", BEST_ASK, reduce_only=True)
+    answer = await stand.venue.place(command)
+    assert isinstance(answer, OrderReported | OrderRefused)
+    assert Decimal("-0.03") <= stand.held() <= 0
+
+
+async def test_proven_refusals_are_refused_with_the_venues_code(stand):
+    nothing_to_reduce = await stand.venue.place(stand.order("0.05", BEST_ASK, reduce_only=True))
+    out_of_band = await stand.venue.place(stand.order("-0.05", Decimal("30000")))
+    too_large = await stand.venue.place(stand.order("-99", BEST_BID))
+    too_large_again = await stand.venue.place(stand.order("-99", BEST_BID))
+    for answer in (nothing_to_reduce, out_of_band, too_large, too_large_again):
+        assert isinstance(answer, OrderRefused), answer
+        assert answer.code.lstrip("-").isdecimal()
+    assert stand.held() == 0
+
+
+ANSWER_LOST = [FaultKind.DROP_REPLY, FaultKind.BAD_GATEWAY, FaultKind.TRUNCATE_BODY, FaultKind.EMPTY_BODY]
+
+
+@pytest.mark.parametrize("kind", ANSWER_LOST)
+async def test_an_accepted_order_whose_answer_was_lost_is_unknown_then_found(stand, kind):
+    await stand.venue.place(stand.order("-0.01"))  # the connection is warm: a silent second sending would show
+    stand.arm(kind, Operation.PLACE)
+    command = stand.order("-0.05")
+    answer = await stand.venue.place(command)
+    assert isinstance(answer, OrderOutcomeUnknown), answer
+    assert stand.held() == Decimal("-0.06"), "one wire attempt"
+    found = await stand.venue.look_up(stand.asked(command))
+    assert isinstance(found, OrderReported)
+    assert (found.report.status, found.report.filled_quantity) == (VenueOrderStatus.FILLED, Decimal("-0.05"))
+
+
+async def test_an_answer_that_takes_too_long_is_unknown_then_found(stand):
+    stand.venue._up.client.timeout = 300
+    stand.arm(FaultKind.DELAY_REPLY, Operation.PLACE, delay_ms=900)
+    command = stand.order("-0.05")
+    assert isinstance(await stand.venue.place(command), OrderOutcomeUnknown)
+    found = await stand.venue.look_up(stand.asked(command))
+    assert isinstance(found, OrderReported)
+    assert found.report.filled_quantity == Decimal("-0.05")
+
+
+async def test_a_request_that_never_arrived_is_unknown_then_absent(stand):
+    stand.arm(FaultKind.DISCONNECT, Operation.PLACE)
+    command = stand.order("-0.05", expires_in=300)
+    assert isinstance(await stand.venue.place(command), OrderOutcomeUnknown)
+    early = await stand.venue.look_up(stand.asked(command))
+    assert isinstance(early, OrderAbsent)
+    await stand.clock.sleep(0.4)
+    late = await stand.venue.look_up(stand.asked(command))
+    assert isinstance(late, OrderAbsent)
+    assert late.venue_clock_at > command.expires_at >= early.venue_clock_at
+    assert stand.held() == 0
+
+
+async def test_absence_among_many_other_fills_is_still_absence(stand):
+    for _ in range(3):
+        await stand.venue.place(stand.order("-0.01"))
+    stand.arm(FaultKind.DISCONNECT, Operation.PLACE)
+    command = stand.order("-0.05")
+    await stand.venue.place(command)
+    stand.desk.deleverage(KEY.account, stand.btc.venue_symbol, Decimal("0.01") / stand.btc.contract_size)
+    assert isinstance(await stand.venue.look_up(stand.asked(command)), OrderAbsent)
+
+
+async def test_a_late_request_is_refused_by_the_venue_itself(stand):
+    stand.arm(FaultKind.HOLD_REQUEST, Operation.PLACE, delay_ms=900)
+    answer = await stand.venue.place(stand.order("-0.05", expires_in=400))
+    assert isinstance(answer, OrderRefused), answer
+    assert answer.code in {"-1021", "10002", "50036", "50102"}
+    assert stand.held() == 0
+
+
+async def test_a_request_whose_time_is_over_is_not_sent(stand):
+    answer = await stand.venue.place(stand.order("-0.05", expires_in=-1))
+    assert isinstance(answer, OrderRefused)
+    assert answer.code == "not_sent"
+
+
+async def test_a_clock_that_is_wrong_by_minutes_still_signs_right():
+    for name in DIALECTS:
+        async with standing(name, ahead_ms=120_000) as stand:
+            command = stand.order("-0.05")
+            assert await outcome(stand, command, await stand.venue.place(command)) == (VenueOrderStatus.FILLED, Decimal("-0.05"))
+            report = await stand.venue.read(stand.reading())
+            assert isinstance(report, VenueReported)
+            assert abs(report.clock_offset_ms + 120_000) < 1_000
+            assert [fill.quantity for fill in report.fills] == [Decimal("-0.05")]
+
+
+UNHEARD_OF = {
+    "binanceusdm": '{"code":-9999,"msg":"Unheard of."}',
+    "bybit": '{"retCode":99999,"retMsg":"unheard of","result":{},"retExtInfo":{},"time":1}',
+    "okx": '{"code":"1","msg":"All operations failed","data":[{"sCode":"59999","sMsg":"unheard of","ordId":"","clOrdId":""}]}',
+}
+
+
+@pytest.mark.parametrize("status", [200, 400, 503])
+async def test_a_code_nobody_listed_proves_nothing(stand, status):
+    stand.arm(FaultKind.REFUSE, Operation.PLACE, status=status, body=UNHEARD_OF[stand.name])
+    answer = await stand.venue.place(stand.order("-0.05"))
+    assert isinstance(answer, OrderOutcomeUnknown), answer
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(503, "Service Unavailable"), (403, "<html>no</html>"), (200, "{}"), (200, "[]"), (200, "null")]
+)
+async def test_a_page_that_is_no_answer_proves_nothing(stand, status, body):
+    stand.arm(FaultKind.REFUSE, Operation.PLACE, status=status, body=body)
+    answer = await stand.venue.place(stand.order("-0.05"))
+    assert isinstance(answer, OrderOutcomeUnknown), answer
+
+
+async def test_nobody_there_is_a_proven_refusal(stand):
+    await stand.server.stop()
+    answer = await stand.venue.place(stand.order("-0.05"))
+    assert isinstance(answer, OrderRefused | OrderOutcomeUnknown), answer
+    if isinstance(answer, OrderOutcomeUnknown):  # a kept connection may die with the bytes already on it
+        answer = await stand.venue.place(stand.order("-0.05"))
+    assert isinstance(answer, OrderRefused), answer
+    assert answer.code == "not_sent"
+
+
+async def test_a_repeated_client_order_id_is_never_a_refusal(stand):
+    resting = await _rest(stand, "dup1")
+    answer = await stand.venue.place(stand.order("-0.05", ours="dup1"))
+    assert isinstance(answer, OrderOutcomeUnknown), answer
+    assert resting
+
+
+async def _rest(stand: Stand, ours: str) -> object:
+    """A resting order, which the adapter itself never places, through its own client."""
+    up = stand.venue._up
+    parameters = {stand.venue._profile.writes.client_id_as: ours, **stand.venue._profile.writes.place_parameters}
+    contracts = Decimal("0.05") / stand.btc.contract_size
+    return await up.client.create_order("BTC/USDT:USDT", "limit", "sell", f"{contracts:f}", "60100", parameters)
+
+
+async def test_cancel_tells_what_became_of_the_order(stand):
+    await _rest(stand, "rest1")
+    report = await stand.venue.read(stand.reading())
+    assert isinstance(report, VenueReported)
+    ((known, status),) = [(order.client_order_id, order.status) for order in report.orders]
+    assert (known, status) == ("rest1", VenueOrderStatus.ACCEPTED)
+    answer = await stand.venue.cancel(CancelOrder(client_order_id="rest1", instrument=stand.btc.id, venue_order_id=None))
+    assert isinstance(answer, OrderReported), answer
+    assert (answer.report.status, answer.report.filled_quantity) == (VenueOrderStatus.CANCELED, Decimal(0))
+    again = await stand.venue.cancel(CancelOrder(client_order_id="rest1", instrument=stand.btc.id, venue_order_id=None))
+    assert isinstance(again, CancelUnconfirmed)
+
+
+async def test_a_reading_holds_everything(stand):
+    flat = await stand.venue.read(stand.reading())
+    assert isinstance(flat, VenueReported), flat
+    assert {position.instrument: position.quantity for position in flat.positions} == {each.id: 0 for each in stand.instruments.values()}
+    command = stand.order("-0.05")
+    await stand.venue.place(command)
+    report = await stand.venue.read(stand.reading())
+    assert isinstance(report, VenueReported), report
+    held = {position.instrument: position for position in report.positions}
+    assert held[stand.btc.id].quantity == Decimal("-0.05")
+    assert held[stand.btc.id].entry_price == BEST_BID
+    assert held[stand.btc.id].mark_price == 60_000
+    (fill,) = report.fills
+    assert (fill.quantity, fill.price, fill.client_order_id) == (Decimal("-0.05"), BEST_BID, command.client_order_id)
+    assert fill.fee == Decimal("0.05") * BEST_BID * stand.btc.taker_fee
+    assert fill.fee_asset == "USDT"
+    (margin,) = report.margins
+    (balance,) = stand.desk.exchange.balances(KEY.account)
+    assert (margin.asset, margin.margin_balance, margin.wallet_balance) == ("USDT", balance.margin_balance, balance.wallet)
+    assert (margin.maintenance_margin, margin.initial_margin) == (balance.maintenance_margin, balance.initial_margin)
+    assert report.asked_at <= report.at
+    assert abs(report.clock_offset_ms) < 1_000
+
+
+PARTS = [Operation.OPEN_ORDERS, Operation.FILLS, Operation.POSITIONS, Operation.BALANCE, Operation.CLOCK]
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [
+        (FaultKind.DROP_REPLY, {}),
+        (FaultKind.TRUNCATE_BODY, {}),
+        (FaultKind.EMPTY_BODY, {}),
+        (FaultKind.REFUSE, {"status": 200, "body": "{}"}),
+        (FaultKind.REFUSE, {"status": 200, "body": "<html></html>"}),
+    ],
+    ids=["dropped", "cut", "empty", "object", "page"],
+)
+async def test_a_reading_with_any_part_missing_is_unreadable(stand, part, kind, page):
+    await stand.venue.place(stand.order("-0.05"))
+    stand.arm(kind, part, times=4, **page)
+    answer = await stand.venue.read(stand.reading())
+    assert isinstance(answer, VenueUnreadable), answer
+    assert KEY.secret not in answer.reason
+    assert KEY.api_key not in answer.reason
+
+
+NONE_LISTED = {
+    "binanceusdm": "[]",
+    "bybit": '{"retCode":0,"retMsg":"OK","result":{"list":[],"nextPageCursor":"","category":"linear"},"retExtInfo":{},"time":1}',
+    "okx": '{"code":"0","msg":"","data":[]}',
+}
+
+
+async def test_a_well_formed_empty_list_of_positions_is_not_flat_while_margin_is_held(stand):
+    await stand.venue.place(stand.order("-0.05"))
+    stand.arm(FaultKind.REFUSE, Operation.POSITIONS, status=200, body=NONE_LISTED[stand.name], times=2)
+    answer = await stand.venue.read(stand.reading())
+    assert isinstance(answer, VenueUnreadable), answer
+    assert "margin is held" in answer.reason
+    assert isinstance(await stand.venue.read(stand.reading()), VenueReported)
+
+
+async def test_one_disagreement_of_positions_and_margin_is_asked_again(stand):
+    await stand.venue.place(stand.order("-0.05"))
+    stand.arm(FaultKind.REFUSE, Operation.POSITIONS, status=200, body=NONE_LISTED[stand.name])
+    assert isinstance(await stand.venue.read(stand.reading()), VenueReported)
+
+
+async def test_funding_as_the_venue_tells_it(stand):
+    await stand.venue.place(stand.order("-0.05"))
+    since = stand.clock.now() - 1_000
+    stand.desk.settle_funding(stand.btc.venue_symbol)
+    observed = {each.instrument: each for each in await stand.venue.funding_rates()}
+    assert observed[stand.btc.id].rate == Decimal("0.0001")
+    assert observed[stand.btc.id].interval_ms == 8 * HOUR_MS
+    assert observed[stand.btc.id].next_settlement_at
+    (paid,) = await stand.venue.funding_payments(since)
+    (record,) = stand.desk.exchange.funding_payments(KEY.account)
+    assert (paid.payment.quantity, paid.payment.asset) == (record.amount, "USDT")
+    assert record.amount > 0, "a positive rate: the short receives"
+    stand.arm(FaultKind.DROP_REPLY, None, times=9)
+    assert list(await stand.venue.funding_rates()) == []
+    assert list(await stand.venue.funding_payments(since)) == []
+
+
+async def test_what_cannot_be_used_as_configured_is_said_in_one_sentence():
+    for name in DIALECTS:
+        async with serving(desk_of(name, DIALECTS[name])) as server:
+            from bot.adapters.venue.ccxt_venue import CcxtVenue
+            from tests.adapters.venue.venue_stand import WallClock
+
+            for changed, words in (
+                ({"venue_symbols": ("NOPE-USDT",)}, "NOPE-USDT"),
+                ({"api_key": "not-the-key"}, name),
+            ):
+                venue = CcxtVenue(settings_of(name, server, **changed), WallClock())
+                with pytest.raises(VenueNotReady, match=words) as raised:
+                    await venue.open()
+                assert "not-the-key" not in str(raised.value)
+                await venue.close()
+            with pytest.raises(VenueNotReady, match="no route for"):
+                CcxtVenue(settings_of(name, server, routes={}), WallClock())
+            await server.stop()
+            with pytest.raises(ConnectionError):
+                await CcxtVenue(settings_of(name, server), WallClock()).open()
