@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from bot.core.units import Asset, InstrumentId, Millis, VenueId, toward_zero_to_step
+from bot.core.units import Asset, InstrumentId, Millis, VenueId
 
 
 class ContractKind(StrEnum):
@@ -56,11 +56,8 @@ class Instrument:
 
     def to_contracts(self, quantity: Decimal, mark_price: Decimal) -> Decimal:
         """Signed base units as contracts, rounded toward zero to the lot: what the venue accepts, never more than asked."""
-        if self.kind is ContractKind.LINEAR:
-            exact = quantity / self.contract_size
-        else:
-            exact = quantity * mark_price / self.contract_size
-        return toward_zero_to_step(exact, self.lot)
+        value = quantity if self.kind is ContractKind.LINEAR else quantity * mark_price
+        return value // (self.contract_size * self.lot) * self.lot
 
     def notional(self, contracts: Decimal, price: Decimal) -> Decimal:
         """Value in quote units, never negative."""

@@ -7,7 +7,7 @@ never percent; time is integer milliseconds since the Unix epoch, UTC. A roundin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import NewType
 
 VenueId = NewType("VenueId", str)
@@ -34,23 +34,26 @@ YEAR_MS: Millis = 365 * DAY_MS
 
 def toward_zero_to_step(value: Decimal, step: Decimal) -> Decimal:
     """The multiple of `step` nearest to `value` that is not larger in magnitude: rounding never grows an order."""
-    return _to_step(value, step, ROUND_DOWN)
+    return _whole_steps(value, step) * step
 
 
 def down_to_step(value: Decimal, step: Decimal) -> Decimal:
     """The largest multiple of `step` at or below `value` (toward minus infinity): a buy limit, never above what was allowed."""
-    return _to_step(value, step, ROUND_FLOOR)
+    steps = _whole_steps(value, step)
+    return (steps - ONE) * step if steps * step > value else steps * step
 
 
 def up_to_step(value: Decimal, step: Decimal) -> Decimal:
     """The smallest multiple of `step` at or above `value` (toward plus infinity): a sell limit, never below what was allowed."""
-    return _to_step(value, step, ROUND_CEILING)
+    steps = _whole_steps(value, step)
+    return (steps + ONE) * step if steps * step < value else steps * step
 
 
-def _to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+def _whole_steps(value: Decimal, step: Decimal) -> Decimal:
+    """How many whole steps fit, toward zero. Integer division: an ordinary quotient may round up to a step that is not there."""
     if step <= ZERO:
         raise ValueError(f"a step must be positive, got {step}")
-    return (value / step).to_integral_value(rounding=rounding) * step
+    return value // step
 
 
 def sign(value: Decimal) -> int:
