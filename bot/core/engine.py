@@ -16,10 +16,11 @@ from bot.core import events as ev
 from bot.core import execution, exposure, funding, invariants, reconciliation, risk
 from bot.core import ledger as book
 from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder, ReadVenue
+from bot.core.events import Quote
 from bot.core.order import Order, OrderState, Trigger
 from bot.core.policy import Breach, Policy
 from bot.core.records import Ledger, Note
-from bot.core.units import Millis, VenueId
+from bot.core.units import ZERO, Millis, VenueId
 
 READ_RETRY_MS: Millis = 500
 """Shortest pause between two readings of a venue that has not agreed yet."""
@@ -29,6 +30,8 @@ READ_TIMEOUT_MS: Millis = 20_000
 """A reading unanswered for this long is asked for again; the shell answers every command, so this is a second line."""
 FILLS_OVERLAP_MS: Millis = 60_000
 """How far before the last complete reading fills are read again: venues list them late; each counts once by its id."""
+UNANSWERED_MAX_MS: Millis = 15_000
+"""A place request whose answer is this late after the order's expiry is in doubt: the shell answers every command, so a second line."""
 WORKING_MAX_MS: Millis = 1_000
 """An IOC order that still works after this long has lost its end somewhere: ask, and cancel it when its expiry has passed."""
 
@@ -104,6 +107,11 @@ def _on_unknown(ledger: Ledger, event: ev.OrderOutcomeUnknown, _: Policy) -> Led
     return _told(after, event.client_order_id, event.at, f"in doubt: {event.reason}")
 
 
+def _on_cancel_unconfirmed(ledger: Ledger, event: ev.CancelUnconfirmed, _: Policy) -> Ledger:
+    after = book.change_order(ledger, event.client_order_id, Trigger.CANCEL_UNCONFIRMED, event.at)
+    return ledger if after is ledger else _told(after, event.client_order_id, event.at, f"cancel unconfirmed: {event.reason}")
+
+
 def _on_absent(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledger:
     after = book.apply_absence(ledger, event, policy)
     if after is ledger:
@@ -113,7 +121,7 @@ def _on_absent(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledger:
 
 def _on_order_report(ledger: Ledger, event: ev.OrderReported, _: Policy) -> Ledger:
     report = event.report
-    before = ledger.orders.get(report.client_order_id) if report.client_order_id else None
+    before = book.order_of(ledger, report)
     after = book.apply_order_report(ledger, report, event.at)
     if before is not None and before.state is OrderState.IN_DOUBT:
         now_state = after.orders[before.client_order_id].state
@@ -135,19 +143,6 @@ def _on_listed(ledger: Ledger, event: ev.InstrumentListed, policy: Policy) -> Le
     return replace(ledger, instruments=book.put(ledger.instruments, listed.id, listed))
 
 
-def _on_confirmed(ledger: Ledger, event: ev.CollateralConfirmed, _: Policy) -> Ledger:
-    readable = {k: v for k, v in ledger.sources_unreadable.items() if k != event.source}
-    confirmed = book.put(ledger.sources_confirmed_at, event.source, event.at)
-    return replace(ledger, sources_confirmed_at=confirmed, sources_unreadable=readable)
-
-
-def _on_source_unreadable(ledger: Ledger, event: ev.CollateralUnreadable, _: Policy) -> Ledger:
-    if ledger.sources_unreadable.get(event.source) == event.reason:
-        return ledger
-    note = Note(at=event.at, kind="collateral", subject=event.source, sentence=f"not readable: {event.reason}")
-    return book.noted(replace(ledger, sources_unreadable=book.put(ledger.sources_unreadable, event.source, event.reason)), note)
-
-
 def _on_margin(ledger: Ledger, event: ev.MarginObserved, _: Policy) -> Ledger:
     record = book.venue_record(ledger, event.venue)
     return book.with_venue(ledger, event.venue, replace(record, margins=book.put(record.margins, event.margin.asset, event.margin)))
@@ -167,8 +162,8 @@ _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
     ev.SessionStarted: lambda ledger, event, _: book.restart(ledger, event),
     ev.InstrumentListed: _on_listed,
     ev.CollateralObserved: lambda ledger, event, _: book.apply_collateral(ledger, event),
-    ev.CollateralConfirmed: _on_confirmed,
-    ev.CollateralUnreadable: _on_source_unreadable,
+    ev.CollateralConfirmed: lambda ledger, event, _: book.confirm_source(ledger, event),
+    ev.CollateralUnreadable: lambda ledger, event, _: book.source_unreadable(ledger, event.source, event.reason, event.at),
     ev.FundingRateObserved: funding.apply_rate,
     ev.FundingPaid: lambda ledger, event, _: funding.apply_payment(ledger, event),
     ev.OrderReported: _on_order_report,
@@ -176,7 +171,7 @@ _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
     ev.OrderRefused: _on_refused,
     ev.OrderOutcomeUnknown: _on_unknown,
     ev.OrderAbsent: _on_absent,
-    ev.CancelUnconfirmed: lambda ledger, event, _: _told(ledger, event.client_order_id, event.at, f"cancel unconfirmed: {event.reason}"),
+    ev.CancelUnconfirmed: _on_cancel_unconfirmed,
     ev.LookUpFailed: lambda ledger, *_: ledger,
     ev.VenueReported: lambda ledger, event, _: reconciliation.apply_reading(ledger, event),
     ev.VenueUnreadable: lambda ledger, event, _: reconciliation.apply_unreadable(ledger, event),
@@ -190,11 +185,16 @@ _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
 def decide(ledger: Ledger, event: ev.DecisionDue, policy: Policy) -> tuple[Ledger, tuple[Command, ...]]:
     """Compares what is with what should be, on the quotes of the event, and returns the orders and questions that follow."""
     now = event.at
-    ledger = replace(ledger, quotes={q.instrument: q for q in event.quotes}, decided_at=now)
+    ledger = replace(ledger, quotes={q.instrument: _with_sane_mark(q) for q in event.quotes}, decided_at=now)
     ledger, questions = _ask(ledger, policy, now)
     ledger, readings = _read(ledger, policy, now)
     ledger, orders = _hedge(ledger, policy, now)
     return ledger, (*questions, *orders, *readings)
+
+
+def _with_sane_mark(quote: Quote) -> Quote:
+    """A mark that is not positive is no mark: nothing is valued at it."""
+    return replace(quote, mark=None) if quote.mark is not None and quote.mark <= ZERO else quote
 
 
 def _hedge(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[PlaceOrder, ...]]:
@@ -210,7 +210,8 @@ def _hedge(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[P
         targets |= execution.targets_of((plan,))
         for command in placement.commands:
             ledger = book.noted(ledger, _order_note(ledger, command, plan, now))
-        ledger = _note_refusals(ledger, placement.refused, now)
+        ledger = _note_refusals(ledger, "withheld", placement.refused, now)
+        ledger = _note_refusals(ledger, "delta is left unhedged by", execution.shortfalls(plan), now)
     return replace(ledger, targets=targets) if targets != ledger.targets else ledger, tuple(commands)
 
 
@@ -223,13 +224,13 @@ def _order_note(ledger: Ledger, command: PlaceOrder, plan: execution.Plan, now: 
     return Note(at=now, kind="decision", subject=command.instrument, sentence=sentence, order=command.client_order_id)
 
 
-def _note_refusals(ledger: Ledger, refused: tuple[Breach, ...], now: Millis) -> Ledger:
-    """Tells the last gate's refusals, each once while it is the newest thing said of its subject."""
-    for breach in refused:
-        sentence = f"withheld: {breach.limit.value}"
-        newest = next((n for n in reversed(ledger.notes) if n.subject == breach.subject), None)
+def _note_refusals(ledger: Ledger, what: str, breaches: tuple[Breach, ...], now: Millis) -> Ledger:
+    """Tells what limits refused, in one sentence per subject, once while it is the newest thing said of that subject."""
+    for subject in sorted({b.subject for b in breaches}):
+        sentence = f"{what}: {', '.join(sorted(b.limit.value for b in breaches if b.subject == subject))}"
+        newest = next((n for n in reversed(ledger.notes) if n.subject == subject), None)
         if newest is None or newest.sentence != sentence:
-            ledger = book.noted(ledger, Note(at=now, kind="breach", subject=breach.subject, sentence=sentence))
+            ledger = book.noted(ledger, Note(at=now, kind="breach", subject=subject, sentence=sentence))
     return ledger
 
 
@@ -239,6 +240,9 @@ def _ask(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[Com
     for order in ledger.open_orders():
         if not _is_overdue(order, policy, now, stopping=ledger.stopping):
             continue
+        if order.state is OrderState.PENDING_NEW:
+            ledger = book.change_order(ledger, order.client_order_id, Trigger.UNANSWERED, now)
+            order = ledger.orders[order.client_order_id]
         ledger = replace(ledger, orders=book.put(ledger.orders, order.client_order_id, replace(order, asked_at=now)))
         if order.state is OrderState.WORKING and (ledger.stopping or now > order.expires_at):
             commands.append(
@@ -257,13 +261,16 @@ def _ask(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[Com
 
 
 def _is_overdue(order: Order, policy: Policy, now: Millis, *, stopping: bool) -> bool:
-    if order.asked_at is not None and now - order.asked_at < policy.doubt_query_interval_ms:
+    if order.asked_at is not None and _is_within(now, order.asked_at, policy.doubt_query_interval_ms):
         return False
-    if order.state is OrderState.IN_DOUBT:
-        return True
     if order.state is OrderState.WORKING:
-        return stopping or now - order.placed_at >= WORKING_MAX_MS
-    return False
+        return stopping or not _is_within(now, order.placed_at, WORKING_MAX_MS)
+    return order.state is OrderState.IN_DOUBT or now > order.expires_at + UNANSWERED_MAX_MS
+
+
+def _is_within(now: Millis, since: Millis, span_ms: Millis) -> bool:
+    """Whether less than `span_ms` have passed. A clock that stepped back before `since` does not make anything wait for it."""
+    return 0 <= now - since < span_ms
 
 
 def _read(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[ReadVenue, ...]]:
@@ -275,7 +282,9 @@ def _read(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[Re
             continue
         record = replace(book.venue_record(ledger, venue), read_pending=True, read_asked_at=now)
         ledger = book.with_venue(ledger, venue, record)
-        since = (record.reported_at or ledger.started_at) - FILLS_OVERLAP_MS
+        # A fill that names only the venue's order id waits for the end of the doubt about its order, however long that takes.
+        waiting = (o.placed_at for o in ledger.open_orders() if ledger.venue_of(o.instrument) == venue)
+        since = min((record.reported_at or ledger.started_at, *waiting)) - FILLS_OVERLAP_MS
         commands.append(ReadVenue(venue=venue, fills_since=since, reason=reason))
     return ledger, tuple(commands)
 
@@ -283,12 +292,14 @@ def _read(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[Re
 def _read_reason(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> str | None:
     record = book.venue_record(ledger, venue)
     asked = record.read_asked_at
-    if record.read_pending and asked is not None and now - asked < READ_TIMEOUT_MS:
-        return None
-    if asked is not None and now - asked < (UNREADABLE_RETRY_MS if record.unreadable else READ_RETRY_MS):
+    pause = READ_TIMEOUT_MS if record.read_pending else UNREADABLE_RETRY_MS if record.unreadable else READ_RETRY_MS
+    if asked is not None and _is_within(now, asked, pause):
         return None
     if not record.reconciled:
         return "not reconciled"
-    if record.reported_at is None or now - record.reported_at >= policy.report_interval_ms:
+    if record.reported_at is None or not _is_within(now, record.reported_at, policy.report_interval_ms):
         return "beat"
+    doubted = [o for o in ledger.open_orders() if o.state is OrderState.IN_DOUBT and ledger.venue_of(o.instrument) == venue]
+    if any(record.reported_at <= o.over_at < now for o in doubted):
+        return "an order in doubt must be over"  # its absence is proven only by a reading from after that
     return None

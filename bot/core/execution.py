@@ -22,8 +22,8 @@ from bot.core.ledger import put
 from bot.core.order import Order
 from bot.core.policy import Breach, Policy
 from bot.core.records import Ledger
-from bot.core.target import Allocation, Slot, allocate
-from bot.core.units import ONE, ZERO, Asset, ClientOrderId, InstrumentId, Millis, Range, down_to_step, up_to_step
+from bot.core.target import Allocation, Grade, Slot, allocate
+from bot.core.units import ONE, ZERO, Asset, ClientOrderId, InstrumentId, Millis, Range, down_to_step, toward_zero_to_step, up_to_step
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 ORDER_NUMBER_DIGITS = 6
@@ -93,14 +93,24 @@ def place_orders(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> Pla
     increases = {i: c for i, c in changes.items() if c > ZERO and (moves or plan.gap > ZERO)}
     if not moves:
         increases = _scaled(increases, max(plan.gap, ZERO))
-    ledger, sold, up_commands, up_refused = _send(ledger, policy, plan, increases, room, now)
+    # The others with room stand by for what rounding or a refusal leaves over.
+    standby = {s.instrument: ZERO for s in plan.slots if s.grade is Grade.PREFERRED and room[s.instrument] > ZERO}
+    ledger, sold, up_commands, up_refused = _send(ledger, policy, plan, standby | increases if increases else {}, room, now)
     budget = max(ZERO, sold - plan.gap)
     reductions = _scaled({i: -c for i, c in changes.items() if c < ZERO}, budget)
-    holds = {i: abs(s) for i, s in shorts.items()}
+    holds = {i: -s for i, s in shorts.items() if s > ZERO and changes[i] <= ZERO}
     ledger, _, down_commands, down_refused = _send(
-        ledger, policy, plan, {i: -c for i, c in reductions.items()}, {i: -h for i, h in holds.items()}, now
+        ledger, policy, plan, {i: -reductions.get(i, ZERO) for i in holds} if reductions else {}, holds, now
     )
     return Placement(ledger=ledger, commands=up_commands + down_commands, refused=up_refused + down_refused)
+
+
+def shortfalls(plan: Plan) -> tuple[Breach, ...]:
+    """The limits that keep certain delta unhedged, each once, with how much fits nowhere (base units); empty when all fits."""
+    if plan.allocation is None or plan.gap <= ZERO or plan.allocation.unplaced <= ZERO:
+        return ()
+    limits = {s.binding for s in plan.allocation.shares if s.binding} | {b.limit for b in plan.blocked}
+    return tuple(Breach(limit, plan.asset, plan.allocation.unplaced, ZERO, "fits nowhere") for limit in sorted(limits))
 
 
 def _scaled(parts: Mapping[InstrumentId, Decimal], total: Decimal) -> dict[InstrumentId, Decimal]:
@@ -127,7 +137,7 @@ def _send(
     for instrument in sorted(changes, key=lambda i: (-_lot_in_base(ledger, i), i)):
         wanted = changes[instrument] + carry
         limit = room[instrument]
-        wanted = min(wanted, limit) if wanted > ZERO else max(wanted, limit)
+        wanted = min(wanted, limit) if limit > ZERO else max(wanted, limit)
         order, command = draft(ledger, policy, instrument, -wanted, now, _reason(plan))
         if order is None or command is None:
             carry = changes[instrument] + carry
@@ -176,7 +186,7 @@ def draft(
     sized = quantity if abs(quantity) <= slice_max else slice_max.copy_sign(quantity)
     contracts = listed.to_contracts(sized, quote.mark)
     if listed.contracts_max is not None and abs(contracts) > listed.contracts_max:
-        contracts = listed.contracts_max.copy_sign(contracts)
+        contracts = toward_zero_to_step(listed.contracts_max, listed.lot).copy_sign(contracts)
     least = max(listed.lot, listed.contracts_min) if reduces else listed.tradable_contracts_min(quote.bid)
     if abs(contracts) < least:
         return None, None

@@ -28,7 +28,7 @@ def instruments_of(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Instru
 
 def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     """Base units of an asset held as collateral, every location and every form of it; None while unknown."""
-    if not policy.collateral_sources <= ledger.sources_confirmed_at.keys():
+    if not _all_sources_spoke(ledger, policy):
         return None
     total = ZERO
     for holding in ledger.holdings.values():
@@ -38,6 +38,10 @@ def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
             return None
         total += holding.quantity * holding.redemption_rate
     return Range.exactly(total)
+
+
+def _all_sources_spoke(ledger: Ledger, policy: Policy) -> bool:
+    return policy.collateral_sources <= ledger.sources_confirmed_at.keys()
 
 
 def position(ledger: Ledger, instrument: InstrumentId) -> Range | None:
@@ -119,7 +123,7 @@ def venue_notional(ledger: Ledger, policy: Policy, venue: str) -> Decimal | None
 
 
 def required_notional(ledger: Ledger, policy: Policy) -> Decimal | None:
-    """USD of the whole hedge that the collateral asks for, over all assets: the denominator of venue share."""
+    """USD of the whole hedge that the collateral asks for, over all assets; None while a part of it is unknown (see `share_base`)."""
     total = ZERO
     for asset in hedged_assets(policy):
         held = collateral(ledger, policy, asset)
@@ -131,6 +135,23 @@ def required_notional(ledger: Ledger, policy: Policy) -> Decimal | None:
         if mark is None:
             return None
         total += abs(held.worst) * mark
+    return total
+
+
+def share_base(ledger: Ledger, policy: Policy) -> Decimal | None:
+    """USD of hedge that the collateral asks for at least: what venue shares are held against; None until every source has spoken.
+
+    A holding without a redemption rate or a mark adds nothing, which only tightens the caps: one coin that cannot be valued does
+    not keep the others from being hedged.
+    """
+    if not _all_sources_spoke(ledger, policy):
+        return None
+    total = ZERO
+    for holding in ledger.holdings.values():
+        asset = policy.collateral_assets.get(holding.asset)
+        mark = None if asset is None else mark_of_asset(ledger, policy, asset)
+        if mark is not None and holding.redemption_rate is not None:
+            total += holding.quantity * holding.redemption_rate * mark
     return total
 
 

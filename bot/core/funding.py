@@ -36,7 +36,8 @@ def smoothed(before: Decimal | None, latest: Decimal, elapsed_ms: Millis, half_l
 def apply_rate(ledger: Ledger, event: ev.FundingRateObserved, policy: Policy) -> Ledger:
     """Folds one reading of an instrument's rate."""
     before = ledger.funding.get(event.instrument)
-    interval = event.interval_ms or (before.interval_ms if before else None)
+    interval = event.interval_ms if event.interval_ms is not None and event.interval_ms > 0 else None
+    interval = interval or (before.interval_ms if before else None)
     if interval is None:
         listed = ledger.instruments.get(event.instrument)
         interval = listed.funding_interval_ms if listed else None

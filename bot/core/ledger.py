@@ -74,13 +74,15 @@ def with_venue(ledger: Ledger, venue: VenueId, record: VenueRecord) -> Ledger:
     return replace(ledger, venues=put(ledger.venues, venue, record))
 
 
-def with_order(ledger: Ledger, order: Order) -> Ledger:
-    """The ledger after an order changed: the position moves by what newly filled, and a newly closed order is tallied."""
-    before = ledger.orders.get(order.client_order_id)
-    gained = order.filled - (before.filled if before else ZERO)
+def with_order(ledger: Ledger, order: Order, at: Millis) -> Ledger:
+    """The ledger after one of its orders changed: the position moves by what newly filled, and a newly closed order is tallied."""
+    before = ledger.orders[order.client_order_id]
+    if before == order:
+        return ledger
+    gained = order.filled - before.filled
     if gained != ZERO:
-        ledger = _move_position(ledger, order, gained)
-    if not order.state.is_open and (before is None or before.state is not order.state):
+        ledger = _move_position(ledger, before, gained, at)
+    if not order.state.is_open and before.state is not order.state:
         outcome = order.state.value
         if order.state is OrderState.CANCELED and order.filled != ZERO:
             outcome = "partially_filled"
@@ -89,20 +91,15 @@ def with_order(ledger: Ledger, order: Order) -> Ledger:
     return replace(ledger, orders=_remembered(put(ledger.orders, order.client_order_id, order)))
 
 
-def _move_position(ledger: Ledger, order: Order, gained: Decimal) -> Ledger:
-    position = ledger.positions.get(order.instrument)
+def _move_position(ledger: Ledger, before: Order, gained: Decimal, at: Millis) -> Ledger:
+    position = ledger.positions.get(before.instrument)
     if position is None:
         return ledger
     adopted = position.adopted_here_at
-    if adopted is not None and order.closed_at is not None and order.closed_at <= adopted and _was_closed(ledger, order):
-        return ledger  # the adopted reading came after this order had ended: it contains the fill
-    moved = replace(position, quantity=position.quantity + gained)
-    return replace(ledger, positions=put(ledger.positions, order.instrument, moved))
-
-
-def _was_closed(ledger: Ledger, order: Order) -> bool:
-    before = ledger.orders.get(order.client_order_id)
-    return before is not None and not before.state.is_open
+    ended_at = before.over_at if before.closed_at is None else min(before.closed_at, before.over_at)
+    if adopted is not None and ended_at <= adopted:
+        return ledger  # the adopted reading came after this order had ended, or must have: it contains the fill
+    return replace(ledger, positions=put(ledger.positions, before.instrument, position.moved(gained, at)))
 
 
 def _remembered(orders: Mapping[ClientOrderId, Order]) -> Mapping[ClientOrderId, Order]:
@@ -115,10 +112,10 @@ def _remembered(orders: Mapping[ClientOrderId, Order]) -> Mapping[ClientOrderId,
 
 def apply_order_report(ledger: Ledger, report: ev.OrderReport, at: Millis) -> Ledger:
     """Folds what a venue says of one order. A report on an order that is not ours changes nothing here (see `reconciliation`)."""
-    order = ledger.orders.get(report.client_order_id) if report.client_order_id else None
+    order = order_of(ledger, report)
     if order is None:
         return ledger
-    return with_order(ledger, with_report(order, report.status, report.filled_quantity, report.venue_order_id, at))
+    return with_order(ledger, with_report(order, report.status, report.filled_quantity, report.venue_order_id, at), at)
 
 
 def apply_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledger:
@@ -126,7 +123,7 @@ def apply_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledger:
     seen = ledger.fill_ids.get(fill.instrument, {})
     if fill.fill_id in seen:
         return ledger
-    order = _order_of(ledger, fill)
+    order = order_of(ledger, fill)
     if order is None and _may_be_of_an_unidentified_order(ledger, fill):
         return ledger  # not entered: the next complete reading tells it again, when the doubt is over
     remembered = {**seen, fill.fill_id: None}
@@ -134,20 +131,20 @@ def apply_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledger:
         remembered = dict.fromkeys(list(remembered)[-FILLS_REMEMBERED:])
     ledger = replace(ledger, fill_ids=put(ledger.fill_ids, fill.instrument, remembered))
     if order is not None or fill.instrument in ledger.positions:
-        ledger = replace(ledger, tallies=_tallied(ledger.tallies, fill, order))
+        ledger = replace(ledger, tallies=_tallied(ledger, fill, order))
     if order is not None:
-        return with_order(ledger, with_fill(order, fill.quantity, fill.venue_order_id, at))
+        return with_order(ledger, with_fill(order, fill.quantity, fill.venue_order_id, at), at)
     return _apply_foreign_fill(ledger, fill, at)
 
 
-def _order_of(ledger: Ledger, fill: ev.FillReport) -> Order | None:
-    """Our order behind a fill: by our id, or by the venue's where the venue's fills do not carry ours."""
-    if fill.client_order_id is not None:
-        return ledger.orders.get(fill.client_order_id)
-    if fill.venue_order_id is None:
+def order_of(ledger: Ledger, told: ev.FillReport | ev.OrderReport) -> Order | None:
+    """Our order behind a fill or report: by our id, or by the venue's where the venue does not repeat ours."""
+    if told.client_order_id is not None:
+        return ledger.orders.get(told.client_order_id)
+    if told.venue_order_id is None:
         return None
     return next(
-        (o for o in ledger.orders.values() if o.venue_order_id == fill.venue_order_id and o.instrument == fill.instrument),
+        (o for o in ledger.orders.values() if o.venue_order_id == told.venue_order_id and o.instrument == told.instrument),
         None,
     )
 
@@ -157,17 +154,25 @@ def _may_be_of_an_unidentified_order(ledger: Ledger, fill: ev.FillReport) -> boo
     return fill.client_order_id is None and any(o.venue_order_id is None for o in ledger.open_orders(fill.instrument))
 
 
-def _tallied(tallies: Tallies, fill: ev.FillReport, order: Order | None) -> Tallies:
-    slippage = ZERO
+def _tallied(ledger: Ledger, fill: ev.FillReport, order: Order | None) -> Tallies:
+    tallies, slippage = ledger.tallies, ZERO
     if order is not None and order.arrival_mid is not None:
         slippage = fill.quantity * (fill.price - order.arrival_mid)  # a sell below mid, or a buy above it, costs
     return replace(
         tallies,
         fills=tallies.fills + 1,
-        fees_usd=tallies.fees_usd + (fill.fee or ZERO),
+        fees_usd=tallies.fees_usd + _fee_usd(ledger, fill),
         filled_notional_usd=tallies.filled_notional_usd + abs(fill.quantity) * fill.price,
         slippage_usd=tallies.slippage_usd + slippage,
     )
+
+
+def _fee_usd(ledger: Ledger, fill: ev.FillReport) -> Decimal:
+    """A fee in USD: in the base at the fill's price; in a third asset (a venue's own token) it is not known and not counted."""
+    listed = ledger.instruments.get(fill.instrument)
+    if fill.fee is None or listed is None or fill.fee_asset in (None, listed.quote, listed.settle):
+        return fill.fee or ZERO
+    return fill.fee * fill.price if fill.fee_asset == listed.base else ZERO
 
 
 def _apply_foreign_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledger:
@@ -177,7 +182,7 @@ def _apply_foreign_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledg
     if position.adopted_at is not None and fill.venue_at <= position.adopted_at:
         return ledger
     taken = at if fill.kind in (ev.FillKind.AUTO_DELEVERAGING, ev.FillKind.LIQUIDATION) else position.deleveraged_at
-    moved = replace(position, quantity=position.quantity + fill.quantity, dispute=None, deleveraged_at=taken)
+    moved = replace(position.moved(fill.quantity, at), dispute=None, deleveraged_at=taken)
     ledger = replace(ledger, positions=put(ledger.positions, fill.instrument, moved))
     return with_break(
         ledger, CAUSE_OF_FILL[fill.kind], fill.instrument, at, f"{fill.quantity:+f} at {fill.price:f}, not by an order of ours"
@@ -187,18 +192,22 @@ def _apply_foreign_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledg
 def change_order(ledger: Ledger, order_id: ClientOrderId, trigger: Trigger, at: Millis) -> Ledger:
     """Advances one of our orders by a trigger; an unknown id changes nothing."""
     order = ledger.orders.get(order_id)
-    return ledger if order is None else with_order(ledger, advance(order, trigger, at))
+    return ledger if order is None else with_order(ledger, advance(order, trigger, at), at)
 
 
 def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledger:
-    """Ends a doubt by proven absence, or leaves it: the venue's clock, two successful queries, and an undisputed position."""
+    """Ends a doubt by proven absence, or leaves it: the venue's clock, two successful queries, and a position that is explained.
+
+    Explained means that a complete reading, asked for after the order must have been over, agreed with our record: what the queries
+    did not find did not move the position either.
+    """
     order = ledger.orders.get(event.client_order_id)
     if order is None or order.state is not OrderState.IN_DOUBT:
         return ledger
     record = venue_record(ledger, ledger.venue_of(order.instrument))
-    position = ledger.positions.get(order.instrument)
-    explained = position is not None and position.dispute is None
-    if record.clock_offset_ms is None or not explained:
+    if record.clock_offset_ms is None or record.agreed_at is None:
+        return ledger
+    if not record.reconciled or record.agreed_at <= order.over_at:
         return ledger
     if not absence_is_proven(order, event.venue_clock_at, record.clock_offset_ms, policy.doubt_margin_ms):
         return ledger
@@ -206,7 +215,12 @@ def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledg
 
 
 def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
-    """Sets the total of one asset at one location; an untold redemption rate keeps the one that was told before."""
+    """Sets the total of one asset at one location; an untold redemption rate keeps the one that was told before.
+
+    A total below nothing, or a rate that is not positive, makes no sense: the source counts as unreadable, and ages.
+    """
+    if event.quantity < ZERO or (event.redemption_rate is not None and event.redemption_rate <= ZERO):
+        return source_unreadable(ledger, event.source, f"senseless total of {event.asset} at {event.location}", event.at)
     key = (event.source, event.location, event.asset)
     before = ledger.holdings.get(key)
     rate = event.redemption_rate
@@ -232,16 +246,34 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
     return noted(ledger, Note(at=event.at, kind="collateral", subject=event.asset, sentence=sentence))
 
 
+def confirm_source(ledger: Ledger, event: ev.CollateralConfirmed) -> Ledger:
+    """A source was read again and says the same: its totals are fresh."""
+    readable = {k: v for k, v in ledger.sources_unreadable.items() if k != event.source}
+    confirmed = put(ledger.sources_confirmed_at, event.source, event.at)
+    return replace(ledger, sources_confirmed_at=confirmed, sources_unreadable=readable)
+
+
+def source_unreadable(ledger: Ledger, source: str, reason: str, at: Millis) -> Ledger:
+    """A source could not be read or made no sense; what it said last stays, and ages."""
+    if ledger.sources_unreadable.get(source) == reason:
+        return ledger
+    note = Note(at=at, kind="collateral", subject=source, sentence=f"not readable: {reason}")
+    return noted(replace(ledger, sources_unreadable=put(ledger.sources_unreadable, source, reason)), note)
+
+
 def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
-    """A new run: nothing is reconciled, no link is up, and an order whose end we did not see is in doubt."""
+    """A new run: nothing is reconciled, no link is up, and an order whose end we did not see is in doubt.
+
+    A broken invariant halts one run: what is still broken breaks again with the first event.
+    """
     ledger = replace(ledger, epoch=event.epoch, started_at=event.at, order_number=0, stopping=False, quotes={}, decided_at=None)
     for order in ledger.open_orders():
-        ledger = with_order(ledger, advance(order, Trigger.RESTARTED, event.at))
+        ledger = with_order(ledger, advance(order, Trigger.RESTARTED, event.at), event.at)
     venues = {
-        venue: replace(r, link=ev.VenueLink.DOWN, link_since=event.at, reconciled=False, read_pending=False)
+        venue: replace(r, link=ev.VenueLink.DOWN, link_since=event.at, reconciled=False, read_pending=False, read_asked_at=None)
         for venue, r in ledger.venues.items()
     }
-    return replace(ledger, venues=venues, sources_confirmed_at={}, sources_unreadable={})
+    return replace(ledger, venues=venues, sources_confirmed_at={}, sources_unreadable={}, invariants_broken=())
 
 
 def positions_at(ledger: Ledger, venue: VenueId) -> tuple[InstrumentId, ...]:

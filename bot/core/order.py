@@ -6,7 +6,9 @@ Theory of operation. An order is entered as PENDING_NEW before its first byte le
 1. A fill always moves the filled quantity, whatever the state says, and the filled quantity never shrinks: it is the larger of the
    venue's cumulative figure and the sum of the distinct fills, so that whichever arrives first counts, and neither counts twice.
 2. A pair that the table does not list means that the venue contradicts itself: the order is IN_DOUBT, which is a state and not a crash.
-3. A closed order leaves IN_DOUBT only by evidence: the venue knows it, or its absence is proven (see `absence_is_proven`).
+3. An order leaves IN_DOUBT only by evidence: the venue knows it, or its absence is proven (see `absence_is_proven`).
+
+An order that the venue speaks of after its end is open again and keeps the instant of its first end.
 """
 
 from __future__ import annotations
@@ -47,26 +49,33 @@ class Trigger(StrEnum):
     REJECTED = "rejected"
     REFUSED = "refused"
     UNANSWERED = "unanswered"
+    CANCEL_UNCONFIRMED = "cancel_unconfirmed"
     RESTARTED = "restarted"
     PROVEN_ABSENT = "proven_absent"
 
+
+OVER_AFTER_MS: Millis = 2_000
+"""Longest time after a request's expiry in which an IOC order that the venue took may still execute, clock offset included."""
 
 _OPEN = (OrderState.PENDING_NEW, OrderState.WORKING, OrderState.IN_DOUBT)
 _S, _T = OrderState, Trigger
 
 TRANSITIONS: Mapping[tuple[OrderState, Trigger], OrderState] = {
-    **{(s, _T.COMPLETED): _S.FILLED for s in (*_OPEN, _S.CANCELED, _S.FILLED)},
+    **{(s, _T.COMPLETED): _S.FILLED for s in _S},  # whatever was said before: nothing is left of it that could be in doubt
     **{(s, _T.ENDED): _S.CANCELED for s in (*_OPEN, _S.CANCELED)},
     **{(s, _T.REJECTED): _S.REFUSED for s in _OPEN},
     **{(s, _T.ENDED_UNTOLD): _S.IN_DOUBT for s in _OPEN},
     **{(s, _T.UNANSWERED): _S.IN_DOUBT for s in (_S.PENDING_NEW, _S.IN_DOUBT)},
     **{(s, _T.RESTARTED): _S.IN_DOUBT for s in _OPEN},
+    # It may have ended before the cancel came, or the cancel was lost: only a look-up tells.
+    **{(s, _T.CANCEL_UNCONFIRMED): _S.IN_DOUBT for s in (_S.WORKING, _S.IN_DOUBT)},
     (_S.PENDING_NEW, _T.ACCEPTED): _S.WORKING,
     (_S.WORKING, _T.ACCEPTED): _S.WORKING,
     (_S.IN_DOUBT, _T.ACCEPTED): _S.WORKING,
     (_S.PENDING_NEW, _T.REFUSED): _S.REFUSED,
     (_S.IN_DOUBT, _T.PROVEN_ABSENT): _S.ABSENT,
     # News that comes late, after the stream was faster than the answer, or twice: it changes nothing.
+    **{(s, _T.CANCEL_UNCONFIRMED): s for s in (_S.PENDING_NEW, _S.FILLED, _S.CANCELED, _S.REFUSED, _S.ABSENT)},
     (_S.WORKING, _T.UNANSWERED): _S.WORKING,
     (_S.CANCELED, _T.ACCEPTED): _S.CANCELED,
     (_S.CANCELED, _T.UNANSWERED): _S.CANCELED,
@@ -92,8 +101,8 @@ TRANSITIONS: Mapping[tuple[OrderState, Trigger], OrderState] = {
 class Order:
     """One child order. Quantities are signed base units; `placed_at`, `expires_at`, `closed_at`, `asked_at` are our clock.
 
-    `reported_filled` is the venue's cumulative figure, `fills_filled` the sum of the distinct fills; `arrival_mid` is the middle of
-    the book when it was decided, against which slippage is measured.
+    `closed_at` is its first end, kept when it is reopened. `reported_filled` is the venue's cumulative figure, `fills_filled` the sum
+    of the distinct fills; `arrival_mid` is the middle of the book when it was decided, against which slippage is measured.
     """
 
     client_order_id: ClientOrderId
@@ -124,6 +133,11 @@ class Order:
         return self.quantity - self.filled if self.state.is_open else ZERO
 
     @property
+    def over_at(self) -> Millis:
+        """Our clock from which on nothing of it can execute any more, whatever became of it: a reading from after that contains it."""
+        return self.expires_at + OVER_AFTER_MS
+
+    @property
     def may_fill(self) -> Range:
         """What it may still add to the position: anything between nothing and all that it leaves."""
         return Range.spanning(ZERO, self.leaves)
@@ -147,7 +161,7 @@ def advance(order: Order, trigger: Trigger, at: Millis) -> Order:
         state = OrderState.IN_DOUBT  # a refused order that filled is a contradiction, not a refusal
     if state is order.state:
         return order
-    closed_at = None if state.is_open else (order.closed_at or at)
+    closed_at = order.closed_at if state.is_open else (order.closed_at or at)
     doubted_at = (order.doubted_at or at) if state is OrderState.IN_DOUBT else None
     return replace(order, state=state, closed_at=closed_at, doubted_at=doubted_at)
 
@@ -170,7 +184,7 @@ def with_fill(order: Order, quantity: Decimal, venue_order_id: str | None, at: M
     if abs(order.filled) >= abs(order.quantity):
         return advance(order, Trigger.COMPLETED, at)
     if order.state in (OrderState.REFUSED, OrderState.ABSENT):
-        return replace(order, state=OrderState.IN_DOUBT, closed_at=None, doubted_at=at)
+        return replace(order, state=OrderState.IN_DOUBT, doubted_at=at)
     return order
 
 

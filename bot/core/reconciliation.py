@@ -3,10 +3,13 @@
 The venue is the truth for positions, orders and fills; but one reading is a sample, taken while fills are on their way. So:
 
 1. The reading's fills and order reports are folded first: what they explain is not a difference.
-2. A difference while an order of ours may still fill, or while fills arrived during the reading, proves nothing: read again.
+2. A difference while an order of ours may still fill, or while fills arrived during the reading, proves nothing: read again. An
+   order in doubt stands in the way only until it must be over: else its doubt and the difference would wait for each other.
 3. A difference that remains is a dispute: exposure spans both figures and nothing increases there. When a second complete reading says
    the same, the venue's figure is adopted and a break with its cause is told.
-4. The very first reading of an instrument is adopted as it stands; what was there before us is told as pre-existing.
+4. Positions may lag behind fills by seconds. A figure that our record held and left within `POSITION_LAG_MS` is disputed, and not
+   adopted while the venue may still be late.
+5. The very first reading of an instrument is adopted as it stands; what was there before us is told as pre-existing.
 """
 
 from __future__ import annotations
@@ -15,17 +18,19 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bot.core import events as ev
-from bot.core.ledger import apply_fill, apply_order_report, noted, put, venue_record, with_break, with_venue
+from bot.core.ledger import apply_fill, apply_order_report, noted, order_of, put, venue_record, with_break, with_venue
 from bot.core.records import BreakCause, Dispute, Ledger, Note, Position
 from bot.core.units import ZERO, InstrumentId, Millis, VenueId
 
 READINGS_TO_ADOPT = 2
 """Complete readings that must agree before a difference that nothing explains is taken over."""
+POSITION_LAG_MS: Millis = 30_000
+"""How far a venue's position may lag behind its fills. Lags of 1 to 30 s are on record (hummingbot issue 5127)."""
 
 
 def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
     """Folds a complete reading of one venue."""
-    fills_before = {i: len(ids) for i, ids in ledger.fill_ids.items()}
+    fills_before = ledger.fill_ids
     for fill in sorted(event.fills, key=lambda f: (f.venue_at, f.fill_id)):
         ledger = apply_fill(ledger, fill, event.at)
     for report in event.orders:
@@ -33,14 +38,16 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
     ledger = _with_foreign_orders(ledger, event)
     agreed = True
     for told in event.positions:
-        news = len(ledger.fill_ids.get(told.instrument, {})) != fills_before.get(told.instrument, 0)
+        news = ledger.fill_ids.get(told.instrument) is not fills_before.get(told.instrument)
         ledger, settled = _settle_position(ledger, told, event, news_during_reading=news)
         agreed = agreed and settled
     record = venue_record(ledger, event.venue)
+    agreed = agreed and event.asked_at >= record.link_since  # one that was asked for before a silence says nothing of what it hid
     record = replace(
         record,
         reconciled=agreed,
         reported_at=event.asked_at,
+        agreed_at=event.asked_at if agreed else record.agreed_at,
         read_pending=False,
         clock_offset_ms=event.clock_offset_ms,
         margins={m.asset: m for m in event.margins},
@@ -64,12 +71,13 @@ def _settle_position(ledger: Ledger, told: ev.PositionReport, event: ev.VenueRep
     if position.quantity == told.quantity:
         calm = replace(position, dispute=None, entry_price=told.entry_price)
         return replace(ledger, positions=put(ledger.positions, told.instrument, calm)), True
-    if ledger.open_orders(told.instrument) or news_during_reading or _closed_during(ledger, told.instrument, event.asked_at):
+    may_fill = any(event.asked_at < o.over_at for o in ledger.open_orders(told.instrument))
+    if may_fill or news_during_reading or _moved_during(ledger, told.instrument, event.asked_at):
         return ledger, False
     readings = 1
     if position.dispute is not None and position.dispute.observed == told.quantity:
         readings = position.dispute.readings + 1
-    if readings < READINGS_TO_ADOPT:
+    if readings < READINGS_TO_ADOPT or _may_be_late(position, told.quantity, event.asked_at):
         since = position.dispute.since if position.dispute else event.at
         disputed = replace(position, dispute=Dispute(observed=told.quantity, readings=readings, since=since))
         return replace(ledger, positions=put(ledger.positions, told.instrument, disputed)), False
@@ -80,8 +88,15 @@ def _settle_position(ledger: Ledger, told: ev.PositionReport, event: ev.VenueRep
     return _adopt(ledger, told, event, taken), True
 
 
-def _closed_during(ledger: Ledger, instrument: InstrumentId, asked_at: Millis) -> bool:
-    """Whether an order of ours ended after the reading was asked for: the answers may come from before and after it."""
+def _may_be_late(position: Position, observed: Decimal, asked_at: Millis) -> bool:
+    """Whether a figure is one that our record left so lately that the venue may only be late with it."""
+    return any(quantity == observed and asked_at - left_at < POSITION_LAG_MS for left_at, quantity in position.left_behind)
+
+
+def _moved_during(ledger: Ledger, instrument: InstrumentId, asked_at: Millis) -> bool:
+    """Whether a fill came or an order of ours ended after the reading was asked for: its answers may be from before and after it."""
+    if any(left_at >= asked_at for left_at, _ in ledger.positions[instrument].left_behind):
+        return True
     return any(o.instrument == instrument and o.closed_at is not None and o.closed_at >= asked_at for o in ledger.orders.values())
 
 
@@ -115,7 +130,7 @@ def _with_foreign_orders(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         sorted(
             report.client_order_id or report.venue_order_id or "?"
             for report in event.orders
-            if report.client_order_id is None or report.client_order_id not in ledger.orders
+            if report.status is ev.VenueOrderStatus.ACCEPTED and order_of(ledger, report) is None
         )
     )
     record = venue_record(ledger, event.venue)

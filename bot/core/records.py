@@ -6,7 +6,7 @@ None means that nobody told us; it never means zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -19,6 +19,8 @@ FILLS_REMEMBERED = 2_000
 """Fill ids kept per instrument, so that a fill told twice counts once; venues re-tell far fewer."""
 ORDERS_REMEMBERED = 500
 """Closed orders kept in the ledger, so that a late fill finds its order; the journal keeps all of them."""
+QUANTITIES_REMEMBERED = 20
+"""Figures kept that a position has left behind, so that a venue's late figure is known for what it is."""
 NOTES_REMEMBERED = 40
 """Sentences kept for people."""
 PAYMENTS_REMEMBERED = 500
@@ -63,7 +65,7 @@ class Position:
     """Our record of one position: signed base quantity, moved by fills.
 
     `adopted_at` (venue's clock) and `adopted_here_at` (ours) tell when a venue's reading last replaced the record: fills from before
-    are already in it and do not move it again.
+    are already in it and do not move it again. `left_behind` lists (our clock, the figure that a fill then moved the record from).
     """
 
     quantity: Decimal
@@ -72,16 +74,26 @@ class Position:
     dispute: Dispute | None = None
     entry_price: Decimal | None = None
     deleveraged_at: Millis | None = None
+    left_behind: tuple[tuple[Millis, Decimal], ...] = ()
+
+    def moved(self, quantity: Decimal, at: Millis) -> Position:
+        """The position after a fill of signed `quantity`, which came at `at` by our clock."""
+        left_behind = (*self.left_behind, (at, self.quantity))[-QUANTITIES_REMEMBERED:]
+        return replace(self, quantity=self.quantity + quantity, left_behind=left_behind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueRecord:
-    """What we know of one venue. `reported_at` is when the last complete reading was asked for; `reconciled` whether it agreed."""
+    """What we know of one venue. `reported_at` is when the last complete reading was asked for; `reconciled` whether it agreed.
+
+    `agreed_at` is when the last reading was asked for that agreed in everything.
+    """
 
     link: VenueLink = VenueLink.DOWN
     link_since: Millis = 0
     reconciled: bool = False
     reported_at: Millis | None = None
+    agreed_at: Millis | None = None
     read_asked_at: Millis | None = None
     read_pending: bool = False
     clock_offset_ms: Millis | None = None
