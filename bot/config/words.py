@@ -55,6 +55,7 @@ def _caps(policy: Policy) -> list[str]:
             f"Increase nothing at a venue whose maintenance margin is, or would be, above {percent(policy.margin_ratio_max)}"
             f" of its margin balance, or whose notional would pass {plain(policy.leverage_max)} times that balance."
         ),
+        f"Move nothing from venue to venue that is worth less than {plain(policy.venue_move_notional_min)} USD.",
         f"Keep all positions and open orders together below {plain(policy.gross_notional_max)} USD.",
     ]
 

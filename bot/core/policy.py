@@ -87,6 +87,10 @@ class Policy:
     """USD of net delta below which nothing is traded: the band of a small book."""
     venue_share_max: Decimal = Decimal("0.35")
     """Venue notional over total required hedge notional of all assets."""
+    venue_share_drift: Decimal = Decimal("0.02")
+    """How far beyond its cap, as a fraction of the cap, prices may carry a venue before its hedges are moved; increases end at the cap."""
+    venue_move_notional_min: Decimal = Decimal(500)
+    """USD below which hedges are not moved from one venue to another: a smaller change never pays for its fees."""
     margin_ratio_max: Decimal = Decimal("0.5")
     """Maintenance margin over margin balance (0 safe, 1 liquidation) beyond which a venue takes no increase, also after the order."""
     leverage_max: Decimal = Decimal(3)
@@ -144,6 +148,8 @@ CEILINGS: Mapping[str, Ceiling] = {
     "rebalance_band": Ceiling(Decimal("0.00001"), Decimal("0.02")),
     "rebalance_notional_min": Ceiling(ZERO, Decimal(10_000)),
     "venue_share_max": Ceiling(Decimal("0.05"), Decimal(1)),
+    "venue_share_drift": Ceiling(ZERO, Decimal("0.1")),
+    "venue_move_notional_min": Ceiling(ZERO, Decimal(1_000_000)),
     "margin_ratio_max": Ceiling(Decimal("0.01"), Decimal("0.8")),
     "leverage_max": Ceiling(Decimal("0.1"), Decimal(10)),
     "order_notional_max": Ceiling(Decimal(10), Decimal(5_000_000)),

@@ -8,6 +8,7 @@ import sys
 
 from bot.config import ConfigError, Settings, SimulatorSettings
 from bot.core.units import Asset
+from bot.drivers.refusals import port_taken
 from bot.drivers.simulated import SimulatedAccount, SimulatedVenues
 from bot.simulator.desk import wall_ms
 from bot.simulator.dialects.dialect import Credential
@@ -28,7 +29,10 @@ async def run_simulator(settings: Settings) -> int:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await venues.start(told.listen.port)
+    try:
+        await venues.start(told.listen.port)
+    except OSError as error:
+        raise port_taken("simulator.listen", told.listen, error) from None
     playing = asyncio.create_task(venues.play())
     sys.stdout.write(_greeting(venues))
     sys.stdout.flush()
@@ -57,7 +61,7 @@ def _accounts(settings: Settings, told: SimulatorSettings) -> dict[str, Simulate
         credential = Credential(
             api_key=keys["api_key"], secret=keys["secret"], passphrase=keys.get("passphrase"), account=f"{venue}-{settings.name}"
         )
-        accounts[venue] = SimulatedAccount(credential=credential, balances=told.balances_of(venue))
+        accounts[venue] = SimulatedAccount(credential=credential, balances={str(a): held for a, held in told.balances_of(venue).items()})
     return accounts
 
 

@@ -123,9 +123,9 @@ class Demo:
         header = f"hedgebot demo: {self._stage.venues.path.label}"
         await self._until_ready(observer, header)
         began = now_ms()
+        observer.in_grace = story.in_grace
         while not self._interrupted.is_set():
             now = now_ms()
-            observer.in_grace = story.in_grace(now)
             changed = story.turn(began)
             if changed is not None:
                 self._view.say(_told(changed.name, changed.sentence, changed.injected_at, changed.seen_at, changed.healed_at))

@@ -7,7 +7,7 @@ Truth comes from the venues' own books and the treasury's holdings; the bot is a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -108,7 +108,7 @@ class Observer:
         self.meter = DeltaMeter()
         self.status: dict[str, Any] | None = None
         self.truth = self.look()
-        self.in_grace = True
+        self.in_grace: Callable[[Millis], bool] = lambda _: True
         self._session: aiohttp.ClientSession | None = None
 
     def look(self) -> Truth:
@@ -128,7 +128,7 @@ class Observer:
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self._stage.status_socket))) as session:
             while True:
                 self.truth = self.look()
-                self.meter.take(self.truth, in_grace=self.in_grace)
+                self.meter.take(self.truth, in_grace=self.in_grace(self.truth.at))
                 if count % STATUS_EVERY == 0:
                     self.status = await ask(session)
                 count += 1

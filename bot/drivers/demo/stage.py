@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from bot.adapters.collateral.file import Row, write_holdings
+from bot.adapters.collateral.holdings import Row, write_holdings
 from bot.core.units import ZERO, Asset, Millis
 from bot.drivers.simulated import SimulatedAccount, SimulatedVenues
 from bot.simulator.desk import wall_ms
@@ -43,6 +43,8 @@ POLICY: Mapping[str, Any] = {
     "report_interval_ms": 5_000,
     "funding_half_life_ms": 1_000,
     "funding_dwell_ms": 1_000,
+    "funding_flip_exit": "-0.15",
+    "funding_flip_enter": "-0.05",
     "order_expiry_ms": 3_000,
     "deleveraging_rest_ms": 20_000,
 }
@@ -135,7 +137,8 @@ class Stage:
     async def watch_bot(self) -> None:
         """Keeps the bot running: one that was killed is started again. Raises BotEnded when it gave up by itself."""
         while True:
-            assert self._bot is not None
+            if self._bot is None:
+                raise BotEnded("the bot was never started")
             code = await self._bot.wait()
             self.exit_codes.append(code)
             if self._ending:

@@ -82,13 +82,12 @@ class Story:
                     return None
                 event.begun_at = now
                 event.begin()
-            return event if self._follow(event, now) else None
+            return event if self._follow(event, event.begun_at, now) else None
         return None
 
-    def _follow(self, event: StoryEvent, now: Millis) -> bool:
+    def _follow(self, event: StoryEvent, begun_at: Millis, now: Millis) -> bool:
         before = (event.injected_at, event.seen_at, event.healed_at)
-        assert event.begun_at is not None
-        event.proceed(event.begun_at)
+        event.proceed(begun_at)
         if event.injected_at is None:
             event.injected_at = event.injected_when() or None
             if event.injected_at is not None:
@@ -120,7 +119,7 @@ class Script:
             self._lost_answer(0.16),
             self._silence(0.26),
             self._deleveraging(0.45),
-            self._holding("redemption", 0.53, "BTC", Decimal("2.9"), "1.3 BTC and a little are redeemed"),
+            self._holding("redemption", 0.53, "BTC", Decimal("3.9"), "1.5 BTC are redeemed"),
             self._settlement(0.58),
             self._flip(0.70),
             self._holding("late_deposit", 0.85, "ETH", Decimal("91.5"), "the last ETH of the day arrives"),
@@ -129,12 +128,17 @@ class Script:
             events.append(self._crash(0.50))
         return sorted(events, key=lambda e: e.fraction)
 
+    def _hold(self, asset: str, total: Decimal) -> Millis:
+        """Collateral changes: a shock of its own, whatever event it belongs to."""
+        self._stage.hold(asset, total)
+        self._shocks.append(now_ms())
+        return self._shocks[-1]
+
     def _holding(self, name: str, fraction: float, asset: str, total: Decimal, sentence: str) -> StoryEvent:
         done: list[Millis] = []
 
         def begin() -> None:
-            self._stage.hold(asset, total)
-            done.append(now_ms())
+            done.append(self._hold(asset, total))
 
         def seen(told: Told, _: Truth) -> bool:
             return any(h["asset"] == asset and Decimal(h["quantity"]) == total for h in told["collateral"])
@@ -150,25 +154,32 @@ class Script:
         )
 
     def _lost_answer(self, fraction: float) -> StoryEvent:
-        """The next order that bybit accepts is never answered. A deposit makes sure that one comes."""
-        venue, label = "bybit", "lost answer"
+        """The next order that a venue accepts, whichever it is, is never answered. A deposit makes sure that one comes."""
+        label = "lost answer"
+        plan = self._stage.venues.server.plan
+        armed: list[int] = []
 
         def begin() -> None:
-            self._stage.venues.server.plan.arm(Fault(venue=venue, kind=FaultKind.DROP_REPLY, operation=Operation.PLACE, label=label))
-            self._stage.hold("BTC", Decimal("4.8"))
+            armed.extend(plan.arm(Fault(venue=v, kind=FaultKind.DROP_REPLY, operation=Operation.PLACE, label=label)) for v in VENUES)
+            self._hold("BTC", Decimal("4.8"))
+
+        def proceed(_: Millis) -> None:
+            if injected() is not None:
+                while armed:
+                    plan.disarm(armed.pop())
 
         def injected() -> Millis | None:
-            plan = self._stage.venues.server.plan
             return next((i.began_at for i in plan.incidents if i.label == label), None)
 
         def seen(told: Told, _: Truth) -> bool:
-            return any(d["kind"] == "order" and d["subject"].startswith(venue) and "in doubt" in d["sentence"] for d in told["decisions"])
+            return any(d["kind"] == "order" and "in doubt" in d["sentence"] for d in told["decisions"])
 
         return StoryEvent(
             name="lost_answer",
-            sentence="bybit accepts an order and the reply never arrives",
+            sentence="a venue accepts an order and the reply never arrives",
             fraction=fraction,
             begin=begin,
+            proceed=proceed,
             injected_when=injected,
             was_seen=seen,
             was_healed=_is_whole,
@@ -187,9 +198,7 @@ class Script:
         def proceed(since: Millis) -> None:
             now = now_ms()
             if now - since > length // 2 and "deposit" not in done:
-                done["deposit"] = now
-                self._shocks.append(now)
-                self._stage.hold("BTC", Decimal("4.2003"))
+                done["deposit"] = self._hold("BTC", Decimal("5.4"))
             if now - since > length and "ended" not in done:
                 done["ended"] = now
                 self._shocks.append(now)
@@ -204,7 +213,7 @@ class Script:
 
         return StoryEvent(
             name="venue_silent",
-            sentence="okx falls silent, collateral changes meanwhile, and okx comes back",
+            sentence="okx falls silent, BTC arrives meanwhile, and okx comes back",
             fraction=fraction,
             begin=begin,
             proceed=proceed,
@@ -273,26 +282,32 @@ class Script:
         )
 
     def _flip(self, fraction: float) -> StoryEvent:
-        """Funding turns negative at bybit: its shorts move to the others as far as their caps allow."""
-        venue, rate = "bybit", Decimal("-0.0006")
+        """Funding turns negative at the venue that carries the most, and stays positive at the others."""
+        rates = {True: Decimal("-0.0006"), False: Decimal("0.0001")}
         done: list[Millis] = []
+        flipped: list[str] = []
+
+        def carried(venue: str) -> Decimal:
+            truth = self._observer.truth
+            return sum((abs(truth.shorts[venue, a]) * truth.marks[a] for a in ASSETS), ZERO)
 
         def begin() -> None:
-            for asset in ASSETS:
-                self._stage.venues.change(partial(_negative, venue, asset, rate))
+            flipped.append(max(VENUES, key=carried))
+            for venue in VENUES:
+                for asset in ASSETS:
+                    self._stage.venues.change(partial(_with_rate, venue, asset, rates[venue == flipped[0]]))
             done.append(now_ms())
 
         def seen(told: Told, _: Truth) -> bool:
-            flipped = [i for i in told["instruments"] if i["venue"] == venue and i["funding_flipped"]]
-            return len(flipped) == len(ASSETS)
+            turned = [i for i in told["instruments"] if i["venue"] == flipped[0] and i["funding_flipped"]]
+            return len(turned) == len(ASSETS)
 
         def healed(told: Told, truth: Truth) -> bool:
-            left = sum((abs(truth.shorts[venue, a]) * truth.marks[a] for a in ASSETS), ZERO)
-            return left < truth.collateral_usd * Decimal("0.02") and _is_whole(told, truth)
+            return carried(flipped[0]) < truth.collateral_usd * Decimal("0.02") and _is_whole(told, truth)
 
         return StoryEvent(
             name="funding_negative",
-            sentence="funding turns negative at bybit and its shorts move to the other venues",
+            sentence="funding turns negative at one venue and its shorts move to the others",
             fraction=fraction,
             begin=begin,
             injected_when=lambda: done[0] if done else None,
@@ -307,7 +322,7 @@ class Script:
 
         def begin() -> None:
             epochs.append((self._observer.status or {}).get("epoch", ""))
-            self._stage.hold("ETH", Decimal("88"))
+            self._hold("ETH", Decimal("88"))
             self._stage.kill_bot()
             done.append(now_ms())
 
@@ -328,7 +343,7 @@ class Script:
         )
 
 
-def _negative(venue: str, asset: str, rate: Decimal, path: MarketPath, at: Millis) -> MarketPath:
+def _with_rate(venue: str, asset: str, rate: Decimal, path: MarketPath, at: Millis) -> MarketPath:
     return with_funding(path, venue, asset, rate, at)
 
 

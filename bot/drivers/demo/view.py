@@ -48,6 +48,7 @@ class Lines:
 
     def show(self, told: Told | None, events: Sequence[StoryEvent], header: str, now: Millis) -> None:
         """One line on the book, every two seconds."""
+        del events, header  # told as sentences, as they happen
         self._began_at = self._began_at or now
         if now < self._next_at:
             return
@@ -179,10 +180,10 @@ def _book_line(told: Told | None) -> str:
     if told is None:
         return "waiting for the bot"
     parts = [told["trading_state"]]
-    for row in told["assets"]:
-        parts.append(
-            f"{row['asset']} held {quantity(row['collateral'])} net {quantity(row['net_delta'])} ({span(row['net_delta_bps'], 2)} bps)"
-        )
+    parts += [
+        f"{row['asset']} held {quantity(row['collateral'])} net {quantity(row['net_delta'])} ({span(row['net_delta_bps'], 2)} bps)"
+        for row in told["assets"]
+    ]
     parts += [f"{v['venue']} {v['link']} {percent(v['venue_share'], 0)}" for v in told["venues"]]
     if told["orders_in_doubt"]:
         parts.append(f"in doubt {told['orders_in_doubt']}")

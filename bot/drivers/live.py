@@ -1,0 +1,141 @@
+"""`hedgebot run CONFIG`: the bot on real clocks, real venues (or a simulation's), the embedded journal.
+
+The one line that differs between a simulation, a testnet and (one day) mainnet is which environment the venue adapters are told.
+"""
+
+from __future__ import annotations
+
+import gc
+from functools import partial
+
+from bot import __version__
+from bot.adapters.collateral.file import FileSource
+from bot.adapters.journal.sqlite import SqliteJournal
+from bot.adapters.telemetry.endpoints import Endpoints
+from bot.adapters.telemetry.logs import configure_logging, logger
+from bot.adapters.telemetry.port import RecordedTelemetry
+from bot.adapters.telemetry.prometheus import Metrics
+from bot.adapters.venue.ccxt_venue import CcxtVenue
+from bot.adapters.venue.profiles import PROFILES
+from bot.adapters.venue.settings import Environment
+from bot.adapters.venue.settings import VenueSettings as AccountSettings
+from bot.config import Settings
+from bot.core.records import Ledger
+from bot.core.statement import BookStatement
+from bot.core.units import VenueId
+from bot.drivers.refusals import REFUSALS, in_one_sentence
+from bot.ports import Clock, CollateralSource, Venue
+from bot.shell.clock import SystemClock
+from bot.shell.lifecycle import Run, World, stop_on_signals
+
+FUNDING_POLL_S = {Environment.SIMULATION: 2.0, Environment.TESTNET: 30.0, Environment.MAINNET: 30.0}
+"""How often funding is asked for. A simulation's market time is compressed, and with it the time between settlements."""
+
+
+async def run_bot(settings: Settings) -> int:
+    """Runs until a signal; the exit code. Raises what `drivers.refusals` lists, before anything is sent."""
+    configure_logging(settings.logging.level.value, settings.logging.format.value, secrets=settings.secret_values())
+    log, metrics, clock = logger(), Metrics(), SystemClock()
+    journal = SqliteJournal(settings.journal_path, settings.identity, on_append_seconds=metrics.journal_append_seconds.observe)
+    try:
+        venues = _venues(settings, clock, metrics)
+        sources: list[CollateralSource] = []
+        world = World(
+            venues=venues,
+            sources=sources,
+            journal=journal,
+            clock=clock,
+            telemetry=RecordedTelemetry(metrics),
+            funding_poll_s=FUNDING_POLL_S[Environment(settings.environment.value)],
+        )
+        run = Run(world, settings.to_policy(), settings.config_hash)
+        sources.extend(_sources(settings, run.loop.ledger, clock))  # they need to know what the journal remembers of them
+    except BaseException:
+        journal.close()
+        raise
+    metrics.journal_quarantined.set(len(journal.quarantined))
+    metrics.describe_run(
+        version=__version__,
+        environment=settings.environment.value,
+        book=settings.name,
+        config_hash=settings.config_hash,
+        started_at_ms=clock.now(),
+    )
+    endpoints = _endpoints(settings, metrics, run)
+    try:
+        await endpoints.start()
+        log.info("listening", port=endpoints.port, control=str(settings.control_path))
+        stop_on_signals(run)
+        gc.collect()
+        gc.freeze()  # what start-up made stays; a full collection over it would hold up the loop for a tenth of a second
+        await run.until_stopped()
+        return 0
+    except REFUSALS:
+        raise
+    except Exception as error:
+        log.error("run_ended", error=type(error).__name__, reason=in_one_sentence(error), exc_info=error)
+        return 1
+    finally:
+        await endpoints.stop()
+        journal.close()
+
+
+def _venues(settings: Settings, clock: Clock, metrics: Metrics) -> dict[VenueId, Venue]:
+    venues: dict[VenueId, Venue] = {}
+    for name, section in settings.venues.items():
+        keys = {key: secret.reveal() for key, secret in section.credentials.named().items()}
+        account = AccountSettings(
+            venue=VenueId(name),
+            environment=Environment(settings.environment.value),
+            api_key=keys["api_key"],
+            secret=keys["secret"],
+            passphrase=keys.get("passphrase"),
+            venue_symbols=section.instruments,
+            leverage=section.leverage,
+            routes=dict(settings.routes),
+        )
+
+        venues[VenueId(name)] = CcxtVenue(account, clock, budget_seen=partial(_budget_seen, metrics, VenueId(name)))
+    return venues
+
+
+def _sources(settings: Settings, ledger: Ledger, clock: Clock) -> list[CollateralSource]:
+    hedged_as = settings.collateral.hedged_as()
+    return [
+        FileSource(
+            told.name,
+            told.path,
+            clock,
+            known=[(asset, location) for source, location, asset in ledger.holdings if source == told.name],
+            hedged_as=hedged_as,
+        )
+        for told in settings.collateral.sources
+    ]
+
+
+def _budget_seen(metrics: Metrics, venue: VenueId, budget: str, left: int) -> None:
+    whole = next(limit.units for limit in PROFILES[venue].limits if limit.name == budget)
+    metrics.request_budget.labels(venue, budget).set(left / whole)
+
+
+def _endpoints(settings: Settings, metrics: Metrics, run: Run) -> Endpoints:
+    def statement() -> BookStatement | None:
+        return run.loop.statement() if run.loop.ledger.epoch else None
+
+    def unready() -> str | None:
+        told = statement()
+        if told is None:
+            return "the run has not begun"
+        if told.ready:
+            return None
+        waiting = [v.venue for v in told.venues if not v.reconciled]
+        return f"waiting for {', '.join(waiting)}" if waiting else "waiting for a collateral source"
+
+    return Endpoints(
+        host=settings.listen.host,
+        port=settings.listen.port,
+        control=settings.control_path,
+        metrics=metrics,
+        statement=statement,
+        unready=unready,
+    )
