@@ -116,9 +116,11 @@ class Journal(Protocol):
         """
 
     def append(self, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:
-        """Records events with the commands they caused. With `durable`, returns only when a power cut cannot undo it.
+        """Records events with the commands they caused. With `durable`, returns only when a power cut cannot undo it and all before it.
 
-        Raises `JournalUnavailable`: nothing may then be sent that increases.
+        Raises `JournalUnavailable`: nothing may then be sent that increases. From a durable append it means that the entry was accepted
+        and waits in its place, to be written with the next append that succeeds: do not append it again. From any other append it means
+        that the journal has given up until a restart.
         """
 
     def next_epoch(self) -> int:

@@ -1,7 +1,8 @@
 """One command -> one call -> exactly one answering event, whatever happens.
 
 A call that raises is our own mistake, but the order it was about may exist all the same: the answer is then the one that assumes the
-least (in doubt, nothing learned), and the mistake is logged with its traceback. A cancelled call (shutdown) answers the same way.
+least (in doubt, nothing learned), and the mistake is logged with its traceback. A call that does not come back, or that is cut short by
+the shutdown, is answered the same way. What it still says after that is not heard: its command has been answered.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ import structlog
 
 from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder, ReadVenue
 from bot.core.events import CancelUnconfirmed, Event, LookUpFailed, OrderOutcomeUnknown, OrderRefused, VenueUnreadable
-from bot.core.units import VenueId
+from bot.core.units import Millis, VenueId
 from bot.ports import Clock, Venue
 
 log = structlog.get_logger(__name__)
+
+CALL_MAX_S = 20.0
+"""Longest call: a second line behind the connector's own limits, so that an order is never waited for without end."""
+CUT_S = 0.25
+"""How long a call may take to notice that it was cut short."""
 
 
 class Dispatcher:
@@ -26,7 +32,8 @@ class Dispatcher:
         self._venues = venues
         self._clock = clock
         self._answer = answer
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[asyncio.Task[None], Command] = {}
+        self._closed = False
 
     @property
     def calls_under_way(self) -> int:
@@ -34,29 +41,52 @@ class Dispatcher:
         return len(self._calls)
 
     def carry_out(self, command: Command) -> None:
-        """Starts a command's call; returns at once."""
+        """Starts a command's call; returns at once. Once settling has begun nothing is sent, and the answer says so."""
+        if self._closed:
+            self._answer(self._unsent(command, "the run is ending"))
+            return
         task = asyncio.create_task(self._call(command), name=f"dispatch {type(command).__name__}")
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+        self._calls[task] = command
 
     async def settle(self, seconds: float) -> None:
-        """Waits for the calls under way, at most `seconds`, then cancels the rest; every one of them has answered when it returns."""
+        """Ends it: waits for the calls under way, at most `seconds`, then cuts the rest short. Every one has answered when it returns."""
+        self._closed = True
         if self._calls:
-            await asyncio.wait(set(self._calls), timeout=seconds)
-        for task in tuple(self._calls):
+            await asyncio.wait(tuple(self._calls), timeout=seconds)
+        left = self._cancelled()
+        if left:
+            await asyncio.wait(left, timeout=CUT_S)
+        self.cut()
+
+    def cut(self) -> None:
+        """Cuts short what is under way and answers it now, without waiting."""
+        self._closed = True
+        for task in self._cancelled():
+            self._answer_for(task, self._least(self._calls[task], "the call was cut short by the shutdown"))
+
+    def _cancelled(self) -> tuple[asyncio.Task[None], ...]:
+        left = tuple(self._calls)
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
+        return left
+
+    def _answer_for(self, task: asyncio.Task[None] | None, event: Event) -> None:
+        """Passes on a call's answer unless it has been given one."""
+        if task is not None and self._calls.pop(task, None) is not None:
+            self._answer(event)
 
     async def _call(self, command: Command) -> None:
+        task = asyncio.current_task()
         try:
-            event = await self._send(command)
+            async with asyncio.timeout(CALL_MAX_S):
+                event = await self._send(command)
         except asyncio.CancelledError:
-            self._answer(self._least(command, "the call was cut short by the shutdown"))
+            self._answer_for(task, self._least(command, "the call was cut short by the shutdown"))
             raise
         except Exception as error:
             log.exception("call_failed", command=type(command).__name__)
             event = self._least(command, f"{type(error).__name__} in our own connector")
-        self._answer(event)
+        self._answer_for(task, event)
 
     async def _send(self, command: Command) -> Event:
         if isinstance(command, ReadVenue):
@@ -69,6 +99,11 @@ class Dispatcher:
         if isinstance(command, CancelOrder):
             return await venue.cancel(command)
         return await venue.look_up(command)
+
+    def _unsent(self, command: Command, reason: str) -> Event:
+        if isinstance(command, PlaceOrder):
+            return not_sent(command, self._clock.now(), reason)
+        return self._least(command, reason)
 
     def _least(self, command: Command, reason: str) -> Event:
         """The answer that assumes the least."""
@@ -84,6 +119,6 @@ class Dispatcher:
         raise TypeError(f"no answer for {type(command).__name__}")
 
 
-def not_sent(command: PlaceOrder, now: int, reason: str) -> OrderRefused:
-    """The answer for an order that provably never left: its entry in the journal did not become durable."""
+def not_sent(command: PlaceOrder, now: Millis, reason: str) -> OrderRefused:
+    """The answer for an order that provably never left, such as one whose entry in the journal did not become durable."""
     return OrderRefused(at=now, client_order_id=command.client_order_id, code="not_sent", reason=reason)

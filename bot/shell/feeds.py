@@ -1,39 +1,63 @@
 """The world into events: each venue and each collateral source as one supervised task.
 
 A venue's life here: open (retried with growing pauses while the failure is transient), describe its instruments, then listen until the
-end. A source's life: listen until the end. Funding rates and payments are polled, because venues' streams do not all carry them.
-A feed that ends or raises unexpectedly ends the run: a leg that nobody hears any more must not go unnoticed.
+end. A source's life: listen until the end. A feed that ends or raises unexpectedly ends the run: a leg that nobody hears any more must
+not go unnoticed.
+
+Funding rates and payments are polled, because venues' streams do not all carry them. They inform the choice of venue and the accounts,
+never whether collateral is hedged; so a poll that raises (which is our own mistake: ports answer a failure with nothing) or hangs is
+logged with its traceback each time and tried again on the next beat, and neither stops the other nor ends the run.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, NoReturn
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 
 from bot.core.events import InstrumentListed, VenueLink, VenueLinkChanged
+from bot.core.instrument import Instrument
 from bot.core.units import Millis
 from bot.ports import Clock, CollateralSource, Inbox, Venue, VenueNotReady
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 OPEN_RETRY_FIRST_S = 0.5
 OPEN_RETRY_MAX_S = 15.0
+OPEN_MAX_S = 60.0
+"""Longest attempt to open a venue: its markets have to be loaded, but an attempt that hangs must not be the last one."""
+POLL_MAX_S = 30.0
+"""Longest single poll of rates or payments."""
 PAYMENTS_OVERLAP_MS: Millis = 3_600_000
+"""How far before the newest known payment payments are read again: venues record them late; each is entered once by its id."""
 
 
 class FeedEnded(Exception):
     """A feed that must never end did."""
 
 
-async def feed_venue(venue: Venue, inbox: Inbox, clock: Clock, funding_poll_s: float, payments_since: Millis) -> NoReturn:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingPolls:
+    """How funding is polled: every `every_s` seconds; payments from the newest known one on, never from before `payments_from` (venue's
+    clock).
+    """
+
+    every_s: float
+    payments_from: Millis
+    newest_payment_at: Millis
+
+
+async def feed_venue(venue: Venue, inbox: Inbox, clock: Clock, polls: FundingPolls) -> NoReturn:
     """Opens a venue and pumps it until cancelled. Raises VenueNotReady when it cannot be used as configured, FeedEnded otherwise."""
     await _open(venue, inbox, clock)
     async with asyncio.TaskGroup() as group:
         group.create_task(_never_ending(venue.listen(inbox), venue.id), name=f"listen {venue.id}")
-        group.create_task(_poll_funding(venue, inbox, clock, funding_poll_s, payments_since), name=f"funding {venue.id}")
+        group.create_task(_poll_funding(venue, inbox, clock, polls), name=f"funding {venue.id}")
     raise FeedEnded(f"the feed of {venue.id} ended")
 
 
@@ -41,7 +65,7 @@ async def _open(venue: Venue, inbox: Inbox, clock: Clock) -> None:
     pause = OPEN_RETRY_FIRST_S
     while True:
         try:
-            listed = await venue.open()
+            listed = await _opened(venue)
         except VenueNotReady:
             raise
         except Exception as error:  # whatever a connector meets on the way to a venue that does not answer
@@ -57,24 +81,39 @@ async def _open(venue: Venue, inbox: Inbox, clock: Clock) -> None:
         return
 
 
+async def _opened(venue: Venue) -> Sequence[Instrument]:
+    async with asyncio.timeout(OPEN_MAX_S):
+        return await venue.open()
+
+
 async def _never_ending(listening: Coroutine[Any, Any, None], name: str) -> NoReturn:
     await listening
     raise FeedEnded(f"{name} stopped listening")
 
 
-async def _poll_funding(venue: Venue, inbox: Inbox, clock: Clock, every_s: float, since: Millis) -> NoReturn:
-    """Rates on a beat; payments since the last one seen, with an overlap: each is entered once by its id."""
-    newest = since
+async def _poll_funding(venue: Venue, inbox: Inbox, clock: Clock, polls: FundingPolls) -> NoReturn:
+    """Rates on a beat; payments since the newest one known, with an overlap: each is entered once by its id."""
+    newest = polls.newest_payment_at
     while True:
-        for event in await venue.funding_rates():
+        for event in await _polled(venue.funding_rates(), "funding_rates", venue):
             inbox.put(event)
-        payments = await venue.funding_payments(newest - PAYMENTS_OVERLAP_MS)
-        for payment in payments:
+        since = max(polls.payments_from, newest - PAYMENTS_OVERLAP_MS)
+        for payment in await _polled(venue.funding_payments(since), "funding_payments", venue):
             inbox.put(payment)
             newest = max(newest, payment.payment.venue_at)
-        await clock.sleep(every_s)
+        await clock.sleep(polls.every_s)
+
+
+async def _polled(poll: Coroutine[Any, Any, Sequence[T]], what: str, venue: Venue) -> Sequence[T]:
+    """What a poll found, nothing when it raised or hung."""
+    try:
+        async with asyncio.timeout(POLL_MAX_S):
+            return await poll
+    except Exception:
+        log.exception("poll_failed", what=what, venue=venue.id)
+        return ()
 
 
 async def feed_source(source: CollateralSource, inbox: Inbox) -> NoReturn:
-    """Pumps a collateral source until cancelled."""
+    """Pumps a collateral source until cancelled. Raises FeedEnded when it ends."""
     await _never_ending(source.listen(inbox), source.name)

@@ -3,7 +3,9 @@
 Start: recover the journal, enter SessionStarted (a new epoch, nothing reconciled), then everything at once: sources, venues, the loop.
 Stop (SIGTERM, SIGINT): StopRequested enters the ledger, so nothing increases; working orders are cancelled and doubts asked about while
 there is time; the journal is closed; exit 0. Hedges stay: closing them would be a decision about the book, and a restart is not one.
-A background task that dies ends the run non-zero, with the reason.
+A background task that dies ends the run in the same order, and then non-zero, with the reason.
+
+The whole stop takes at most 10 s, whatever hangs: the limits below add up to less.
 """
 
 from __future__ import annotations
@@ -11,25 +13,31 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from bot.core.events import SessionStarted, StopRequested
+from bot.core.events import Event, SessionStarted, StopRequested
 from bot.core.policy import Policy
 from bot.core.units import Millis, VenueId
-from bot.ports import Clock, CollateralSource, Journal, Telemetry, Venue
-from bot.shell.dispatch import Dispatcher
-from bot.shell.feeds import feed_source, feed_venue
-from bot.shell.loop import Loop, recovered
+from bot.ports import Clock, CollateralSource, Journal, JournalUnavailable, Telemetry, Venue
+from bot.shell.dispatch import CUT_S, Dispatcher
+from bot.shell.feeds import FundingPolls, feed_source, feed_venue
+from bot.shell.loop import Loop
+from bot.shell.recovery import recovered
 
 log = structlog.get_logger(__name__)
 
 DRAIN_S = 6.0
-"""Longest time for cancels and look-ups after a stop was asked for; the whole stop takes at most 10 s."""
-CLOSE_S = 1.5
+"""Longest time for cancels and look-ups after a stop was asked for."""
+FEEDS_END_S = 1.0
+SETTLE_S = 0.75
+CONSUMER_END_S = 0.5
+CLOSE_S = 1.0
+STOP_S = DRAIN_S + FEEDS_END_S + SETTLE_S + CUT_S + CONSUMER_END_S + CLOSE_S
+"""Longest stop."""
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -64,25 +72,29 @@ def _base36(number: int, digits: int) -> str:
 class Run:
     """One run of the bot, from recovery to exit."""
 
-    def __init__(self, world: World, policy: Policy, config_hash: str) -> None:
+    def __init__(self, world: World, policy: Policy, config_hash: str, *, tag: str | None = None) -> None:
+        """Recovers the journal. `tag` tells this process from any other in client order ids, four characters of [0-9a-z]; None: drawn.
+
+        Raises JournalRefused.
+        """
         self._world = world
         self._policy = policy
         self._config_hash = config_hash
+        self._tag = secrets.token_hex(2) if tag is None else tag
         self._stop = asyncio.Event()
         self._stop_reason = ""
-        ledger = recovered(world.journal.recover(), policy)
-        self._recovered = ledger
+        self._recovery = recovered(world.journal.recover(), policy)
         self._dispatcher = Dispatcher(world.venues, world.clock, self._answer)
         self.loop = Loop(
             policy=policy,
-            ledger=ledger,
+            ledger=self._recovery.ledger,
             journal=world.journal,
             clock=world.clock,
             telemetry=world.telemetry,
             carry_out=self._dispatcher.carry_out,
         )
 
-    def _answer(self, event: Any) -> None:
+    def _answer(self, event: Event) -> None:
         self.loop.put(event)
 
     def stop(self, reason: str) -> None:
@@ -92,45 +104,64 @@ class Run:
             self._stop.set()
 
     async def until_stopped(self) -> None:
-        """Runs. Returns after an orderly stop; raises what killed a background task."""
-        self._enter_session()
-        tasks = [asyncio.create_task(c, name=n) for n, c in self._background()]
-        consumer = asyncio.create_task(self.loop.run(), name="loop")
-        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        """Runs. Returns after an orderly stop; raises what killed a background task, or JournalUnavailable when the journal's last
+        entries could not be written.
+        """
         try:
-            await asyncio.wait({*tasks, consumer, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            dead = next((t for t in (*tasks, consumer) if t.done()), None)
-            if dead is None:
-                await self._drain(consumer)
-            await self._end(tasks, consumer)
-            if dead is not None:
-                raise _cause(dead)
-        finally:
-            stopping.cancel()
-            self._world.journal.close()
+            self._enter_session()
+            await self._supervise()
+        except BaseException:
+            try:
+                self._world.journal.close()
+            except JournalUnavailable as error:  # what ended the run is the news
+                log.error("journal_unavailable", reason=str(error))
+            raise
+        self._world.journal.close()
 
     def _enter_session(self) -> None:
         now = self._world.clock.now()
-        epoch = epoch_of(self._world.journal.next_epoch(), now, secrets.token_hex(2))
-        log.info("session_started", epoch=epoch, config=self._config_hash, orders_known=len(self._recovered.orders))
+        epoch = epoch_of(self._world.journal.next_epoch(), now, self._tag)
+        log.info("session_started", epoch=epoch, config=self._config_hash, orders_known=len(self._recovery.ledger.orders))
         self.loop.put(SessionStarted(at=now, epoch=epoch, config_hash=self._config_hash, policy=self._policy))
 
+    async def _supervise(self) -> None:
+        tasks = [asyncio.create_task(c, name=n) for n, c in self._background()]
+        consumer = asyncio.create_task(self.loop.run(), name="loop")
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        everything = (consumer, *tasks, stopping)
+        try:
+            await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+            dead = next((t for t in (consumer, *tasks) if t.done()), None)
+            await self._drain(consumer, self._stop_reason if dead is None else f"{dead.get_name()} ended")
+            await self._end(tasks, consumer)
+        finally:  # also when this very task is cancelled: nothing may go on that would be answered by nobody
+            for task in everything:
+                task.cancel()
+            self._dispatcher.cut()
+        if dead is None and _failed(consumer):
+            dead = consumer
+        if dead is not None:
+            raise _cause(dead)
+
     def _background(self) -> Sequence[tuple[str, Coroutine[Any, Any, Any]]]:
-        world = self._world
-        since = world.clock.now()
+        world, since = self._world, self._recovery.began_at
         found: list[tuple[str, Coroutine[Any, Any, Any]]] = [(f"source {s.name}", feed_source(s, self.loop)) for s in world.sources]
-        found.extend((f"venue {v.id}", feed_venue(v, self.loop, world.clock, world.funding_poll_s, since)) for v in world.venues.values())
+        payments_from = world.clock.now() if since is None else since
+        for venue in world.venues.values():
+            newest = self._recovery.newest_payment_at.get(venue.id, payments_from)
+            polls = FundingPolls(every_s=world.funding_poll_s, payments_from=payments_from, newest_payment_at=newest)
+            found.append((f"venue {venue.id}", feed_venue(venue, self.loop, world.clock, polls)))
         return found
 
-    async def _drain(self, consumer: asyncio.Task[None]) -> None:
+    async def _drain(self, consumer: asyncio.Task[None], reason: str) -> None:
         """After StopRequested: until no order is open, or time is up."""
-        log.info("stopping", reason=self._stop_reason)
+        log.info("stopping", reason=reason)
         clock = self._world.clock
-        self.loop.put(StopRequested(at=clock.now(), reason=self._stop_reason))
+        self.loop.put(StopRequested(at=clock.now(), reason=reason))
         deadline = clock.steady() + DRAIN_S
         while clock.steady() < deadline and not consumer.done():
             await clock.sleep(0.02)
-            if self.loop.ledger.stopping and not self.loop.ledger.open_orders() and not self._dispatcher.calls_under_way:
+            if self.loop.ledger.stopping and not self.loop.ledger.open_orders():
                 return
         left = [o.client_order_id for o in self.loop.ledger.open_orders()]
         log.warning("stopped_with_open_orders", orders=left)
@@ -138,15 +169,30 @@ class Run:
     async def _end(self, tasks: Sequence[asyncio.Task[Any]], consumer: asyncio.Task[None]) -> None:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks, timeout=CLOSE_S)
-        await self._dispatcher.settle(CLOSE_S / 2)
+        await _within(FEEDS_END_S, tasks)
+        for task in tasks:
+            if _failed(task):
+                log.error("feed_failed", task=task.get_name(), error=str(_cause(task)))
+        await self._dispatcher.settle(SETTLE_S)
         self.loop.end()
-        await asyncio.wait({consumer}, timeout=CLOSE_S)
-        consumer.cancel()
-        await asyncio.gather(consumer, *tasks, return_exceptions=True)
-        closing = [asyncio.create_task(v.close()) for v in self._world.venues.values()]
-        if closing:
-            await asyncio.wait(closing, timeout=CLOSE_S)
+        await _within(CONSUMER_END_S, [consumer])
+        closing = [asyncio.create_task(v.close(), name=f"close {v.id}") for v in self._world.venues.values()]
+        await _within(CLOSE_S, closing)
+        for task in closing:
+            task.cancel()
+            if _failed(task):
+                log.error("venue_not_closed", task=task.get_name(), exc_info=task.exception())
+
+
+async def _within(seconds: float, tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Waits for all of them, no longer than that."""
+    waited = tuple(tasks)
+    if waited:
+        await asyncio.wait(waited, timeout=seconds)
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None
 
 
 def _cause(task: asyncio.Task[Any]) -> BaseException:

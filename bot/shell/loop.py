@@ -5,6 +5,9 @@
 Nothing here waits between reading the queue and dispatching, so a fact and the orders that follow from it are one turn of the loop.
 Quotes do not queue: only the newest of each instrument is kept, and a decision takes them all along.
 
+An order whose entry did not become durable is not sent, and is answered as such. A cancel or a question needs no durable entry: both go
+while the journal is unavailable. The journal keeps what it could not write, in order, and says when it has given up: then the run ends.
+
 The queue is bounded. What it cannot take is not dropped silently: the run ends with the reason, and recovery starts from the journal.
 """
 
@@ -12,15 +15,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
 
 from bot.core.commands import Command, PlaceOrder
 from bot.core.engine import step
-from bot.core.events import DecisionDue, Event, Quote, SessionStarted
-from bot.core.execution import entered_as_recorded
+from bot.core.events import DecisionDue, Event, Quote
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.statement import BookStatement, statement_of
@@ -31,7 +33,6 @@ from bot.shell.dispatch import not_sent
 log = structlog.get_logger(__name__)
 
 QUEUE_MAX = 20_000
-UNWRITTEN_MAX = 20_000
 
 
 class LoopOverrun(Exception):
@@ -94,12 +95,14 @@ class Loop:
         self._quotes[quote.instrument] = quote
 
     def end(self) -> None:
-        """Lets `run` return after what is queued has been taken."""
+        """Lets `run` return after what is queued has been taken and written; nothing is decided any more."""
         self._ended = True
         self._wake.set()
 
     async def run(self) -> None:
-        """Consumes until `end`. Raises LoopOverrun when facts came faster than they could be taken."""
+        """Consumes until `end`. Raises LoopOverrun when facts came faster than they could be taken, JournalUnavailable when the journal
+        has given up.
+        """
         while True:
             if not self._queue and not self._ended:
                 await self._sleep_until_due()
@@ -127,7 +130,7 @@ class Loop:
         for _ in range(len(self._queue)):
             self._take(self._queue.popleft())
         commands: tuple[Command, ...] = ()
-        if self._clock.steady() >= self._decide_at:
+        if self._clock.steady() >= self._decide_at and not self._ended:
             commands = self._decide()
         if self._unwritten or commands:
             commands = self._written(commands)
@@ -169,39 +172,18 @@ class Loop:
         return tuple(c for c in commands if not isinstance(c, PlaceOrder))
 
     def _write(self, commands: Sequence[Command], *, durable: bool) -> bool:
+        """Whether it was written as asked. Raises JournalUnavailable when the journal takes nothing at all any more."""
+        events, self._unwritten = self._unwritten, []
         try:
-            self._journal.append(self._unwritten, commands, durable=durable)
+            self._journal.append(events, commands, durable=durable)
         except JournalUnavailable as error:
-            log.error("journal_unavailable", reason=str(error), events=len(self._unwritten))
-            if len(self._unwritten) > UNWRITTEN_MAX:
-                self._overrun = True
+            log.error("journal_unavailable", reason=str(error), events=len(events))
+            if not durable:
+                raise
             return False
-        self._unwritten = []
         return True
 
 
 def _same_but_for_quotes(before: Ledger, after: Ledger) -> bool:
     """Whether a decision changed nothing that a replay would miss: quotes and the instant of the decision come with the next one."""
     return replace(after, quotes=before.quotes, decided_at=before.decided_at) == before
-
-
-def recovered(entries: Iterable[tuple[Event, Sequence[Command]]], policy: Policy) -> Ledger:
-    """The ledger that the journal folds to: start-up and crash recovery are this one path.
-
-    Each run is folded under the policy it ran with. Where this version of the rules would have decided otherwise than was recorded,
-    the record counts: the orders that were entered then are entered again, and nothing else of that decision is taken.
-    """
-    ledger, differing = Ledger(), 0
-    for event, commands in entries:
-        if isinstance(event, SessionStarted):
-            policy = event.policy
-        taken = step(ledger, event, policy)
-        recorded = tuple(c for c in commands if isinstance(c, PlaceOrder))
-        if tuple(c for c in taken.commands if isinstance(c, PlaceOrder)) == recorded:
-            ledger = taken.ledger
-        else:
-            differing += 1
-            ledger = entered_as_recorded(ledger, recorded, event.at)
-    if differing:
-        log.warning("journal_decided_otherwise", decisions=differing)
-    return ledger

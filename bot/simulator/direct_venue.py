@@ -1,250 +1,181 @@
 """`ports.Venue` straight on the matching engine: no HTTP, no dialect, virtual or real time, and a wire that loses things.
 
-For tests of the shell and for fault simulation. What the wire does to each call is told by `Wire.next_fault`; the engine behind it is the
-very one that the dialects speak for. Venue time is the clock's.
+For tests of the shell and for fault simulation. What the wire does to each call is told by `Wire`; the engine behind it is the very one
+that the dialects speak for, and `direct_words` says what it means. Linear contracts only. The venue's clock is ours. A request is dealt
+with when it arrives, and one that arrives after its expiry is refused, as a venue does.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
-from enum import StrEnum
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from bot.core import events as ev
 from bot.core.commands import CancelOrder, LookUpOrder, PlaceOrder, ReadVenue
-from bot.core.instrument import ContractKind, Instrument
-from bot.core.units import Asset, ClientOrderId, InstrumentId, Millis, VenueId
+from bot.core.instrument import Instrument
+from bot.core.units import InstrumentId, Millis, VenueId
 from bot.ports import CancelAnswer, Clock, Inbox, LookUpAnswer, PlaceAnswer, ReadAnswer
+from bot.simulator.direct_words import (
+    fill_report,
+    funding_paid,
+    instrument_of,
+    margin_report,
+    order_report,
+    position_reports,
+    quote_of,
+    rate_observed,
+)
 from bot.simulator.exchange import Exchange
 from bot.simulator.model import (
-    Contract,
-    Fill,
-    FillKind,
+    BalanceReport,
+    BookReport,
     FillReport,
     MarketReport,
     Order,
     OrderKind,
     OrderReport,
     OrderRequest,
-    OrderState,
     Refused,
     Report,
     Side,
     TimeInForce,
 )
+from bot.simulator.wire import Unanswered, Wire
 
-
-class WireFault(StrEnum):
-    """What happens to one call."""
-
-    NONE = "none"
-    REPLY_LOST = "reply_lost"
-    NEVER_ARRIVES = "never_arrives"
-    ARRIVES_LATE = "arrives_late"
-
-
-@dataclass(slots=True, kw_only=True)
-class Wire:
-    """The way to one venue. `silent` lets reads and calls fail and streams say nothing; times in seconds."""
-
-    latency_s: float = 0.01
-    timeout_s: float = 1.0
-    late_s: float = 2.0
-    silent: bool = False
-    next_fault: Callable[[PlaceOrder], WireFault] = field(default=lambda _: WireFault.NONE)
+BEAT_S = 0.5
+"""How often the streams tell that they are alive: quotes are repeated, and silence is noticed."""
+STALE_AFTER_S = 1.0
+EVERY_FILL = 1_000_000
 
 
 class DirectVenue:
-    """One account at one engine."""
+    """One account at one engine, as one run of the bot sees it: a new run gets a new one on the same engine and wire."""
 
-    def __init__(self, venue: VenueId, exchange: Exchange, account: str, clock: Clock, wire: Wire) -> None:
+    def __init__(
+        self, venue: VenueId, exchange: Exchange, account: str, clock: Clock, wire: Wire, symbols: Collection[str] | None = None
+    ) -> None:
+        """`symbols` are the contracts in use, None for all."""
         self.id = venue
-        self.exchange = exchange
-        self.wire = wire
-        self.placed: list[ClientOrderId] = []
+        self._exchange = exchange
         self._account = account
         self._clock = clock
+        self._wire = wire
         self._inbox: Inbox | None = None
-        self._listed = {c.symbol: _instrument(venue, c) for c in exchange.contracts.values()}
-        self._late: set[asyncio.Task[None]] = set()
+        self._listed = {s: instrument_of(venue, c) for s, c in exchange.contracts.items() if symbols is None or s in symbols}
 
     async def open(self) -> Sequence[Instrument]:
-        """Describes every contract. Raises ConnectionError while the wire is silent."""
-        await self._travel()
-        return tuple(self._listed.values())
+        """Describes every contract in use. Raises Unanswered while the wire is silent."""
+        return await self._wire.call(lambda: tuple(self._listed.values()))
 
     async def place(self, command: PlaceOrder) -> PlaceAnswer:
         """One attempt, with whatever the wire does to it."""
-        self.placed.append(command.client_order_id)
-        fault = self.wire.next_fault(command)
-        if self.wire.silent or fault is WireFault.NEVER_ARRIVES:
-            return await self._unanswered(command)
-        if fault is WireFault.ARRIVES_LATE:
-            self._later(command)
-            return await self._unanswered(command)
-        await self._clock.sleep(self.wire.latency_s)
+        order_id = command.client_order_id
+        self._wire.placed.append(order_id)
         try:
-            order = self._accept(command)
+            order = await self._wire.call(lambda: self._accept(command), self._wire.next_fault(command))
         except Refused as refused:
-            return ev.OrderRefused(
-                at=self._clock.now(), client_order_id=command.client_order_id, code=refused.refusal.value, reason=refused.detail
-            )
-        if fault is WireFault.REPLY_LOST:
-            return await self._unanswered(command)
-        await self._clock.sleep(self.wire.latency_s)
-        return ev.OrderReported(at=self._clock.now(), report=self._order_report(order))
+            return ev.OrderRefused(at=self._clock.now(), client_order_id=order_id, code=refused.refusal.value, reason=refused.detail)
+        except Unanswered as error:
+            return ev.OrderOutcomeUnknown(at=self._clock.now(), client_order_id=order_id, reason=str(error))
+        if order is None:
+            return ev.OrderRefused(at=self._clock.now(), client_order_id=order_id, code="expired", reason="arrived after its expiry")
+        return self._reported(order)
 
     async def cancel(self, command: CancelOrder) -> CancelAnswer:
         """Cancels by client id."""
-        at = self._clock.now
         try:
-            await self._travel()
-            symbol = self._symbol(command.instrument)
-            order, reports = self.exchange.cancel(self._account, symbol, at(), client_order_id=command.client_order_id)
-        except (ConnectionError, Refused) as error:
-            return ev.CancelUnconfirmed(at=at(), client_order_id=command.client_order_id, reason=str(error))
-        self.heard(reports)
-        return ev.OrderReported(at=at(), report=self._order_report(order))
+            return self._reported(await self._wire.call(lambda: self._cancel(command)))
+        except (Unanswered, Refused) as error:
+            return ev.CancelUnconfirmed(at=self._clock.now(), client_order_id=command.client_order_id, reason=str(error))
 
     async def look_up(self, command: LookUpOrder) -> LookUpAnswer:
         """By client id."""
         try:
-            await self._travel()
-        except ConnectionError as error:
+            order, venue_at = await self._wire.call(lambda: (self._find(command), self._clock.now()))
+        except Unanswered as error:
             return ev.LookUpFailed(at=self._clock.now(), client_order_id=command.client_order_id, reason=str(error))
-        symbol = self._symbol(command.instrument)
-        order = self.exchange.order(self._account, symbol, client_order_id=command.client_order_id)
-        now = self._clock.now()
         if order is None:
-            return ev.OrderAbsent(at=now, client_order_id=command.client_order_id, venue_clock_at=now)
-        return ev.OrderReported(at=now, report=self._order_report(order))
+            return ev.OrderAbsent(at=self._clock.now(), client_order_id=command.client_order_id, venue_clock_at=venue_at)
+        return self._reported(order)
 
     async def read(self, command: ReadVenue) -> ReadAnswer:
-        """Everything, taken at one instant."""
+        """Everything, taken at one instant between question and answer."""
         asked_at = self._clock.now()
         try:
-            await self._travel()
-        except ConnectionError as error:
+            reading = await self._wire.call(lambda: self._reading(command, asked_at))
+        except Unanswered as error:
             return ev.VenueUnreadable(at=self._clock.now(), venue=self.id, asked_at=asked_at, reason=str(error))
-        held = {p.symbol: p for p in self.exchange.positions(self._account)}
-        return ev.VenueReported(
-            at=self._clock.now(),
-            venue=self.id,
-            asked_at=asked_at,
-            clock_offset_ms=0,
-            orders=tuple(self._order_report(o) for o in self.exchange.open_orders(self._account)),
-            positions=tuple(
-                ev.PositionReport(
-                    instrument=listed.id,
-                    quantity=held[symbol].contracts * listed.contract_size if symbol in held else Decimal(0),
-                    entry_price=held[symbol].entry_price if symbol in held else None,
-                    mark_price=held[symbol].mark_price if symbol in held else None,
-                )
-                for symbol, listed in self._listed.items()
-            ),
-            fills=tuple(self._fill_report(f) for f in self.exchange.fills(self._account, None, command.fills_since)),
-            margins=tuple(
-                ev.MarginReport(
-                    asset=Asset(b.asset),
-                    margin_balance=b.margin_balance,
-                    wallet_balance=b.wallet,
-                    maintenance_margin=b.maintenance_margin,
-                    initial_margin=b.initial_margin,
-                )
-                for b in self.exchange.balances(self._account)
-            ),
-        )
+        return replace(reading, at=self._clock.now())
 
     async def funding_rates(self) -> Sequence[ev.FundingRateObserved]:
         """The engine's current rates; nothing while the wire is silent."""
-        if self.wire.silent:
+        try:
+            views = await self._wire.call(lambda: [(listed, self._exchange.market(symbol)) for symbol, listed in self._listed.items()])
+        except (Unanswered, Refused):
             return ()
-        now = self._clock.now()
-        return tuple(
-            ev.FundingRateObserved(
-                at=now,
-                instrument=listed.id,
-                rate=self.exchange.market(symbol).funding_rate,
-                interval_ms=listed.funding_interval_ms,
-                next_settlement_at=self.exchange.market(symbol).next_funding_at,
-            )
-            for symbol, listed in self._listed.items()
-        )
+        return tuple(rate_observed(listed, view, self._clock.now()) for listed, view in views)
 
     async def funding_payments(self, since: Millis) -> Sequence[ev.FundingPaid]:
         """The engine's records; nothing while the wire is silent."""
-        if self.wire.silent:
+        try:
+            records = await self._wire.call(lambda: self._exchange.funding_payments(self._account, None, since))
+        except Unanswered:
             return ()
-        now = self._clock.now()
-        return tuple(
-            ev.FundingPaid(
-                at=now,
-                payment=ev.FundingPayment(
-                    instrument=self._listed[r.symbol].id,
-                    payment_id=str(r.payment_id),
-                    quantity=r.amount,
-                    asset=Asset(r.asset),
-                    venue_at=r.at,
-                ),
-            )
-            for r in self.exchange.funding_payments(self._account, None, since)
-        )
+        return tuple(funding_paid(self._listed[r.symbol], r, self._clock.now()) for r in records if r.symbol in self._listed)
 
     async def listen(self, inbox: Inbox) -> None:
-        """Tells quotes ten times a second, and link changes as the wire falls silent and speaks again; own reports as they happen."""
+        """Tells quotes on a beat and whenever they move, own reports as they arrive, and link changes as the wire falls silent."""
         self._inbox = inbox
-        link = None
+        self._wire.connect(self._heard)
+        link, heard_at = None, float("-inf")
         while True:
-            now_link = ev.VenueLink.STALE if self.wire.silent else ev.VenueLink.UP
+            now = self._clock.steady()
+            if not self._wire.silent:
+                heard_at = now
+                for symbol in self._listed:
+                    self._quote(inbox, symbol)
+            now_link = ev.VenueLink.UP if now - heard_at < STALE_AFTER_S else ev.VenueLink.STALE
             if now_link is not link:
                 link = now_link
                 inbox.put(ev.VenueLinkChanged(at=self._clock.now(), venue=self.id, link=link, reason="the wire"))
-            if not self.wire.silent:
-                for symbol in self._listed:
-                    self._quote(inbox, symbol)
-            await self._clock.sleep(0.1)
+            await self._clock.sleep(BEAT_S)
 
     async def close(self) -> None:
-        """Forgets the inbox and drops what is still on its way."""
+        """Hears nothing more. What is on its way goes on."""
+        self._wire.disconnect(self._heard)
         self._inbox = None
-        for task in self._late:
-            task.cancel()
 
-    def heard(self, reports: Sequence[Report]) -> None:
-        """The private stream: reports of our account go into the inbox at once, unless the wire is silent."""
-        if self._inbox is None or self.wire.silent:
+    def _heard(self, reports: Sequence[Report]) -> None:
+        """The streams: reports of our account, and quotes that moved."""
+        if self._inbox is None:
             return
+        moved: dict[str, None] = {}
         for report in reports:
-            if isinstance(report, OrderReport) and report.order.request.account == self._account:
-                self._inbox.put(ev.OrderReported(at=self._clock.now(), report=self._order_report(report.order)))
-            if isinstance(report, FillReport) and report.fill.account == self._account:
-                self._inbox.put(ev.FillReported(at=self._clock.now(), fill=self._fill_report(report.fill)))
             if isinstance(report, MarketReport):
-                self._quote(self._inbox, report.view.contract.symbol)
+                moved[report.view.contract.symbol] = None
+            elif isinstance(report, BookReport):
+                moved[report.symbol] = None
+            else:
+                self._own(self._inbox, report)
+        for symbol in moved:
+            if symbol in self._listed:
+                self._quote(self._inbox, symbol)
 
-    async def _travel(self) -> None:
-        await self._clock.sleep(self.wire.latency_s)
-        if self.wire.silent:
-            await self._clock.sleep(self.wire.timeout_s)
-            raise ConnectionError("no answer")
+    def _own(self, inbox: Inbox, report: Report) -> None:
+        now = self._clock.now()
+        if isinstance(report, OrderReport) and report.order.request.account == self._account:
+            inbox.put(self._reported(report.order))
+        elif isinstance(report, FillReport) and report.fill.account == self._account:
+            inbox.put(ev.FillReported(at=now, fill=fill_report(self._listed[report.fill.symbol], report.fill)))
+        elif isinstance(report, BalanceReport) and report.balance.account == self._account:
+            inbox.put(ev.MarginObserved(at=now, venue=self.id, margin=margin_report(report.balance)))
 
-    async def _unanswered(self, command: PlaceOrder) -> ev.OrderOutcomeUnknown:
-        await self._clock.sleep(self.wire.timeout_s)
-        return ev.OrderOutcomeUnknown(at=self._clock.now(), client_order_id=command.client_order_id, reason="no answer in time")
+    # What the venue does with a request when it arrives.
 
-    def _later(self, command: PlaceOrder) -> None:
-        async def arrive() -> None:
-            await self._clock.sleep(self.wire.late_s)
-            if self._clock.now() <= command.expires_at:  # the venue's own expiry check
-                self._accept(command)
-
-        task = asyncio.create_task(arrive())
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
-
-    def _accept(self, command: PlaceOrder) -> Order:
+    def _accept(self, command: PlaceOrder) -> Order | None:
+        now = self._clock.now()
+        if now > command.expires_at:
+            return None
         request = OrderRequest(
             account=self._account,
             symbol=self._symbol(command.instrument),
@@ -256,90 +187,41 @@ class DirectVenue:
             reduce_only=command.reduce_only,
             client_order_id=command.client_order_id,
         )
-        order, reports = self.exchange.place(request, self._clock.now())
-        self.heard(reports)
+        order, reports = self._exchange.place(request, now)
+        self._wire.tell(reports)
         return order
 
-    def _quote(self, inbox: Inbox, symbol: str) -> None:
-        book, view, listed = self.exchange.book(symbol, 1), self.exchange.market(symbol), self._listed[symbol]
-        if not book.bids or not book.asks:
-            return
-        now = self._clock.now()
-        inbox.put_quote(
-            ev.Quote(
-                instrument=listed.id,
-                bid=book.bids[0].price,
-                ask=book.asks[0].price,
-                bid_quantity=book.bids[0].contracts * listed.contract_size,
-                ask_quantity=book.asks[0].contracts * listed.contract_size,
-                mark=view.mark,
-                index=view.index,
-                book_at=now,
-                mark_at=now,
-            )
+    def _cancel(self, command: CancelOrder) -> Order:
+        symbol = self._symbol(command.instrument)
+        order, reports = self._exchange.cancel(self._account, symbol, self._clock.now(), client_order_id=command.client_order_id)
+        self._wire.tell(reports)
+        return order
+
+    def _find(self, command: LookUpOrder) -> Order | None:
+        return self._exchange.order(self._account, self._symbol(command.instrument), client_order_id=command.client_order_id)
+
+    def _reading(self, command: ReadVenue, asked_at: Millis) -> ev.VenueReported:
+        fills = self._exchange.fills(self._account, None, command.fills_since, EVERY_FILL)
+        orders = self._exchange.open_orders(self._account)
+        return ev.VenueReported(
+            at=self._clock.now(),
+            venue=self.id,
+            asked_at=asked_at,
+            clock_offset_ms=0,
+            orders=tuple(order_report(self._listed[o.request.symbol], o) for o in orders),
+            positions=position_reports(self._listed, self._exchange.positions(self._account)),
+            fills=tuple(fill_report(self._listed[f.symbol], f) for f in fills),
+            margins=tuple(margin_report(b) for b in self._exchange.balances(self._account)),
         )
+
+    def _reported(self, order: Order) -> ev.OrderReported:
+        return ev.OrderReported(at=self._clock.now(), report=order_report(self._listed[order.request.symbol], order))
+
+    def _quote(self, inbox: Inbox, symbol: str) -> None:
+        view = self._exchange.market(symbol)
+        quote = quote_of(self._listed[symbol], self._exchange.book(symbol, 1), view, self._clock.now())
+        if quote is not None:
+            inbox.put_quote(quote)
 
     def _symbol(self, instrument: InstrumentId) -> str:
         return instrument.partition(":")[2]
-
-    def _order_report(self, order: Order) -> ev.OrderReport:
-        listed, request = self._listed[order.request.symbol], order.request
-        return ev.OrderReport(
-            instrument=listed.id,
-            client_order_id=None if request.client_order_id is None else ClientOrderId(request.client_order_id),
-            venue_order_id=str(order.order_id),
-            status=_STATUS[order.state],
-            filled_quantity=order.filled * listed.contract_size * request.side.sign,
-            average_price=order.average_price,
-            venue_at=order.updated_at,
-        )
-
-    def _fill_report(self, fill: Fill) -> ev.FillReport:
-        listed = self._listed[fill.symbol]
-        return ev.FillReport(
-            instrument=listed.id,
-            fill_id=str(fill.fill_id),
-            client_order_id=None if fill.client_order_id is None else ClientOrderId(fill.client_order_id),
-            venue_order_id=None if fill.order_id is None else str(fill.order_id),
-            quantity=fill.contracts * listed.contract_size * fill.side.sign,
-            price=fill.price,
-            fee=fill.fee,
-            fee_asset=Asset(fill.fee_asset),
-            kind=_KIND[fill.kind],
-            venue_at=fill.at,
-        )
-
-
-_STATUS = {
-    OrderState.NEW: ev.VenueOrderStatus.ACCEPTED,
-    OrderState.PARTIALLY_FILLED: ev.VenueOrderStatus.ACCEPTED,
-    OrderState.FILLED: ev.VenueOrderStatus.FILLED,
-    OrderState.CANCELED: ev.VenueOrderStatus.CANCELED,
-    OrderState.EXPIRED: ev.VenueOrderStatus.CANCELED,
-    OrderState.REJECTED: ev.VenueOrderStatus.REJECTED,
-}
-_KIND = {
-    FillKind.TRADE: ev.FillKind.TRADE,
-    FillKind.AUTO_DELEVERAGING: ev.FillKind.AUTO_DELEVERAGING,
-    FillKind.LIQUIDATION: ev.FillKind.LIQUIDATION,
-}
-
-
-def _instrument(venue: VenueId, contract: Contract) -> Instrument:
-    return Instrument(
-        venue=venue,
-        venue_symbol=contract.symbol,
-        base=Asset(contract.base),
-        quote=Asset(contract.quote),
-        settle=Asset(contract.settle),
-        kind=ContractKind.INVERSE if contract.inverse else ContractKind.LINEAR,
-        contract_size=contract.contract_size,
-        lot=contract.lot,
-        tick=contract.tick,
-        contracts_min=contract.contracts_min,
-        contracts_max=contract.contracts_max,
-        notional_min=contract.notional_min,
-        funding_interval_ms=contract.funding_interval_ms,
-        taker_fee=contract.taker_fee,
-        maker_fee=contract.maker_fee,
-    )

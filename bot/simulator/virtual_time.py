@@ -1,7 +1,7 @@
 """Virtual time for asyncio: a loop whose clock jumps to the next timer, so that an hour passes in the time that its work takes.
 
 The unchanged shell runs on it. There are no sockets and no threads here: a coroutine that waits for something that no timer and no other
-task will bring is a deadlock, and is raised as one instead of hanging.
+task will bring is a deadlock, and is raised as one instead of hanging. A thread would bring real time back in, so there is none to be had.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from bot.core.units import Millis
 
@@ -45,6 +45,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made."""
         return self._jumping.now
 
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:
+        """Raises RuntimeError: a thread lives in real time."""
+        raise RuntimeError(f"no threads in virtual time: {getattr(func, '__name__', func)}")
+
 
 class VirtualClock:
     """`ports.Clock` on the running virtual-time loop; wall time begins at `start_ms`."""
@@ -54,7 +58,7 @@ class VirtualClock:
 
     def now(self) -> Millis:
         """Unix milliseconds, virtual."""
-        return self._start_ms + int(asyncio.get_running_loop().time() * 1000)
+        return self._start_ms + int(self.steady() * 1000)
 
     def steady(self) -> float:
         """Virtual seconds."""

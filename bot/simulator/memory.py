@@ -1,0 +1,200 @@
+"""Journal, telemetry and collateral source in memory: real implementations of the ports for virtual time, where there is no disk.
+
+`MemoryStore` is the disk: it outlives a crash with exactly what was durable. `MemoryJournal` is one run's hold of it and keeps to the
+port's rules: order is kept, what was accepted while the store took nothing is written with the next append that succeeds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, fields, is_dataclass
+from decimal import Decimal
+from typing import Any
+
+from bot.core.commands import Command
+from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event
+from bot.core.units import ONE, Asset
+from bot.ports import Clock, Inbox, JournalUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEntry:
+    """What was appended at once; the commands belong to the last event."""
+
+    events: tuple[Event, ...]
+    commands: tuple[Command, ...]
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """What is durable. `taking` False: nothing can be written until it is True again."""
+
+    entries: list[MemoryEntry] = field(default_factory=list)
+    epoch: int = 0
+    taking: bool = True
+
+    def steps(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
+        """Every event in order, each with the commands recorded with it."""
+        for entry in self.entries:
+            for number, event in enumerate(entry.events, 1):
+                yield event, entry.commands if number == len(entry.events) else ()
+
+    def digest(self) -> str:
+        """A hash of everything in it, the same in every process: sets are sorted, money is exact text."""
+        found = hashlib.sha256()
+        for entry in self.entries:
+            found.update(_canonical(entry).encode())
+        return found.hexdigest()
+
+
+class MemoryJournal:
+    """`ports.Journal` on a store. `appending` is called before each durable append and `appended` after it; both may raise, as a crash."""
+
+    def __init__(
+        self, store: MemoryStore, *, appending: Callable[[], None] = lambda: None, appended: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store = store
+        self._appending = appending
+        self._appended = appended
+        self._waiting: list[MemoryEntry] = []
+        self._let_go = False
+
+    def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
+        """Every event that is durable, in order, each with its commands."""
+        return self._store.steps()
+
+    def append(self, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:
+        """Accepts an entry. With `durable`, writes it and all before it, or raises JournalUnavailable while the store takes nothing."""
+        if self._let_go:
+            raise JournalUnavailable("the journal is closed")
+        if events or commands:
+            self._waiting.append(MemoryEntry(tuple(events), tuple(commands)))
+        if durable:
+            self._appending()
+            self._write()
+            self._appended()
+
+    def next_epoch(self) -> int:
+        """One more than ever before. Raises JournalUnavailable while the store takes nothing."""
+        if not self._store.taking:
+            raise JournalUnavailable("the store takes nothing")
+        self._store.epoch += 1
+        return self._store.epoch
+
+    def close(self) -> None:
+        """Writes what waits and lets go. Raises JournalUnavailable when that cannot be written."""
+        if not self._let_go:
+            self._let_go = True
+            if self._waiting:
+                self._write()
+
+    def crash(self) -> None:
+        """Lets go with nothing written: what waited is lost."""
+        self._let_go = True
+        self._waiting.clear()
+
+    def _write(self) -> None:
+        if not self._store.taking:
+            raise JournalUnavailable("the store takes nothing")
+        self._store.entries.extend(self._waiting)
+        self._waiting.clear()
+
+
+class MemoryTelemetry:
+    """`ports.Telemetry` that remembers everything, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.commands: list[Command] = []
+
+    def event_folded(self, event: Event) -> None:
+        """An event went through the core."""
+        self.events.append(event)
+
+    def command_dispatched(self, command: Command) -> None:
+        """A command is about to be carried out."""
+        self.commands.append(command)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What is held of one asset at one location, in its own units; `redemption_rate` is base units per unit, None when unknown."""
+
+    quantity: Decimal
+    redemption_rate: Decimal | None
+
+
+class MemoryCollateral:
+    """`ports.CollateralSource` that is told what is held. Tells every change at once, and on a beat that nothing changed.
+
+    `readable` False: the source says on each beat that it cannot be read, and tells no change until it can be again.
+    """
+
+    def __init__(self, name: str, clock: Clock, *, beat_s: float = 5.0) -> None:
+        self.name = name
+        self.readable = True
+        self._clock = clock
+        self._beat_s = beat_s
+        self._totals: dict[tuple[str, Asset], Total] = {}
+        self._untold: dict[tuple[str, Asset], None] = {}
+        self._inbox: Inbox | None = None
+
+    def hold(self, asset: str, quantity: Decimal, *, redemption_rate: Decimal | None = ONE, location: str = "vault") -> None:
+        """From now on this is the total of an asset at a location, in the asset's own units."""
+        self._totals[location, Asset(asset)] = Total(quantity, redemption_rate)
+        self._untold[location, Asset(asset)] = None
+        self._tell()
+
+    @property
+    def totals(self) -> Mapping[tuple[str, Asset], Total]:
+        """What is held, by location and asset, whether or not it has been told."""
+        return dict(self._totals)
+
+    async def listen(self, inbox: Inbox) -> None:
+        """All totals, then each change, with a confirmation on the beat."""
+        self._inbox = inbox
+        self._untold = dict.fromkeys(self._totals)
+        try:
+            while True:
+                if self.readable:
+                    self._tell()
+                    inbox.put(CollateralConfirmed(at=self._clock.now(), source=self.name))
+                else:
+                    inbox.put(CollateralUnreadable(at=self._clock.now(), source=self.name, reason="told not to be readable"))
+                await self._clock.sleep(self._beat_s)
+        except asyncio.CancelledError:
+            if self._inbox is inbox:
+                self._inbox = None
+            raise
+
+    def _tell(self) -> None:
+        if self._inbox is None or not self.readable:
+            return
+        for location, asset in self._untold:
+            total = self._totals[location, asset]
+            self._inbox.put(
+                CollateralObserved(
+                    at=self._clock.now(),
+                    source=self.name,
+                    location=location,
+                    asset=asset,
+                    quantity=total.quantity,
+                    redemption_rate=total.redemption_rate,
+                )
+            )
+        self._untold = {}
+
+
+def _canonical(item: Any) -> str:
+    """Text that is equal exactly when the items are, whatever the order of sets."""
+    if is_dataclass(item):
+        return f"{type(item).__name__}({','.join(f'{f.name}={_canonical(getattr(item, f.name))}' for f in fields(item))})"
+    if isinstance(item, Mapping):
+        return "{" + ",".join(f"{_canonical(k)}:{_canonical(v)}" for k, v in item.items()) + "}"
+    if isinstance(item, Set) and not isinstance(item, str):
+        return "{" + ",".join(sorted(map(_canonical, item))) + "}"
+    if isinstance(item, tuple | list):
+        return "[" + ",".join(map(_canonical, item)) + "]"
+    return f"{type(item).__name__}:{item}"
