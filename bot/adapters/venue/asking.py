@@ -15,8 +15,9 @@ import ccxt
 from bot.adapters.venue.ccxt_client import correct_clock
 from bot.adapters.venue.ccxt_mapping import Unreadable, at_path, instant, told
 from bot.adapters.venue.outcomes import venue_said
-from bot.adapters.venue.profile import PagedQuery, Profile, Query, Row
+from bot.adapters.venue.profile import PagedQuery, Profile, Query
 from bot.adapters.venue.settings import VenueSettings
+from bot.adapters.venue.shapes import Row
 from bot.adapters.venue.throttle import Gate, Lane, LaneFull
 from bot.core.units import Millis
 from bot.ports import Clock

@@ -12,17 +12,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from bot.adapters.venue.profile import (
-    FillShape,
-    FundingShape,
-    MarginShape,
-    OrderShape,
-    Path,
-    Paths,
-    PaymentShape,
-    PositionShape,
-    Row,
-)
+from bot.adapters.venue.shapes import FillShape, FundingShape, MarginShape, OrderShape, Path, Paths, PaymentShape, PositionShape, Row
 from bot.core.events import (
     FillKind,
     FillReport,
@@ -33,7 +23,7 @@ from bot.core.events import (
     VenueOrderStatus,
 )
 from bot.core.instrument import ContractKind, Instrument
-from bot.core.units import ZERO, Asset, ClientOrderId, Millis, VenueId
+from bot.core.units import ZERO, Asset, ClientOrderId, Millis
 
 Instruments = Mapping[str, Instrument]
 """Ours, by the venue's symbol. Rows about anything else are not ours and map to None."""
@@ -256,45 +246,6 @@ def funding_payment(row: Row, shape: PaymentShape, instruments: Instruments) -> 
         asset=Asset(told(row, shape.asset) or instrument.settle),
         venue_at=at,
     )
-
-
-def instrument_of(
-    venue: VenueId, market: Mapping[str, Any], *, interval_ms: Millis | None, taker_fee: Decimal | None, maker_fee: Decimal | None
-) -> Instrument:
-    """A ccxt market (precision mode TICK_SIZE) as our instrument; `lot` and the bounds count contracts, fees are fractions."""
-    size = ccxt_number(market.get("contractSize"))
-    lot = ccxt_number(at_path(market, ("precision", "amount")))
-    tick = ccxt_number(at_path(market, ("precision", "price")))
-    if not size or not lot or not tick or min(size, lot, tick) <= ZERO:
-        raise Unreadable(f"{market.get('id')} without a contract size, a lot or a tick")
-    return Instrument(
-        venue=venue,
-        venue_symbol=str(market["id"]),
-        base=Asset(str(market["base"])),
-        quote=Asset(str(market["quote"])),
-        settle=Asset(str(market["settle"])),
-        kind=ContractKind.LINEAR if market.get("linear") else ContractKind.INVERSE,
-        contract_size=size,
-        lot=lot,
-        tick=tick,
-        contracts_min=ccxt_number(at_path(market, ("limits", "amount", "min"))) or lot,
-        contracts_max=ccxt_number(at_path(market, ("limits", "amount", "max"))) or None,
-        notional_min=ccxt_number(at_path(market, ("limits", "cost", "min"))) or None,
-        funding_interval_ms=interval_ms,
-        taker_fee=taker_fee,
-        maker_fee=maker_fee,
-    )
-
-
-def ccxt_number(value: Any) -> Decimal | None:
-    """One of ccxt's own floats as the Decimal that it prints as (0.001 -> 0.001); None stays None."""
-    if value is None:
-        return None
-    number = Decimal(str(value))
-    if not number.is_finite():
-        raise Unreadable(f"{value} is no number")
-    # 1.0 -> 1 and 1E+2 -> 100: a Decimal that prints as people write it.
-    return Decimal(f"{number.normalize():f}")
 
 
 def _is_fill(row: Row, shape: FillShape) -> bool:

@@ -11,7 +11,8 @@ from typing import Any
 
 from bot.adapters.venue.asking import Asker, NotAnswered
 from bot.adapters.venue.ccxt_mapping import Instruments, Unreadable, figure, funding_interval, funding_payment, instant, told
-from bot.adapters.venue.profile import Funding, Row
+from bot.adapters.venue.profile import Funding
+from bot.adapters.venue.shapes import Row
 from bot.adapters.venue.throttle import Lane
 from bot.core.events import FundingPaid, FundingRateObserved
 from bot.core.units import Millis

@@ -15,7 +15,8 @@ import ccxt
 
 from bot.adapters.venue import funding_reads
 from bot.adapters.venue.asking import Asker, NotAnswered
-from bot.adapters.venue.ccxt_mapping import Unreadable, ccxt_number, instrument_of
+from bot.adapters.venue.ccxt_mapping import Unreadable
+from bot.adapters.venue.ccxt_markets import ccxt_number, instrument_of
 from bot.adapters.venue.outcomes import PROVEN
 from bot.adapters.venue.profile import Ask, MarginMode, Profile
 from bot.adapters.venue.settings import VenueSettings

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.adapters.venue.ccxt_mapping import Instruments, Unreadable, figure, price, told
-from bot.adapters.venue.profile import Paths, QuoteShape, Row
+from bot.adapters.venue.shapes import Paths, QuoteShape, Row
 from bot.core.events import Quote
 from bot.core.instrument import Instrument
 from bot.core.units import ZERO, Millis

@@ -28,7 +28,8 @@ from bot.adapters.venue.ccxt_mapping import (
     position_reports,
     told,
 )
-from bot.adapters.venue.profile import PagedQuery, Reads, Row
+from bot.adapters.venue.profile import PagedQuery, Reads
+from bot.adapters.venue.shapes import Row
 from bot.adapters.venue.throttle import Lane
 from bot.core.commands import LookUpOrder, ReadVenue
 from bot.core.events import (

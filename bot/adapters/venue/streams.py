@@ -22,8 +22,9 @@ import ccxt
 
 from bot.adapters.venue.asking import Asker
 from bot.adapters.venue.ccxt_mapping import Instruments, Unreadable, fill_report, margin_reports, order_report
-from bot.adapters.venue.profile import Ask, Heard, Profile, Pump, Row, Topic
+from bot.adapters.venue.profile import Ask, Heard, Profile, Pump, Topic
 from bot.adapters.venue.quotes import QuoteBoard
+from bot.adapters.venue.shapes import Row
 from bot.adapters.venue.throttle import Lane
 from bot.core.events import (
     Event,

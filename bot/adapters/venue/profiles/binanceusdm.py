@@ -12,31 +12,23 @@ from typing import Any
 from bot.adapters.venue.profile import (
     Ask,
     Expiry,
-    FillShape,
     Funding,
-    FundingShape,
     Heard,
     Hosts,
     LookUp,
     MarginMode,
-    MarginShape,
-    Mark,
-    OrderShape,
     PagedQuery,
-    PaymentShape,
-    PositionShape,
     Profile,
     Pump,
     Query,
-    QuoteShape,
     Reads,
     Setup,
     Streams,
     Topic,
     Writes,
-    paths,
 )
 from bot.adapters.venue.settings import Environment
+from bot.adapters.venue.shapes import FillShape, FundingShape, MarginShape, Mark, OrderShape, PaymentShape, PositionShape, QuoteShape, paths
 from bot.adapters.venue.throttle import RequestLimit
 from bot.core.events import FillKind, VenueOrderStatus
 from bot.core.units import DAY_MS, VenueId

@@ -1,0 +1,317 @@
+"""Where requests may go, what they carry, and that no secret gets out: per venue and environment, on the real ccxt client."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from yarl import URL
+
+from bot.adapters.venue.ccxt_client import doors, expiring_in, make_client
+from bot.adapters.venue.ccxt_markets import instrument_of
+from bot.adapters.venue.ccxt_venue import CcxtVenue
+from bot.adapters.venue.profile import Ask, PagedQuery, Query
+from bot.adapters.venue.profiles import PROFILES
+from bot.adapters.venue.routing import EgressRefused, RoutingSession
+from bot.adapters.venue.settings import Environment, VenueSettings
+from bot.core.units import VenueId
+from bot.ports import VenueNotReady
+from tests.adapters.venue.loopback import Loopback, Seen, json_reply, loopback
+from tests.adapters.venue.venue_stand import WallClock
+
+VENUES = list(PROFILES)
+SECRETS = ("THE-KEY-0123456789", "THE-SECRET-0123456789", "THE-PHRASE-0123456789")
+
+
+def settings(venue: str, environment: Environment = Environment.SIMULATION, **changed: Any) -> VenueSettings:
+    given = {
+        "venue": VenueId(venue),
+        "environment": environment,
+        "api_key": SECRETS[0],
+        "secret": SECRETS[1],
+        "passphrase": SECRETS[2],
+        "venue_symbols": ("BTC",),
+    }
+    return VenueSettings(**(given | changed))
+
+
+class Client:
+    """A ccxt client of one venue whose every host leads to one loopback server (or, without one, nowhere)."""
+
+    def __init__(self, venue: str, environment: Environment, server: Loopback | None = None) -> None:
+        self.profile = PROFILES[VenueId(venue)]
+        hosts = self.profile.hosts[environment].names
+        routes = dict.fromkeys(hosts, server.base if server else "http://127.0.0.1:9")
+        chosen = settings(venue, environment, routes=routes)
+        opened = doors(self.profile, chosen)
+        if server is not None:
+            opened = {name: dataclasses.replace(door, base=server.base) for name, door in opened.items()}
+        self.session = RoutingSession(opened)
+        self.ccxt = make_client(self.profile, chosen, self.session, WallClock())
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.ccxt.timeout_on_exit = 0
+        await self.ccxt.close()
+        await self.session.close()
+
+
+def test_settings_never_show_a_secret():
+    shown = repr(settings("okx"))
+    assert not any(secret in shown for secret in SECRETS)
+
+
+def test_reasons_are_redacted():
+    chosen = settings("okx")
+    signed = "GET https://fapi.binance.com/fapi/v1/order?symbol=BTCUSDT&timestamp=1&signature=abcdef0123&recvWindow=5"
+    assert chosen.redact(signed).count("***") == 1
+    assert "abcdef0123" not in chosen.redact(signed)
+    for text in (
+        *SECRETS,
+        f"'OK-ACCESS-PASSPHRASE': '{SECRETS[2]}'",
+        "X-MBX-APIKEY: somebodyelses",
+        '{"listenKey":"pqia91ma19a5s61cv6a8"}',
+    ):
+        assert not any(secret in chosen.redact(text) for secret in (*SECRETS, "somebodyelses", "pqia91ma19a5s61cv6a8"))
+    assert len(chosen.redact("x" * 10_000)) <= 300
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_ccxt_logs_nothing_and_raises_nothing_with_a_secret_in_it(venue, caplog):
+    """Reliability finding 6: at level DEBUG ccxt logs headers, keys and passphrase included."""
+    caplog.set_level(logging.DEBUG)
+    async with loopback(lambda _: None) as server, Client(venue, Environment.SIMULATION, server) as client:
+        with pytest.raises(Exception) as raised:  # noqa: PT011  # whatever class: its text is what matters
+            await getattr(client.ccxt, client.profile.reads.positions.call)({})
+        assert server.seen
+        assert not any(secret in str(raised.value) + caplog.text for secret in (SECRETS[1], SECRETS[2]))
+        assert not any("ccxt" in record.name for record in caplog.records)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_the_client_never_repeats_and_never_waits_by_itself(venue):
+    """Pitfall 2, and the limiter of ours in place of ccxt's."""
+    async with Client(venue, Environment.SIMULATION) as client:
+        assert client.ccxt.options["maxRetriesOnFailure"] == 0
+        assert client.ccxt.enableRateLimit is False
+        assert client.session.one_wire_attempt
+        assert client.ccxt.streaming["keepAlive"] * 2 < 15_000
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("environment", list(Environment))
+async def test_every_environment_reaches_its_own_hosts_only(venue, environment):
+    production = set(PROFILES[VenueId(venue)].hosts[Environment.MAINNET].names)
+    async with Client(venue, environment) as client:
+        for query in _queries(client.profile):
+            signed = _signed_url(client.ccxt, query.call)
+            assert client.session.reaches(signed.host), f"{query.call} would go to {signed.host}"
+            if environment is Environment.TESTNET and venue != "okx":
+                assert signed.host not in production
+        shared = set(client.profile.hosts[environment].names) & production
+        if environment is Environment.TESTNET:
+            # The only shared host is OKX's, and nothing gets there without the header.
+            assert shared == set(client.profile.hosts[environment].required_headers)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("environment", list(Environment))
+async def test_every_stream_connects_to_a_listed_host_of_its_environment(venue, environment):
+    asked: list[str] = []
+
+    def answer(_: Seen) -> bytes:
+        return json_reply('{"listenKey":"k","retCode":0,"result":{"unified":0,"uta":1,"unifiedMarginStatus":6},"code":"0","data":[]}')
+
+    async with loopback(answer) as server, Client(venue, environment, server) as client:
+        ccxt = client.ccxt
+        ccxt.set_markets([ccxt.safe_market_structure(A_MARKET)])
+        connect = client.session.ws_connect
+
+        def recorded(url: str, **options: Any) -> Any:
+            asked.append(str(url).split("/")[2].split(":")[0])
+            return connect(url, **options)
+
+        client.session.ws_connect = recorded
+        for pump in client.profile.streams.pumps:
+            watch = getattr(ccxt, pump.watch)
+            with pytest.raises(Exception):  # noqa: B017, PT011  # the loopback server speaks no WebSocket
+                await asyncio.wait_for(watch(["BTC/USDT:USDT"]) if pump.symbols else watch(), 3)
+        assert len(asked) >= 2
+        assert set(asked) <= set(client.profile.hosts[environment].names)
+        if environment is Environment.TESTNET:
+            assert not set(asked) & set(client.profile.hosts[Environment.MAINNET].names)
+
+
+A_MARKET = {
+    "id": "BTCUSDT",
+    "lowercaseId": "btcusdt",
+    "symbol": "BTC/USDT:USDT",
+    "base": "BTC",
+    "quote": "USDT",
+    "settle": "USDT",
+    "type": "swap",
+    "swap": True,
+    "contract": True,
+    "linear": True,
+    "inverse": False,
+    "spot": False,
+    "subType": "linear",
+}
+
+
+def _queries(profile: Any) -> list[Query]:
+    """Every question in a profile, wherever it stands."""
+    found: list[Query] = []
+    for part in (profile.writes, profile.reads, profile.funding, *profile.reads.look_ups):
+        for each in dataclasses.fields(part):
+            value = getattr(part, each.name)
+            found += [value] if isinstance(value, Query) else [value.query] if isinstance(value, PagedQuery) else []
+    return found
+
+
+def _signed_url(client: Any, call: str) -> Any:
+    """The URL that ccxt would ask for, without asking: its signed request is taken instead of being sent."""
+    taken = []
+
+    def take(*arguments: Any, **named: Any) -> Any:
+        taken.append(original(*arguments, **named))
+        raise InterruptedError
+
+    original, client.sign = client.sign, take
+    try:
+        coroutine = getattr(client, call)({"symbol": "BTCUSDT"})
+        with pytest.raises(InterruptedError):
+            coroutine.send(None)
+    finally:
+        client.sign = original
+    return URL(taken[0]["url"], encoded=True)
+
+
+async def test_okx_demo_sends_nothing_without_its_header():
+    """The demo lives on the production host: the header is all that stands between the two."""
+    async with (
+        loopback(lambda _: json_reply('{"code":"0","msg":"","data":[]}')) as server,
+        Client("okx", Environment.TESTNET, server) as client,
+    ):
+        await client.ccxt.privateGetAccountPositions({})
+        assert [request.headers["x-simulated-trading"] for request in server.seen] == ["1"]
+        client.ccxt.headers = {}  # as if somebody had switched the sandbox off
+        with pytest.raises(EgressRefused, match="x-simulated-trading"):
+            await client.ccxt.privatePostTradeBatchOrders([{"instId": "BTC-USDT-SWAP", "clOrdId": "a1"}])
+        assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_order_requests_carry_our_expiry_and_others_do_not(venue):
+    def answer(_: Seen) -> bytes:
+        return json_reply('{"code":"0","retCode":0,"result":{"orderId":"1"},"data":[{"ordId":"1","sCode":"0"}],"orderId":1}')
+
+    async with loopback(answer) as server, Client(venue, Environment.SIMULATION, server) as client:
+        ccxt = client.ccxt
+        ccxt.options |= {"enableUnifiedMargin": False, "enableUnifiedAccount": True, "timeDifference": -7_000}
+        before = WallClock().now() + 7_000
+        with expiring_in(1_234):
+            await _a_write(venue, ccxt)
+        await _a_write(venue, ccxt)
+        fenced, plain = server.seen
+        if venue == "bybit":
+            assert fenced.headers["x-bapi-recv-window"] == "1234"
+            assert plain.headers["x-bapi-recv-window"] == "5000"
+            assert abs(int(fenced.headers["x-bapi-timestamp"]) - before) < 1_000, "signed with the venue's clock"
+        if venue == "okx":
+            assert abs(int(fenced.headers["exptime"]) - before - 1_234) < 1_000
+            assert "exptime" not in plain.headers
+        if venue == "binanceusdm":
+            assert parse_qs(fenced.body.decode())["recvWindow"] == ["1234"]
+            assert abs(int(parse_qs(fenced.body.decode())["timestamp"][0]) - before) < 1_000
+
+
+async def _a_write(venue: str, client: Any) -> None:
+    match venue:
+        case "binanceusdm":
+            await client.fapiPrivatePostOrder({"symbol": "BTCUSDT", "recvWindow": 1_234})
+        case "bybit":
+            await client.privatePostV5OrderCreate({"symbol": "BTCUSDT"})
+        case _:
+            await client.privatePostTradeBatchOrders([{"instId": "BTC-USDT-SWAP", "clOrdId": "a1"}])
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_a_profile_is_consistent_with_itself_and_with_ccxt(venue):
+    async with Client(venue, Environment.SIMULATION) as client:
+        profile = client.profile
+        limits = {limit.name for limit in profile.limits}
+        assert all(owed.keys() <= limits and owed for owed in profile.weights.values())
+        for query in _queries(profile):
+            assert query.ask in profile.weights, query.ask
+            assert callable(getattr(client.ccxt, query.call)), query.call
+        assert {Ask.PLACE, Ask.CANCEL, Ask.SETTINGS, Ask.MARKETS} <= profile.weights.keys()
+        assert all(callable(getattr(client.ccxt, pump.watch)) for pump in profile.streams.pumps)
+        assert any(pump.private for pump in profile.streams.pumps)
+        if profile.streams.listen_key_call is not None:
+            assert callable(getattr(client.ccxt, profile.streams.listen_key_call))
+            assert Ask.LISTEN_KEY in profile.weights
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"), [(429, {"Retry-After": "1"}, 1.0), (418, {}, 1.0), (429, {"Retry-After": "soon"}, 1.0)]
+)
+async def test_a_ban_closes_the_gate_for_everything(status, headers, seconds):
+    venue = CcxtVenue(
+        settings(
+            "binanceusdm", routes=dict.fromkeys(PROFILES[VenueId("binanceusdm")].hosts[Environment.SIMULATION].names, "http://127.0.0.1:9")
+        ),
+        WallClock(),
+    )
+    venue._headers_seen("fapi.binance.com", status, headers)
+    assert venue._gate._closed_until > 0
+    started = asyncio.get_running_loop().time()
+    assert 0.5 < venue._gate._closed_until - started <= seconds
+
+
+def test_settings_that_cannot_work_are_refused_in_one_sentence():
+    cases: list[tuple[Callable[[], VenueSettings], str]] = [
+        (lambda: settings("nasdaq"), "no venue is called nasdaq"),
+        (lambda: settings("okx", passphrase=None), "needs a passphrase"),
+        (lambda: settings("bybit"), "no route for api.bybit.com"),
+    ]
+    for make, words in cases:
+        with pytest.raises(VenueNotReady, match=words):
+            CcxtVenue(make(), WallClock())
+
+
+def test_a_market_becomes_an_instrument_exactly():
+    market = {
+        "id": "BTC-USDT-SWAP",
+        "base": "BTC",
+        "quote": "USDT",
+        "settle": "USDT",
+        "linear": True,
+        "contractSize": 0.01,
+        "precision": {"amount": 0.01, "price": 0.1},
+        "limits": {"amount": {"min": 0.01, "max": None}, "cost": {"min": None}},
+    }
+    made = instrument_of(VenueId("okx"), market, interval_ms=None, taker_fee=Decimal("0.0005"), maker_fee=None)
+    assert (made.contract_size, made.lot, made.tick, made.contracts_min) == (
+        Decimal("0.01"),
+        Decimal("0.01"),
+        Decimal("0.1"),
+        Decimal("0.01"),
+    )
+    assert (made.contracts_max, made.notional_min, made.funding_interval_ms, made.maker_fee) == (None, None, None, None)
+    whole = instrument_of(
+        VenueId("okx"),
+        market | {"contractSize": 100.0, "precision": {"amount": 1e-05, "price": 1.0}},
+        interval_ms=1,
+        taker_fee=None,
+        maker_fee=None,
+    )
+    assert (str(whole.contract_size), str(whole.lot), str(whole.tick)) == ("100", "0.00001", "1")

@@ -1,0 +1,519 @@
+"""Rows as the venues send them (fields of their own documentation) -> core words, and what is not readable."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.adapters.venue import ccxt_mapping as mapping
+from bot.adapters.venue.ccxt_mapping import Unreadable
+from bot.adapters.venue.profiles import PROFILES
+from bot.adapters.venue.quotes import QuoteBoard
+from bot.adapters.venue.shapes import QuoteShape, paths
+from bot.core.events import FillKind, VenueOrderStatus
+from bot.core.instrument import ContractKind, Instrument
+
+D = Decimal
+BINANCE, BYBIT, OKX = (PROFILES[name] for name in ("binanceusdm", "bybit", "okx"))
+
+
+def instrument(venue: str, symbol: str, size: str = "1", **changed) -> Instrument:
+    given_ = {
+        "venue": venue,
+        "venue_symbol": symbol,
+        "base": "BTC",
+        "quote": "USDT",
+        "settle": "USDT",
+        "kind": ContractKind.LINEAR,
+        "contract_size": D(size),
+        "lot": D("0.001"),
+        "tick": D("0.1"),
+        "contracts_min": D("0.001"),
+        "contracts_max": None,
+        "notional_min": None,
+        "funding_interval_ms": None,
+        "taker_fee": None,
+        "maker_fee": None,
+    }
+    return Instrument(**(given_ | changed))
+
+
+OURS = {
+    "binanceusdm": {"BTCUSDT": instrument("binanceusdm", "BTCUSDT")},
+    "bybit": {"BTCUSDT": instrument("bybit", "BTCUSDT")},
+    "okx": {"BTC-USDT-SWAP": instrument("okx", "BTC-USDT-SWAP", "0.01")},
+}
+INVERSE = {"BTCUSD": instrument("bybit", "BTCUSD", "1", kind=ContractKind.INVERSE, quote="USD", settle="BTC")}
+
+BINANCE_ORDER = {
+    "orderId": 4293153,
+    "symbol": "BTCUSDT",
+    "status": "PARTIALLY_FILLED",
+    "clientOrderId": "e1k7",
+    "price": "64000.0",
+    "avgPrice": "63999.90000",
+    "origQty": "0.500",
+    "executedQty": "0.200",
+    "cumQty": "0.200",
+    "cumQuote": "12799.98",
+    "timeInForce": "IOC",
+    "type": "LIMIT",
+    "reduceOnly": False,
+    "side": "SELL",
+    "positionSide": "BOTH",
+    "time": 1763800000000,
+    "updateTime": 1763800000123,
+}
+BINANCE_PUSH = {
+    "s": "BTCUSDT",
+    "c": "e1k7",
+    "S": "SELL",
+    "o": "LIMIT",
+    "f": "IOC",
+    "q": "0.500",
+    "p": "64000",
+    "ap": "63999.9",
+    "sp": "0",
+    "x": "TRADE",
+    "X": "PARTIALLY_FILLED",
+    "i": 4293153,
+    "l": "0.200",
+    "z": "0.200",
+    "L": "63999.9",
+    "N": "USDT",
+    "n": "5.11999",
+    "T": 1763800000123,
+    "t": 987654321,
+    "b": "0",
+    "a": "0",
+    "m": False,
+    "R": False,
+    "ps": "BOTH",
+    "rp": "0",
+}
+BYBIT_ORDER = {
+    "category": "linear",
+    "symbol": "BTCUSDT",
+    "orderId": "1c8e-77",
+    "orderLinkId": "e1k7",
+    "side": "Sell",
+    "orderType": "Limit",
+    "timeInForce": "IOC",
+    "price": "64000",
+    "qty": "0.5",
+    "orderStatus": "Cancelled",
+    "cancelType": "UNKNOWN",
+    "rejectReason": "EC_NoImmediateQtyToFill",
+    "avgPrice": "63999.9",
+    "cumExecQty": "0.2",
+    "leavesQty": "0",
+    "reduceOnly": False,
+    "tpslMode": "",
+    "createdTime": "1763800000000",
+    "updatedTime": "1763800000123",
+}
+BYBIT_EXECUTION = {
+    "category": "linear",
+    "symbol": "BTCUSDT",
+    "execId": "9aac161b",
+    "orderId": "1c8e-77",
+    "orderLinkId": "e1k7",
+    "side": "Sell",
+    "execQty": "0.2",
+    "execPrice": "63999.9",
+    "execFee": "7.039989",
+    "feeCurrency": "",
+    "feeCoin": "USDT",
+    "feeRate": "0.00055",
+    "execTime": "1763800000120",
+    "execType": "Trade",
+    "isMaker": False,
+    "execValue": "12799.98",
+}
+OKX_ORDER = {
+    "instType": "SWAP",
+    "instId": "BTC-USDT-SWAP",
+    "ordId": "312269865356374016",
+    "clOrdId": "e1k7",
+    "side": "sell",
+    "ordType": "ioc",
+    "px": "64000",
+    "sz": "50",
+    "state": "canceled",
+    "accFillSz": "20",
+    "avgPx": "63999.9",
+    "fillPx": "63999.9",
+    "fillSz": "20",
+    "tradeId": "1518905529",
+    "fillTime": "1763800000120",
+    "fillFee": "-6.39999",
+    "fillFeeCcy": "USDT",
+    "fee": "-6.39999",
+    "feeCcy": "USDT",
+    "category": "normal",
+    "uTime": "1763800000123",
+    "cTime": "1763800000000",
+    "posSide": "net",
+}
+OKX_FILL = {
+    "instType": "SWAP",
+    "instId": "BTC-USDT-SWAP",
+    "tradeId": "1518905529",
+    "ordId": "312269865356374016",
+    "clOrdId": "e1k7",
+    "billId": "1",
+    "fillPx": "63999.9",
+    "fillSz": "20",
+    "side": "sell",
+    "execType": "T",
+    "feeCcy": "USDT",
+    "fee": "-6.39999",
+    "subType": "2",
+    "ts": "1763800000120",
+    "fillTime": "1763800000119",
+}
+
+ORDERS = [
+    ("binanceusdm", BINANCE.reads.order, BINANCE_ORDER, VenueOrderStatus.ACCEPTED),
+    ("binanceusdm", BINANCE.streams.order, BINANCE_PUSH, VenueOrderStatus.ACCEPTED),
+    ("bybit", BYBIT.reads.order, BYBIT_ORDER, VenueOrderStatus.CANCELED),
+    ("okx", OKX.reads.order, OKX_ORDER, VenueOrderStatus.CANCELED),
+]
+
+
+@pytest.mark.parametrize(("venue", "shape", "row", "status"), ORDERS)
+def test_an_order_is_one_thing_at_every_venue(venue, shape, row, status):
+    report = mapping.order_report(row, shape, OURS[venue])
+    assert report is not None
+    assert report.client_order_id == "e1k7"
+    assert report.venue_order_id == str(row.get("orderId") or row.get("ordId") or row.get("i"))
+    assert (report.status, report.filled_quantity, report.average_price) == (status, D("-0.2"), D("63999.9"))
+    assert report.venue_at == 1763800000123
+
+
+FILLS = [
+    ("binanceusdm", BINANCE.streams.fill, BINANCE_PUSH, "987654321", "5.11999", 1763800000123),
+    ("bybit", BYBIT.reads.fill, BYBIT_EXECUTION, "9aac161b", "7.039989", 1763800000120),
+    ("okx", OKX.streams.fill, OKX_ORDER, "1518905529", "6.39999", 1763800000120),
+    ("okx", OKX.reads.fill, OKX_FILL, "1518905529", "6.39999", 1763800000119),
+]
+
+
+@pytest.mark.parametrize(("venue", "shape", "row", "fill_id", "fee", "at"), FILLS)
+def test_a_fill_is_one_thing_at_every_venue(venue, shape, row, fill_id, fee, at):
+    """Pitfalls 15 and 16: contracts become base units, a paid fee is positive whatever the venue's sign."""
+    fill = mapping.fill_report(row, shape, OURS[venue])
+    assert fill is not None
+    assert (fill.fill_id, fill.client_order_id, fill.quantity, fill.price) == (fill_id, "e1k7", D("-0.2"), D("63999.9"))
+    assert (fill.fee, fill.fee_asset, fill.kind, fill.venue_at) == (D(fee), "USDT", FillKind.TRADE, at)
+
+
+KINDS = [
+    ("binanceusdm", BINANCE.streams.fill, BINANCE_PUSH | {"c": "adl_autoclose", "x": "CALCULATED"}, FillKind.AUTO_DELEVERAGING),
+    ("binanceusdm", BINANCE.streams.fill, BINANCE_PUSH | {"c": "autoclose-17638", "x": "CALCULATED"}, FillKind.LIQUIDATION),
+    ("binanceusdm", BINANCE.streams.fill, BINANCE_PUSH | {"c": "settlement_autoclose-1"}, FillKind.SETTLEMENT),
+    ("bybit", BYBIT.reads.fill, BYBIT_EXECUTION | {"execType": "AdlTrade"}, FillKind.AUTO_DELEVERAGING),
+    ("bybit", BYBIT.reads.fill, BYBIT_EXECUTION | {"execType": "BustTrade"}, FillKind.LIQUIDATION),
+    ("bybit", BYBIT.reads.fill, BYBIT_EXECUTION | {"execType": "Delivery"}, FillKind.SETTLEMENT),
+    ("okx", OKX.streams.fill, OKX_ORDER | {"category": "adl"}, FillKind.AUTO_DELEVERAGING),
+    ("okx", OKX.streams.fill, OKX_ORDER | {"category": "partial_liquidation"}, FillKind.LIQUIDATION),
+    ("okx", OKX.reads.fill, OKX_FILL | {"subType": "128"}, FillKind.AUTO_DELEVERAGING),
+    ("okx", OKX.reads.fill, OKX_FILL | {"subType": "106"}, FillKind.LIQUIDATION),
+]
+
+
+@pytest.mark.parametrize(("venue", "shape", "row", "kind"), KINDS)
+def test_what_the_venue_itself_closes_is_told_apart(venue, shape, row, kind):
+    fill = mapping.fill_report(row, shape, OURS[venue])
+    assert fill is not None
+    assert fill.kind is kind
+
+
+NO_FILLS = [
+    ("binanceusdm", BINANCE.streams.fill, BINANCE_PUSH | {"x": "NEW", "l": "0", "L": "0", "t": 0}),
+    ("binanceusdm", BINANCE.streams.fill, BINANCE_PUSH | {"x": "EXPIRED", "l": "0", "L": "0", "t": 0}),
+    ("bybit", BYBIT.reads.fill, BYBIT_EXECUTION | {"execType": "Funding"}),
+    ("okx", OKX.streams.fill, OKX_ORDER | {"fillSz": "0", "fillPx": "", "tradeId": ""}),
+    ("okx", OKX.streams.fill, OKX_ORDER | {"fillSz": ""}),
+    ("okx", OKX.reads.fill, OKX_FILL | {"instId": "DOGE-USDT-SWAP"}),
+]
+
+
+@pytest.mark.parametrize(("venue", "shape", "row"), NO_FILLS)
+def test_what_is_no_fill_of_ours_is_none(venue, shape, row):
+    assert mapping.fill_report(row, shape, OURS[venue]) is None
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        {"execPrice": "0"},
+        {"execPrice": "-1"},
+        {"execPrice": "NaN"},
+        {"execPrice": "Infinity"},
+        {"execPrice": ""},
+        {"execPrice": "abc"},
+        {"execQty": "0"},
+        {"execQty": "-0.2"},
+        {"execQty": None},
+        {"side": "None"},
+        {"side": ""},
+        {"execTime": ""},
+        {"execTime": "1.5"},
+        {"execId": ""},
+        {"symbol": None},
+        {"execFee": "NaN"},
+    ],
+)
+def test_a_defective_fill_is_unreadable_never_a_guess(defect):
+    with pytest.raises(Unreadable):
+        mapping.fill_report(BYBIT_EXECUTION | defect, BYBIT.reads.fill, OURS["bybit"])
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        {"orderStatus": "Sideways"},
+        {"orderStatus": ""},
+        {"orderId": ""},
+        {"cumExecQty": "-1"},
+        {"cumExecQty": "x"},
+        {"avgPrice": "0"},
+        {"avgPrice": "NaN"},
+        {"side": "Both"},
+        {"updatedTime": "-5"},
+    ],
+)
+def test_a_defective_order_is_unreadable(defect):
+    with pytest.raises(Unreadable):
+        mapping.order_report(BYBIT_ORDER | defect, BYBIT.reads.order, OURS["bybit"])
+
+
+def test_what_was_not_told_is_none_not_zero():
+    silent = {
+        key: value
+        for key, value in BYBIT_ORDER.items()
+        if key not in {"cumExecQty", "avgPrice", "updatedTime", "createdTime", "orderLinkId"}
+    }
+    report = mapping.order_report(silent, BYBIT.reads.order, OURS["bybit"])
+    assert report is not None
+    assert (report.filled_quantity, report.average_price, report.venue_at, report.client_order_id) == (None, None, None, None)
+    unfilled = mapping.order_report(
+        BINANCE_ORDER | {"executedQty": "0", "avgPrice": "0.00000", "status": "NEW"}, BINANCE.reads.order, OURS["binanceusdm"]
+    )
+    assert unfilled is not None
+    assert (unfilled.filled_quantity, unfilled.average_price) == (D(0), None)
+
+
+def test_an_acceptance_of_ids_only_is_accepted_with_nothing_known():
+    report = mapping.accepted({"clOrdId": "e1k7", "ordId": "31", "sCode": "0"}, OKX.reads.order, OURS["okx"]["BTC-USDT-SWAP"])
+    assert report is not None
+    assert (report.status, report.filled_quantity) == (VenueOrderStatus.ACCEPTED, None)
+    assert mapping.accepted({"clOrdId": "e1k7", "ordId": ""}, OKX.reads.order, OURS["okx"]["BTC-USDT-SWAP"]) is None
+
+
+def test_positions_list_every_instrument_of_ours():
+    row = {"instId": "BTC-USDT-SWAP", "pos": "-20", "posSide": "net", "avgPx": "63999.9", "markPx": "64010.1", "mgnMode": "cross"}
+    foreign = {"instId": "DOGE-USDT-SWAP", "pos": "5", "posSide": "net"}
+    (short,) = mapping.position_reports([foreign, row], OKX.reads.position, OURS["okx"])
+    assert (short.quantity, short.entry_price, short.mark_price) == (D("-0.20"), D("63999.9"), D("64010.1"))
+    (flat,) = mapping.position_reports([], OKX.reads.position, OURS["okx"])
+    assert (flat.quantity, flat.entry_price) == (0, None)
+    bybit = {"symbol": "BTCUSDT", "size": "0.2", "side": "Sell", "avgPrice": "64000", "markPrice": "64010", "positionIdx": 0}
+    (short,) = mapping.position_reports([bybit], BYBIT.reads.position, OURS["bybit"])
+    assert short.quantity == D("-0.2")
+    (flat,) = mapping.position_reports([bybit | {"size": "0", "side": "", "avgPrice": "0"}], BYBIT.reads.position, OURS["bybit"])
+    assert flat.quantity == 0
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"symbol": "BTCUSDT", "positionAmt": "-1", "positionSide": "SHORT", "entryPrice": "1", "markPrice": "1"}],
+        [{"symbol": "BTCUSDT", "positionAmt": "", "positionSide": "BOTH"}],
+        [{"positionAmt": "-1", "positionSide": "BOTH"}],
+        [{"symbol": "BTCUSDT", "positionAmt": "-1", "positionSide": "BOTH", "entryPrice": "0", "markPrice": "1"}],
+        [{"symbol": "BTCUSDT", "positionAmt": "0", "positionSide": "BOTH"}] * 2,
+    ],
+)
+def test_positions_that_contradict_one_way_mode_or_themselves_are_unreadable(rows):
+    with pytest.raises(Unreadable):
+        mapping.position_reports(rows, BINANCE.reads.position, OURS["binanceusdm"])
+
+
+def test_an_inverse_contract_divides_by_the_price_and_needs_one():
+    row = BYBIT_EXECUTION | {"symbol": "BTCUSD", "execQty": "500", "execPrice": "50000"}
+    fill = mapping.fill_report(row, BYBIT.reads.fill, INVERSE)
+    assert fill is not None
+    assert fill.quantity == D("-0.01")
+    position = {"symbol": "BTCUSD", "size": "500", "side": "Sell", "avgPrice": "", "markPrice": "", "positionIdx": 0}
+    with pytest.raises(Unreadable):
+        mapping.position_reports([position], BYBIT.reads.position, INVERSE)
+
+
+MARGINS = [
+    (
+        BINANCE,
+        {
+            "assets": [
+                {"asset": "BNB", "marginBalance": "9"},
+                {"asset": "USDT", "walletBalance": "100000", "marginBalance": "100250.5", "maintMargin": "51.2", "initialMargin": "2560"},
+            ]
+        },
+    ),
+    (
+        BYBIT,
+        {
+            "retCode": 0,
+            "result": {
+                "list": [
+                    {
+                        "accountType": "UNIFIED",
+                        "totalMarginBalance": "100250.5",
+                        "totalMaintenanceMargin": "51.2",
+                        "totalInitialMargin": "2560",
+                        "coin": [
+                            {
+                                "coin": "USDT",
+                                "equity": "100251",
+                                "walletBalance": "100000",
+                                "totalPositionMM": "51",
+                                "totalPositionIM": "2559",
+                            }
+                        ],
+                    }
+                ]
+            },
+        },
+    ),
+    (
+        OKX,
+        {
+            "code": "0",
+            "data": [
+                {
+                    "adjEq": "",
+                    "imr": "",
+                    "mmr": "",
+                    "totalEq": "1",
+                    "details": [{"ccy": "USDT", "eq": "100250.5", "cashBal": "100000", "imr": "2560", "mmr": "51.2"}],
+                }
+            ],
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("profile", "answer"), MARGINS, ids=lambda value: getattr(value, "venue", ""))
+def test_margin_is_one_thing_at_every_venue_and_the_accounts_figure_goes_first(profile, answer):
+    (margin,) = mapping.margin_reports(answer, profile.reads.margin_shape, ["USDT"])
+    assert (margin.margin_balance, margin.wallet_balance) == (D("100250.5"), D(100000))
+    assert (margin.maintenance_margin, margin.initial_margin) == (D("51.2"), D(2560))
+    with pytest.raises(Unreadable, match="USDC"):
+        mapping.margin_reports(answer, profile.reads.margin_shape, ["USDC"])
+    with pytest.raises(Unreadable):
+        mapping.margin_reports({}, profile.reads.margin_shape, ["USDT"])
+
+
+def test_received_funding_is_positive_at_every_venue():
+    """Pitfall 16: Bybit counts what was paid."""
+    cases = [
+        (BINANCE, {"symbol": "BTCUSDT", "incomeType": "FUNDING_FEE", "income": "1.25", "asset": "USDT", "time": 7, "tranId": 9}),
+        (BYBIT, BYBIT_EXECUTION | {"execType": "Funding", "execFee": "-1.25", "execId": "9", "execTime": "7"}),
+        (OKX, {"instId": "BTC-USDT-SWAP", "type": "8", "balChg": "1.25", "billId": "9", "ccy": "USDT", "ts": "7"}),
+    ]
+    for profile, row in cases:
+        payment = mapping.funding_payment(row, profile.funding.payment, OURS[profile.venue])
+        assert payment is not None
+        assert (payment.quantity, payment.asset, payment.payment_id, payment.venue_at) == (D("1.25"), "USDT", "9", 7)
+
+
+def test_intervals_are_what_the_venue_tells():
+    assert mapping.funding_interval({"fundingIntervalHour": "4"}, BYBIT.funding.rate_shape) == 4 * 3_600_000
+    assert mapping.funding_interval({"fundingTime": "1000", "nextFundingTime": "14401000"}, OKX.funding.rate_shape) == 14_400_000
+    assert mapping.funding_interval({"fundingTime": "1000", "nextFundingTime": ""}, OKX.funding.rate_shape) is None
+    assert BINANCE.funding.intervals_shape is not None
+    assert mapping.funding_interval({"fundingIntervalHours": 1}, BINANCE.funding.intervals_shape) == 3_600_000
+
+
+@given(contracts=st.decimals("0.001", "1000000", places=3), size=st.decimals("0.0001", "1000000", places=4), sell=st.booleans())
+def test_contract_size_is_applied_once_for_any_size(contracts, size, sell):
+    ours = {"X": instrument("okx", "X", str(size))}
+    row = OKX_FILL | {"instId": "X", "fillSz": str(contracts), "side": "sell" if sell else "buy"}
+    fill = mapping.fill_report(row, OKX.reads.fill, ours)
+    assert fill is not None
+    assert fill.quantity == contracts * size * (-1 if sell else 1)
+
+
+@given(
+    row=st.dictionaries(
+        st.sampled_from(sorted(BYBIT_EXECUTION | BYBIT_ORDER)),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=5)
+        | st.lists(st.integers(), max_size=2)
+        | st.sampled_from(["Sell", "Trade", "BTCUSDT", "New"]),
+    )
+)
+def test_whatever_a_venue_says_only_unreadable_gets_out(row):
+    for call in (
+        lambda: mapping.order_report(row, BYBIT.reads.order, OURS["bybit"]),
+        lambda: mapping.fill_report(row, BYBIT.reads.fill, OURS["bybit"]),
+        lambda: mapping.position_reports([row], BYBIT.reads.position, OURS["bybit"]),
+        lambda: mapping.margin_reports(row, BYBIT.reads.margin_shape, ["USDT"]),
+        lambda: mapping.funding_payment(row, BYBIT.funding.payment, OURS["bybit"]),
+    ):
+        try:
+            call()
+        except Unreadable:
+            continue
+
+
+BOOK = QuoteShape(symbol=paths("s"), bid=paths("b.0.0"), bid_contracts=paths("b.0.1"), ask=paths("a.0.0"), ask_contracts=paths("a.0.1"))
+
+
+def _board(row: dict, *later: dict):
+    board = QuoteBoard(OURS["bybit"])
+    quote = board.book_told(row, BOOK, 10, partial=False)
+    for each in later:
+        quote = board.book_told(each, BOOK, 20, partial=True)
+    return board, quote
+
+
+def test_a_quote_needs_both_sides_and_a_partial_message_keeps_the_other():
+    whole = {"s": "BTCUSDT", "b": [["63999", "1"]], "a": [["64001", "2"]]}
+    _, quote = _board(whole)
+    assert (quote.bid, quote.ask, quote.bid_quantity, quote.ask_quantity, quote.mark, quote.book_at) == (63999, 64001, 1, 2, None, 10)
+    _, quote = _board(whole, {"s": "BTCUSDT", "b": [["63998", "3"]], "a": []})
+    assert (quote.bid, quote.ask, quote.book_at) == (63998, 64001, 20)
+    _, quote = _board(whole, {"s": "BTCUSDT", "b": [], "a": [["64001", "0"]]})
+    assert quote is None, "the ask was taken away and no other was told"
+    assert _board({"s": "BTCUSDT", "b": [], "a": [["64001", "2"]]})[1] is None
+
+
+def test_mark_and_index_are_merged_and_age_by_what_the_venue_said():
+    board, _ = _board({"s": "BTCUSDT", "b": [["63999", "1"]], "a": [["64001", "2"]]})
+    quote = board.mark_told({"symbol": "BTCUSDT", "markPrice": "64000.5", "indexPrice": "63990"}, BYBIT.streams.mark, 30, partial=False)
+    assert (quote.mark, quote.index, quote.mark_at, quote.book_at) == (D("64000.5"), 63990, 30, 10)
+    quote = board.mark_told({"symbol": "BTCUSDT", "lastPrice": "1"}, BYBIT.streams.mark, 40, partial=True)
+    assert (quote.mark, quote.mark_at) == (D("64000.5"), 40)
+    with pytest.raises(Unreadable):
+        board.mark_told({"symbol": "BTCUSDT"}, BYBIT.streams.mark, 50, partial=False)
+    for defect in ("0", "-1", "NaN"):
+        with pytest.raises(Unreadable):
+            board.mark_told({"symbol": "BTCUSDT", "markPrice": defect}, BYBIT.streams.mark, 50, partial=True)
+    assert board.mark_told({"symbol": "DOGEUSDT", "markPrice": "1"}, BYBIT.streams.mark, 50, partial=True) is None
+
+
+def test_the_most_silent_book_counts():
+    two = QuoteBoard({symbol: instrument("bybit", symbol) for symbol in ("BTCUSDT", "ETHUSDT")})
+    row = {"b": [["1", "1"]], "a": [["2", "1"]]}
+    two.book_told(row | {"s": "BTCUSDT"}, BOOK, 5, partial=False)
+    assert two.oldest_book_at() is None
+    two.book_told(row | {"s": "ETHUSDT"}, BOOK, 9, partial=False)
+    assert two.oldest_book_at() == 5
