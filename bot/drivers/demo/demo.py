@@ -120,7 +120,7 @@ class Demo:
 
     async def _tell(self, story: Story, observer: Observer) -> None:
         """Tells the story until it is over and the time is up."""
-        header = f"hedgebot demo: {self._stage.venues.path.label}"
+        header = f"hedgebot demo: {self._stage.market_label}"
         await self._until_ready(observer, header)
         began = now_ms()
         observer.in_grace = story.in_grace

@@ -65,6 +65,7 @@ class Stage:
         self.exit_codes: list[int] = []
         self._keys = {venue: _credential(venue) for venue in VENUES}
         accounts = {v: SimulatedAccount(credential=c, balances={"USDT": MARGIN}) for v, c in self._keys.items()}
+        self.market_label = path.label
         self.venues = SimulatedVenues(accounts, path, speed)
         self._bot: asyncio.subprocess.Process | None = None
         self._ending = False

@@ -316,15 +316,27 @@ class Script:
         )
 
     def _crash(self, fraction: float) -> StoryEvent:
-        """The bot is killed while collateral arrives, and started again on the same journal."""
+        """The bot is killed between an order's acceptance and its answer, and started again on the same journal."""
+        label = "killed before the answer"
+        plan = self._stage.venues.server.plan
+        armed: list[int] = []
         done: list[Millis] = []
         epochs: list[str] = []
 
         def begin() -> None:
             epochs.append((self._observer.status or {}).get("epoch", ""))
+            armed.extend(
+                plan.arm(Fault(venue=v, kind=FaultKind.DELAY_REPLY, operation=Operation.PLACE, delay_ms=1_000, label=label)) for v in VENUES
+            )
             self._hold("ETH", Decimal("88"))
-            self._stage.kill_bot()
-            done.append(now_ms())
+
+        def proceed(_: Millis) -> None:
+            if not done and any(i.label == label for i in plan.incidents):
+                self._stage.kill_bot()
+                done.append(now_ms())
+                self._shocks.append(done[0])
+                for number in armed:
+                    plan.disarm(number)
 
         def seen(told: Told, _: Truth) -> bool:
             return told["epoch"] not in ("", epochs[0])
@@ -334,9 +346,10 @@ class Script:
 
         return StoryEvent(
             name="bot_killed",
-            sentence="the bot is killed (SIGKILL) as collateral arrives, and restarted on its journal",
+            sentence="the bot is killed between an order's acceptance and its answer, and restarted on its journal",
             fraction=fraction,
             begin=begin,
+            proceed=proceed,
             injected_when=lambda: done[0] if done else None,
             was_seen=seen,
             was_healed=healed,

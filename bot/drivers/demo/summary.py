@@ -144,7 +144,7 @@ class Summary:
     def _market(self) -> dict[str, Any]:
         path = self._stage.venues.path
         return {
-            "label": path.label,
+            "label": self._stage.market_label,
             "provenance": {f"{v} {a}": text for (v, a), text in path.provenance.items() if a in ASSETS},
             "redemption_rate": REDEMPTION_LABEL,
             "market_ms_played": self._stage.venues.market_ms - path.start_ms,

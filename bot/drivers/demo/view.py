@@ -21,6 +21,8 @@ from bot.drivers.demo.story import StoryEvent
 
 Told = dict[str, Any]
 DECISIONS_SHOWN = 8
+TALL_LINES = 50
+"""Lines of terminal below which the story's table is left out and fewer decisions are shown."""
 LINE_EVERY_MS: Millis = 2_000
 LINK_STYLE = {"up": "green", "stale": "yellow", "down": "red"}
 
@@ -73,6 +75,7 @@ class Picture:
 
     def __init__(self, console: Console) -> None:
         self._said: list[str] = []
+        self._is_tall = console.size.height >= TALL_LINES
         self._live = Live(console=console, auto_refresh=False, screen=False, transient=False)
         self._live.start()
         self._next_at: Millis = 0
@@ -82,7 +85,7 @@ class Picture:
         if now < self._next_at:
             return
         self._next_at = now + 250
-        self._live.update(_screen(told, events, header, self._said), refresh=True)
+        self._live.update(_screen(told, events, header, self._said, is_tall=self._is_tall), refresh=True)
 
     def say(self, sentence: str) -> None:
         """Keeps the sentence under the tables."""
@@ -93,13 +96,13 @@ class Picture:
         self._live.stop()
 
 
-def _screen(told: Told | None, events: Sequence[StoryEvent], header: str, said: Sequence[str]) -> Group:
+def _screen(told: Told | None, events: Sequence[StoryEvent], header: str, said: Sequence[str], *, is_tall: bool) -> Group:
     parts: list[Any] = [Text(header, style="bold")]
     if told is None:
         parts.append(Text("waiting for the bot ..."))
     else:
-        parts += [_state_line(told), _assets(told), _venues(told), _decisions(told)]
-    if events:
+        parts += [_state_line(told), _assets(told), _venues(told), _decisions(told, DECISIONS_SHOWN if is_tall else 3)]
+    if events and is_tall:
         parts.append(_events(events))
     parts += [Text(sentence) for sentence in said]
     return Group(*parts)
@@ -107,7 +110,7 @@ def _screen(told: Told | None, events: Sequence[StoryEvent], header: str, said: 
 
 def _state_line(told: Told) -> Text:
     style = {"active": "bold green", "reducing": "bold yellow"}.get(told["trading_state"], "bold red")
-    line = Text("trading ", end="").append(told["trading_state"].upper(), style=style)
+    line = Text("trading ").append(told["trading_state"].upper(), style=style)
     line.append(f"   ready {'yes' if told['ready'] else 'no'}   orders in doubt {told['orders_in_doubt']}   fills {told['fills']}")
     line.append(f"   fees {money(told['fees_usd'])}   funding {money(told['funding_usd'])}")
     for breach in told["breaches"][:3]:
@@ -151,10 +154,10 @@ def _venues(told: Told) -> Table:
     return table
 
 
-def _decisions(told: Told) -> Panel:
+def _decisions(told: Told, count: int) -> Panel:
     lines = [
         Text(f"{clock(d['at'])} {d['subject']:<26} {d['sentence']}", overflow="ellipsis", no_wrap=True)
-        for d in told["decisions"][-DECISIONS_SHOWN:]
+        for d in told["decisions"][-count:]
     ]
     return Panel(Group(*lines) if lines else Text("nothing yet"), title="last decisions and why", title_align="left")
 
