@@ -90,6 +90,7 @@ def place_orders(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> Pla
     shorts = {s.instrument: s.short for s in plan.slots}
     changes = {s.instrument: s.short - shorts[s.instrument] for s in plan.allocation.shares}
     room = {s.instrument: s.most - s.short for s in plan.slots}
+    moves = moves and _is_worth_moving(ledger, policy, changes)
     increases = {i: c for i, c in changes.items() if c > ZERO and (moves or plan.gap > ZERO)}
     if not moves:
         increases = _scaled(increases, max(plan.gap, ZERO))
@@ -103,6 +104,12 @@ def place_orders(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> Pla
         ledger, policy, plan, {i: -reductions.get(i, ZERO) for i in holds} if reductions else {}, holds, now
     )
     return Placement(ledger=ledger, commands=up_commands + down_commands, refused=up_refused + down_refused)
+
+
+def _is_worth_moving(ledger: Ledger, policy: Policy, changes: Mapping[InstrumentId, Decimal]) -> bool:
+    """Whether what would leave some instruments for others is more than a trifle, in USD."""
+    leaving = sum((-c * (exposure.mark_of(ledger, i) or ZERO) for i, c in changes.items() if c < ZERO), ZERO)
+    return leaving >= policy.venue_move_notional_min
 
 
 def shortfalls(plan: Plan) -> tuple[Breach, ...]:

@@ -21,6 +21,8 @@ from bot.core.target import Grade, Slot
 from bot.core.units import ZERO, Asset, InstrumentId, Millis, VenueId
 
 RETRY_PAUSE_FACTOR_MAX = 30
+FRUITLESS_MAX = 2
+"""Orders in a row that came to nothing, from which on an instrument is no place to move hedges to."""
 
 
 class TradingState(StrEnum):
@@ -85,7 +87,7 @@ def quote_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: 
     age = Decimal(now - min(quote.book_at, quote.mark_at))
     if age > policy.quote_age_max_ms:
         return Breach(Limit.QUOTE_AGE, instrument, age, Decimal(policy.quote_age_max_ms))
-    if not ZERO < quote.bid < quote.ask or quote.mark <= ZERO:
+    if not ZERO < quote.bid < quote.ask:
         return Breach(Limit.PRICE_COLLAR, instrument, quote.bid, quote.ask, "crossed or senseless quote")
     second = second_source(ledger, policy, instrument, now)
     if second is None:
@@ -97,21 +99,18 @@ def quote_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: 
 
 
 def second_source(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Decimal | None:
-    """A price to hold a venue's mark against: the median of the other venues' fresh marks, else the venue's index, else None."""
-    listed = ledger.instruments[instrument]
-    marks = sorted(
-        quote.mark
-        for other in exposure.instruments_of(ledger, policy, listed.base)
-        if other != instrument
-        and (quote := ledger.quotes.get(other)) is not None
-        and _is_fresh(quote, policy, now)
-        and quote.mark is not None
-        and quote.mark > ZERO
-    )
+    """A price to hold a venue's mark against: the median of all venues' fresh marks, else the venue's index, else None.
+
+    Of three marks or more the median takes the venue's own in: so that one venue that is far off does not discredit the others. Of two,
+    it is the other's.
+    """
+    own = ledger.quotes.get(instrument)
+    quotes = (ledger.quotes.get(i) for i in exposure.instruments_of(ledger, policy, ledger.instruments[instrument].base))
+    fresh = sorted((q.mark, q.instrument) for q in quotes if q is not None and q.mark is not None and _is_fresh(q, policy, now))
+    marks = [mark for mark, of in fresh if len(fresh) > 2 or of != instrument]
     if marks:
         middle = len(marks) // 2
         return marks[middle] if len(marks) % 2 else (marks[middle - 1] + marks[middle]) / 2
-    own = ledger.quotes.get(instrument)
     return own.index if own is not None and own.index is not None and own.index > ZERO else None
 
 
@@ -137,6 +136,21 @@ def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
 
 def _retry_pause_left(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Millis:
     """Milliseconds of rest still due after the latest orders on an instrument came to nothing, doubling with each."""
+    fruitless, last_end = _fruitless(ledger, instrument)
+    return _rest_left(fruitless, last_end, policy.order_retry_pause_ms, now)
+
+
+def _rest_left(times: int, since: Millis, first_ms: Millis, now: Millis) -> Millis:
+    """What is left of a rest that starts with `first_ms` and doubles with each time, up to 30 times as long."""
+    if times <= 0:
+        return 0
+    factor: int = min(2 ** (times - 1), RETRY_PAUSE_FACTOR_MAX)
+    left = since + first_ms * factor - now
+    return left if 0 < left <= 2 * first_ms * factor else 0  # a clock that stepped far back does not prolong it
+
+
+def _fruitless(ledger: Ledger, instrument: InstrumentId) -> tuple[int, Millis]:
+    """How many of an instrument's latest orders came to nothing, in a row, and when the last of them ended."""
     fruitless, last_end = 0, 0
     for order in reversed(tuple(ledger.orders.values())):
         if order.instrument != instrument or order.state.is_open:
@@ -147,10 +161,7 @@ def _retry_pause_left(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
         last_end = max(last_end, order.closed_at or order.placed_at)
         if fruitless > RETRY_PAUSE_FACTOR_MAX:
             break
-    if fruitless == 0:
-        return 0
-    factor: int = min(2 ** (fruitless - 1), RETRY_PAUSE_FACTOR_MAX)
-    return max(0, last_end + policy.order_retry_pause_ms * factor - now)
+    return fruitless, last_end
 
 
 def orders_in_window(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> int:
@@ -181,6 +192,9 @@ def _grade(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis
     taken = ledger.positions[instrument].deleveraged_at
     if taken is not None and now - taken < policy.deleveraging_rest_ms:
         return Grade.HOLD
+    fruitless, last_end = _fruitless(ledger, instrument)
+    if _rest_left(fruitless - FRUITLESS_MAX + 1, last_end, policy.deleveraging_rest_ms, now) > 0:
+        return Grade.HOLD  # else a hedge would be moved there, fail, and be bought back where it was, over and over
     return Grade.PREFERRED
 
 
@@ -188,7 +202,7 @@ def _most(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Dec
     """The most short (base units) that venue share, leverage and margin leave to an instrument, and which of them binds."""
     venue = ledger.venue_of(instrument)
     mark = exposure.mark_of(ledger, instrument)
-    required = exposure.required_notional(ledger, policy)
+    required = exposure.share_base(ledger, policy)
     total = exposure.venue_notional(ledger, policy, venue)
     own = exposure.notional(ledger, policy, instrument)
     short = max(ZERO, -ledger.positions[instrument].quantity)
@@ -204,8 +218,9 @@ def _most(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Dec
     levered = (policy.leverage_max * max(balance, ZERO) - others) / mark
     if levered < room:
         room, binding = levered, Limit.LEVERAGE
-    if short > ZERO and room < short < room + policy.rebalance_notional_min / mark:
-        room = short  # a price that moved is no reason to trade less than the least worth trading
+    drift = max(cap * policy.venue_share_drift, policy.rebalance_notional_min) / mark
+    if short > ZERO and room < short <= room + drift:
+        room = short  # prices carried it here; that is no reason to pay for a move
     return max(room, ZERO), binding
 
 
@@ -258,7 +273,7 @@ def _increase_breach(ledger: Ledger, policy: Policy, order: Order, value: Decima
     if doubts > policy.orders_in_doubt_max:
         return Breach(Limit.ORDERS_IN_DOUBT, "book", Decimal(doubts), Decimal(policy.orders_in_doubt_max))
     total = exposure.venue_notional(ledger, policy, venue)
-    required = exposure.required_notional(ledger, policy)
+    required = exposure.share_base(ledger, policy)
     if total is None or required is None:
         return Breach(Limit.COLLATERAL_UNKNOWN, venue, None, None, "the venue's share cannot be computed")
     cap = required * policy.venue_share_max

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.core import exposure, margin, risk
+from bot.core import execution, exposure, margin, risk
 from bot.core.events import VenueLink
 from bot.core.order import OrderState
 from bot.core.policy import Breach, Limit, Policy
@@ -181,6 +181,7 @@ def breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
         breach = risk.delta_breach(ledger, policy, asset)
         if breach is not None:
             found.append(breach)
+        found.extend(execution.shortfalls(execution.plan_asset(ledger, policy, asset, now)))
         for instrument in exposure.instruments_of(ledger, policy, asset):
             blocked = risk.instrument_breach(ledger, policy, instrument, now)
             if blocked is not None:
