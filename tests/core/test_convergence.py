@@ -1,0 +1,162 @@
+"""Whole lives of a book in a lossy world: whatever happened, when faults stop the book is hedged and the record is the truth.
+
+The world is in `fake_world`; each case is one seed of one kind of weather. A failure prints its seed, and the same seed repeats it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from tests.core.fake_world import Faults, World
+from tests.core.playbook import policy_for
+
+D = Decimal
+POLICY = policy_for(
+    "ETH",
+    "BTC",
+    rebalance_notional_min=D(50),
+    funding_half_life_ms=1_000,
+    funding_dwell_ms=1_000,
+    deleveraging_rest_ms=5_000,
+)
+LOSSY_WIRE = Faults(
+    answer_lost=0.2,
+    request_lost=0.1,
+    request_delayed=0.1,
+    refusal=0.05,
+    empty_book=0.1,
+    partial=0.3,
+    slow_match=0.2,
+    report_lost=0.2,
+    report_twice=0.3,
+    report_late_ms=1_500,
+    query_failed=0.2,
+)
+LATE_POSITIONS = Faults(
+    answer_lost=0.2,
+    request_lost=0.1,
+    partial=0.3,
+    slow_match=0.2,
+    report_lost=0.2,
+    report_twice=0.3,
+    report_late_ms=1_500,
+    query_failed=0.2,
+    position_lag_ms=3_000,
+)
+FORGETFUL_VENUES = Faults(
+    answer_lost=0.2,
+    request_lost=0.1,
+    empty_book=0.3,
+    partial=0.3,
+    slow_match=0.3,
+    report_lost=0.3,
+    report_twice=0.3,
+    report_late_ms=1_500,
+    query_failed=0.2,
+    crash=0.03,
+    anonymous_fills=True,
+    forgets_unfilled=True,
+)
+STORM = Faults(
+    answer_lost=0.1,
+    request_lost=0.1,
+    request_delayed=0.05,
+    refusal=0.05,
+    empty_book=0.1,
+    partial=0.2,
+    slow_match=0.2,
+    report_lost=0.1,
+    report_twice=0.2,
+    report_late_ms=800,
+    query_failed=0.1,
+    deleveraging=0.02,
+    silence=0.02,
+    crash=0.01,
+    collateral_moves=0.05,
+    funding_moves=0.05,
+    forgets_unfilled=True,
+)
+
+
+def lived(seed: int, faults: Faults, *, grows: bool) -> World:
+    """A book that lives through a minute of faults and then has a minute of peace."""
+    world = World(seed, POLICY, faults)
+    world.start()
+    world.beat()
+    world.run(3_000)
+    world.move_collateral("ETH", D("31.4"))
+    world.move_collateral("BTC", D("1.5"))
+    world.run(40_000)
+    if grows:
+        world.move_collateral("ETH", D(60))
+        world.run(20_000)
+    world.heal()
+    world.run(60_000)
+    return world
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("faults", [LOSSY_WIRE, LATE_POSITIONS, FORGETFUL_VENUES], ids=["lossy wire", "late positions", "forgetful venues"])
+def test_s1_s6_i01_collateral_that_only_grows_is_never_hedged_beyond_the_band(seed: int, faults: Faults) -> None:
+    world = lived(seed, faults, grows=True)
+    assert world.differences() == []
+    for asset, worst in world.overshoot.items():
+        assert worst >= -max(world.collateral[asset] * POLICY.rebalance_band, D("0.02")), f"{asset} went {worst} short"
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_i06_f70_after_a_storm_the_ledger_is_the_world_and_the_book_is_hedged(seed: int) -> None:
+    assert lived(seed, STORM, grows=False).differences() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_i17_with_constant_inputs_nothing_is_placed_any_more(seed: int) -> None:
+    world = lived(seed, STORM, grows=False)
+    placed = world.orders_placed()
+    world.run(60_000)
+    assert world.orders_placed() == placed
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_s30_marks_that_wobble_do_not_move_hedges_between_venues_at_their_caps(seed: int) -> None:
+    policy = policy_for("ETH", "BTC", venue_share_max=D("0.34"))
+    world = World(seed, policy, Faults(mark_noise_bps=3))
+    world.start()
+    world.beat()
+    world.run(3_000)
+    world.move_collateral("ETH", D(100))
+    world.move_collateral("BTC", D(5))
+    world.run(20_000)
+    placed = world.orders_placed()
+    world.run(120_000)
+    assert world.orders_placed() - placed <= 4
+    assert world.differences() == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_i12_i16_the_same_events_give_the_same_ledger_and_the_same_commands(seed: int) -> None:
+    world = lived(seed, STORM, grows=False)
+    ledger, commands = world.replayed()
+    assert ledger == world.ledger
+    assert commands == world.commands
+
+
+@pytest.mark.parametrize("venue", ["binance", "bybit", "okx"])
+def test_i15_with_one_venue_lost_for_ever_the_rest_carries_the_hedge(venue: str) -> None:
+    world = World(7, POLICY, Faults())
+    world.start()
+    world.beat()
+    world.run(3_000)
+    world.move_collateral("ETH", D(30))
+    world.run(5_000)
+    world.silence(venue, 10_000_000)
+    world.move_collateral("ETH", D(45))
+    world.run(90_000)
+    assert abs(world.true_net("ETH")) <= D(45) * POLICY.rebalance_band
+    placed = world.orders_placed()
+    world.heal()
+    world.run(30_000)
+    assert world.differences() == []
+    assert world.orders_placed() == placed, "its return moves nothing"
