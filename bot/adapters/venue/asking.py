@@ -24,6 +24,9 @@ from bot.ports import Clock
 
 PAGES_MAX = 40
 ANSWER_SECONDS = 8.0
+ANYTHING_MS: Millis = 10**9
+CLOCK_AGEING_MS: Millis = 5
+"""How much less is thought of an offset with each measurement that did not better it: clocks drift."""
 
 
 class NotAnswered(Exception):
@@ -41,6 +44,7 @@ class Asker:
         self.client = client
         self.gate = gate
         self.offset_ms: Millis = 0
+        self._offset_within_ms: Millis = ANYTHING_MS
         self._profile = profile
         self._settings = settings
         self._clock = clock
@@ -101,12 +105,16 @@ class Asker:
         raise Unreadable(f"{paged.query.ask}: more than {PAGES_MAX} pages")
 
     async def measure_clock(self, lane: Lane) -> Millis:
-        """The venue's clock now; from here on requests are signed with it. Raises NotAnswered or Unreadable."""
+        """The venue's clock now; from here on requests are signed with it. Raises NotAnswered or Unreadable.
+
+        One answer proves only that the offset lies between two bounds, as far apart as the answer took. A slow answer therefore replaces
+        an offset that a quick one gave only when it disproves it: signing must not follow every hiccup of the network.
+        """
         reads = self._profile.reads
-        await self.gate.admit(lane, self._profile.weights[reads.clock.ask])
-        asked_at = self._clock.now()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
+                await self.gate.admit(lane, self._profile.weights[reads.clock.ask])
+                asked_at = self._clock.now()
                 answer = await getattr(self.client, reads.clock.call)(dict(reads.clock.fixed))
         except Exception as error:
             raise self.failure(reads.clock.ask, error) from None
@@ -114,8 +122,13 @@ class Asker:
         at = instant(answer, reads.clock_at) if isinstance(answer, dict) else None
         if at is None:
             raise Unreadable("clock: an answer without a time")
-        self.offset_ms = at - (asked_at + answered_at) // 2
-        correct_clock(self.client, self.offset_ms)
+        took_ms = answered_at - asked_at
+        if took_ms <= self._offset_within_ms or not at - answered_at <= self.offset_ms <= at - asked_at:
+            self.offset_ms = at - (asked_at + answered_at) // 2
+            self._offset_within_ms = took_ms
+            correct_clock(self.client, self.offset_ms)
+        else:
+            self._offset_within_ms += CLOCK_AGEING_MS
         return at
 
     def venue_now(self) -> Millis:

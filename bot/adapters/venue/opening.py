@@ -24,8 +24,12 @@ from bot.adapters.venue.throttle import Lane
 from bot.core.instrument import Instrument
 from bot.ports import VenueNotReady
 
-PASSING_CODES = frozenset({"-1003", "-1015", "-1021", "-5028", "10002", "10006", "10018", "50011", "50061", "50102"})
-"""Proven refusals that a later try may not meet: rates and clocks."""
+PASSING_CODES = frozenset(
+    {"-1000", "-1001", "-1003", "-1006", "-1007", "-1008", "-1015", "-1021", "-5028"}
+    | {"10000", "10002", "10006", "10016", "10018", "10429"}
+    | {"50001", "50004", "50011", "50013", "50026", "50061", "50102"}
+)
+"""What a later try may not meet: request rates, clocks, and a venue that is not itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,179 +2,28 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.adapters.venue import ccxt_mapping as mapping
 from bot.adapters.venue.ccxt_mapping import Unreadable
-from bot.adapters.venue.profiles import PROFILES
-from bot.adapters.venue.quotes import QuoteBoard
-from bot.adapters.venue.shapes import QuoteShape, paths
 from bot.core.events import FillKind, VenueOrderStatus
-from bot.core.instrument import ContractKind, Instrument
-
-D = Decimal
-BINANCE, BYBIT, OKX = (PROFILES[name] for name in ("binanceusdm", "bybit", "okx"))
-
-
-def instrument(venue: str, symbol: str, size: str = "1", **changed) -> Instrument:
-    given_ = {
-        "venue": venue,
-        "venue_symbol": symbol,
-        "base": "BTC",
-        "quote": "USDT",
-        "settle": "USDT",
-        "kind": ContractKind.LINEAR,
-        "contract_size": D(size),
-        "lot": D("0.001"),
-        "tick": D("0.1"),
-        "contracts_min": D("0.001"),
-        "contracts_max": None,
-        "notional_min": None,
-        "funding_interval_ms": None,
-        "taker_fee": None,
-        "maker_fee": None,
-    }
-    return Instrument(**(given_ | changed))
-
-
-OURS = {
-    "binanceusdm": {"BTCUSDT": instrument("binanceusdm", "BTCUSDT")},
-    "bybit": {"BTCUSDT": instrument("bybit", "BTCUSDT")},
-    "okx": {"BTC-USDT-SWAP": instrument("okx", "BTC-USDT-SWAP", "0.01")},
-}
-INVERSE = {"BTCUSD": instrument("bybit", "BTCUSD", "1", kind=ContractKind.INVERSE, quote="USD", settle="BTC")}
-
-BINANCE_ORDER = {
-    "orderId": 4293153,
-    "symbol": "BTCUSDT",
-    "status": "PARTIALLY_FILLED",
-    "clientOrderId": "e1k7",
-    "price": "64000.0",
-    "avgPrice": "63999.90000",
-    "origQty": "0.500",
-    "executedQty": "0.200",
-    "cumQty": "0.200",
-    "cumQuote": "12799.98",
-    "timeInForce": "IOC",
-    "type": "LIMIT",
-    "reduceOnly": False,
-    "side": "SELL",
-    "positionSide": "BOTH",
-    "time": 1763800000000,
-    "updateTime": 1763800000123,
-}
-BINANCE_PUSH = {
-    "s": "BTCUSDT",
-    "c": "e1k7",
-    "S": "SELL",
-    "o": "LIMIT",
-    "f": "IOC",
-    "q": "0.500",
-    "p": "64000",
-    "ap": "63999.9",
-    "sp": "0",
-    "x": "TRADE",
-    "X": "PARTIALLY_FILLED",
-    "i": 4293153,
-    "l": "0.200",
-    "z": "0.200",
-    "L": "63999.9",
-    "N": "USDT",
-    "n": "5.11999",
-    "T": 1763800000123,
-    "t": 987654321,
-    "b": "0",
-    "a": "0",
-    "m": False,
-    "R": False,
-    "ps": "BOTH",
-    "rp": "0",
-}
-BYBIT_ORDER = {
-    "category": "linear",
-    "symbol": "BTCUSDT",
-    "orderId": "1c8e-77",
-    "orderLinkId": "e1k7",
-    "side": "Sell",
-    "orderType": "Limit",
-    "timeInForce": "IOC",
-    "price": "64000",
-    "qty": "0.5",
-    "orderStatus": "Cancelled",
-    "cancelType": "UNKNOWN",
-    "rejectReason": "EC_NoImmediateQtyToFill",
-    "avgPrice": "63999.9",
-    "cumExecQty": "0.2",
-    "leavesQty": "0",
-    "reduceOnly": False,
-    "tpslMode": "",
-    "createdTime": "1763800000000",
-    "updatedTime": "1763800000123",
-}
-BYBIT_EXECUTION = {
-    "category": "linear",
-    "symbol": "BTCUSDT",
-    "execId": "9aac161b",
-    "orderId": "1c8e-77",
-    "orderLinkId": "e1k7",
-    "side": "Sell",
-    "execQty": "0.2",
-    "execPrice": "63999.9",
-    "execFee": "7.039989",
-    "feeCurrency": "",
-    "feeCoin": "USDT",
-    "feeRate": "0.00055",
-    "execTime": "1763800000120",
-    "execType": "Trade",
-    "isMaker": False,
-    "execValue": "12799.98",
-}
-OKX_ORDER = {
-    "instType": "SWAP",
-    "instId": "BTC-USDT-SWAP",
-    "ordId": "312269865356374016",
-    "clOrdId": "e1k7",
-    "side": "sell",
-    "ordType": "ioc",
-    "px": "64000",
-    "sz": "50",
-    "state": "canceled",
-    "accFillSz": "20",
-    "avgPx": "63999.9",
-    "fillPx": "63999.9",
-    "fillSz": "20",
-    "tradeId": "1518905529",
-    "fillTime": "1763800000120",
-    "fillFee": "-6.39999",
-    "fillFeeCcy": "USDT",
-    "fee": "-6.39999",
-    "feeCcy": "USDT",
-    "category": "normal",
-    "uTime": "1763800000123",
-    "cTime": "1763800000000",
-    "posSide": "net",
-}
-OKX_FILL = {
-    "instType": "SWAP",
-    "instId": "BTC-USDT-SWAP",
-    "tradeId": "1518905529",
-    "ordId": "312269865356374016",
-    "clOrdId": "e1k7",
-    "billId": "1",
-    "fillPx": "63999.9",
-    "fillSz": "20",
-    "side": "sell",
-    "execType": "T",
-    "feeCcy": "USDT",
-    "fee": "-6.39999",
-    "subType": "2",
-    "ts": "1763800000120",
-    "fillTime": "1763800000119",
-}
+from tests.adapters.venue.payloads import (
+    BINANCE,
+    BINANCE_ORDER,
+    BINANCE_PUSH,
+    BYBIT,
+    BYBIT_EXECUTION,
+    BYBIT_ORDER,
+    INVERSE,
+    OKX,
+    OKX_FILL,
+    OKX_ORDER,
+    OURS,
+    D,
+    instrument,
+)
 
 ORDERS = [
     ("binanceusdm", BINANCE.reads.order, BINANCE_ORDER, VenueOrderStatus.ACCEPTED),
@@ -472,48 +321,3 @@ def test_whatever_a_venue_says_only_unreadable_gets_out(row):
             call()
         except Unreadable:
             continue
-
-
-BOOK = QuoteShape(symbol=paths("s"), bid=paths("b.0.0"), bid_contracts=paths("b.0.1"), ask=paths("a.0.0"), ask_contracts=paths("a.0.1"))
-
-
-def _board(row: dict, *later: dict):
-    board = QuoteBoard(OURS["bybit"])
-    quote = board.book_told(row, BOOK, 10, partial=False)
-    for each in later:
-        quote = board.book_told(each, BOOK, 20, partial=True)
-    return board, quote
-
-
-def test_a_quote_needs_both_sides_and_a_partial_message_keeps_the_other():
-    whole = {"s": "BTCUSDT", "b": [["63999", "1"]], "a": [["64001", "2"]]}
-    _, quote = _board(whole)
-    assert (quote.bid, quote.ask, quote.bid_quantity, quote.ask_quantity, quote.mark, quote.book_at) == (63999, 64001, 1, 2, None, 10)
-    _, quote = _board(whole, {"s": "BTCUSDT", "b": [["63998", "3"]], "a": []})
-    assert (quote.bid, quote.ask, quote.book_at) == (63998, 64001, 20)
-    _, quote = _board(whole, {"s": "BTCUSDT", "b": [], "a": [["64001", "0"]]})
-    assert quote is None, "the ask was taken away and no other was told"
-    assert _board({"s": "BTCUSDT", "b": [], "a": [["64001", "2"]]})[1] is None
-
-
-def test_mark_and_index_are_merged_and_age_by_what_the_venue_said():
-    board, _ = _board({"s": "BTCUSDT", "b": [["63999", "1"]], "a": [["64001", "2"]]})
-    quote = board.mark_told({"symbol": "BTCUSDT", "markPrice": "64000.5", "indexPrice": "63990"}, BYBIT.streams.mark, 30, partial=False)
-    assert (quote.mark, quote.index, quote.mark_at, quote.book_at) == (D("64000.5"), 63990, 30, 10)
-    quote = board.mark_told({"symbol": "BTCUSDT", "lastPrice": "1"}, BYBIT.streams.mark, 40, partial=True)
-    assert (quote.mark, quote.mark_at) == (D("64000.5"), 40)
-    with pytest.raises(Unreadable):
-        board.mark_told({"symbol": "BTCUSDT"}, BYBIT.streams.mark, 50, partial=False)
-    for defect in ("0", "-1", "NaN"):
-        with pytest.raises(Unreadable):
-            board.mark_told({"symbol": "BTCUSDT", "markPrice": defect}, BYBIT.streams.mark, 50, partial=True)
-    assert board.mark_told({"symbol": "DOGEUSDT", "markPrice": "1"}, BYBIT.streams.mark, 50, partial=True) is None
-
-
-def test_the_most_silent_book_counts():
-    two = QuoteBoard({symbol: instrument("bybit", symbol) for symbol in ("BTCUSDT", "ETHUSDT")})
-    row = {"b": [["1", "1"]], "a": [["2", "1"]]}
-    two.book_told(row | {"s": "BTCUSDT"}, BOOK, 5, partial=False)
-    assert two.oldest_book_at() is None
-    two.book_told(row | {"s": "ETHUSDT"}, BOOK, 9, partial=False)
-    assert two.oldest_book_at() == 5

@@ -1,0 +1,54 @@
+"""The newest market view, merged from whole and partial messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.adapters.venue.ccxt_mapping import Unreadable
+from bot.adapters.venue.quotes import QuoteBoard
+from bot.adapters.venue.shapes import QuoteShape, paths
+from tests.adapters.venue.payloads import BYBIT, OURS, D, instrument
+
+BOOK = QuoteShape(symbol=paths("s"), bid=paths("b.0.0"), bid_contracts=paths("b.0.1"), ask=paths("a.0.0"), ask_contracts=paths("a.0.1"))
+
+
+def _board(row: dict, *later: dict):
+    board = QuoteBoard(OURS["bybit"])
+    quote = board.book_told(row, BOOK, 10, partial=False)
+    for each in later:
+        quote = board.book_told(each, BOOK, 20, partial=True)
+    return board, quote
+
+
+def test_a_quote_needs_both_sides_and_a_partial_message_keeps_the_other():
+    whole = {"s": "BTCUSDT", "b": [["63999", "1"]], "a": [["64001", "2"]]}
+    _, quote = _board(whole)
+    assert (quote.bid, quote.ask, quote.bid_quantity, quote.ask_quantity, quote.mark, quote.book_at) == (63999, 64001, 1, 2, None, 10)
+    _, quote = _board(whole, {"s": "BTCUSDT", "b": [["63998", "3"]], "a": []})
+    assert (quote.bid, quote.ask, quote.book_at) == (63998, 64001, 20)
+    _, quote = _board(whole, {"s": "BTCUSDT", "b": [], "a": [["64001", "0"]]})
+    assert quote is None, "the ask was taken away and no other was told"
+    assert _board({"s": "BTCUSDT", "b": [], "a": [["64001", "2"]]})[1] is None
+
+
+def test_mark_and_index_are_merged_and_age_by_what_the_venue_said():
+    board, _ = _board({"s": "BTCUSDT", "b": [["63999", "1"]], "a": [["64001", "2"]]})
+    quote = board.mark_told({"symbol": "BTCUSDT", "markPrice": "64000.5", "indexPrice": "63990"}, BYBIT.streams.mark, 30, partial=False)
+    assert (quote.mark, quote.index, quote.mark_at, quote.book_at) == (D("64000.5"), 63990, 30, 10)
+    quote = board.mark_told({"symbol": "BTCUSDT", "lastPrice": "1"}, BYBIT.streams.mark, 40, partial=True)
+    assert (quote.mark, quote.mark_at) == (D("64000.5"), 40)
+    with pytest.raises(Unreadable):
+        board.mark_told({"symbol": "BTCUSDT"}, BYBIT.streams.mark, 50, partial=False)
+    for defect in ("0", "-1", "NaN"):
+        with pytest.raises(Unreadable):
+            board.mark_told({"symbol": "BTCUSDT", "markPrice": defect}, BYBIT.streams.mark, 50, partial=True)
+    assert board.mark_told({"symbol": "DOGEUSDT", "markPrice": "1"}, BYBIT.streams.mark, 50, partial=True) is None
+
+
+def test_the_most_silent_book_counts():
+    two = QuoteBoard({symbol: instrument("bybit", symbol) for symbol in ("BTCUSDT", "ETHUSDT")})
+    row = {"b": [["1", "1"]], "a": [["2", "1"]]}
+    two.book_told(row | {"s": "BTCUSDT"}, BOOK, 5, partial=False)
+    assert two.oldest_book_at() is None
+    two.book_told(row | {"s": "ETHUSDT"}, BOOK, 9, partial=False)
+    assert two.oldest_book_at() == 5
