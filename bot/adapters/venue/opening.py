@@ -110,7 +110,10 @@ class _Steps:
                 for symbol in symbols.values():
                     await self._set("cross margin", self._client.set_margin_mode("cross", symbol))
             case MarginMode.ACCOUNT:
-                await self._set("cross margin", self._client.set_margin_mode("cross", next(iter(symbols.values()))))
+                any_symbol = next(iter(symbols.values()))
+                mode = await self._asked(Ask.SETTINGS, self._client.fetch_margin_mode(any_symbol))
+                if mode.get("marginMode") != "cross":
+                    await self._set("cross margin", self._client.set_margin_mode("cross", any_symbol))
             case MarginMode.IN_EACH_ORDER:
                 pass
 
