@@ -7,6 +7,7 @@ A success is proven by its form: the envelope's own success code where the venue
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -29,12 +30,20 @@ CLOCK_AGEING_MS: Millis = 5
 """How much less is thought of an offset with each measurement that did not better it: clocks drift."""
 
 
-class NotAnswered(Exception):
-    """A question did not come through. `code` is the venue's where it told one; the text holds no secret."""
+_NO_SUCH_ENDPOINT = re.compile(r"\S+ [A-Z]+ \S+ (404|405|501) ")
+"""How ccxt words an HTTP status: id, method, URL, status, reason, body."""
 
-    def __init__(self, reason: str, code: str | None = None) -> None:
+
+class NotAnswered(Exception):
+    """A question did not come through. `code` is the venue's where it told one; the text holds no secret.
+
+    `is_unknown_here`: whoever answered has no such endpoint (HTTP 404, 405 or 501 without a venue's code), and never will.
+    """
+
+    def __init__(self, reason: str, code: str | None = None, *, is_unknown_here: bool = False) -> None:
         super().__init__(reason)
         self.code = code
+        self.is_unknown_here = is_unknown_here
 
 
 class Asker:
@@ -143,7 +152,8 @@ class Asker:
         if said is not None:
             return NotAnswered(self._settings.redact(f"{about}: {said.code} {said.words}"), said.code)
         cause = f" ({type(error.__cause__).__name__})" if error.__cause__ is not None else ""
-        return NotAnswered(f"{about}: {type(error).__name__}{cause}")
+        absent = isinstance(error, ccxt.BaseError) and _NO_SUCH_ENDPOINT.match(str(error)) is not None
+        return NotAnswered(f"{about}: {type(error).__name__}{cause}", is_unknown_here=absent)
 
 
 def rows_in(answer: Any, query: Query) -> list[Row]:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import ccxt
+import structlog
 
 from bot.adapters.venue import funding_reads
 from bot.adapters.venue.asking import Asker, NotAnswered
@@ -23,6 +24,8 @@ from bot.adapters.venue.settings import VenueSettings
 from bot.adapters.venue.throttle import Lane
 from bot.core.instrument import Instrument
 from bot.ports import VenueNotReady
+
+log = structlog.get_logger(__name__)
 
 PASSING_CODES = frozenset(
     {"-1000", "-1001", "-1003", "-1006", "-1007", "-1008", "-1015", "-1021", "-5028"}
@@ -95,7 +98,7 @@ class _Steps:
     async def _one_way(self, symbols: Mapping[str, str]) -> None:
         setup = self._profile.setup
         if setup.position_mode_readable:
-            mode = await self._asked(Ask.SETTINGS, self._client.fetch_position_mode())
+            mode = await self._read_setting(self._client.fetch_position_mode())
             if mode.get("hedged") is False:
                 return
         if setup.position_mode_per_symbol:
@@ -111,11 +114,21 @@ class _Steps:
                     await self._set("cross margin", self._client.set_margin_mode("cross", symbol))
             case MarginMode.ACCOUNT:
                 any_symbol = next(iter(symbols.values()))
-                mode = await self._asked(Ask.SETTINGS, self._client.fetch_margin_mode(any_symbol))
+                mode = await self._read_setting(self._client.fetch_margin_mode(any_symbol))
                 if mode.get("marginMode") != "cross":
                     await self._set("cross margin", self._client.set_margin_mode("cross", any_symbol))
             case MarginMode.IN_EACH_ORDER:
                 pass
+
+    async def _read_setting(self, request: Awaitable[Any]) -> Mapping[str, Any]:
+        """One setting as it is; nothing where whoever answers has no such endpoint."""
+        try:
+            answer: Mapping[str, Any] = await self._asked(Ask.SETTINGS, request)
+        except NotAnswered as failure:
+            if failure.is_unknown_here:
+                return {}
+            raise
+        return answer
 
     async def _set(self, what: str, request: Awaitable[Any]) -> None:
         """One setting. A refusal that is not "already set" is lasting, whatever its code: the account is not as configured."""
@@ -123,6 +136,10 @@ class _Steps:
             await self._asked(Ask.SETTINGS, request)
         except NotAnswered as failure:
             if failure.code in self._profile.setup.already_set_codes:
+                return
+            if failure.is_unknown_here:
+                # A stand-in without account settings. An account in another mode refuses our orders, so nothing is lost but a warning.
+                log.warning("setting_unknown_at_venue", venue=self._profile.venue, setting=what)
                 return
             if failure.code is None or failure.code in PASSING_CODES:
                 raise

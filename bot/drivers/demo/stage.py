@@ -37,7 +37,7 @@ HEDGED_AS: Mapping[str, str] = {"BTC": "BTC", "ETH": "ETH", "wstETH": "ETH"}
 MARGIN = Decimal(1_000_000)
 LOCATION = "custody"
 POLICY: Mapping[str, Any] = {
-    "venue_share_max": "0.5",
+    "venue_share_max": "0.55",
     "rebalance_band": "0.0008",
     "order_notional_max": 150_000,
     "report_interval_ms": 5_000,

@@ -303,7 +303,7 @@ class Script:
             return len(turned) == len(ASSETS)
 
         def healed(told: Told, truth: Truth) -> bool:
-            return carried(flipped[0]) < truth.collateral_usd * Decimal("0.02") and _is_whole(told, truth)
+            return carried(flipped[0]) < truth.collateral_usd * Decimal("0.05") and _is_whole(told, truth)
 
         return StoryEvent(
             name="funding_negative",

@@ -59,6 +59,14 @@ async def test_open_describes_the_instruments_in_use(stand):
     assert stand.desk.exchange.leverage(KEY.account, btc.venue_symbol) == 5
 
 
+async def test_a_stand_in_that_knows_no_account_settings_can_be_used(stand):
+    stand.arm(FaultKind.REFUSE, Operation.SETTINGS, times=100, status=404, body="404: Not Found")
+    assert len(await stand.venue.open()) == len(stand.instruments)
+    for number in stand.server.plan.armed:  # ccxt itself needs some of what counts as settings here before a first order
+        stand.server.plan.disarm(number)
+    assert isinstance(await stand.venue.place(stand.order("-0.05")), OrderReported)
+
+
 async def test_open_twice_finds_everything_already_set(stand):
     listed = await stand.venue.open()
     assert {each.venue_symbol for each in listed} == set(stand.instruments)
