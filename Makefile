@@ -22,7 +22,7 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo test check format bench docs lock clean
 
 help: ## Show this list
 	@echo "hedgebot: targets"
@@ -73,6 +73,12 @@ format: $(PROJECT_STAMP) ## Rewrite the code in the project's format and mend wh
 
 bench: $(PROJECT_STAMP) ## Measure the hot path beside its floors
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(PROJECT_STAMP) ## Write the pages that restate code: configuration, metrics, the life of an order
+	@$(BIN)/python -m bot.config.reference docs/configuration.md
+	@$(BIN)/python -m bot.adapters.telemetry.reference docs/metrics.md
+	@$(BIN)/python -m bot.drivers.lifecycle_page docs/order-lifecycle.md
+	@echo "[docs] docs/configuration.md, docs/metrics.md, docs/order-lifecycle.md"
 
 lock: $(PROJECT_STAMP) ## Resolve the lock files again after a change of dependencies (newer versions: ARGS=--upgrade)
 	@echo "[lock 1/2] requirements.lock: what runs"
