@@ -23,6 +23,7 @@ whatever the state says; an order leaves `in_doubt` only by evidence.
 | `rejected` | the venue says that it was never let in |
 | `refused` | the answer proves that it does not exist |
 | `unanswered` | the request ended without proof either way |
+| `cancel_unconfirmed` | a cancel was refused or went unanswered |
 | `restarted` | the bot was restarted while it was open |
 | `proven_absent` | the venue's clock is past its expiry, and two queries after that do not know it |
 
