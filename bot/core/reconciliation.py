@@ -140,11 +140,15 @@ def _with_foreign_orders(ledger: Ledger, event: ev.VenueReported) -> Ledger:
 
 
 def apply_link(ledger: Ledger, event: ev.VenueLinkChanged) -> Ledger:
-    """A venue is heard better or worse. After any silence it must be read in full before it takes an increase again."""
+    """A venue is heard better or worse. After any silence it must be read in full before it takes an increase again.
+
+    That a reading failed while the link was not up says nothing of now: the long pause after a failed one ends with the link's return.
+    """
     record = venue_record(ledger, event.venue)
     if record.link is event.link:
         return ledger
-    record = replace(record, link=event.link, link_since=event.at, reconciled=False)
+    unreadable = None if event.link is ev.VenueLink.UP else record.unreadable
+    record = replace(record, link=event.link, link_since=event.at, reconciled=False, unreadable=unreadable)
     ledger = noted(ledger, Note(at=event.at, kind="link", subject=event.venue, sentence=f"{event.link.value}: {event.reason}"))
     return with_venue(ledger, event.venue, record)
 
