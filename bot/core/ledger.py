@@ -150,8 +150,13 @@ def order_of(ledger: Ledger, told: ev.FillReport | ev.OrderReport) -> Order | No
 
 
 def _may_be_of_an_unidentified_order(ledger: Ledger, fill: ev.FillReport) -> bool:
-    """Whether a fill that carries only the venue's order id could be of an order of ours whose venue id is not known yet."""
-    return fill.client_order_id is None and any(o.venue_order_id is None for o in ledger.open_orders(fill.instrument))
+    """Whether a fill that carries only the venue's order id could be of an order of ours whose venue id is not known yet.
+
+    What the venue does by itself is never ours, and is not made to wait.
+    """
+    if fill.client_order_id is not None or fill.kind is not ev.FillKind.TRADE:
+        return False
+    return any(o.venue_order_id is None for o in ledger.open_orders(fill.instrument))
 
 
 def _tallied(ledger: Ledger, fill: ev.FillReport, order: Order | None) -> Tallies:

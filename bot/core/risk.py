@@ -299,6 +299,8 @@ def gross_notional(ledger: Ledger, policy: Policy) -> Decimal | None:
 def delta_breach(ledger: Ledger, policy: Policy, asset: Asset) -> Breach | None:
     """Whether the worse end of an asset's net delta is outside its band: pages, never halts."""
     net = exposure.net_delta(ledger, policy, asset)
+    if not exposure.instruments_of(ledger, policy, asset):
+        return Breach(Limit.NO_INSTRUMENT, asset, None if net is None else net.worst, ZERO, "nothing is listed that could hedge it")
     band = exposure.rebalance_threshold(ledger, policy, asset)
     if net is None or band is None:
         return Breach(Limit.NET_DELTA, asset, None, None, "not known")
