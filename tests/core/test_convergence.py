@@ -9,8 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from tests.core.fake_world import Faults, World
-from tests.core.playbook import policy_for
+from tests.core.fake_wire import Faults
+from tests.core.fake_world import World
+from tests.core.story import policy_for
 
 D = Decimal
 POLICY = policy_for(

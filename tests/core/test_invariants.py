@@ -1,0 +1,64 @@
+"""Each sentence that must be true of a ledger, broken on purpose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from bot.core.engine import step
+from bot.core.events import CollateralConfirmed, SessionStarted
+from bot.core.invariants import broken
+from bot.core.order import Order, OrderState
+from bot.core.records import Holding, Ledger
+from bot.core.units import Asset, ClientOrderId
+from tests.core.story import policy_for
+from tests.core.test_order import order
+
+D = Decimal
+
+
+def holding(*orders: Order) -> Ledger:
+    return Ledger(orders={ClientOrderId(f"x{n}"): replace(o, client_order_id=ClientOrderId(f"x{n}")) for n, o in enumerate(orders)})
+
+
+def test_all_hold_for_sound_orders() -> None:
+    assert broken(holding(order(), order(OrderState.FILLED, fills_filled=D(-10)), order(OrderState.ABSENT))) == ()
+
+
+def test_i01_an_order_filled_beyond_its_quantity_or_the_other_way() -> None:
+    assert broken(holding(order(fills_filled=D(-11)))) == ("order x0 of -10 filled -11",)
+    assert broken(holding(order(reported_filled=D(1)))) == ("order x0 of -10 filled 1",)
+
+
+def test_an_end_without_an_instant() -> None:
+    assert broken(holding(order(OrderState.REFUSED, closed_at=None))) == ("order x0 is refused without an end",)
+
+
+def test_an_order_that_expires_before_it_is_placed() -> None:
+    assert broken(holding(order(expires_at=0))) == ("order x0 expires before it is placed",)
+
+
+def test_two_open_orders_of_one_instrument() -> None:
+    assert broken(holding(order(), order(OrderState.IN_DOUBT))) == ("2 orders are open on okx:ETH, where one at a time is the rule",)
+
+
+def test_an_order_that_the_venue_reopened_is_the_venues_contradiction_and_not_ours() -> None:
+    assert broken(holding(order(), order(OrderState.IN_DOUBT, closed_at=500))) == ()
+
+
+def test_negative_collateral() -> None:
+    row = Holding(source="s", location="l", asset=Asset("ETH"), quantity=D(-1), redemption_rate=None, observed_at=0)
+    assert broken(Ledger(holdings={("s", "l", Asset("ETH")): row})) == ("collateral ETH at l is negative: -1",)
+
+
+def test_a_broken_invariant_halts_the_run_is_told_once_and_ends_with_it() -> None:
+    policy = policy_for("ETH")
+    ledger = step(holding(order(expires_at=0)), CollateralConfirmed(at=1, source="custody"), policy).ledger
+    assert ledger.invariants_broken == ("order x0 expires before it is placed",)
+    again = step(ledger, CollateralConfirmed(at=2, source="custody"), policy).ledger
+    assert [n.sentence for n in again.notes] == ["HALTED: order x0 expires before it is placed"]
+    healed = step(replace(again, orders={}), CollateralConfirmed(at=3, source="custody"), policy).ledger
+    assert healed.invariants_broken, "broken for this run"
+    started = SessionStarted(at=4, epoch="e2", config_hash="c", policy=policy)
+    assert step(healed, started, policy).ledger.invariants_broken == ()
+    assert step(again, started, policy).ledger.invariants_broken != ()

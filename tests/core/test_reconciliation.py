@@ -1,0 +1,208 @@
+"""A venue's reading against our record: when they agree, when to wait, when to dispute, when to adopt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core import events as ev
+from bot.core.engine import step
+from bot.core.events import VenueOrderStatus
+from bot.core.order import OrderState
+from bot.core.reconciliation import POSITION_LAG_MS, apply_reading
+from bot.core.records import Ledger
+from bot.core.units import InstrumentId, VenueId
+from tests.core.playbook import (
+    accepted,
+    after,
+    book,
+    collateral,
+    decision_due,
+    fill_report,
+    filled,
+    link,
+    order_report,
+    place,
+    position_report,
+    unreadable,
+    venue_acts,
+)
+from tests.core.story import Story, margin_report, policy_for
+
+D = Decimal
+OKX, VENUE = InstrumentId("okx:ETH"), VenueId("okx")
+
+
+def holding_ten(wait_ms: int = POSITION_LAG_MS + 10_000) -> Story:
+    """Ten short at one venue, filled long enough ago that no reading can still be late with it."""
+    story = book(policy_for("ETH", venues=("okx",), venue_share_max=D(1))) >> collateral("ETH", "10") >> decision_due()
+    return story << place(OKX, "-10") >> filled(OKX) >> after(wait_ms)
+
+
+def told(story: Story, quantity: str, *, asked_ms_ago: int = 0, **changes: object) -> ev.VenueReported:
+    plain = ev.VenueReported(
+        at=story.now,
+        venue=VENUE,
+        asked_at=story.now - asked_ms_ago,
+        clock_offset_ms=0,
+        orders=(),
+        positions=(position_report(OKX, D(quantity)),),
+        fills=(),
+        margins=(margin_report(),),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def read(story: Story, *events: ev.VenueReported) -> Ledger:
+    ledger = story.ledger
+    for event in events:
+        ledger = apply_reading(ledger, event)
+    return ledger
+
+
+def test_a_reading_that_agrees_reconciles_and_tells_margin_and_clock() -> None:
+    story = holding_ten()
+    record = read(story, told(story, "-10", clock_offset_ms=-30, asked_ms_ago=200)).venues[VENUE]
+    assert (record.reconciled, record.reported_at, record.agreed_at) == (True, story.now - 200, story.now - 200)
+    assert (record.clock_offset_ms, record.unreadable, record.read_pending) == (-30, None, False)
+    assert record.margins["USDT"] == margin_report()  # type: ignore[index]  # a plain string is the asset
+
+
+def test_s4_a_difference_is_disputed_once_and_adopted_twice() -> None:
+    story = holding_ten()
+    once = read(story, told(story, "-14"))
+    assert (once.positions[OKX].quantity, once.venues[VENUE].reconciled) == (-10, False)
+    assert once.positions[OKX].dispute is not None
+    assert once.venues[VENUE].agreed_at != story.now
+    twice = read(story, told(story, "-14"), told(story, "-14"))
+    assert (twice.positions[OKX].quantity, twice.positions[OKX].dispute, twice.venues[VENUE].reconciled) == (-14, None, True)
+    assert twice.tallies.breaks_by_cause == {"unexplained": 1}
+    changing = read(story, told(story, "-14"), told(story, "-13"), told(story, "-12"))
+    assert changing.positions[OKX].quantity == -10
+    assert changing.positions[OKX].dispute is not None
+    assert changing.positions[OKX].dispute.since == story.now
+
+
+@pytest.mark.parametrize(
+    ("figure", "cause"), [("-6", "auto_deleveraging"), ("0", "auto_deleveraging"), ("-11", "unexplained"), ("4", "unexplained")]
+)
+def test_s22_a_position_that_shrank_is_presumed_deleveraged(figure: str, cause: str) -> None:
+    story = holding_ten()
+    ledger = read(story, told(story, figure), told(story, figure))
+    if figure == "0":  # our record held that figure before its fill, but long ago
+        assert story.ledger.positions[OKX].left_behind[-1][1] == 0
+    assert ledger.tallies.breaks_by_cause == {cause: 1}
+    assert (ledger.positions[OKX].deleveraged_at is not None) is (cause == "auto_deleveraging")
+
+
+@given(st.integers(min_value=1, max_value=40_000), st.integers(min_value=2, max_value=8))
+def test_s6_f27_a_figure_that_our_record_just_left_is_not_adopted(age_ms: int, readings: int) -> None:
+    story = holding_ten(wait_ms=age_ms)
+    ledger = read(story, *[told(story, "0")] * readings)
+    assert ledger.positions[OKX].quantity == (-10 if age_ms < POSITION_LAG_MS else 0)
+    assert ledger.venues[VENUE].reconciled is (age_ms >= POSITION_LAG_MS)
+
+
+def test_f25_while_an_order_may_fill_a_difference_proves_nothing() -> None:
+    story = holding_ten() >> collateral("ETH", "12") >> decision_due() << place(OKX, "-2") >> accepted(OKX)
+    ledger = read(story, told(story, "-12"), told(story, "-12"))
+    assert (ledger.positions[OKX].quantity, ledger.positions[OKX].dispute) == (-10, None)
+    assert not ledger.venues[VENUE].reconciled
+    story >> after(8_000)
+    over = read(story, told(story, "-12"), told(story, "-12"))  # it must be over by now: whatever it did is in the reading
+    assert over.positions[OKX].quantity == -12
+    late = ev.OrderReported(at=story.now + 1, report=order_report(story, OKX, "filled", "-2"))
+    assert step(over, late, story.policy).ledger.positions[OKX].quantity == -12
+
+
+def test_an_order_that_ended_or_a_fill_that_came_during_the_reading_makes_it_wait() -> None:
+    story = holding_ten(wait_ms=300)
+    during = read(story, told(story, "-3", asked_ms_ago=400))
+    assert during.positions[OKX].dispute is None
+    ended = replace(story.order(OKX), closed_at=story.now)
+    story.ledger = replace(story.ledger, orders={ended.client_order_id: ended})
+    assert read(story, told(story, "-3")).positions[OKX].dispute is None
+    acted = holding_ten() >> venue_acts(OKX, "4")
+    assert read(acted, told(acted, "-10", asked_ms_ago=100)).positions[OKX].dispute is None
+
+
+def test_the_fills_of_a_reading_explain_its_positions() -> None:
+    story = holding_ten()
+    adl = replace(
+        fill_report(story, OKX, "4", kind=ev.FillKind.AUTO_DELEVERAGING), client_order_id=None, venue_order_id=None, fill_id="adl"
+    )
+    ledger = read(story, told(story, "-6", fills=(adl,)))
+    assert (ledger.positions[OKX].quantity, ledger.venues[VENUE].reconciled) == (-6, True)
+    assert ledger.tallies.breaks_by_cause == {"auto_deleveraging": 1}
+    assert read(story, told(story, "-6", fills=(adl,)), told(story, "-6", fills=(adl, adl))).positions[OKX].quantity == -6
+    news = read(story, told(story, "-3", fills=(adl,)))  # more changed than was told: read again
+    assert (news.positions[OKX].quantity, news.positions[OKX].dispute, news.venues[VENUE].reconciled) == (-6, None, False)
+
+
+def test_the_orders_of_a_reading_are_folded_and_those_not_ours_are_told() -> None:
+    story = holding_ten() >> collateral("ETH", "12") >> decision_due() << place(OKX, "-2")
+    ours = order_report(story, OKX, "accepted", "-1")
+    foreign = replace(ours, client_order_id=None, venue_order_id="77")
+    nameless = replace(foreign, venue_order_id=None)
+    gone = replace(foreign, venue_order_id="78", status=VenueOrderStatus.CANCELED)
+    ledger = read(story, told(story, "-11", orders=(ours, foreign, nameless, gone)))
+    assert ledger.positions[OKX].quantity == -11
+    assert ledger.orders[ours.client_order_id].state is OrderState.WORKING  # type: ignore[index]  # it has an id
+    assert ledger.venues[VENUE].foreign_orders == ("77", "?")
+    assert ledger.tallies.breaks_by_cause == {"foreign_order": 2}
+    again = apply_reading(ledger, told(story, "-11", orders=(foreign, replace(ours, client_order_id=None))))
+    assert again.venues[VENUE].foreign_orders == ("77",)
+    assert again.tallies.breaks_by_cause == {"foreign_order": 2}
+
+
+def test_s12_a_reading_asked_for_before_a_silence_does_not_end_it() -> None:
+    story = holding_ten() >> link("okx", "stale") >> after(50) >> link("okx", "up") >> after(50)
+    assert not read(story, told(story, "-10", asked_ms_ago=100)).venues[VENUE].reconciled
+    assert read(story, told(story, "-10", asked_ms_ago=10)).venues[VENUE].reconciled
+    assert step(story.ledger, ev.VenueLinkChanged(at=9, venue=VENUE, link=ev.VenueLink.UP, reason=""), story.policy).ledger is story.ledger
+
+
+def test_s5_a_failed_reading_teaches_nothing_and_is_told_once() -> None:
+    story = holding_ten() >> unreadable("okx") >> unreadable("okx")
+    record = story.ledger.venues[VENUE]
+    assert (record.unreadable, record.read_pending) == ("timed out", False)
+    assert story.ledger.positions[OKX].quantity == -10
+    assert sum("not readable" in n.sentence for n in story.ledger.notes) == 1
+
+
+def test_the_first_reading_is_adopted_as_it_stands() -> None:
+    story = holding_ten()
+    story.ledger = replace(story.ledger, positions={})
+    ledger = read(story, told(story, "-3", clock_offset_ms=40))
+    position = ledger.positions[OKX]
+    assert (position.quantity, position.adopted_at, position.adopted_here_at) == (-3, story.now + 40, story.now)
+    assert ledger.tallies.breaks_by_cause == {"pre_existing": 1}
+    assert read(story, told(story, "0")).tallies.breaks_by_cause == {}
+
+
+SHUFFLED = st.permutations(range(5)).flatmap(
+    lambda order: st.lists(st.sampled_from(range(5)), max_size=4).map(lambda again: [*order, *again])
+)
+
+
+@given(SHUFFLED, st.sets(st.integers(min_value=0, max_value=4)), st.integers(min_value=0, max_value=3))
+def test_s4_fills_shuffled_doubled_and_dropped_end_at_what_the_venue_has(sequence: list[int], dropped: set[int], restarts: int) -> None:
+    """Whatever the stream lost, one reading with its fills makes the record the venue's, and no order is placed for it."""
+    story = book(policy_for("ETH", venues=("okx",), venue_share_max=D(1))) >> collateral("ETH", "10") >> decision_due()
+    story << place(OKX, "-10")
+    fills = [fill_report(story, OKX, "-2") for _ in range(5)]
+    for n in sequence:
+        if n not in dropped:
+            story.feed(ev.FillReported(at=story.now, fill=fills[n]))
+    for _ in range(restarts):
+        story.feed(ev.SessionStarted(at=story.now, epoch=f"r{story.now}", config_hash="c", policy=story.policy))
+    story >> after(20_000) >> link("okx", "up") >> collateral("ETH", "10")
+    story.feed(told(story, "-10", fills=tuple(fills)))
+    assert story.position(OKX) == -10
+    assert story.ledger.venues[VENUE].reconciled
+    story >> decision_due()
+    story.close()
