@@ -202,6 +202,18 @@ def test_an_absence_without_the_venues_clock_or_without_any_agreement_proves_not
         assert (state is OrderState.ABSENT) is ends, record
 
 
+def test_f23_a_venues_clock_that_is_behind_proves_no_absence_whatever_was_read() -> None:
+    story = one_order()
+    story.ledger = book_of.change_order(story.ledger, story.order(OKX).client_order_id, Trigger.UNANSWERED, story.now)
+    order = story.order(OKX)
+    record = replace(story.ledger.venues[VenueId("okx")], agreed_at=order.over_at + 1_000)
+    ledger = replace(story.ledger, venues={VenueId("okx"): record})
+    for clock, ends in ((order.expires_at + 1_000, False), (order.expires_at + 1_001, True)):
+        absent = ev.OrderAbsent(at=story.now, client_order_id=order.client_order_id, venue_clock_at=clock)
+        state = book_of.apply_absence(ledger, absent, story.policy).orders[order.client_order_id].state
+        assert (state is OrderState.ABSENT) is ends
+
+
 def test_collateral_totals_replace_each_other_and_are_told_when_they_change() -> None:
     story = one_order() >> collateral("ETH", "12") >> collateral("ETH", "12") >> collateral("ETH", "3", location="cold")
     assert [n.sentence for n in story.ledger.notes if n.kind == "collateral"] == [

@@ -1,0 +1,114 @@
+"""What people may read of the book, computed in one place: figures with units, and None where nobody told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from bot.core.events import VenueLink
+from bot.core.policy import Limit
+from bot.core.records import FundingState, Ledger
+from bot.core.statement import is_ready, statement_of
+from bot.core.units import Asset, InstrumentId, Range, VenueId
+from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged, in_doubt_at_okx
+from tests.core.playbook import after, book, collateral, decision_due, link, reading, started, stop_requested, venue_acts
+from tests.core.story import margin_report, policy_for
+
+D = Decimal
+
+
+def test_a_hedged_book() -> None:
+    story = hedged("30")
+    told = story.statement()
+    (asset,) = told.assets
+    assert (asset.collateral, asset.position, asset.net_delta) == (Range.exactly(D(30)), Range.exactly(D(-30)), Range.exactly(D(0)))
+    assert (asset.hedge_ratio, asset.in_band, asset.collateral_usd, asset.mark) == (1, True, 90_000, 3_000)
+    assert (told.trading_state, told.ready, told.orders_in_doubt, told.oldest_doubt_ms) == ("active", True, 0, None)
+    assert (told.gross_notional_usd, told.required_notional_usd, told.net_delta_bps) == (90_000, 90_000, Range.exactly(D(0)))
+    assert (told.fills, told.orders_by_outcome, told.filled_notional_usd) == (3, {"filled": 3}, 90_000)
+    assert told.settle_exposure_usd == {Asset("USDT"): 300_000_000}
+    assert [v.venue_share.quantize(D("0.01")) for v in told.venues if v.venue_share is not None] == [D("0.33")] * 3
+    assert [(i.instrument, i.target) for i in told.instruments] == [(BINANCE, -10), (BYBIT, -10), (OKX, -10)]
+    assert told.breaches == ()
+    assert (told.collateral[0].quantity, told.collateral[0].location) == (30, "vault")
+    assert told.decisions[-1].sentence.startswith("sell 10")
+
+
+def test_a_doubt_shows_in_both_ends_and_in_its_age() -> None:
+    story = in_doubt_at_okx() >> after(700)
+    told = story.statement()
+    (asset,) = told.assets
+    assert asset.net_delta_bps is not None
+    assert (asset.net_delta_bps.low, round(asset.net_delta_bps.high)) == (0, 3_333)
+    assert asset.net_delta_usd == Range(D(0), D(30_000))
+    assert (asset.in_band, asset.hedge_ratio) == (False, D(25) / 30)
+    assert (told.orders_in_doubt, told.oldest_doubt_ms) == (1, 700)
+    okx = told.venues[2]
+    assert (okx.orders_in_doubt, okx.orders_working, okx.notional_usd) == (1, 0, 30_000)
+    assert {Limit.IN_DOUBT, Limit.NET_DELTA} <= {b.limit for b in told.breaches}
+
+
+def test_what_nobody_told_is_none_and_never_zero() -> None:
+    told = statement_of(Ledger(), ETH, 5)
+    (asset,) = told.assets
+    assert (asset.collateral, asset.position, asset.net_delta, asset.net_delta_usd, asset.hedge_ratio) == (None,) * 5
+    assert (asset.in_band, asset.net_delta_bps, asset.collateral_usd, asset.mark) == (None,) * 4
+    assert (told.gross_notional_usd, told.required_notional_usd, told.net_delta_usd, told.net_delta_bps) == (None,) * 4
+    assert [(v.link, v.notional_usd, v.margin_ratio, v.funding_annual, v.venue_share) for v in told.venues] == [
+        (VenueLink.DOWN, None, None, None, None)
+    ] * 3
+    assert (told.ready, told.instruments, told.settle_exposure_usd) == (False, (), {})
+
+
+def test_an_empty_book_has_no_ratios() -> None:
+    told = (book(ETH) >> decision_due()).statement()
+    assert (told.assets[0].hedge_ratio, told.assets[0].net_delta_bps, told.net_delta_bps) == (None, None, None)
+    assert told.net_delta_usd == Range.exactly(D(0))
+    assert told.venues[0].venue_share is None
+
+
+def test_c22_ready_only_when_all_sources_spoke_and_every_venue_was_read_in_this_run() -> None:
+    story = hedged("30") >> after(1_000) >> started()
+    assert not story.statement().ready
+    story >> collateral("ETH", "30")
+    for venue in ("binance", "bybit", "okx"):
+        assert not is_ready(story.ledger, story.policy)
+        story >> link(venue, "up") >> reading(venue)
+    assert is_ready(story.ledger, story.policy)
+
+
+def test_states_and_limits_are_told_once_each() -> None:
+    story = hedged("30") >> stop_requested() >> link("okx", "down")
+    told = story.statement()
+    assert told.trading_state == "halted"
+    assert [b.subject for b in told.breaches if b.limit is Limit.VENUE_LINK] == ["okx"]
+    assert len({(b.limit, b.subject) for b in told.breaches}) == len(told.breaches)
+
+
+def test_what_fits_nowhere_is_told_with_its_limit() -> None:
+    story = hedged("30", venue_share_max=D("0.34")) >> venue_acts(OKX, "9") >> link("okx", "down")
+    limits = {(b.limit, b.subject) for b in story.statement().breaches}
+    assert {(Limit.NET_DELTA, "ETH"), (Limit.VENUE_SHARE, "ETH")} <= limits
+
+
+def test_a_venues_funding_is_weighted_by_what_we_are_short_there() -> None:
+    story = book(policy_for("BTC", "ETH")) >> collateral("ETH", "30") >> decision_due()
+    rates = {
+        InstrumentId("okx:ETH"): FundingState(rate=D("0.0001"), interval_ms=8, annual=D("0.1"), observed_at=0),
+        InstrumentId("okx:BTC"): FundingState(rate=D("0.0003"), interval_ms=8, annual=D("0.3"), observed_at=0),
+        InstrumentId("bybit:ETH"): FundingState(rate=None, interval_ms=None, annual=None, observed_at=0),
+    }
+    ledger = replace(story.ledger, funding=rates)
+    venues = {v.venue: v.funding_annual for v in statement_of(ledger, story.policy, story.now).venues}
+    assert venues == {VenueId("binance"): None, VenueId("bybit"): None, VenueId("okx"): D("0.1")}
+    flat = replace(ledger, orders={})
+    assert statement_of(flat, story.policy, story.now).venues[2].funding_annual == D("0.2")
+
+
+def test_an_untold_margin_is_left_out_of_what_the_book_is_long_of() -> None:
+    story = hedged("30")
+    record = replace(story.ledger.venues[VenueId("okx")], margins={Asset("USDT"): margin_report(None, None)})
+    ledger = replace(story.ledger, venues={**story.ledger.venues, VenueId("okx"): record})
+    told = statement_of(ledger, story.policy, story.now)
+    assert told.settle_exposure_usd == {Asset("USDT"): 200_000_000}
+    assert told.venues[2].margin_balance_usd is None
