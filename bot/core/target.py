@@ -103,37 +103,43 @@ def _raise(given: dict[InstrumentId, Decimal], slots: Sequence[Slot], needed: De
 
 
 def _fill_lowest(given: dict[InstrumentId, Decimal], ceilings: dict[InstrumentId, Decimal], missing: Decimal) -> None:
-    """Raises the lowest legs together until `missing` is placed or every ceiling is reached."""
+    """Raises the lowest legs together until `missing` is placed or every ceiling is reached.
+
+    A leg is set to the very level that it reaches: adding the difference could miss it by a rounding, and never arrive.
+    """
     while missing > ZERO:
         open_ids = [i for i, ceiling in ceilings.items() if given[i] < ceiling]
         if not open_ids:
             return
         level = min(given[i] for i in open_ids)
         lowest = [i for i in open_ids if given[i] == level]
-        steps = [ceilings[i] - level for i in lowest] + [given[i] - level for i in open_ids if given[i] > level]
-        step = min(steps)
-        if step * len(lowest) >= missing:
+        reached = min([ceilings[i] for i in lowest] + [given[i] for i in open_ids if given[i] > level])
+        placed = (reached - level) * len(lowest)
+        if placed >= missing:
             _spread(given, lowest, missing)
             return
         for i in lowest:
-            given[i] += step
-        missing -= step * len(lowest)
+            given[i] = reached
+        missing -= placed
 
 
 def _lower(given: dict[InstrumentId, Decimal], needed: Decimal) -> None:
-    """Takes what is too much from the highest legs, together, until the sum is `needed`."""
+    """Takes what is too much from the highest legs, together, until the sum is `needed`; set to their level as in `_fill_lowest`."""
     surplus = sum(given.values(), ZERO) - needed
     while surplus > ZERO:
         level = max(given.values())
         highest = [i for i, g in given.items() if g == level]
         below = [g for g in given.values() if g < level]
-        step = level - (max(below) if below else ZERO)
-        if step * len(highest) >= surplus:
+        reached = max(below) if below else ZERO
+        taken = (level - reached) * len(highest)
+        if taken >= surplus:
             _spread(given, highest, -surplus)
             return
         for i in highest:
-            given[i] -= step
-        surplus -= step * len(highest)
+            given[i] = reached
+        if not below:
+            return  # all are flat: what is left of the surplus is the rounding of its own sum
+        surplus -= taken
 
 
 def _spread(given: dict[InstrumentId, Decimal], ids: Sequence[InstrumentId], quantity: Decimal) -> None:
