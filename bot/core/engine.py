@@ -67,8 +67,9 @@ def step(ledger: Ledger, event: ev.Event, policy: Policy) -> Step:
     """Folds one event and, when it is a DecisionDue, decides. Raises TypeError for an event of an unknown class."""
     if isinstance(event, ev.DecisionDue):
         after, commands = decide(ledger, event, policy)
-        return Step(ledger=_checked(after, event.at), commands=commands)
-    after = _checked(fold(ledger, event, policy), event.at)
+        return Step(ledger=_checked(after, ledger, event.at), commands=commands)
+    before = None if isinstance(event, ev.SessionStarted) else ledger
+    after = _checked(fold(ledger, event, policy), before, event.at)
     return Step(ledger=after, decide_soon=isinstance(event, MATERIAL) and after is not ledger)
 
 
@@ -80,13 +81,13 @@ def fold(ledger: Ledger, event: ev.Event, policy: Policy) -> Ledger:
     return folder(ledger, event, policy)
 
 
-def _checked(ledger: Ledger, at: Millis) -> Ledger:
+def _checked(ledger: Ledger, before: Ledger | None, at: Millis) -> Ledger:
     """The ledger with its broken invariants noted; once broken, broken for this run."""
-    found = invariants.broken(ledger)
-    if not found or found == ledger.invariants_broken:
+    found = invariants.broken(ledger, before)
+    if not found or set(found) <= set(ledger.invariants_broken):
         return ledger
     ledger = book.noted(ledger, Note(at=at, kind="invariant", subject="book", sentence=f"HALTED: {found[0]}"))
-    return replace(ledger, invariants_broken=found)
+    return replace(ledger, invariants_broken=tuple(dict.fromkeys((*ledger.invariants_broken, *found))))
 
 
 def _on_fill(ledger: Ledger, event: ev.FillReported, _: Policy) -> Ledger:

@@ -36,7 +36,7 @@ class OrderState(StrEnum):
     @property
     def is_open(self) -> bool:
         """Whether it may still fill for all that we know."""
-        return self in (OrderState.PENDING_NEW, OrderState.WORKING, OrderState.IN_DOUBT)
+        return self in _OPEN
 
 
 class Trigger(StrEnum):
@@ -57,7 +57,7 @@ class Trigger(StrEnum):
 OVER_AFTER_MS: Millis = 2_000
 """Longest time after a request's expiry in which an IOC order that the venue took may still execute, clock offset included."""
 
-_OPEN = (OrderState.PENDING_NEW, OrderState.WORKING, OrderState.IN_DOUBT)
+_OPEN = frozenset((OrderState.PENDING_NEW, OrderState.WORKING, OrderState.IN_DOUBT))
 _S, _T = OrderState, Trigger
 
 TRANSITIONS: Mapping[tuple[OrderState, Trigger], OrderState] = {

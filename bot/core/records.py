@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 from bot.core.events import MarginReport, Quote, VenueLink
 from bot.core.instrument import Instrument
@@ -140,9 +141,9 @@ class Tallies:
     slippage_usd: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """The record. Nothing but `ledger.fold` and `engine.step` makes a new one."""
+    """The record. Nothing but `ledger.fold` and `engine.step` makes a new one. No slots: it remembers which of its orders are open."""
 
     epoch: str = ""
     started_at: Millis = 0
@@ -167,7 +168,12 @@ class Ledger:
 
     def open_orders(self, instrument: InstrumentId | None = None) -> tuple[Order, ...]:
         """Orders that may still fill, of one instrument or of all."""
-        return tuple(o for o in self.orders.values() if o.state.is_open and (instrument is None or o.instrument == instrument))
+        return self._open if instrument is None else tuple(o for o in self._open if o.instrument == instrument)
+
+    @cached_property
+    def _open(self) -> tuple[Order, ...]:
+        """Worked out once per ledger: a decision asks hundreds of times, and hundreds of closed orders are remembered."""
+        return tuple(o for o in self.orders.values() if o.state.is_open)
 
     def venue_of(self, instrument: InstrumentId) -> VenueId:
         """The venue of an instrument; works before the venue has described it."""

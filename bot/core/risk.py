@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from itertools import takewhile
 
 from bot.core import exposure, margin
 from bot.core.events import Quote, VenueLink
@@ -167,7 +168,8 @@ def _fruitless(ledger: Ledger, instrument: InstrumentId) -> tuple[int, Millis]:
 def orders_in_window(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> int:
     """Orders placed at a venue within the rate window, whatever became of them."""
     since = now - policy.order_rate_window_ms
-    return sum(1 for o in ledger.orders.values() if o.placed_at > since and ledger.venue_of(o.instrument) == venue)
+    newest_first = takewhile(lambda o: o.placed_at > since, reversed(tuple(ledger.orders.values())))
+    return sum(1 for o in newest_first if ledger.venue_of(o.instrument) == venue)
 
 
 def slot_of(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> tuple[Slot | None, tuple[Breach, ...]]:

@@ -68,14 +68,14 @@ def test_inside_the_band_nothing_is_traded_and_beyond_it_back_to_zero(off: str, 
 
 
 @given(st.decimals(min_value=0, max_value=80, places=3))
-def test_s30_what_is_sent_is_never_more_than_the_gap_and_misses_less_than_the_finest_lot(total: Decimal) -> None:
+def test_s30_what_is_sent_is_never_more_than_the_gap_and_misses_less_than_two_lots(total: Decimal) -> None:
     story = hedged("30")
     story >> collateral("ETH", f"{total:f}")
     sent = sum(orders_of(story).values(), ZERO)
     gap = total - 30
     if abs(gap) > max(total * story.policy.rebalance_band, D(25) / 3_000):
         assert ZERO <= -sent * (1 if gap > 0 else -1) <= abs(gap)
-        assert abs(gap + sent) < D("0.01")
+        assert abs(gap + sent) < D("0.02")  # what the coarsest lot left may wait for the next decision
     else:
         assert sent == 0
 

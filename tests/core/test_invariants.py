@@ -51,14 +51,21 @@ def test_negative_collateral() -> None:
     assert broken(Ledger(holdings={("s", "l", Asset("ETH")): row})) == ("collateral ETH at l is negative: -1",)
 
 
+def test_what_was_checked_is_not_looked_at_again_and_what_changed_is() -> None:
+    sound = holding(order(), order(OrderState.REFUSED))
+    worse = replace(sound, orders={**sound.orders, ClientOrderId("x1"): order(OrderState.REFUSED, expires_at=0)})
+    assert broken(worse, sound) == ("order e1000001 expires before it is placed",)
+    assert broken(worse, worse) == ()
+
+
 def test_a_broken_invariant_halts_the_run_is_told_once_and_ends_with_it() -> None:
     policy = policy_for("ETH")
-    ledger = step(holding(order(expires_at=0)), CollateralConfirmed(at=1, source="custody"), policy).ledger
+    started = SessionStarted(at=4, epoch="e2", config_hash="c", policy=policy)
+    ledger = step(holding(order(expires_at=0)), started, policy).ledger
     assert ledger.invariants_broken == ("order x0 expires before it is placed",)
     again = step(ledger, CollateralConfirmed(at=2, source="custody"), policy).ledger
     assert [n.sentence for n in again.notes] == ["HALTED: order x0 expires before it is placed"]
     healed = step(replace(again, orders={}), CollateralConfirmed(at=3, source="custody"), policy).ledger
     assert healed.invariants_broken, "broken for this run"
-    started = SessionStarted(at=4, epoch="e2", config_hash="c", policy=policy)
     assert step(healed, started, policy).ledger.invariants_broken == ()
     assert step(again, started, policy).ledger.invariants_broken != ()
