@@ -7,8 +7,9 @@ with when it arrives, and one that arrives after its expiry is refused, as a ven
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from bot.core import events as ev
 from bot.core.commands import CancelOrder, LookUpOrder, PlaceOrder, ReadVenue
@@ -42,10 +43,13 @@ from bot.simulator.model import (
 )
 from bot.simulator.wire import Unanswered, Wire
 
+T = TypeVar("T")
+
 BEAT_S = 0.5
 """How often the streams tell that they are alive: quotes are repeated, and silence is noticed."""
 STALE_AFTER_S = 1.0
 EVERY_FILL = 1_000_000
+NOT_OPEN = "the venue is not open"
 
 
 class DirectVenue:
@@ -61,15 +65,20 @@ class DirectVenue:
         self._clock = clock
         self._wire = wire
         self._inbox: Inbox | None = None
+        self._is_open = False
         self._listed = {s: instrument_of(venue, c) for s, c in exchange.contracts.items() if symbols is None or s in symbols}
 
     async def open(self) -> Sequence[Instrument]:
         """Describes every contract in use. Raises Unanswered while the wire is silent."""
-        return await self._wire.call(lambda: tuple(self._listed.values()))
+        listed = await self._wire.call(lambda: tuple(self._listed.values()))
+        self._is_open = True
+        return listed
 
     async def place(self, command: PlaceOrder) -> PlaceAnswer:
         """One attempt, with whatever the wire does to it."""
         order_id = command.client_order_id
+        if not self._is_open:
+            return ev.OrderRefused(at=self._clock.now(), client_order_id=order_id, code="not_sent", reason=NOT_OPEN)
         self._wire.placed.append(order_id)
         try:
             order = await self._wire.call(lambda: self._accept(command), self._wire.next_fault(command))
@@ -84,14 +93,14 @@ class DirectVenue:
     async def cancel(self, command: CancelOrder) -> CancelAnswer:
         """Cancels by client id."""
         try:
-            return self._reported(await self._wire.call(lambda: self._cancel(command)))
+            return self._reported(await self._asked(lambda: self._cancel(command)))
         except (Unanswered, Refused) as error:
             return ev.CancelUnconfirmed(at=self._clock.now(), client_order_id=command.client_order_id, reason=str(error))
 
     async def look_up(self, command: LookUpOrder) -> LookUpAnswer:
         """By client id."""
         try:
-            order, venue_at = await self._wire.call(lambda: (self._find(command), self._clock.now()))
+            order, venue_at = await self._asked(lambda: (self._find(command), self._clock.now()))
         except Unanswered as error:
             return ev.LookUpFailed(at=self._clock.now(), client_order_id=command.client_order_id, reason=str(error))
         if order is None:
@@ -102,7 +111,7 @@ class DirectVenue:
         """Everything, taken at one instant between question and answer."""
         asked_at = self._clock.now()
         try:
-            reading = await self._wire.call(lambda: self._reading(command, asked_at))
+            reading = await self._asked(lambda: self._reading(command, asked_at))
         except Unanswered as error:
             return ev.VenueUnreadable(at=self._clock.now(), venue=self.id, asked_at=asked_at, reason=str(error))
         return replace(reading, at=self._clock.now())
@@ -110,7 +119,7 @@ class DirectVenue:
     async def funding_rates(self) -> Sequence[ev.FundingRateObserved]:
         """The engine's current rates; nothing while the wire is silent."""
         try:
-            views = await self._wire.call(lambda: [(listed, self._exchange.market(symbol)) for symbol, listed in self._listed.items()])
+            views = await self._asked(lambda: [(listed, self._exchange.market(symbol)) for symbol, listed in self._listed.items()])
         except (Unanswered, Refused):
             return ()
         return tuple(rate_observed(listed, view, self._clock.now()) for listed, view in views)
@@ -118,7 +127,7 @@ class DirectVenue:
     async def funding_payments(self, since: Millis) -> Sequence[ev.FundingPaid]:
         """The engine's records; nothing while the wire is silent."""
         try:
-            records = await self._wire.call(lambda: self._exchange.funding_payments(self._account, None, since))
+            records = await self._asked(lambda: self._exchange.funding_payments(self._account, None, since))
         except Unanswered:
             return ()
         return tuple(funding_paid(self._listed[r.symbol], r, self._clock.now()) for r in records if r.symbol in self._listed)
@@ -144,6 +153,7 @@ class DirectVenue:
         """Hears nothing more. What is on its way goes on."""
         self._wire.disconnect(self._heard)
         self._inbox = None
+        self._is_open = False
 
     def _heard(self, reports: Sequence[Report]) -> None:
         """The streams: reports of our account, and quotes that moved."""
@@ -169,6 +179,12 @@ class DirectVenue:
             inbox.put(ev.FillReported(at=now, fill=fill_report(self._listed[report.fill.symbol], report.fill)))
         elif isinstance(report, BalanceReport) and report.balance.account == self._account:
             inbox.put(ev.MarginObserved(at=now, venue=self.id, margin=margin_report(report.balance)))
+
+    async def _asked(self, deal: Callable[[], T]) -> T:
+        """A call of an open venue. Raises Unanswered before it was opened."""
+        if not self._is_open:
+            raise Unanswered(NOT_OPEN)
+        return await self._wire.call(deal)
 
     # What the venue does with a request when it arrives.
 

@@ -1,7 +1,8 @@
 """Journal, telemetry and collateral source in memory: real implementations of the ports for virtual time, where there is no disk.
 
 `MemoryStore` is the disk: it outlives a crash with exactly what was durable. `MemoryJournal` is one run's hold of it and keeps to the
-port's rules: order is kept, what was accepted while the store took nothing is written with the next append that succeeds.
+port's rules: order is kept, what was accepted while the store took nothing is written with the next append that succeeds, and what may
+wait is bounded: beyond that the journal gives up.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from bot.core.commands import Command
 from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event
 from bot.core.units import ONE, Asset
 from bot.ports import Clock, Inbox, JournalUnavailable
+
+WAITING_MAX = 10_000
+"""Entries that may wait for a store that takes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class MemoryJournal:
         """Accepts an entry. With `durable`, writes it and all before it, or raises JournalUnavailable while the store takes nothing."""
         if self._let_go:
             raise JournalUnavailable("the journal is closed")
+        if len(self._waiting) >= WAITING_MAX:
+            raise JournalUnavailable("too much waits to be written: the journal gave up")
         if events or commands:
             self._waiting.append(MemoryEntry(tuple(events), tuple(commands)))
         if durable:
@@ -136,7 +142,7 @@ class MemoryCollateral:
         self.name = name
         self.readable = True
         self._clock = clock
-        self._beat_s = beat_s
+        self.beat_s = beat_s
         self._totals: dict[tuple[str, Asset], Total] = {}
         self._untold: dict[tuple[str, Asset], None] = {}
         self._inbox: Inbox | None = None
@@ -163,7 +169,7 @@ class MemoryCollateral:
                     inbox.put(CollateralConfirmed(at=self._clock.now(), source=self.name))
                 else:
                     inbox.put(CollateralUnreadable(at=self._clock.now(), source=self.name, reason="told not to be readable"))
-                await self._clock.sleep(self._beat_s)
+                await self._clock.sleep(self.beat_s)
         except asyncio.CancelledError:
             if self._inbox is inbox:
                 self._inbox = None
@@ -193,7 +199,7 @@ def _canonical(item: Any) -> str:
         return f"{type(item).__name__}({','.join(f'{f.name}={_canonical(getattr(item, f.name))}' for f in fields(item))})"
     if isinstance(item, Mapping):
         return "{" + ",".join(f"{_canonical(k)}:{_canonical(v)}" for k, v in item.items()) + "}"
-    if isinstance(item, Set) and not isinstance(item, str):
+    if isinstance(item, Set):
         return "{" + ",".join(sorted(map(_canonical, item))) + "}"
     if isinstance(item, tuple | list):
         return "[" + ",".join(map(_canonical, item)) + "]"

@@ -45,9 +45,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made."""
         return self._jumping.now
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:  # type: ignore[override]  # it never returns
         """Raises RuntimeError: a thread lives in real time."""
-        raise RuntimeError(f"no threads in virtual time: {getattr(func, '__name__', func)}")
+        raise RuntimeError(f"no threads in virtual time: {func!r} with {args!r} on {executor!r}")
 
 
 class VirtualClock:

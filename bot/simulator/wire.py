@@ -53,7 +53,8 @@ class Wire:
     """The way to one venue; times in seconds. `silent`: nothing gets through either way, reports that happen meanwhile are lost.
 
     `hanging`: calls never come back, not even with a failure. `stream_s` is how long a report of the private stream travels.
-    `next_fault` is asked for each order; `placed` has the id of every one that was ever to be sent. `passing` is told where calls are; what it raises at LEAVING keeps the call from being sent.
+    `next_fault` is asked for each order; `placed` has the id of every one that was ever to be sent. `passing` is told where calls are;
+    what it raises at LEAVING keeps the call from being sent.
     """
 
     venue: VenueId
@@ -90,7 +91,7 @@ class Wire:
 
     async def _there_and_back(self, deal: Callable[[], T], reply: asyncio.Future[T], fault: WireFault) -> None:
         await asyncio.sleep(self.late_s if fault is WireFault.ARRIVES_LATE else self.latency_s)
-        if self.silent:
+        if self._is_cut():
             return
         refused = told = None
         try:
@@ -99,7 +100,7 @@ class Wire:
             refused = refusal
         self.passing(self.venue, Passage.ARRIVED)
         await asyncio.sleep(self.latency_s)
-        if self.silent or fault is not WireFault.NONE or reply.done():
+        if self._is_cut() or fault is not WireFault.NONE or reply.done():
             return
         if refused is not None:
             reply.set_exception(refused)
@@ -118,12 +119,15 @@ class Wire:
     def tell(self, reports: Sequence[Report]) -> None:
         """Sends what happened down the stream, to whoever listens when it arrives."""
         if not self.silent and reports:
-            self._carry(self._down_the_stream(tuple(reports)))
+            self._carry(self._down_the_stream(tuple(reports), self.stream_s))
 
-    async def _down_the_stream(self, reports: Sequence[Report]) -> None:
-        await asyncio.sleep(self.stream_s)
-        if self._listener is not None and not self.silent:
+    async def _down_the_stream(self, reports: Sequence[Report], seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if self._listener is not None and not self._is_cut():
             self._listener(reports)
+
+    def _is_cut(self) -> bool:
+        return self.silent
 
     def _carry(self, journey: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(journey, name=f"on the wire of {self.venue}")

@@ -51,7 +51,7 @@ class SimulatedWorld:
         self.wires = {v: Wire(venue=v) for v in self.exchanges}
         self.fair = {a: FAIR[a] for a in assets}
         self.funding = {v: dict.fromkeys(assets, Decimal("0.0001")) for v in self.exchanges}
-        self.depth = {a: (Decimal(500_000) / FAIR[a],) * 5 for a in assets}
+        self.depth: dict[str, tuple[Decimal, ...]] = {a: (Decimal(500_000) / FAIR[a],) * 5 for a in assets}
         self.instruments: dict[InstrumentId, Instrument] = {}
         self._contracts: dict[InstrumentId, tuple[Exchange, Contract]] = {}
         for venue, exchange in self.exchanges.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.shell.bench import Bench, same_but_for_market, virtual
+from tests.shell.bench import Bench, hedged_bench, same_but_for_market, virtual
 
 D = Decimal
 
@@ -27,16 +27,6 @@ async def test_a_deposit_is_hedged_within_virtual_milliseconds():
     assert await bench.stop() < 1
     assert bench.world.short("ETH") == D(100)
     assert same_but_for_market(bench.replayed(), bench.ledger)
-
-
-async def hedged_bench(seed: int = 1, btc: str = "10", eth: str = "100", **more) -> Bench:
-    """A run that has hedged its collateral and is at rest."""
-    bench = Bench(seed, **more)
-    bench.hold("BTC", btc)
-    bench.hold("ETH", eth)
-    bench.start()
-    await bench.until(bench.converged, 20)
-    return bench
 
 
 @virtual
@@ -65,7 +55,7 @@ async def test_a_liquid_staking_token_is_hedged_at_its_redemption_rate():
 
 @virtual
 async def test_no_churn_over_an_hour_with_constant_inputs():
-    bench = await hedged_bench(still=True)
+    bench = await hedged_bench(still=True, funding_poll_s=60.0, decision_beat_ms=3_000)
     before = len(bench.world.placed)
     await bench.passes(3600)
     assert len(bench.world.placed) == before
