@@ -1,0 +1,96 @@
+"""What was measured, as tables for people and as one JSON document: ratios first, because absolute times belong to one machine and hour."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import course
+from benchmarks.course import Pace
+from benchmarks.figures import Figure, Ratio, ratio
+
+FLOORS = (course.CCXT, course.JOURNAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that one run found. `beside` are lanes outside the course: they have no floors."""
+
+    paces: Sequence[Pace]
+    beside: Mapping[str, Figure]
+
+    def as_json(self) -> dict[str, Any]:
+        """Times in microseconds, ratios without a unit."""
+        return {
+            "machine": machine(),
+            "paces": {
+                pace.name: {
+                    "pause_ms": round(pace.pause_s * 1_000, 1),
+                    "ratios": [r.as_json() for r in ratios(pace.samples.figures())],
+                    "lanes": {lane.strip(): figure.as_json() for lane, figure in pace.samples.figures().items()},
+                }
+                for pace in self.paces
+            },
+            "beside": {lane: figure.as_json() for lane, figure in self.beside.items()},
+        }
+
+    def show(self, console: Console) -> None:
+        """Prints the tables."""
+        for pace in self.paces:
+            pause = f"a pause of {pace.pause_s * 1_000:.0f} ms before each" if pace.pause_s else "no pauses"
+            _show_ratios(console, f"{pace.name}: {pace.rounds} rounds, {pause}", ratios(pace.samples.figures()))
+            _show_figures(console, f"{pace.name}, microseconds", pace.samples.figures())
+        _show_figures(console, "beside, microseconds", self.beside)
+        console.print(", ".join(f"{name} {value}" for name, value in machine().items()), style="dim")
+
+
+def ratios(figures: Mapping[str, Figure]) -> tuple[Ratio, ...]:
+    """The hedge over its floors, first; then where it stands against them piece by piece."""
+    read = course.until_read(course.HEDGE)
+    floors_read = (course.until_read(course.CCXT), course.JOURNAL)
+    return (
+        ratio("hedge / (ccxt create_order + durable append), until the bytes left", figures, course.HEDGE, FLOORS),
+        ratio("the same, until the venue's process had read them", figures, read, floors_read),
+        ratio("hedge / (aiohttp POST + write and fdatasync)", figures, course.HEDGE, (course.HTTP, course.FILE)),
+        ratio("after the append / ccxt create_order", figures, course.SEND, (course.CCXT,)),
+        ratio("append on the path / append alone", figures, course.APPEND, (course.JOURNAL,)),
+        ratio("SqliteJournal.append / SQLite insert", figures, course.JOURNAL, (course.SQLITE,)),
+        ratio("ccxt create_order / aiohttp POST", figures, course.CCXT, (course.HTTP,)),
+    )
+
+
+def machine() -> dict[str, str]:
+    """Where and with what it was measured."""
+    return {
+        "cores": str(os.cpu_count()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("uvloop", "aiohttp", "ccxt")},
+    }
+
+
+def _show_ratios(console: Console, title: str, found: Sequence[Ratio]) -> None:
+    table = Table(title=title, title_justify="left")
+    table.add_column("ratio")
+    for heading in ("p50", "p99"):
+        table.add_column(heading, justify="right")
+    for number, each in enumerate(found):
+        table.add_row(each.name, f"{each.p50:.2f}", f"{each.p99:.2f}", style="bold" if number == 0 else "")
+    console.print(table)
+
+
+def _show_figures(console: Console, title: str, figures: Mapping[str, Figure]) -> None:
+    table = Table(title=title, title_justify="left")
+    table.add_column("what")
+    for heading in ("count", "p50", "p99"):
+        table.add_column(heading, justify="right")
+    for lane, figure in figures.items():
+        table.add_row(lane, str(figure.count), f"{figure.p50_us:,.0f}", f"{figure.p99_us:,.0f}")
+    console.print(table)

@@ -1,0 +1,98 @@
+"""The benchmark works from end to end with few samples: every lane is there and adds up. No speed is asserted here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import course
+from benchmarks.disk import folder_on_disk
+from benchmarks.figures import BenchmarkFailed, Figure, Samples, figure_of, ratio
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUNDS = 4
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    """What a small run printed, and what it wrote."""
+    written = tmp_path_factory.mktemp("bench") / "figures.json"
+    done = bench("--rounds", str(ROUNDS), "--pause", "5", "--json", str(written))
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(written.read_text())
+
+
+@pytest.mark.e2e
+def test_every_lane_has_all_its_samples(measured: tuple[str, dict[str, Any]]) -> None:
+    paces = measured[1]["paces"]
+    sent = (course.HEDGE, course.CCXT, course.HTTP)
+    lanes = {*sent, course.FOLD, course.APPEND, course.SEND, course.JOURNAL, course.SQLITE, course.FILE}
+    lanes |= {course.until_read(lane) for lane in sent}
+    assert set(paces) == {"paced", "hot"}
+    for pace in paces.values():
+        assert {lane.strip() for lane in lanes} <= pace["lanes"].keys()
+        assert {figure["count"] for figure in pace["lanes"].values()} == {ROUNDS}
+        assert all(0 < figure["p50_us"] <= figure["p99_us"] for figure in pace["lanes"].values())
+
+
+@pytest.mark.e2e
+def test_bytes_are_read_after_they_left_and_parts_stay_below_the_whole(measured: tuple[str, dict[str, Any]]) -> None:
+    for pace in measured[1]["paces"].values():
+        lanes = pace["lanes"]
+        for lane in (course.HEDGE, course.CCXT, course.HTTP):
+            assert lanes[lane]["p50_us"] < lanes[course.until_read(lane)]["p50_us"]
+        whole = lanes[course.HEDGE]["p99_us"]
+        assert all(lanes[part.strip()]["p99_us"] < whole for part in (course.FOLD, course.APPEND, course.SEND))
+
+
+@pytest.mark.e2e
+def test_ratios_come_first_and_are_those_of_the_figures(measured: tuple[str, dict[str, Any]]) -> None:
+    printed, written = measured
+    assert printed.index("ratio") < printed.index("microseconds")
+    for pace in written["paces"].values():
+        lanes, first = pace["lanes"], pace["ratios"][0]
+        floors = lanes[course.CCXT]["p50_us"] + lanes[course.JOURNAL]["p50_us"]
+        assert first["p50"] == pytest.approx(lanes[course.HEDGE]["p50_us"] / floors, abs=0.01)
+
+
+@pytest.mark.e2e
+def test_a_folder_that_is_not_there_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    done = bench("--rounds", "1", "--folder", str(tmp_path / "absent"))
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "--folder" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_folder_in_memory_is_no_disk() -> None:
+    in_memory = Path("/dev/shm")
+    if not in_memory.is_dir():
+        pytest.skip("this machine has no /dev/shm")
+    with pytest.raises(BenchmarkFailed, match="durable"):
+        folder_on_disk(in_memory)
+
+
+def test_percentiles_are_samples_by_nearest_rank() -> None:
+    assert figure_of([float(n) for n in range(200, 0, -1)]) == Figure(200, 100.0, 198.0)
+    assert figure_of([7.0]) == Figure(1, 7.0, 7.0)
+
+
+def test_a_time_below_nothing_is_no_sample() -> None:
+    with pytest.raises(BenchmarkFailed, match="cannot be"):
+        Samples().add("lane", -1)
+
+
+def test_a_ratio_is_over_the_sum_of_the_floors() -> None:
+    figures = {"a": Figure(1, 30.0, 90.0), "b": Figure(1, 5.0, 10.0), "c": Figure(1, 10.0, 20.0)}
+    found = ratio("a over both", figures, "a", ("b", "c"))
+    assert (found.p50, found.p99) == (2.0, 3.0)
