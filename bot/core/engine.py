@@ -70,7 +70,10 @@ def step(ledger: Ledger, event: ev.Event, policy: Policy) -> Step:
         return Step(ledger=_checked(after, ledger, event.at), commands=commands)
     before = None if isinstance(event, ev.SessionStarted) else ledger
     after = _checked(fold(ledger, event, policy), before, event.at)
-    return Step(ledger=after, decide_soon=isinstance(event, MATERIAL) and after is not ledger)
+    material = isinstance(event, MATERIAL) or (
+        isinstance(event, ev.CollateralConfirmed) and event.source not in ledger.sources_confirmed_at
+    )
+    return Step(ledger=after, decide_soon=material and after is not ledger)
 
 
 def fold(ledger: Ledger, event: ev.Event, policy: Policy) -> Ledger:

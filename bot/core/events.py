@@ -163,7 +163,7 @@ class CollateralObserved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollateralConfirmed(Event):
-    """A source was read again successfully and says the same: its totals are fresh as of `at`."""
+    """A source has told every total that it has, or was read again and says the same: they are known, and fresh as of `at`."""
 
     source: str
 

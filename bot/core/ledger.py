@@ -222,6 +222,8 @@ def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledg
 def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
     """Sets the total of one asset at one location; an untold redemption rate keeps the one that was told before.
 
+    A total alone does not make its source known in this run: others may follow, and what has not been told is not zero. That takes the
+    source's own word that it has told everything (`confirm_source`).
     A total below nothing, or a rate that is not positive, makes no sense: the source counts as unreadable, and ages.
     """
     if event.quantity < ZERO or (event.redemption_rate is not None and event.redemption_rate <= ZERO):
@@ -239,10 +241,11 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
         redemption_rate=rate,
         observed_at=event.at,
     )
+    confirmed = ledger.sources_confirmed_at
     ledger = replace(
         ledger,
         holdings=put(ledger.holdings, key, holding),
-        sources_confirmed_at=put(ledger.sources_confirmed_at, event.source, event.at),
+        sources_confirmed_at=put(confirmed, event.source, event.at) if event.source in confirmed else confirmed,
         sources_unreadable={k: v for k, v in ledger.sources_unreadable.items() if k != event.source},
     )
     if before is not None and before.quantity == event.quantity:
@@ -252,7 +255,7 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
 
 
 def confirm_source(ledger: Ledger, event: ev.CollateralConfirmed) -> Ledger:
-    """A source was read again and says the same: its totals are fresh."""
+    """A source has told all its totals, or was read again and says the same: they are known, and fresh."""
     readable = {k: v for k, v in ledger.sources_unreadable.items() if k != event.source}
     confirmed = put(ledger.sources_confirmed_at, event.source, event.at)
     return replace(ledger, sources_confirmed_at=confirmed, sources_unreadable=readable)

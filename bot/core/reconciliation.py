@@ -59,7 +59,8 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
 def apply_unreadable(ledger: Ledger, event: ev.VenueUnreadable) -> Ledger:
     """A reading that did not come through teaches nothing: the record stays, and is not fresher for it."""
     record = venue_record(ledger, event.venue)
-    if record.unreadable is None:
+    was_readable = record.reported_at is not None and record.reported_at >= ledger.started_at
+    if record.unreadable is None and was_readable:
         ledger = noted(ledger, Note(at=event.at, kind="venue", subject=event.venue, sentence=f"not readable: {event.reason}"))
     return with_venue(ledger, event.venue, replace(record, read_pending=False, unreadable=event.reason))
 

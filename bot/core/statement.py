@@ -165,11 +165,11 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
 
 
 def is_ready(ledger: Ledger, policy: Policy) -> bool:
-    """Whether everything configured has been heard in this run: collateral sources, and each venue read and agreeing."""
+    """Whether everything configured was heard in this run: each source has told all it has, each venue was read and agreed once."""
     if not policy.collateral_sources <= ledger.sources_confirmed_at.keys():
         return False
     records = [ledger.venues.get(v) for v in _venues(ledger, policy)]
-    return all(r is not None and r.reported_at is not None and r.reported_at >= ledger.started_at for r in records)
+    return all(r is not None and r.agreed_at is not None and r.agreed_at >= ledger.started_at for r in records)
 
 
 def breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:

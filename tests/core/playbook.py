@@ -73,9 +73,17 @@ def stop_requested() -> Feed:
 
 
 def collateral(asset: str, quantity: str, rate: str | None = "1", source: str = "custody", location: str = "vault") -> Feed:
-    """A source tells the total of an asset."""
-    return _one(
+    """A source tells the total of an asset, the last of those that it has to tell."""
+    return Feed(
         f"collateral {asset} {quantity}",
+        lambda s: [*total(asset, quantity, rate, source, location).events(s), *confirmed(source).events(s)],
+    )
+
+
+def total(asset: str, quantity: str, rate: str | None = "1", source: str = "custody", location: str = "vault") -> Feed:
+    """A source tells the total of an asset, and others may follow."""
+    return _one(
+        f"total {asset} {quantity}",
         lambda s: ev.CollateralObserved(
             at=s.now,
             source=source,
