@@ -25,6 +25,7 @@ HEDGE = "hedge: collateral observed -> order left"
 FOLD = "  wake, fold, decide"
 APPEND = "  durable append"
 SEND = "  dispatch, adapter, ccxt, aiohttp -> left"
+OFF_DISK = "  all but the append"
 CCXT = "ccxt create_order -> left"
 HTTP = "aiohttp signed POST -> left"
 JOURNAL = "SqliteJournal.append(durable=True)"
@@ -116,6 +117,7 @@ class _Turns:
         pace.samples.add(FOLD, sample.append_began - sample.observed)
         pace.samples.add(APPEND, sample.append_ended - sample.append_began)
         pace.samples.add(SEND, sample.sent.left - sample.append_ended)
+        pace.samples.add(OFF_DISK, sample.sent.left - sample.append_ended + sample.append_began - sample.observed)
 
     async def _orders(self, pace: Pace, sample: Sample) -> None:
         """ccxt, then aiohttp with the bytes that ccxt has just sent."""

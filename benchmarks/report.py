@@ -58,6 +58,7 @@ def ratios(figures: Mapping[str, Figure]) -> tuple[Ratio, ...]:
     return (
         ratio("hedge / (ccxt create_order + durable append), until the bytes left", figures, course.HEDGE, FLOORS),
         ratio("the same, until the venue's process had read them", figures, read, floors_read),
+        ratio("hedge without its append / ccxt create_order: what no disk can flatter", figures, course.OFF_DISK, (course.CCXT,)),
         ratio("hedge / (aiohttp POST + write and fdatasync)", figures, course.HEDGE, (course.HTTP, course.FILE)),
         ratio("after the append / ccxt create_order", figures, course.SEND, (course.CCXT,)),
         ratio("append on the path / append alone", figures, course.APPEND, (course.JOURNAL,)),

@@ -36,7 +36,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, A
 def test_every_lane_has_all_its_samples(measured: tuple[str, dict[str, Any]]) -> None:
     paces = measured[1]["paces"]
     sent = (course.HEDGE, course.CCXT, course.HTTP)
-    lanes = {*sent, course.FOLD, course.APPEND, course.SEND, course.JOURNAL, course.SQLITE, course.FILE}
+    lanes = {*sent, course.FOLD, course.APPEND, course.SEND, course.OFF_DISK, course.JOURNAL, course.SQLITE, course.FILE}
     lanes |= {course.until_read(lane) for lane in sent}
     assert set(paces) == {"paced", "hot"}
     for pace in paces.values():
