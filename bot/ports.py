@@ -141,8 +141,11 @@ class JournalUnavailable(Exception):
 class Telemetry(Protocol):
     """Where the shell tells what it does: logs and metrics. Never raises, never waits."""
 
-    def event_folded(self, event: Event) -> None:
-        """An event went through the core."""
+    def event_folded(self, event: Event, *, is_news: bool) -> None:
+        """An event went through the core; `is_news` when it changed the ledger, and was not told before."""
+
+    def decided(self, seconds: float) -> None:
+        """A decision took this long, from its quotes to its commands."""
 
     def command_dispatched(self, command: Command) -> None:
         """A command is about to be carried out."""

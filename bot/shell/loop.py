@@ -142,20 +142,22 @@ class Loop:
         before = self._ledger
         taken = step(before, event, self._policy)
         self._ledger = taken.ledger
-        self._telemetry.event_folded(event)
-        if taken.ledger is not before:
+        is_news = taken.ledger is not before
+        self._telemetry.event_folded(event, is_news=is_news)
+        if is_news:
             self._unwritten.append(event)
         if taken.decide_soon:
             soon = self._decided_at + self._policy.decision_interval_ms / 1000
             self._decide_at = min(self._decide_at, soon)
 
     def _decide(self) -> tuple[Command, ...]:
-        before = self._ledger
+        before, began = self._ledger, self._clock.steady()
         event = DecisionDue(at=self._clock.now(), quotes=tuple(self._quotes.values()))
         decided = step(before, event, self._policy)
         self._ledger = decided.ledger
-        self._telemetry.event_folded(event)
         self._decided_at = self._clock.steady()
+        self._telemetry.event_folded(event, is_news=bool(decided.commands))
+        self._telemetry.decided(self._decided_at - began)
         self._decide_at = self._decided_at + self._policy.decision_beat_ms / 1000
         if decided.commands or not _same_but_for_quotes(before, decided.ledger):
             self._unwritten.append(event)

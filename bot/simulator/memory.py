@@ -113,11 +113,19 @@ class MemoryTelemetry:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.news: list[Event] = []
         self.commands: list[Command] = []
+        self.decisions_s: list[float] = []
 
-    def event_folded(self, event: Event) -> None:
+    def event_folded(self, event: Event, *, is_news: bool) -> None:
         """An event went through the core."""
         self.events.append(event)
+        if is_news:
+            self.news.append(event)
+
+    def decided(self, seconds: float) -> None:
+        """A decision took this long."""
+        self.decisions_s.append(seconds)
 
     def command_dispatched(self, command: Command) -> None:
         """A command is about to be carried out."""

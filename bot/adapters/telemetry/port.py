@@ -42,11 +42,11 @@ class RecordedTelemetry:
         self._metrics = metrics
         self._log = log if log is not None else logger()
 
-    def event_folded(self, event: Event) -> None:
-        """Counts the event and logs it at the level that its kind deserves."""
+    def event_folded(self, event: Event, *, is_news: bool) -> None:
+        """Counts the event and logs it at the level that its kind deserves; what was known already is not worth a line."""
         kind = type(event).__name__
         self._metrics.events.labels(kind).inc()
-        if isinstance(event, _ROUTINE):
+        if isinstance(event, _ROUTINE) or not is_news:
             self._log.debug(kind, at=event.at)
         elif isinstance(event, _ALARMING):
             self._log.warning(kind, **_fields(event))
@@ -54,6 +54,10 @@ class RecordedTelemetry:
             self._log.info(kind, at=event.at, epoch=event.epoch, config_hash=event.config_hash)
         else:
             self._log.info(kind, **_fields(event))
+
+    def decided(self, seconds: float) -> None:
+        """Observes how long a decision took."""
+        self._metrics.decision_seconds.observe(seconds)
 
     def command_dispatched(self, command: Command) -> None:
         """Counts the command and logs it."""

@@ -18,8 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.adapters.telemetry.logs import configure_logging, logger
+from bot.adapters.telemetry.port import RecordedTelemetry
+from bot.adapters.telemetry.prometheus import Metrics
 from bot.adapters.telemetry.redaction import HIDDEN, Redaction
-from bot.core.events import VenueLink
+from bot.core.events import OrderOutcomeUnknown, VenueLink
+from bot.core.units import ClientOrderId
 
 CANARY = "k3y-w1th/odd+chars=\"'é"
 
@@ -195,3 +198,15 @@ def test_the_default_stream_is_standard_error(capsys: pytest.CaptureFixture[str]
     captured = capsys.readouterr()
     assert "there" in captured.err
     assert captured.out == ""
+
+
+def test_what_was_known_already_is_not_worth_a_line() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    telemetry = RecordedTelemetry(Metrics())
+    doubt = OrderOutcomeUnknown(at=1, client_order_id=ClientOrderId("a1"), reason="no answer")
+    telemetry.event_folded(doubt, is_news=False)
+    assert lines(stream) == []
+    telemetry.event_folded(doubt, is_news=True)
+    (line,) = lines(stream)
+    assert (line["event"], line["level"]) == ("OrderOutcomeUnknown", "warning")

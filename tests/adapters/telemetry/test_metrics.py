@@ -144,9 +144,10 @@ def test_events_and_commands_are_counted_by_kind() -> None:
     telemetry = RecordedTelemetry(metrics)
     order = ClientOrderId("a1")
     for _ in range(3):
-        telemetry.event_folded(DecisionDue(at=1, quotes=()))
-    telemetry.event_folded(CollateralConfirmed(at=1, source="desk"))
-    telemetry.event_folded(OrderOutcomeUnknown(at=1, client_order_id=order, reason="timeout"))
+        telemetry.event_folded(DecisionDue(at=1, quotes=()), is_news=True)
+    telemetry.event_folded(CollateralConfirmed(at=1, source="desk"), is_news=True)
+    telemetry.event_folded(OrderOutcomeUnknown(at=1, client_order_id=order, reason="timeout"), is_news=True)
+    telemetry.decided(0.0004)
     telemetry.command_dispatched(
         PlaceOrder(
             client_order_id=order,
@@ -162,6 +163,7 @@ def test_events_and_commands_are_counted_by_kind() -> None:
     assert samples[key("events_total", kind="DecisionDue")] == 3
     assert samples[key("events_total", kind="OrderOutcomeUnknown")] == 1
     assert samples[key("commands_total", kind="PlaceOrder")] == 1
+    assert samples[key("decision_seconds_count")] == 1
 
 
 def test_the_page_is_up_to_date() -> None:
