@@ -99,6 +99,7 @@ def test_a_crash_at_any_point_doubles_nothing(part: int) -> None:
 @virtual
 async def test_a_crash_while_a_reply_is_lost_is_found_by_the_next_run(after_ms: int):
     bench = await hedged_bench(world=ONE_ASSET)
+    await bench.passes(0.5)  # idle: the deposit is decided on at once
     for wire in bench.world.wires.values():
         wire.stream_s = 60.0
         wire.timeout_s = 0.001  # every reply comes too late

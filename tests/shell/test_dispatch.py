@@ -148,6 +148,18 @@ async def test_settling_answers_everything_in_time(oddity: Callable[[], Awaitabl
 
 
 @virtual
+async def test_nothing_is_sent_any_more_while_settling():
+    calls, answers = await dispatcher(hangs)
+    calls.carry_out(READ)
+    settling = asyncio.create_task(calls.settle(1.0))
+    await asyncio.sleep(0.5)
+    calls.carry_out(PLACE)
+    assert [type(a) for a in answers] == [OrderRefused]
+    await settling
+    assert [type(a) for a in answers] == [OrderRefused, VenueUnreadable]
+
+
+@virtual
 async def test_calls_cut_short_before_their_first_step_are_answered_too():
     calls, answers = await dispatcher(nothing_odd)
     for command, _ in LEAST:

@@ -1,0 +1,80 @@
+"""What the journal folds to: each run under its own policy, orders as they were recorded, and from when payments are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from bot.core.commands import PlaceOrder
+from bot.core.events import DecisionDue, SessionStarted
+from bot.core.order import OrderState
+from bot.core.policy import Policy
+from bot.core.units import VenueId
+from bot.shell.recovery import recovered
+from bot.simulator.memory import MemoryEntry
+from tests.shell.bench import hedged_bench, same_but_for_market, virtual
+
+D = Decimal
+
+
+def test_an_empty_journal_is_an_empty_book() -> None:
+    nothing = recovered((), Policy())
+    assert nothing.began_at is None
+    assert nothing.newest_payment_at == {}
+    assert nothing.ledger.orders == {}
+
+
+@virtual
+async def test_the_first_run_and_each_venues_newest_payment_are_remembered():
+    bench = await hedged_bench()
+    began = next(e.at for e, _ in bench.world.store.steps() if isinstance(e, SessionStarted))
+    for silent in (None, "okx"):
+        if silent is not None:
+            bench.world.wires[VenueId(silent)].silent = True
+        bench.world.settle_funding()
+        await bench.passes(20)
+    await bench.stop()
+    bench.start()
+    await bench.passes(1)
+    await bench.stop()
+    found = recovered(bench.world.store.steps(), bench.policy)
+    assert found.began_at == began
+    newest = {v: max(r.at for r in e.funding_payments("hedge")) for v, e in bench.world.exchanges.items()}
+    assert found.newest_payment_at[VenueId("bybit")] == newest[VenueId("bybit")]
+    assert found.newest_payment_at[VenueId("okx")] < newest[VenueId("okx")]
+
+
+@virtual
+async def test_each_run_is_folded_under_the_policy_that_it_had():
+    bench = await hedged_bench()
+    await bench.stop()
+    bench.policy = replace(bench.policy, venue_share_max=D("0.9"), rebalance_band=D("0.01"))
+    assert same_but_for_market(bench.replayed(), bench.ledger)
+    bench.start()
+    bench.hold("ETH", "150")
+    await bench.until(bench.converged, 20)
+    await bench.stop()
+    assert same_but_for_market(recovered(bench.world.store.steps(), Policy()).ledger, bench.ledger)
+
+
+@virtual
+async def test_orders_that_todays_rules_would_not_place_are_entered_as_recorded_and_asked_about():
+    bench = await hedged_bench()
+    await bench.passes(0.5)
+    bench.hold("ETH", "150")
+    await bench.passes(0.004)  # sent, and not a word of it durable but the intent
+    await bench.crash()
+    intent = bench.world.store.entries[-1]
+    sent = [c for c in intent.commands if isinstance(c, PlaceOrder)]
+    assert len(sent) == 3
+    # As if the rules had changed since: without quotes nothing would be decided today.
+    without = tuple(replace(e, quotes=()) if isinstance(e, DecisionDue) else e for e in intent.events)
+    bench.world.store.entries[-1] = MemoryEntry(without, intent.commands)
+    life = bench.start()
+    for command in sent:
+        order = life.ledger.orders[command.client_order_id]
+        assert (order.quantity, order.price, order.state) == (command.quantity, command.price, OrderState.PENDING_NEW)
+    assert life.ledger.order_number == max(int(c.client_order_id[-6:], 36) for c in sent)
+    await bench.until(bench.converged, 20)
+    assert all(bench.ledger.orders[c.client_order_id].state is OrderState.FILLED for c in sent)
+    bench.check()
