@@ -5,6 +5,8 @@
 Nothing here waits between reading the queue and dispatching, so a fact and the orders that follow from it are one turn of the loop.
 Quotes do not queue: only the newest of each instrument is kept, and a decision takes them all along.
 
+What was done is told to telemetry afterwards, in order: the lines of one turn cost as much time as an order needs to leave.
+
 An order whose entry did not become durable is not sent, and is answered as such. A cancel or a question needs no durable entry: both go
 while the journal is unavailable. The journal keeps what it could not write, in order, and says when it has given up: then the run ends.
 
@@ -17,6 +19,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -33,6 +36,8 @@ from bot.shell.dispatch import not_sent
 log = structlog.get_logger(__name__)
 
 QUEUE_MAX = 20_000
+TELL_AFTER_S = 0.002
+"""How long a turn that sends orders waits with telemetry, so that their requests are on the wire by then."""
 
 
 class LoopOverrun(Exception):
@@ -61,6 +66,7 @@ class Loop:
         self._queue: deque[Event] = deque()
         self._quotes: dict[InstrumentId, Quote] = {}
         self._unwritten: list[Event] = []
+        self._untold: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._overrun = False
         self._ended = False
@@ -103,15 +109,18 @@ class Loop:
         """Consumes until `end`. Raises LoopOverrun when facts came faster than they could be taken, JournalUnavailable when the journal
         has given up.
         """
-        while True:
-            if not self._queue and not self._ended:
-                await self._sleep_until_due()
-            self._turn()
-            if self._overrun:
-                raise LoopOverrun(f"more than {QUEUE_MAX} events were waiting")
-            if self._ended and not self._queue:
-                self._write((), durable=True)
-                return
+        try:
+            while True:
+                if not self._queue and not self._ended:
+                    await self._sleep_until_due()
+                self._turn()
+                if self._overrun:
+                    raise LoopOverrun(f"more than {QUEUE_MAX} events were waiting")
+                if self._ended and not self._queue:
+                    self._write((), durable=True)
+                    return
+        finally:
+            self._tell()
 
     async def _sleep_until_due(self) -> None:
         self._wake.clear()
@@ -135,15 +144,25 @@ class Loop:
         if self._unwritten or commands:
             commands = self._written(commands)
         for command in commands:
-            self._telemetry.command_dispatched(command)
+            self._untold.append(partial(self._telemetry.command_dispatched, command))
             self._carry_out(command)
+        if any(isinstance(command, PlaceOrder) for command in commands):
+            asyncio.get_running_loop().call_later(TELL_AFTER_S, self._tell)
+        else:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Telemetry hears what happened since it last did."""
+        untold, self._untold = self._untold, []
+        for tell in untold:
+            tell()
 
     def _take(self, event: Event) -> None:
         before = self._ledger
         taken = step(before, event, self._policy)
         self._ledger = taken.ledger
         is_news = taken.ledger is not before
-        self._telemetry.event_folded(event, is_news=is_news)
+        self._untold.append(partial(self._telemetry.event_folded, event, is_news=is_news))
         if is_news:
             self._unwritten.append(event)
         if taken.decide_soon:
@@ -156,8 +175,8 @@ class Loop:
         decided = step(before, event, self._policy)
         self._ledger = decided.ledger
         self._decided_at = self._clock.steady()
-        self._telemetry.event_folded(event, is_news=bool(decided.commands))
-        self._telemetry.decided(self._decided_at - began)
+        self._untold.append(partial(self._telemetry.event_folded, event, is_news=bool(decided.commands)))
+        self._untold.append(partial(self._telemetry.decided, self._decided_at - began))
         self._decide_at = self._decided_at + self._policy.decision_beat_ms / 1000
         if decided.commands or not _same_but_for_quotes(before, decided.ledger):
             self._unwritten.append(event)
