@@ -1,4 +1,4 @@
-"""Where an account is liquidated, and how far away that is: now, and after a proposed change.
+"""Where an account is liquidated, and how far away that is. For the same after a proposed change see `margin_change.py`.
 
     margin_ratio         = maintenance margin / margin balance          0 safe, 1 liquidation
     liquidation_distance = |liquidation price - mark| / mark            0 at or past it, infinite when there is none
@@ -22,7 +22,7 @@ An absent input makes every figure that needs it absent (None); "there is no liq
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
@@ -112,25 +112,6 @@ class MarginFigures:
     margin_buffer: Decimal | None
     bounds: LiquidationBounds | None
     liquidation_distance: Decimal | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarginChange:
-    """A proposed change: contracts filled at a price, and margin moved in (> 0) or out (< 0), both signed.
-
-    `fee` is in settle units, > 0 when paid. `tiers` replaces the table where the venue's rate depends on the position's size; None
-    keeps it. Raises ValueError when contracts change at a price that is not positive.
-    """
-
-    contract_units: Decimal = ZERO
-    price: Decimal = ZERO
-    fee: Decimal = ZERO
-    margin_added: Decimal = ZERO
-    tiers: TierTable | None = None
-
-    def __post_init__(self) -> None:
-        if self.contract_units != ZERO and self.price <= ZERO:
-            raise ValueError(f"contracts change hands at a positive price, got {self.price}")
 
 
 @precisely
@@ -263,30 +244,3 @@ def _gaps(constant: Decimal, slope: Decimal, scale: Decimal, pieces: tuple[Piece
         maintenance = following.floor * following.rate - following.deduction
         yield piece, (constant - maintenance) * scale + slope * following.floor
     yield pieces[-1], None
-
-
-@precisely
-def after(position: MarginedPosition, backing: Backing, change: MarginChange) -> tuple[MarginedPosition, Backing]:
-    """Position and backing as they would be: what is closed realises its profit into the wallet, what is added averages the entry.
-
-    The entry of an inverse position averages harmonically, as its profit is counted in coin. Margin that a venue frees from an isolated
-    position when it shrinks is a negative `margin_added`. A part that was absent stays absent.
-    """
-    units, entry, added = position.contract_units, position.entry_price, change.contract_units
-    linear = position.kind is ContractKind.LINEAR
-    closed = ZERO if units * added >= ZERO else (units if abs(units) <= abs(added) else -added)
-    total = units + added
-    wallet = None if backing.wallet_balance is None else backing.wallet_balance + change.margin_added - change.fee
-    if closed != ZERO:
-        if entry is None or wallet is None:
-            wallet = None
-        else:
-            wallet += closed * (change.price - entry) if linear else closed * (ONE / entry - ONE / change.price)
-    if total == ZERO:
-        entry = None
-    elif closed == units and added != ZERO:  # was flat, or has turned round
-        entry = change.price
-    elif closed == ZERO and added != ZERO and entry is not None:
-        entry = (units * entry + added * change.price) / total if linear else total / (units / entry + added / change.price)
-    tiers = position.tiers if change.tiers is None else change.tiers
-    return replace(position, contract_units=total, entry_price=entry, tiers=tiers), replace(backing, wallet_balance=wallet)

@@ -15,48 +15,18 @@ from bot.core.liquidation import (
     Backing,
     LiquidationBounds,
     MaintenanceOn,
-    MarginChange,
     MarginedPosition,
-    after,
     figures,
     liquidation_bounds,
     margin_buffer,
     margin_ratio,
 )
 from bot.core.precision import INFINITE, precisely
-from bot.core.tiers import TierRow, TierTable
+from tests.core.margin_accounts import INVERSE, LINEAR, PRICES, SHORTS, accounts, cross, flat, held, short, two_tiers
 
 D = Decimal
-LINEAR, INVERSE = ContractKind.LINEAR, ContractKind.INVERSE
 CENT = D("0.01")
 NEVER = LiquidationBounds(low=None, high=None)
-
-
-def flat(rate: str) -> TierTable:
-    """One tier with a maintenance rate."""
-    return TierTable.flat(D(rate), D(1))
-
-
-def two_tiers(first: str, border: str, second: str) -> TierTable:
-    """Two tiers that meet at a notional."""
-    return TierTable(
-        (
-            TierRow(floor=D(0), cap=D(border), maintenance_rate=D(first), initial_rate=D(1)),
-            TierRow(floor=D(border), cap=None, maintenance_rate=D(second), initial_rate=D(1)),
-        )
-    )
-
-
-def held(kind: ContractKind, units: object, entry: object, tiers: TierTable | None, **more: MaintenanceOn) -> MarginedPosition:
-    """A position from plain figures."""
-    price = None if entry is None else D(str(entry))
-    return MarginedPosition(kind=kind, contract_units=D(str(units)), entry_price=price, tiers=tiers, **more)
-
-
-def cross(wallet: object, unrealised: object = 0, maintenance: object = 0, coins: object = 0) -> Backing:
-    """A cross account from plain figures; None stays None."""
-    parts = [None if part is None else D(str(part)) for part in (wallet, unrealised, maintenance, coins)]
-    return Backing(wallet_balance=parts[0], other_unrealised=parts[1], other_maintenance=parts[2], coin_units=parts[3])
 
 
 def high_of(position: MarginedPosition, backing: Backing) -> Decimal:
@@ -184,42 +154,6 @@ def test_a_short_of_one_times_its_coin_is_never_liquidated_and_worth_the_same_at
 
 # The definition, at the boundaries
 
-POSITIVE_RATES = st.decimals("0.001", "0.05", places=4)
-PRICES = st.decimals(1, 200_000, places=2)
-LEVERAGES = st.decimals("0.2", 20, places=2)
-
-
-@st.composite
-def tables(draw: st.DrawFn) -> TierTable:
-    """One to four tiers with borders from tiny to huge, so that the boundary may fall into any of them."""
-    floors = [D(0), *sorted(draw(st.sets(st.decimals("0.01", 10**8, places=2), max_size=3)))]
-    rate, rows = D(0), []
-    for number, floor in enumerate(floors):
-        rate += draw(POSITIVE_RATES)
-        cap = floors[number + 1] if number + 1 < len(floors) else None
-        rows.append(TierRow(floor=floor, cap=cap, maintenance_rate=rate, initial_rate=D(1)))
-    return TierTable(tuple(rows))
-
-
-@st.composite
-def accounts(draw: st.DrawFn) -> tuple[MarginedPosition, Backing]:
-    """Positions of either kind and side, on any leverage, with other positions and coin collateral beside linear ones."""
-    kind = draw(st.sampled_from(list(ContractKind)))
-    entry, leverage = draw(PRICES), draw(LEVERAGES)
-    size = draw(st.decimals("0.01", 1000, places=2))
-    worth = size * entry if kind is LINEAR else size
-    units = draw(st.sampled_from([-1, 1])) * (size if kind is LINEAR else (size * entry).quantize(CENT) + CENT)
-    coins = draw(st.decimals(0, 2, places=2)) * size if kind is LINEAR else D(0)
-    others = draw(st.decimals("-0.05", "0.05", places=3)) * worth
-    backing = Backing(
-        wallet_balance=(worth / leverage).quantize(D("1e-8")),
-        other_unrealised=others,
-        other_maintenance=draw(st.decimals(0, "0.01", places=4)) * worth,
-        coin_units=coins,
-    )
-    where = draw(st.sampled_from(list(MaintenanceOn)))
-    return held(kind, units, entry, draw(tables()), maintenance_on=where), backing
-
 
 @precisely
 def gap(position: MarginedPosition, backing: Backing, mark: Decimal) -> Decimal:
@@ -282,14 +216,6 @@ def test_figures_agree_with_the_definition_and_with_the_bounds(account: tuple[Ma
 
 
 # S31: a short's liquidation price is above its entry
-
-SHORTS = st.tuples(st.sampled_from(list(ContractKind)), PRICES, st.decimals("1.1", 15, places=2), st.decimals("0.01", 100, places=2))
-
-
-def short(kind: ContractKind, entry: Decimal, leverage: Decimal, size: Decimal) -> tuple[MarginedPosition, Backing]:
-    """A short on its own margin of 1 / leverage, in a single tier that leaves room at entry."""
-    units, margin = (-size, size * entry / leverage) if kind is LINEAR else (-size * entry, size / leverage)
-    return held(kind, units, entry, flat("0.01")), Backing.isolated(margin)
 
 
 @given(SHORTS)
@@ -421,8 +347,6 @@ def test_prices_are_positive() -> None:
         figures(position, cross(10), D(0))
     with pytest.raises(ValueError, match="a mark must be positive"):
         NEVER.distance(D(-1))
-    with pytest.raises(ValueError, match="at a positive price"):
-        MarginChange(contract_units=D(1))
 
 
 def test_coin_behind_an_inverse_position_is_its_wallet() -> None:
@@ -430,84 +354,3 @@ def test_coin_behind_an_inverse_position_is_its_wallet() -> None:
     with pytest.raises(ValueError, match="belongs to its wallet balance"):
         liquidation_bounds(position, cross(1, coins=1))
     assert liquidation_bounds(position, cross(1, coins=None)) is None
-
-
-# After a proposed change
-
-
-@pytest.mark.parametrize(
-    ("kind", "units", "entry", "change", "units_after", "entry_after", "wallet_after"),
-    [
-        (LINEAR, 0, None, (-2, 100), -2, 100, 1000),
-        (LINEAR, -2, 100, (-2, 200), -4, 150, 1000),
-        (LINEAR, -4, 150, (1, 100), -3, 150, 1050),
-        (LINEAR, -4, 150, (4, 160), 0, None, 960),
-        (LINEAR, -4, 150, (6, 100), 2, 100, 1200),
-        (LINEAR, 4, 150, (-6, 100), -2, 100, 800),
-        (INVERSE, -100, 100, (-100, 50), -200, "66.66666666666666666666666666666666666667", 1000),
-        (INVERSE, -100, 100, (50, 50), -50, 100, "1000.5"),
-        (INVERSE, -100, 100, (100, 200), 0, None, "999.5"),
-        (LINEAR, -4, 150, (0, 0), -4, 150, 1000),
-        (LINEAR, 0, None, (0, 0), 0, None, 1000),
-    ],
-)
-def test_after_a_fill(
-    kind: ContractKind,
-    units: int,
-    entry: int | None,
-    change: tuple[int, int],
-    units_after: int,
-    entry_after: object,
-    wallet_after: object,
-) -> None:
-    proposed = MarginChange(contract_units=D(change[0]), price=D(change[1]))
-    position, backing = after(held(kind, units, entry, flat("0.01")), cross(1000), proposed)
-    assert position.contract_units == units_after
-    assert position.entry_price == (None if entry_after is None else D(str(entry_after)))
-    assert backing.wallet_balance == D(str(wallet_after))
-
-
-def test_after_moving_margin_paying_a_fee_and_changing_the_table() -> None:
-    position, backing = after(
-        held(LINEAR, -1, 100, flat("0.01")),
-        cross(50),
-        MarginChange(contract_units=D(-1), price=D(100), fee=D("0.05"), margin_added=D(-10), tiers=flat("0.02")),
-    )
-    assert backing.wallet_balance == D("39.95")
-    assert position.tiers == flat("0.02")
-
-
-def test_after_with_parts_unknown_they_stay_unknown() -> None:
-    more = MarginChange(contract_units=D(-1), price=D(100))
-    less = MarginChange(contract_units=D(1), price=D(100))
-    position, backing = after(held(LINEAR, -2, None, None), cross(50), more)
-    assert (position.entry_price, backing.wallet_balance) == (None, 50)
-    position, backing = after(held(LINEAR, -2, None, None), cross(50), less)
-    assert (position.entry_price, backing.wallet_balance) == (None, None)
-    position, backing = after(held(LINEAR, -2, 100, None), cross(None), less)
-    assert (position.entry_price, backing.wallet_balance) == (100, None)
-
-
-@given(accounts(), st.decimals(-500, 500, places=2), PRICES, st.decimals(0, 10, places=2))
-def test_a_fill_changes_the_balance_at_its_own_price_by_the_fee_only(
-    account: tuple[MarginedPosition, Backing], units: Decimal, price: Decimal, fee: Decimal
-) -> None:
-    before = figures(*account, price).margin_balance
-    now = figures(*after(*account, MarginChange(contract_units=units, price=price, fee=fee)), price).margin_balance
-    assert before is not None
-    assert now is not None
-    scale = abs(before) + fee + 1 + abs(account[0].contract_units) * max(price, 1)
-    assert abs(before - fee - now) / scale < D("1e-24")
-
-
-@given(SHORTS, st.decimals("0.01", 2, places=2))
-def test_a_larger_short_on_the_same_margin_is_nearer_to_liquidation(
-    drawn: tuple[ContractKind, Decimal, Decimal, Decimal], share: Decimal
-) -> None:
-    position, backing = short(*drawn)
-    more = MarginChange(contract_units=position.contract_units * share, price=drawn[1])
-    now = figures(position, backing, drawn[1]).liquidation_distance
-    then = figures(*after(position, backing, more), drawn[1]).liquidation_distance
-    assert now is not None
-    assert then is not None
-    assert then < now
