@@ -49,9 +49,11 @@ def _diagram() -> Iterator[str]:
     yield "stateDiagram-v2"
     yield f"    [*] --> {OrderState.PENDING_NEW.value}"
     arrows: dict[tuple[OrderState, OrderState], list[str]] = {}
-    for (state, trigger), after in TRANSITIONS.items():
-        if state is not after:
-            arrows.setdefault((state, after), []).append(trigger.value)
+    for state in OrderState:
+        for trigger in Trigger:
+            after = TRANSITIONS.get((state, trigger), state)
+            if after is not state:
+                arrows.setdefault((state, after), []).append(trigger.value)
     for (state, after), triggers in arrows.items():
         yield f"    {state.value} --> {after.value}: {', '.join(triggers)}"
     yield "```"
