@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from bot.adapters.venue.shapes import FillShape, FundingShape, MarginShape, OrderShape, Path, Paths, PaymentShape, PositionShape, Row
+from bot.adapters.venue.shapes import FillShape, FundingShape, MarginShape, OrderShape, Path, Paths, PaymentShape, PositionShape, Row, Scope
 from bot.core.events import (
     FillKind,
     FillReport,
@@ -90,7 +90,7 @@ def instant(row: Row, spelled: Paths) -> Millis | None:
 
 def order_report(row: Row, shape: OrderShape, instruments: Instruments) -> OrderReport | None:
     """One order; None when its instrument is not ours. `filled_quantity` is cumulative and signed, None when not told."""
-    instrument = instruments.get(_required(row, shape.symbol))
+    instrument = None if _is_elsewhere(row, shape.scope) else instruments.get(_required(row, shape.symbol))
     if instrument is None:
         return None
     word = _required(row, shape.status)
@@ -131,7 +131,7 @@ def accepted(row: Row, shape: OrderShape, instrument: Instrument) -> OrderReport
 
 def fill_report(row: Row, shape: FillShape, instruments: Instruments) -> FillReport | None:
     """One execution; None when the row is none, or its instrument is not ours. `fee` > 0 when paid."""
-    if not _is_fill(row, shape):
+    if _is_elsewhere(row, shape.scope) or not _is_fill(row, shape):
         return None
     instrument = instruments.get(_required(row, shape.symbol))
     if instrument is None:
@@ -164,6 +164,8 @@ def position_reports(rows: Iterable[Row], shape: PositionShape, instruments: Ins
     """
     found: dict[str, PositionReport] = {}
     for row in rows:
+        if _is_elsewhere(row, shape.scope):
+            continue
         symbol = _required(row, shape.symbol)
         instrument = instruments.get(symbol)
         if instrument is None:
@@ -233,7 +235,7 @@ def funding_interval(row: Row, shape: FundingShape) -> Millis | None:
 def funding_payment(row: Row, shape: PaymentShape, instruments: Instruments) -> FundingPayment | None:
     """One settled payment, > 0 when received; None when its instrument is not ours."""
     symbol = told(row, shape.symbol)
-    instrument = instruments.get(symbol) if symbol else None
+    instrument = instruments.get(symbol) if symbol and not _is_elsewhere(row, shape.scope) else None
     if instrument is None:
         return None
     quantity, at = figure(row, shape.quantity), instant(row, shape.at)
@@ -246,6 +248,12 @@ def funding_payment(row: Row, shape: PaymentShape, instruments: Instruments) -> 
         asset=Asset(told(row, shape.asset) or instrument.settle),
         venue_at=at,
     )
+
+
+def _is_elsewhere(row: Row, scope: Scope | None) -> bool:
+    """Whether a row tells that it is about another part of the venue, where our symbol means something else."""
+    part = None if scope is None else told(row, (scope.path,))
+    return scope is not None and part is not None and part not in scope.ours
 
 
 def _is_fill(row: Row, shape: FillShape) -> bool:

@@ -23,6 +23,17 @@ def paths(*spelled: str) -> Paths:
     return tuple(tuple(int(part) if part.isdecimal() else part for part in path.split(".")) for path in spelled)
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which part of a venue is ours, where one name means different things in different parts (a spot pair and a perpetual).
+
+    A row that tells another value at `path` is not ours; one that tells none is taken as what was asked for.
+    """
+
+    path: Path
+    ours: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderShape:
     """Where an order's figures stand. `filled` counts contracts, unsigned."""
@@ -36,6 +47,7 @@ class OrderShape:
     average: Paths
     at: Paths
     statuses: Mapping[str, VenueOrderStatus]
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,7 @@ class FillShape:
     only: Path | None = None
     only_values: frozenset[str] = frozenset()
     marks: tuple[Mark, ...] = ()
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +95,7 @@ class PositionShape:
     mode: Paths
     one_way: frozenset[str]
     side: Paths = ()
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,3 +149,4 @@ class PaymentShape:
     asset: Paths
     at: Paths
     received_sign: int = 1
+    scope: Scope | None = None

@@ -321,3 +321,27 @@ def test_whatever_a_venue_says_only_unreadable_gets_out(row):
             call()
         except Unreadable:
             continue
+
+
+ELSEWHERE = [
+    ("bybit", BYBIT.reads.order, BYBIT_ORDER, mapping.order_report),
+    ("bybit", BYBIT.streams.fill, BYBIT_EXECUTION, mapping.fill_report),
+    ("bybit", BYBIT.funding.payment, BYBIT_EXECUTION | {"execType": "Funding"}, mapping.funding_payment),
+    ("okx", OKX.streams.order, OKX_ORDER, mapping.order_report),
+    ("okx", OKX.streams.fill, OKX_ORDER, mapping.fill_report),
+    ("okx", OKX.reads.fill, OKX_FILL, mapping.fill_report),
+]
+
+
+@pytest.mark.parametrize(("venue", "shape", "row", "read"), ELSEWHERE)
+def test_a_row_of_another_part_of_the_venue_is_not_ours_though_its_symbol_is(venue, shape, row, read):
+    path, elsewhere = ("category", "spot") if venue == "bybit" else ("instType", "MARGIN")
+    assert read(row, shape, OURS[venue]) is not None
+    assert read(row | {path: elsewhere}, shape, OURS[venue]) is None
+    assert read({key: value for key, value in row.items() if key != path}, shape, OURS[venue]) is not None, "what is not told proves nothing"
+
+
+def test_a_position_of_another_part_of_the_venue_is_not_ours():
+    row = {"category": "inverse", "symbol": "BTCUSDT", "size": "3", "side": "Sell", "avgPrice": "1", "markPrice": "1", "positionIdx": 0}
+    (flat,) = mapping.position_reports([row], BYBIT.reads.position, OURS["bybit"])
+    assert flat.quantity == 0

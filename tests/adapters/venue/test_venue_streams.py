@@ -70,6 +70,60 @@ async def test_orders_and_fills_are_told_with_our_id_sign_and_fee(stand):
         assert not box.of(ReportUnreadable)
 
 
+SPOT = [
+    {
+        "topic": "execution",
+        "data": [
+            {
+                "category": "spot",
+                "symbol": "BTCUSDT",
+                "execType": "Trade",
+                "execId": "s1",
+                "orderLinkId": "",
+                "orderId": "77",
+                "side": "Sell",
+                "execQty": "10",
+                "execPrice": "60000",
+                "execFee": "1",
+                "feeCurrency": "USDT",
+                "execTime": "1763800000000",
+            }
+        ],
+    },
+    {
+        "topic": "order",
+        "data": [
+            {
+                "category": "spot",
+                "symbol": "BTCUSDT",
+                "orderId": "77",
+                "orderLinkId": "",
+                "side": "Sell",
+                "orderStatus": "PartiallyFilledCanceled",
+                "cumExecQty": "10",
+                "avgPrice": "60000",
+                "updatedTime": "1763800000000",
+                "tpslMode": "",
+            }
+        ],
+    },
+]
+
+
+async def test_a_spot_row_with_the_perpetuals_symbol_is_not_ours():
+    """Bybit's private streams tell of every category, and BTCUSDT is a spot pair too. Heard from the real client's own socket."""
+    async with standing("bybit", moving=True) as stand, stand.listening() as box:
+        client = stand.venue._up.client
+        private = next(socket for url, socket in client.clients.items() if "/v5/private" in url)
+        for message in SPOT:
+            private.on_message_callback(private, message)
+        await stand.venue.place(stand.order("-0.05", Decimal("59990")))
+        await until(lambda: box.of(FillReported))
+        assert [event.fill.quantity for event in box.of(FillReported)] == [Decimal("-0.05")]
+        assert {event.report.venue_order_id for event in box.of(OrderReported)}.isdisjoint({"77"})
+        assert not box.of(ReportUnreadable)
+
+
 async def test_a_burst_of_orders_is_told_to_the_last_fill(stand):
     """Pitfalls 10 and 12: ccxt's watch methods lose wake-ups and collapse bursts; the tap does not."""
     async with stand.listening() as box:

@@ -28,7 +28,18 @@ from bot.adapters.venue.profile import (
     Writes,
 )
 from bot.adapters.venue.settings import Environment
-from bot.adapters.venue.shapes import FillShape, FundingShape, MarginShape, Mark, OrderShape, PaymentShape, PositionShape, QuoteShape, paths
+from bot.adapters.venue.shapes import (
+    FillShape,
+    FundingShape,
+    MarginShape,
+    Mark,
+    OrderShape,
+    PaymentShape,
+    PositionShape,
+    QuoteShape,
+    Scope,
+    paths,
+)
 from bot.adapters.venue.throttle import RequestLimit
 from bot.core.events import FillKind, VenueOrderStatus
 from bot.core.units import DAY_MS, VenueId
@@ -37,7 +48,11 @@ _MINUTE_MS = 60_000
 _OK = ("retCode", "0")
 _LINEAR = {"category": "linear"}
 
+_SCOPE = Scope(("category",), frozenset({"linear"}))
+"""The private streams tell of every category, and BTCUSDT is a spot pair too."""
+
 _ORDER = OrderShape(
+    scope=_SCOPE,
     symbol=paths("symbol"),
     client_id=paths("orderLinkId"),
     venue_id=paths("orderId"),
@@ -59,6 +74,7 @@ _ORDER = OrderShape(
     },
 )
 _FILL = FillShape(
+    scope=_SCOPE,
     symbol=paths("symbol"),
     fill_id=paths("execId"),
     client_id=paths("orderLinkId"),
@@ -199,6 +215,7 @@ BYBIT = Profile(
         order=_ORDER,
         fill=_FILL,
         position=PositionShape(
+            scope=_SCOPE,
             symbol=paths("symbol"),
             contracts=paths("size"),
             side=paths("side"),
@@ -227,6 +244,7 @@ BYBIT = Profile(
         ),
         payments=_executions(execType="Funding"),
         payment=PaymentShape(
+            scope=_SCOPE,
             symbol=paths("symbol"),
             payment_id=paths("execId"),
             quantity=paths("execFee"),

@@ -29,7 +29,18 @@ from bot.adapters.venue.profile import (
     Writes,
 )
 from bot.adapters.venue.settings import Environment
-from bot.adapters.venue.shapes import FillShape, FundingShape, MarginShape, Mark, OrderShape, PaymentShape, PositionShape, QuoteShape, paths
+from bot.adapters.venue.shapes import (
+    FillShape,
+    FundingShape,
+    MarginShape,
+    Mark,
+    OrderShape,
+    PaymentShape,
+    PositionShape,
+    QuoteShape,
+    Scope,
+    paths,
+)
 from bot.adapters.venue.throttle import RequestLimit
 from bot.core.events import FillKind, VenueOrderStatus
 from bot.core.units import DAY_MS, VenueId
@@ -37,7 +48,11 @@ from bot.core.units import DAY_MS, VenueId
 _OK = ("code", "0")
 _SWAP = {"instType": "SWAP"}
 
+_SCOPE = Scope(("instType",), frozenset({"SWAP", "ANY"}))
+"""ANY is the subscription's own word, which stands in for a row that tells none."""
+
 _ORDER = OrderShape(
+    scope=_SCOPE,
     symbol=paths("instId"),
     client_id=paths("clOrdId"),
     venue_id=paths("ordId"),
@@ -182,6 +197,7 @@ OKX = Profile(
         order_history=None,
         order=_ORDER,
         fill=FillShape(
+            scope=_SCOPE,
             symbol=paths("instId"),
             fill_id=paths("tradeId"),
             client_id=paths("clOrdId"),
@@ -196,6 +212,7 @@ OKX = Profile(
             marks=_marks("subType", _SUB_TYPES),
         ),
         position=PositionShape(
+            scope=_SCOPE,
             symbol=paths("instId"),
             contracts=paths("pos"),
             entry=paths("avgPx"),
@@ -215,6 +232,7 @@ OKX = Profile(
         ),
         payments=_bills(Ask.FUNDING_PAID, "privateGetAccountBillsArchive", type="8"),
         payment=PaymentShape(
+            scope=_SCOPE,
             symbol=paths("instId"),
             payment_id=paths("billId"),
             quantity=paths("balChg"),
@@ -240,6 +258,7 @@ OKX = Profile(
         },
         order=_ORDER,
         fill=FillShape(
+            scope=_SCOPE,
             symbol=paths("instId"),
             fill_id=paths("tradeId"),
             client_id=paths("clOrdId"),
