@@ -25,6 +25,7 @@ from bot.core.units import Millis, VenueId
 from bot.ports import Clock, CollateralSource, Journal, JournalUnavailable, Telemetry, Venue
 from bot.shell.dispatch import CUT_S, Dispatcher
 from bot.shell.feeds import FundingPolls, feed_source, feed_venue
+from bot.shell.left_out import refuse_left_out
 from bot.shell.loop import Loop
 from bot.shell.recovery import recovered
 
@@ -75,7 +76,7 @@ class Run:
     def __init__(self, world: World, policy: Policy, config_hash: str, *, tag: str | None = None) -> None:
         """Recovers the journal. `tag` tells this process from any other in client order ids, four characters of [0-9a-z]; None: drawn.
 
-        Raises JournalRefused.
+        Raises JournalRefused, and LeftOut when the book carries what the policy does not name.
         """
         self._world = world
         self._policy = policy
@@ -84,6 +85,7 @@ class Run:
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._recovery = recovered(world.journal.recover(), policy)
+        refuse_left_out(self._recovery.ledger, policy)
         self._dispatcher = Dispatcher(world.venues, world.clock, self._answer)
         self.loop = Loop(
             policy=policy,

@@ -1,0 +1,74 @@
+"""A configuration that drops what the book still carries is refused before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bot.core.policy import Policy
+from bot.core.records import Ledger
+from bot.core.units import InstrumentId
+from bot.shell.left_out import LeftOut, refuse_left_out
+from bot.simulator.wire import WireFault
+from tests.shell.bench import D, hedged_bench, virtual
+
+OKX_ETH = InstrumentId("okx:ETH-USDT-SWAP")
+
+
+def test_an_empty_book_leaves_nothing_out() -> None:
+    refuse_left_out(Ledger(), Policy())
+
+
+@virtual
+async def test_a_source_that_still_holds_something_may_not_be_left_out_nor_renamed():
+    bench = await hedged_bench()
+    await bench.stop()
+    sent, before = len(bench.world.placed), len(bench.world.store.entries)
+    bench.policy = replace(bench.policy, collateral_sources=frozenset({"treasury"}))
+    with pytest.raises(LeftOut, match=r"10 BTC at vault from the source 'custody'.*name it again"):
+        bench.start()
+    assert (len(bench.world.placed), len(bench.world.store.entries)) == (sent, before)
+
+
+@virtual
+async def test_a_source_that_told_zero_of_everything_may_be_left_out():
+    bench = await hedged_bench()
+    bench.hold("BTC", "0")
+    bench.hold("ETH", "0")
+    await bench.until(bench.converged, 20)
+    await bench.stop()
+    refuse_left_out(bench.replayed(), replace(bench.policy, collateral_sources=frozenset({"treasury"})))
+
+
+@virtual
+async def test_an_instrument_that_carries_a_hedge_may_not_be_left_out_and_a_flat_one_may():
+    bench = await hedged_bench()
+    await bench.stop()
+    without = replace(bench.policy, instruments=bench.policy.instruments - {OKX_ETH})
+    held = bench.world.position(OKX_ETH)
+    assert held < 0
+    with pytest.raises(LeftOut, match=rf"a position of {held:f} in okx:ETH-USDT-SWAP, .*flatten"):
+        refuse_left_out(bench.replayed(), without)
+    bench.start()
+    bench.hold("ETH", "0")
+    await bench.until(bench.converged, 20)
+    await bench.stop()
+    refuse_left_out(bench.replayed(), without)
+
+
+@virtual
+async def test_an_instrument_with_an_order_whose_end_is_not_known_may_not_be_left_out():
+    bench = await hedged_bench(btc="0", eth="0")
+    for wire in bench.world.wires.values():
+        wire.next_fault = lambda _: WireFault.NEVER_ARRIVES
+    bench.hold("ETH", "60")
+    await bench.until(lambda: bool(bench.ledger.open_orders()), 5)
+    await bench.crash()
+    book = bench.replayed()
+    order = book.open_orders()[0]
+    assert all(p.quantity == D(0) for p in book.positions.values())
+    with pytest.raises(LeftOut, match=rf"the open order {min(o.client_order_id for o in book.open_orders())} in "):
+        refuse_left_out(book, replace(bench.policy, instruments=bench.policy.instruments - {o.instrument for o in book.open_orders()}))
+    refuse_left_out(book, bench.policy)
+    assert order.instrument in bench.policy.instruments
