@@ -15,6 +15,7 @@ from typing import Any
 
 import ccxt.pro
 
+from bot.adapters.venue.outcomes import OutOfTime
 from bot.adapters.venue.profile import Expiry, Profile
 from bot.adapters.venue.routing import Door, RoutingSession
 from bot.adapters.venue.settings import Environment, VenueSettings
@@ -22,23 +23,25 @@ from bot.core.units import Millis
 from bot.ports import Clock
 
 REQUEST_TIMEOUT_MS: Millis = 4_000
+REQUEST_EXPIRY_MAX_MS: Millis = 5_000
 SOCKET_PING_MS: Millis = 4_000
 SOCKET_OPEN_MS: Millis = 5_000
 
 MessageHeard = Callable[[Any, Any], None]
 """Called with ccxt's socket client and each decoded message, before ccxt sees it. Must not raise."""
 
-_EXPIRES_IN: ContextVar[Millis | None] = ContextVar("request_expires_in_ms", default=None)
+_EXPIRES_AT: ContextVar[Millis | None] = ContextVar("request_expires_at", default=None)
 
 
 @contextmanager
-def expiring_in(milliseconds: Millis) -> Iterator[None]:
-    """Requests signed inside carry this expiry where the venue takes it in a header."""
-    token = _EXPIRES_IN.set(milliseconds)
+def expiring_at(instant: Millis) -> Iterator[None]:
+    """Requests signed inside may be accepted by the venue until this instant of our clock, and never for longer than
+    REQUEST_EXPIRY_MAX_MS. Signing one later raises OutOfTime."""
+    token = _EXPIRES_AT.set(instant)
     try:
         yield
     finally:
-        _EXPIRES_IN.reset(token)
+        _EXPIRES_AT.reset(token)
 
 
 def doors(profile: Profile, settings: VenueSettings) -> dict[str, Door]:
@@ -78,7 +81,7 @@ def make_client(profile: Profile, settings: VenueSettings, session: RoutingSessi
         "maxPingPongMisses": 2,
         "connectionTimeout": SOCKET_OPEN_MS,
     }
-    _fence_signing(client, profile.writes.expiry)
+    _fence_signing(client, profile.writes.expiry, clock)
     return client
 
 
@@ -105,33 +108,33 @@ def tap(client: Any, heard: MessageHeard) -> None:
     client.handle_message = shown
 
 
-def _fence_signing(client: Any, expiry: Expiry) -> None:
-    """Puts the expiry of the current request into its headers, in the instant of signing: nothing can wait in between."""
+def _fence_signing(client: Any, expiry: Expiry, clock: Clock) -> None:
+    """Puts the expiry of the current request into it in the instant of signing, so that no wait before it can stretch it.
+
+    Time stands still for ccxt while it signs: the timestamp that a window is counted from is the instant that the window was made for.
+    """
     original = client.sign
-    usual_window = client.options.get("recvWindow")
 
-    def by_window(*arguments: Any, **named: Any) -> Any:
-        expires_in = _EXPIRES_IN.get()
-        client.options["recvWindow"] = usual_window if expires_in is None else expires_in
-        try:
+    def fenced(*arguments: Any, **named: Any) -> Any:
+        expires_at = _EXPIRES_AT.get()
+        if expires_at is None:
             return original(*arguments, **named)
+        now = clock.now()
+        window = min(REQUEST_EXPIRY_MAX_MS, expires_at - now)
+        if window <= 0:
+            raise OutOfTime("its time was over before it was sent")
+        usual_window, client.milliseconds = client.options.get("recvWindow"), lambda: now
+        try:
+            if expiry is Expiry.WINDOW:
+                client.options["recvWindow"] = window
+            signed = original(*arguments, **named)
+            if expiry is Expiry.INSTANT_HEADER:
+                signed["headers"] = {**(signed["headers"] or {}), "expTime": str(int(client.nonce()) + window)}
         finally:
-            client.options["recvWindow"] = usual_window
-
-    def by_instant(*arguments: Any, **named: Any) -> Any:
-        signed = original(*arguments, **named)
-        expires_in = _EXPIRES_IN.get()
-        if expires_in is not None:
-            signed["headers"] = {**(signed["headers"] or {}), "expTime": str(int(client.nonce()) + expires_in)}
+            client.options["recvWindow"], client.milliseconds = usual_window, clock.now
         return signed
 
-    match expiry:
-        case Expiry.WINDOW_HEADER:
-            client.sign = by_window
-        case Expiry.INSTANT_HEADER:
-            client.sign = by_instant
-        case Expiry.WINDOW_PARAMETER:
-            pass
+    client.sign = fenced
 
 
 def _silent_logger() -> logging.Logger:

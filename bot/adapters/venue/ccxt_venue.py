@@ -13,11 +13,11 @@ from typing import Any
 
 from bot.adapters.venue import funding_reads
 from bot.adapters.venue.asking import Asker, NotAnswered
-from bot.adapters.venue.ccxt_client import MessageHeard, doors, expiring_in, make_client, tap
+from bot.adapters.venue.ccxt_client import MessageHeard, doors, expiring_at, make_client, tap
 from bot.adapters.venue.ccxt_mapping import Unreadable, accepted, at_path, order_report, told
 from bot.adapters.venue.opening import Opened, open_account
 from bot.adapters.venue.outcomes import NOT_SENT, Refused, classify
-from bot.adapters.venue.profile import Ask, Expiry, Profile
+from bot.adapters.venue.profile import Ask, Profile
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.reading import Reader
 from bot.adapters.venue.routing import RoutingSession, counting_attempts
@@ -39,7 +39,6 @@ from bot.core.instrument import Instrument
 from bot.core.units import ZERO, ClientOrderId, InstrumentId, Millis
 from bot.ports import CancelAnswer, Clock, Inbox, LookUpAnswer, PlaceAnswer, ReadAnswer, VenueNotReady
 
-ORDER_EXPIRY_MAX_MS: Millis = 5_000
 ANSWER_SECONDS = 6.0
 """Beyond ccxt's own 4 s: nothing may keep an order's outcome open for longer."""
 BAN_SECONDS_FIRST = 1.0
@@ -110,13 +109,10 @@ class CcxtVenue:
             return OrderRefused(at=self._clock.now(), client_order_id=ours, code=NOT_SENT, reason="the venue is not open")
         if (why := await self._turn(command)) is not None:
             return OrderRefused(at=self._clock.now(), client_order_id=ours, code=NOT_SENT, reason=why)
-        expires_in = min(ORDER_EXPIRY_MAX_MS, command.expires_at - self._clock.now())
-        if expires_in <= 0:
-            return OrderRefused(at=self._clock.now(), client_order_id=ours, code=NOT_SENT, reason="its time was over before it was sent")
-        with counting_attempts() as attempts, expiring_in(expires_in):
+        with counting_attempts() as attempts, expiring_at(command.expires_at):
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    order = await self._send(up, command, instrument, expires_in)
+                    order = await self._send(up, command, instrument)
             except Exception as error:
                 return self._not_placed(ours, error, sent=attempts.count > 0)
         return self._placed(command, instrument, order)
@@ -197,13 +193,11 @@ class CcxtVenue:
             return str(full)
         return None
 
-    async def _send(self, up: _Connection, command: PlaceOrder, instrument: Instrument, expires_in: Millis) -> Any:
+    async def _send(self, up: _Connection, command: PlaceOrder, instrument: Instrument) -> Any:
         writes = self._profile.writes
         parameters = {**writes.place_parameters, writes.client_id_as: command.client_order_id, "timeInForce": "IOC"}
         if command.reduce_only:
             parameters["reduceOnly"] = True
-        if writes.expiry is Expiry.WINDOW_PARAMETER:
-            parameters["recvWindow"] = expires_in
         return await up.client.create_order(
             up.opened.ccxt_symbols[instrument.venue_symbol],
             "limit",

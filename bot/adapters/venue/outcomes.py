@@ -20,6 +20,11 @@ from bot.adapters.venue.routing import EgressRefused
 
 NOT_SENT = "not_sent"
 
+
+class OutOfTime(Exception):
+    """An order's time was over in the instant of signing: it was not sent."""
+
+
 _BINANCE = "https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code"
 _BYBIT = "https://bybit-exchange.github.io/docs/v5/error"
 _OKX = "https://www.okx.com/docs-v5/en/#error-code"
@@ -205,7 +210,7 @@ class VenueSaid:
 
 def classify(venue: str, error: BaseException, *, sent: bool) -> Refused | Unproven:
     """What an exception out of a place request proves. `sent`: whether any request was handed to the wire meanwhile."""
-    if isinstance(error, EgressRefused):
+    if isinstance(error, EgressRefused | OutOfTime):
         return Refused(NOT_SENT, str(error))
     if not sent:
         return Refused(NOT_SENT, f"stopped before it was sent: {type(error).__name__}")

@@ -49,10 +49,9 @@ class Ask(StrEnum):
 class Expiry(StrEnum):
     """How a venue takes a request's own expiry."""
 
-    WINDOW_PARAMETER = "window_parameter"
-    """A length in the request, counted from its signed timestamp (Binance `recvWindow`)."""
-    WINDOW_HEADER = "window_header"
-    """The same in a signed header that ccxt fills from its option (Bybit `X-BAPI-RECV-WINDOW`)."""
+    WINDOW = "window"
+    """A length counted from the request's signed timestamp, which ccxt takes from its option (Binance `recvWindow`, Bybit
+    `X-BAPI-RECV-WINDOW`)."""
     INSTANT_HEADER = "instant_header"
     """An instant by the venue's clock in a header (OKX `expTime`)."""
 

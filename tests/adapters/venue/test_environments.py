@@ -13,9 +13,10 @@ from urllib.parse import parse_qs
 import pytest
 from yarl import URL
 
-from bot.adapters.venue.ccxt_client import doors, expiring_in, make_client
+from bot.adapters.venue.ccxt_client import doors, expiring_at, make_client
 from bot.adapters.venue.ccxt_markets import instrument_of
 from bot.adapters.venue.ccxt_venue import CcxtVenue
+from bot.adapters.venue.outcomes import NOT_SENT, OutOfTime, Refused, classify
 from bot.adapters.venue.profile import Ask, PagedQuery, Query
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.routing import EgressRefused, RoutingSession
@@ -41,6 +42,18 @@ def settings(venue: str, environment: Environment = Environment.SIMULATION, **ch
     return VenueSettings(**(given | changed))
 
 
+class StoppableClock(WallClock):
+    """The machine's clock until it is stopped."""
+
+    stopped_at: int | None = None
+
+    def now(self) -> int:
+        return super().now() if self.stopped_at is None else self.stopped_at
+
+    def stop(self) -> None:
+        self.stopped_at = self.now()
+
+
 class Client:
     """A ccxt client of one venue whose every host leads to one loopback server (or, without one, nowhere)."""
 
@@ -53,7 +66,8 @@ class Client:
         if server is not None:
             opened = {name: dataclasses.replace(door, base=server.base) for name, door in opened.items()}
         self.session = RoutingSession(opened)
-        self.ccxt = make_client(self.profile, chosen, self.session, WallClock())
+        self.clock = StoppableClock()
+        self.ccxt = make_client(self.profile, chosen, self.session, self.clock)
 
     async def __aenter__(self) -> Client:
         return self
@@ -209,35 +223,65 @@ async def test_okx_demo_sends_nothing_without_its_header():
         assert len(server.seen) == 1
 
 
-@pytest.mark.parametrize("venue", VENUES)
-async def test_order_requests_carry_our_expiry_and_others_do_not(venue):
-    def answer(_: Seen) -> bytes:
-        return json_reply('{"code":"0","retCode":0,"result":{"orderId":"1"},"data":[{"ordId":"1","sCode":"0"}],"orderId":1}')
+ORDER_TAKEN = '{"code":"0","retCode":0,"result":{"orderId":"1"},"data":[{"ordId":"1","sCode":"0"}],"orderId":1}'
+VENUE_AHEAD_MS = 7_000
 
-    async with loopback(answer) as server, Client(venue, Environment.SIMULATION, server) as client:
-        ccxt = client.ccxt
-        ccxt.options |= {"enableUnifiedMargin": False, "enableUnifiedAccount": True, "timeDifference": -7_000}
-        before = WallClock().now() + 7_000
-        with expiring_in(1_234):
-            await _a_write(venue, ccxt)
-        await _a_write(venue, ccxt)
-        fenced, plain = server.seen
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize(("left_ms", "taken_ms"), [(1_234, 1_234), (5_000, 5_000), (9_000, 5_000), (1, 1)])
+async def test_a_venue_accepts_an_order_until_its_instant_whatever_came_before_signing(venue, left_ms, taken_ms):
+    """The instant is ours and absolute: what is left of it is told in the moment of signing, by the venue's clock, exactly."""
+    async with loopback(lambda _: json_reply(ORDER_TAKEN)) as server, Client(venue, Environment.SIMULATION, server) as client:
+        client.ccxt.options["timeDifference"] = -VENUE_AHEAD_MS
+        client.clock.stop()
+        with expiring_at(client.clock.now() + left_ms):
+            await _a_write(venue, client.ccxt)
+        (request,) = server.seen
+        assert _accepted_until(venue, request) == client.clock.now() + VENUE_AHEAD_MS + taken_ms
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("over_by_ms", [0, 1, 4_000])
+async def test_an_order_whose_time_is_over_when_it_is_signed_is_proven_unsent(venue, over_by_ms):
+    async with loopback(lambda _: json_reply(ORDER_TAKEN)) as server, Client(venue, Environment.SIMULATION, server) as client:
+        client.clock.stop()
+        with expiring_at(client.clock.now() - over_by_ms), pytest.raises(OutOfTime) as over:
+            await _a_write(venue, client.ccxt)
+        assert server.seen == []
+        # Also when ccxt had asked something else before: that was not the order.
+        assert classify(venue, over.value, sent=True) == Refused(NOT_SENT, "its time was over before it was sent")
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_requests_that_are_no_orders_carry_the_usual_window(venue):
+    async with loopback(lambda _: json_reply(ORDER_TAKEN)) as server, Client(venue, Environment.SIMULATION, server) as client:
+        with expiring_at(client.clock.now() + 1_234):
+            await _a_write(venue, client.ccxt)
+        await _a_write(venue, client.ccxt)
+        plain = server.seen[1]
         if venue == "bybit":
-            assert fenced.headers["x-bapi-recv-window"] == "1234"
             assert plain.headers["x-bapi-recv-window"] == "5000"
-            assert abs(int(fenced.headers["x-bapi-timestamp"]) - before) < 1_000, "signed with the venue's clock"
         if venue == "okx":
-            assert abs(int(fenced.headers["exptime"]) - before - 1_234) < 1_000
             assert "exptime" not in plain.headers
         if venue == "binanceusdm":
-            assert parse_qs(fenced.body.decode())["recvWindow"] == ["1234"]
-            assert abs(int(parse_qs(fenced.body.decode())["timestamp"][0]) - before) < 1_000
+            assert parse_qs(plain.body.decode())["recvWindow"] == ["10000"]
+        assert client.ccxt.milliseconds == client.clock.now, "time goes on after signing"
+
+
+def _accepted_until(venue: str, request: Seen) -> int:
+    """The last instant, by the venue's clock, at which it may take this order."""
+    if venue == "okx":
+        return int(request.headers["exptime"])
+    if venue == "bybit":
+        return int(request.headers["x-bapi-timestamp"]) + int(request.headers["x-bapi-recv-window"])
+    body = parse_qs(request.body.decode())
+    return int(body["timestamp"][0]) + int(body["recvWindow"][0])
 
 
 async def _a_write(venue: str, client: Any) -> None:
     match venue:
         case "binanceusdm":
-            await client.fapiPrivatePostOrder({"symbol": "BTCUSDT", "recvWindow": 1_234})
+            await client.fapiPrivatePostOrder({"symbol": "BTCUSDT"})
         case "bybit":
             await client.privatePostV5OrderCreate({"symbol": "BTCUSDT"})
         case _:

@@ -338,7 +338,9 @@ def test_a_row_of_another_part_of_the_venue_is_not_ours_though_its_symbol_is(ven
     path, elsewhere = ("category", "spot") if venue == "bybit" else ("instType", "MARGIN")
     assert read(row, shape, OURS[venue]) is not None
     assert read(row | {path: elsewhere}, shape, OURS[venue]) is None
-    assert read({key: value for key, value in row.items() if key != path}, shape, OURS[venue]) is not None, "what is not told proves nothing"
+    assert read({key: value for key, value in row.items() if key != path}, shape, OURS[venue]) is not None, (
+        "what is not told proves nothing"
+    )
 
 
 def test_a_position_of_another_part_of_the_venue_is_not_ours():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -62,8 +64,6 @@ async def test_open_describes_the_instruments_in_use(stand):
 async def test_a_stand_in_that_knows_no_account_settings_can_be_used(stand):
     stand.arm(FaultKind.REFUSE, Operation.SETTINGS, times=100, status=404, body="404: Not Found")
     assert len(await stand.venue.open()) == len(stand.instruments)
-    for number in stand.server.plan.armed:  # ccxt itself needs some of what counts as settings here before a first order
-        stand.server.plan.disarm(number)
     assert isinstance(await stand.venue.place(stand.order("-0.05")), OrderReported)
 
 
@@ -183,6 +183,58 @@ async def test_a_clock_that_is_wrong_by_minutes_still_signs_right():
             assert isinstance(report, VenueReported)
             assert abs(report.clock_offset_ms + 120_000) < 1_000
             assert [fill.quantity for fill in report.fills] == [Decimal("-0.05")]
+
+
+async def test_the_first_order_is_one_request_that_nothing_precedes(stand):
+    """What ccxt would ask before a first order (Bybit: user/query-api, 3 s here) must not be asked while the order's time runs."""
+    seen = _requests_of(stand, slow="query-api", seconds=3.0)
+    command = stand.order("-0.05", expires_in=2_000)
+    answer = await stand.venue.place(command)
+    assert isinstance(answer, OrderReported), answer
+    assert len(seen) == 1
+
+
+async def test_what_delays_an_order_before_it_is_signed_shortens_its_window_or_ends_it(stand):
+    seen = _requests_of(stand)
+    client = stand.venue._up.client
+    original, delays = client.fetch2, [0.2, 0.6]  # ccxt's own last step before it signs
+
+    async def slow(*arguments: object, **named: object) -> object:
+        await asyncio.sleep(delays[0])
+        return await original(*arguments, **named)
+
+    client.fetch2 = slow
+    command = stand.order("-0.05", expires_in=2_000)
+    assert isinstance(await stand.venue.place(command), OrderReported)
+    (headers, body) = seen.pop()
+    told = {name.lower(): value for name, value in headers.items()} | {key: value[0] for key, value in parse_qs(body).items()}
+    until_at = int(told.get("exptime") or 0) or (
+        int(told.get("x-bapi-timestamp") or told["timestamp"]) + int(told.get("x-bapi-recv-window") or told["recvWindow"])
+    )
+    assert until_at == command.expires_at + stand.venue._up.asker.offset_ms
+    delays.pop(0)
+    late = await stand.venue.place(stand.order("-0.05", expires_in=500))
+    assert isinstance(late, OrderRefused), late
+    assert late.code == "not_sent"
+    assert seen == []
+    assert stand.held() == Decimal("-0.05")
+
+
+def _requests_of(stand: Stand, *, slow: str = "", seconds: float = 0.0) -> list[tuple[dict[str, str], str]]:
+    """Headers and body of every request from here on, as aiohttp gets them; those whose path holds `slow` take `seconds` more."""
+    seen: list[tuple[dict[str, str], str]] = []
+    inner = stand.venue._up.session._session
+    original = inner._request
+
+    async def recorded(method: str, url: object, **options: object) -> object:
+        body = options.get("data") or b""
+        seen.append((dict(options.get("headers") or {}), body.decode() if isinstance(body, bytes) else str(body)))
+        if slow and slow in str(url):
+            await asyncio.sleep(seconds)
+        return await original(method, url, **options)
+
+    inner._request = recorded
+    return seen
 
 
 UNHEARD_OF = {

@@ -140,7 +140,7 @@ BINANCEUSDM = Profile(
     ),
     writes=Writes(
         client_id_as="newClientOrderId",
-        expiry=Expiry.WINDOW_PARAMETER,
+        expiry=Expiry.WINDOW,
         place_parameters={"newOrderRespType": "RESULT"},
         cancel=Query(ask=Ask.CANCEL, call="fapiPrivateDeleteOrder", symbol_as="symbol"),
         cancel_client_id_as="origClientOrderId",

@@ -163,7 +163,15 @@ BYBIT = Profile(
         Environment.TESTNET: Hosts(names=("api-testnet.bybit.com", "stream-testnet.bybit.com")),
     },
     switch_to_testnet="set_sandbox_mode",
-    options={"fetchMarkets": {"types": ["linear"]}, "defaultSettle": "USDT"},
+    options={
+        "fetchMarkets": {"types": ["linear"]},
+        "defaultSettle": "USDT",
+        # Only unified accounts can be used: `open` asks for a unified balance. Told here, because ccxt would ask two questions of its own
+        # before the first order, while the order's time runs.
+        "enableUnifiedMargin": False,
+        "enableUnifiedAccount": True,
+        "unifiedMarginStatus": 6,
+    },
     limits=(
         RequestLimit("orders", 10, 1.0, 3),
         RequestLimit("cancels", 10, 1.0, 3),
@@ -182,7 +190,7 @@ BYBIT = Profile(
     ),
     writes=Writes(
         client_id_as="clientOrderId",
-        expiry=Expiry.WINDOW_HEADER,
+        expiry=Expiry.WINDOW,
         place_parameters={},
         cancel=Query(ask=Ask.CANCEL, call="privatePostV5OrderCancel", fixed=_LINEAR, success=_OK, symbol_as="symbol"),
         cancel_client_id_as="orderLinkId",
