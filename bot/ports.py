@@ -64,8 +64,8 @@ class Venue(Protocol):
     async def open(self) -> Sequence[Instrument]:
         """Connects, proves environment, position mode and keys, and describes the instruments in use.
 
-        Raises `VenueNotReady` with one sentence when the venue cannot be used as configured; transient failures are retried
-        by the caller.
+        Raises `VenueNotReady` with one sentence when the venue cannot be used as configured. The caller tries again: soon after any
+        other failure, slowly after this one.
         """
 
     async def place(self, command: PlaceOrder) -> PlaceAnswer:

@@ -6,6 +6,7 @@ The one line that differs between a simulation, a testnet and (one day) mainnet 
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
 from functools import partial
 
 from bot import __version__
@@ -123,13 +124,7 @@ def _endpoints(settings: Settings, metrics: Metrics, run: Run) -> Endpoints:
         return run.loop.statement() if run.loop.ledger.epoch else None
 
     def unready() -> str | None:
-        told = statement()
-        if told is None:
-            return "the run has not begun"
-        if told.ready:
-            return None
-        waiting = [v.venue for v in told.venues if not v.reconciled]
-        return f"waiting for {', '.join(waiting)}" if waiting else "waiting for a collateral source"
+        return why_unready(statement(), run.not_ready)
 
     return Endpoints(
         host=settings.listen.host,
@@ -139,3 +134,13 @@ def _endpoints(settings: Settings, metrics: Metrics, run: Run) -> Endpoints:
         statement=statement,
         unready=unready,
     )
+
+
+def why_unready(told: BookStatement | None, not_ready: Mapping[VenueId, str]) -> str | None:
+    """What the run waits for, None when it is ready; a venue that cannot be used as configured with its sentence from `not_ready`."""
+    if told is None:
+        return "the run has not begun"
+    if told.ready:
+        return None
+    waiting = [f"{v.venue} ({not_ready[v.venue]})" if v.venue in not_ready else v.venue for v in told.venues if not v.reconciled]
+    return f"waiting for {', '.join(waiting)}" if waiting else "waiting for a collateral source"

@@ -1,7 +1,10 @@
 """The world into events: each venue and each collateral source as one supervised task.
 
-A venue's life here: open (retried with growing pauses while the failure is transient), describe its instruments, then listen until the
-end. A source's life: listen until the end. A feed that ends or raises unexpectedly ends the run: a leg that nobody hears any more must
+A venue's life here: open (retried with growing pauses), describe its instruments, then listen until the end. A venue that cannot be used
+as configured is not a reason to leave the book unwatched while another venue works: it counts as DOWN with its sentence, is told as an
+error, and is tried again slowly. Only when no venue opened and every one of them said so has the run nothing to do, and ends.
+
+A source's life: listen until the end. A feed that ends or raises unexpectedly ends the run: a leg that nobody hears any more must
 not go unnoticed.
 
 Funding rates and payments are polled, because venues' streams do not all carry them. They inform the choice of venue and the accounts,
@@ -12,7 +15,7 @@ logged with its traceback each time and tried again on the next beat, and neithe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -20,7 +23,7 @@ import structlog
 
 from bot.core.events import InstrumentListed, VenueLink, VenueLinkChanged
 from bot.core.instrument import Instrument
-from bot.core.units import Millis
+from bot.core.units import Millis, VenueId
 from bot.ports import Clock, CollateralSource, Inbox, Venue, VenueNotReady
 
 T = TypeVar("T")
@@ -29,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 OPEN_RETRY_FIRST_S = 0.5
 OPEN_RETRY_MAX_S = 15.0
+NOT_READY_RETRY_FIRST_S = 30.0
+NOT_READY_RETRY_MAX_S = 300.0
+"""Pauses after a venue said that it cannot be used as configured: that takes a person, or a venue that lists again."""
 OPEN_MAX_S = 60.0
 """Longest attempt to open a venue: its markets have to be loaded, but an attempt that hangs must not be the last one."""
 POLL_MAX_S = 30.0
@@ -52,33 +58,68 @@ class FundingPolls:
     newest_payment_at: Millis
 
 
-async def feed_venue(venue: Venue, inbox: Inbox, clock: Clock, polls: FundingPolls) -> NoReturn:
-    """Opens a venue and pumps it until cancelled. Raises VenueNotReady when it cannot be used as configured, FeedEnded otherwise."""
-    await _open(venue, inbox, clock)
+class Openings:
+    """What became of opening each venue of a run: shared by the feeds, because only together do they know that nothing can be used."""
+
+    def __init__(self, venues: Iterable[VenueId]) -> None:
+        self._untold = set(venues)
+        self._some_opened = False
+        self._not_ready: dict[VenueId, str] = {}
+
+    @property
+    def not_ready(self) -> Mapping[VenueId, str]:
+        """The venues that last said that they cannot be used as configured, and their sentences."""
+        return self._not_ready
+
+    def opened(self, venue: VenueId) -> None:
+        """It can be used after all."""
+        self._some_opened = True
+        self._untold.discard(venue)
+        self._not_ready.pop(venue, None)
+
+    def refused(self, venue: VenueId, sentence: str) -> None:
+        """It cannot be used as configured. Raises VenueNotReady when that is true of every venue of the run."""
+        self._untold.discard(venue)
+        self._not_ready[venue] = sentence
+        if not self._some_opened and not self._untold:
+            raise VenueNotReady("; ".join(self._not_ready.values()))
+
+
+async def feed_venue(venue: Venue, inbox: Inbox, clock: Clock, polls: FundingPolls, openings: Openings) -> NoReturn:
+    """Opens a venue and pumps it until cancelled. Raises VenueNotReady when no venue at all can be used, FeedEnded otherwise."""
+    await _open(venue, inbox, clock, openings)
     async with asyncio.TaskGroup() as group:
         group.create_task(_never_ending(venue.listen(inbox), venue.id), name=f"listen {venue.id}")
         group.create_task(_poll_funding(venue, inbox, clock, polls), name=f"funding {venue.id}")
     raise FeedEnded(f"the feed of {venue.id} ended")
 
 
-async def _open(venue: Venue, inbox: Inbox, clock: Clock) -> None:
-    pause = OPEN_RETRY_FIRST_S
+async def _open(venue: Venue, inbox: Inbox, clock: Clock, openings: Openings) -> None:
+    pause, slow_pause = OPEN_RETRY_FIRST_S, NOT_READY_RETRY_FIRST_S
     while True:
         try:
             listed = await _opened(venue)
-        except VenueNotReady:
-            raise
+        except VenueNotReady as error:
+            reason, wait = str(error), slow_pause
+            slow_pause = min(slow_pause * 2, NOT_READY_RETRY_MAX_S)
+            log.error("venue_not_ready", venue=venue.id, reason=reason, retry_in_s=wait)
+            openings.refused(venue.id, reason)
         except Exception as error:  # whatever a connector meets on the way to a venue that does not answer
-            log.warning("venue_not_open", venue=venue.id, error=type(error).__name__, retry_in_s=pause)
-            reason = f"cannot be opened: {type(error).__name__}"
-            inbox.put(VenueLinkChanged(at=clock.now(), venue=venue.id, link=VenueLink.DOWN, reason=reason))
-            await clock.sleep(pause)
+            reason, wait = f"cannot be opened: {type(error).__name__}", pause
             pause = min(pause * 2, OPEN_RETRY_MAX_S)
-            continue
-        for instrument in listed:
-            inbox.put(InstrumentListed(at=clock.now(), instrument=instrument))
-        log.info("venue_open", venue=venue.id, instruments=[i.venue_symbol for i in listed])
-        return
+            log.warning("venue_not_open", venue=venue.id, error=type(error).__name__, retry_in_s=wait)
+        else:
+            openings.opened(venue.id)
+            _list(listed, inbox, clock)
+            log.info("venue_open", venue=venue.id, instruments=[i.venue_symbol for i in listed])
+            return
+        inbox.put(VenueLinkChanged(at=clock.now(), venue=venue.id, link=VenueLink.DOWN, reason=reason))
+        await clock.sleep(wait)
+
+
+def _list(listed: Sequence[Instrument], inbox: Inbox, clock: Clock) -> None:
+    for instrument in listed:
+        inbox.put(InstrumentListed(at=clock.now(), instrument=instrument))
 
 
 async def _opened(venue: Venue) -> Sequence[Instrument]:

@@ -21,8 +21,8 @@ def refuse_left_out(ledger: Ledger, policy: Policy) -> None:
     for (source, location, asset), holding in sorted(ledger.holdings.items()):
         if source not in policy.collateral_sources and holding.quantity != ZERO:
             raise LeftOut(
-                f"collateral.sources: the journal remembers {holding.quantity:f} {asset} at {location} from the source {source!r}, which the"
-                f" configuration does not name: name it again, let it tell zero for everything that is gone or moved to another source,"
+                f"collateral.sources: the journal remembers {holding.quantity:f} {asset} at {location} from the source {source!r}, which"
+                f" the configuration does not name: name it again, let it tell zero for everything that is gone or moved to another source,"
                 " and leave it out after that"
             )
     for instrument, position in sorted(ledger.positions.items()):

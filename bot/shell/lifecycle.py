@@ -24,7 +24,7 @@ from bot.core.policy import Policy
 from bot.core.units import Millis, VenueId
 from bot.ports import Clock, CollateralSource, Journal, JournalUnavailable, Telemetry, Venue
 from bot.shell.dispatch import CUT_S, Dispatcher
-from bot.shell.feeds import FundingPolls, feed_source, feed_venue
+from bot.shell.feeds import FundingPolls, Openings, feed_source, feed_venue
 from bot.shell.left_out import refuse_left_out
 from bot.shell.loop import Loop
 from bot.shell.recovery import recovered
@@ -86,6 +86,7 @@ class Run:
         self._stop_reason = ""
         self._recovery = recovered(world.journal.recover(), policy)
         refuse_left_out(self._recovery.ledger, policy)
+        self._openings = Openings(world.venues)
         self._dispatcher = Dispatcher(world.venues, world.clock, self._answer)
         self.loop = Loop(
             policy=policy,
@@ -99,6 +100,11 @@ class Run:
     def _answer(self, event: Event) -> None:
         self.loop.put(event)
 
+    @property
+    def not_ready(self) -> Mapping[VenueId, str]:
+        """The venues that cannot be used as configured at present, each with the sentence that says why."""
+        return self._openings.not_ready
+
     def stop(self, reason: str) -> None:
         """Asks the run to end in order; asking again changes nothing."""
         if not self._stop.is_set():
@@ -106,8 +112,8 @@ class Run:
             self._stop.set()
 
     async def until_stopped(self) -> None:
-        """Runs. Returns after an orderly stop; raises what killed a background task, or JournalUnavailable when the journal's last
-        entries could not be written.
+        """Runs. Returns after an orderly stop; raises what killed a background task, VenueNotReady when no venue can be used as
+        configured, or JournalUnavailable when the journal's last entries could not be written.
         """
         try:
             self._enter_session()
@@ -152,7 +158,7 @@ class Run:
         for venue in world.venues.values():
             newest = self._recovery.newest_payment_at.get(venue.id, payments_from)
             polls = FundingPolls(every_s=world.funding_poll_s, payments_from=payments_from, newest_payment_at=newest)
-            found.append((f"venue {venue.id}", feed_venue(venue, self.loop, world.clock, polls)))
+            found.append((f"venue {venue.id}", feed_venue(venue, self.loop, world.clock, polls, self._openings)))
         return found
 
     async def _drain(self, consumer: asyncio.Task[None], reason: str) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,7 @@ from bot.core.commands import CancelOrder, LookUpOrder, PlaceOrder
 from bot.core.events import OrderOutcomeUnknown, StopRequested
 from bot.core.order import OrderState
 from bot.core.units import VenueId
-from bot.ports import Inbox, JournalUnavailable, VenueNotReady
+from bot.ports import Inbox, JournalUnavailable
 from bot.shell.clock import SystemClock
 from bot.shell.feeds import FeedEnded
 from bot.shell.lifecycle import STOP_S, stop_on_signals
@@ -195,20 +194,6 @@ async def test_a_venue_feed_that_ends_or_fails_ends_the_run(
     with pytest.raises(expected):
         await life.task
     assert not bench.ledger.open_orders()
-
-
-@virtual
-async def test_a_venue_that_cannot_be_used_as_configured_ends_the_run_with_its_sentence(monkeypatch: pytest.MonkeyPatch):
-    bench = Bench()
-    bench.hold("ETH", "10")
-    life = bench.start()
-
-    async def refuse() -> Any:
-        raise VenueNotReady("okx: the key is in hedge mode")
-
-    monkeypatch.setattr(bench.ports.venues[OKX], "open", refuse)
-    with pytest.raises(VenueNotReady, match="hedge mode"):
-        await life.task
 
 
 @virtual
