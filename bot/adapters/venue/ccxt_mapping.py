@@ -196,12 +196,17 @@ def _position(row: Row, shape: PositionShape, instrument: Instrument, contracts:
 
 
 def margin_reports(answer: Any, shape: MarginShape, assets: Iterable[Asset], *, complete: bool = True) -> tuple[MarginReport, ...]:
-    """The account in each settle asset. Raises Unreadable when the answer has no list of assets, or, if `complete`, lacks one."""
+    """The account in each settle asset. Raises Unreadable when the answer has no list of assets, or, if `complete`, lacks one.
+
+    Figures are all of the account's, and marked so, or all of the asset's: a ratio of the two would mean nothing.
+    """
     account = at_path(answer, shape.account_at)
     details = at_path(account, shape.details_at)
     if not isinstance(details, list):
         raise Unreadable("a margin answer without its assets")
     rows = {told(row, shape.asset): row for row in details}
+    balance, maintenance = figure(account, shape.account_margin_balance), figure(account, shape.account_maintenance)
+    account_wide = balance is not None and maintenance is not None
     reports = []
     for asset in assets:
         row = rows.get(asset)
@@ -212,10 +217,11 @@ def margin_reports(answer: Any, shape: MarginShape, assets: Iterable[Asset], *, 
         reports.append(
             MarginReport(
                 asset=asset,
-                margin_balance=_first(figure(account, shape.account_margin_balance), figure(row, shape.margin_balance)),
+                margin_balance=balance if account_wide else figure(row, shape.margin_balance),
                 wallet_balance=figure(row, shape.wallet_balance),
-                maintenance_margin=_first(figure(account, shape.account_maintenance), figure(row, shape.maintenance)),
-                initial_margin=_first(figure(account, shape.account_initial), figure(row, shape.initial)),
+                maintenance_margin=maintenance if account_wide else figure(row, shape.maintenance),
+                initial_margin=figure(account, shape.account_initial) if account_wide else figure(row, shape.initial),
+                is_account_wide=account_wide,
             )
         )
     return tuple(reports)
@@ -298,10 +304,6 @@ def _required(row: Row, spelled: Paths) -> str:
     if value is None:
         raise Unreadable(f"no {_name(spelled)}")
     return value
-
-
-def _first(*values: Decimal | None) -> Decimal | None:
-    return next((value for value in values if value is not None), None)
 
 
 def _name(spelled: Paths) -> str:

@@ -179,6 +179,10 @@ class Reads:
     clock_at: Paths
     open_orders: Query
     positions: Query
+    position: Query
+    """The same about one symbol alone, for when the list leaves one out."""
+    flat_is_told: bool
+    """Whether `position` answers with a row also when nothing is held: then an answer without one proves nothing."""
     margin: Query
     fills: PagedQuery
     look_ups: tuple[LookUp, ...]
@@ -186,7 +190,7 @@ class Reads:
     """Where fills do not carry our client id: the orders that do, also the venue's own."""
     order: OrderShape
     fill: FillShape
-    position: PositionShape
+    position_shape: PositionShape
     margin_shape: MarginShape
 
 

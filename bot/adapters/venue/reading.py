@@ -6,6 +6,10 @@ success code where the venue has one, and a JSON list where rows are due (`askin
 carries no maintenance margin. A position that vanished from the list while margin is still held against it makes the whole reading
 unreadable. A fill between the two questions looks the same for a moment, so they are asked once more before giving up.
 
+The same goes for a list that is only shorter than our instruments. One that it leaves out is asked for by itself when there is reason to
+doubt: it was held at the last reading, or the account's maintenance margin is more than what the listed positions explain. Without an
+answer of its own the reading is unreadable; with none to doubt nothing more is asked.
+
 **How absence is proven.** The venue's clock is read first, then the order is asked for by our id, then the fills since it was placed.
 The clock that `OrderAbsent` carries is therefore older than the evidence: when it is past the order's expiry, so were the look-ups,
 and the order could not have come in after them.
@@ -15,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from bot.adapters.venue.asking import Asker, NotAnswered
@@ -48,6 +53,8 @@ from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, Ven
 from bot.ports import Clock, LookUpAnswer, ReadAnswer
 
 READING_SECONDS = 10.0
+MARGIN_UNEXPLAINED = Decimal("0.05")
+"""Part of the maintenance margin that the listed positions need not explain: marks move between two answers."""
 CLOCK_SLACK_MS: Millis = 2_000
 """How far before an instant of ours fills are asked for: our clock and the venue's are never quite one."""
 
@@ -64,6 +71,7 @@ class Reader:
         self._instruments = instruments
         self._clock = clock
         self._settles = sorted({instrument.settle for instrument in instruments.values()})
+        self._held: frozenset[InstrumentId] = frozenset()
 
     async def read(self, command: ReadVenue) -> ReadAnswer:
         """Orders, positions, fills, margin and clock: all of them, or VenueUnreadable with the first thing that failed."""
@@ -115,11 +123,28 @@ class Reader:
                 self._asker.rows(self._reads.positions, Lane.RECONCILE, symbols=self._instruments, settles=self._settles),
                 self._asker.ask(self._reads.margin, Lane.RECONCILE),
             )
-            positions = position_reports(rows, self._reads.position, self._instruments)
             margins = margin_reports(answer, self._reads.margin_shape, [Asset(asset) for asset in self._settles])
+            rows = rows + await self._left_out(rows, margins)
+            positions = position_reports(rows, self._reads.position_shape, self._instruments)
             if _something_held(rows, self._reads) or not any(margin.maintenance_margin for margin in margins):
+                self._held = frozenset(position.instrument for position in positions if position.quantity)
                 return positions, margins
         raise Unreadable("positions: none are listed, while margin is held against some")
+
+    async def _left_out(self, rows: Sequence[Row], margins: Sequence[MarginReport]) -> list[Row]:
+        """The rows of doubted instruments that the list leaves out, each asked for by itself. Raises NotAnswered or Unreadable."""
+        listed = {told(row, self._reads.position_shape.symbol) for row in rows}
+        missing = {symbol: each.id for symbol, each in self._instruments.items() if symbol not in listed}
+        explained = _is_explained(rows, margins, self._reads)
+        doubted = [symbol for symbol, each in missing.items() if not explained or each in self._held]
+        if not doubted:
+            return []
+        found = await _all_of(*(self._asker.rows(self._reads.position, Lane.RECONCILE, symbols=[symbol]) for symbol in doubted))
+        for symbol, own in zip(doubted, found, strict=True):
+            named = {told(row, self._reads.position_shape.symbol) for row in own}
+            if named - {symbol} or (not named and self._reads.flat_is_told):
+                raise Unreadable(f"positions: {symbol} is not listed, and asked for by itself it is not told of either")
+        return [row for own in found for row in own]
 
     async def _fills(self, since: Millis, lane: Lane) -> tuple[FillReport, ...]:
         """Every fill since an instant of our clock, each once, oldest first."""
@@ -184,7 +209,15 @@ def _is_of(fill: FillReport, command: LookUpOrder) -> bool:
 
 def _something_held(rows: Iterable[Row], reads: Reads) -> bool:
     """Whether any position is listed, ours or not: margin is held against all of them."""
-    return any(figure(row, reads.position.contracts) for row in rows)
+    return any(figure(row, reads.position_shape.contracts) for row in rows)
+
+
+def _is_explained(rows: Iterable[Row], margins: Sequence[MarginReport], reads: Reads) -> bool:
+    """Whether the listed positions, ours or not, account for the maintenance margin that is held."""
+    figures = [margin.maintenance_margin or ZERO for margin in margins]
+    due = max(figures, default=ZERO) if any(margin.is_account_wide for margin in margins) else sum(figures, ZERO)
+    told_of = sum((figure(row, reads.position_shape.maintenance) or ZERO for row in rows), ZERO)
+    return told_of >= due * (1 - MARGIN_UNEXPLAINED)
 
 
 async def _all_of(*questions: Any) -> Any:

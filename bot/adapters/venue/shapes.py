@@ -86,13 +86,17 @@ class FillShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionShape:
-    """Where a position's figures stand. Without `side`, `contracts` is signed. `mode` must hold one of `one_way`."""
+    """Where a position's figures stand. Without `side`, `contracts` is signed. `mode` must hold one of `one_way`.
+
+    `maintenance` is the margin held against this position alone: by it a list of positions is compared with the account.
+    """
 
     symbol: Paths
     contracts: Paths
     entry: Paths
     mark: Paths
     mode: Paths
+    maintenance: Paths
     one_way: frozenset[str]
     side: Paths = ()
     scope: Scope | None = None
@@ -100,7 +104,7 @@ class PositionShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginShape:
-    """Where margin stands: `details_at` lists one row per asset; a figure of the whole account (`account.…`) goes before the asset's."""
+    """Where margin stands: `details_at` lists one row per asset; the whole account's figures (`account.…`) go before the asset's."""
 
     account_at: Path
     details_at: Path

@@ -167,14 +167,14 @@ def test_an_acceptance_of_ids_only_is_accepted_with_nothing_known():
 def test_positions_list_every_instrument_of_ours():
     row = {"instId": "BTC-USDT-SWAP", "pos": "-20", "posSide": "net", "avgPx": "63999.9", "markPx": "64010.1", "mgnMode": "cross"}
     foreign = {"instId": "DOGE-USDT-SWAP", "pos": "5", "posSide": "net"}
-    (short,) = mapping.position_reports([foreign, row], OKX.reads.position, OURS["okx"])
+    (short,) = mapping.position_reports([foreign, row], OKX.reads.position_shape, OURS["okx"])
     assert (short.quantity, short.entry_price, short.mark_price) == (D("-0.20"), D("63999.9"), D("64010.1"))
-    (flat,) = mapping.position_reports([], OKX.reads.position, OURS["okx"])
+    (flat,) = mapping.position_reports([], OKX.reads.position_shape, OURS["okx"])
     assert (flat.quantity, flat.entry_price) == (0, None)
     bybit = {"symbol": "BTCUSDT", "size": "0.2", "side": "Sell", "avgPrice": "64000", "markPrice": "64010", "positionIdx": 0}
-    (short,) = mapping.position_reports([bybit], BYBIT.reads.position, OURS["bybit"])
+    (short,) = mapping.position_reports([bybit], BYBIT.reads.position_shape, OURS["bybit"])
     assert short.quantity == D("-0.2")
-    (flat,) = mapping.position_reports([bybit | {"size": "0", "side": "", "avgPrice": "0"}], BYBIT.reads.position, OURS["bybit"])
+    (flat,) = mapping.position_reports([bybit | {"size": "0", "side": "", "avgPrice": "0"}], BYBIT.reads.position_shape, OURS["bybit"])
     assert flat.quantity == 0
 
 
@@ -190,7 +190,7 @@ def test_positions_list_every_instrument_of_ours():
 )
 def test_positions_that_contradict_one_way_mode_or_themselves_are_unreadable(rows):
     with pytest.raises(Unreadable):
-        mapping.position_reports(rows, BINANCE.reads.position, OURS["binanceusdm"])
+        mapping.position_reports(rows, BINANCE.reads.position_shape, OURS["binanceusdm"])
 
 
 def test_an_inverse_contract_divides_by_the_price_and_needs_one():
@@ -200,7 +200,7 @@ def test_an_inverse_contract_divides_by_the_price_and_needs_one():
     assert fill.quantity == D("-0.01")
     position = {"symbol": "BTCUSD", "size": "500", "side": "Sell", "avgPrice": "", "markPrice": "", "positionIdx": 0}
     with pytest.raises(Unreadable):
-        mapping.position_reports([position], BYBIT.reads.position, INVERSE)
+        mapping.position_reports([position], BYBIT.reads.position_shape, INVERSE)
 
 
 MARGINS = [
@@ -261,10 +261,20 @@ def test_margin_is_one_thing_at_every_venue_and_the_accounts_figure_goes_first(p
     (margin,) = mapping.margin_reports(answer, profile.reads.margin_shape, ["USDT"])
     assert (margin.margin_balance, margin.wallet_balance) == (D("100250.5"), D(100000))
     assert (margin.maintenance_margin, margin.initial_margin) == (D("51.2"), D(2560))
+    assert margin.is_account_wide is (profile is BYBIT)
     with pytest.raises(Unreadable, match="USDC"):
         mapping.margin_reports(answer, profile.reads.margin_shape, ["USDC"])
     with pytest.raises(Unreadable):
         mapping.margin_reports({}, profile.reads.margin_shape, ["USDT"])
+
+
+def test_figures_of_the_whole_account_are_marked_and_never_mixed_with_an_assets():
+    account = {"adjEq": "1000000", "mmr": "5000", "imr": "9000", "details": [{"ccy": "USDT", "eq": "600000", "mmr": "7", "imr": "8"}]}
+    account["details"].append({"ccy": "USDC", "eq": "400000", "mmr": "", "imr": ""})
+    both = mapping.margin_reports({"data": [account]}, OKX.reads.margin_shape, ["USDC", "USDT"])
+    assert [(each.is_account_wide, each.margin_balance, each.maintenance_margin) for each in both] == [(True, D(10**6), D(5000))] * 2
+    half = mapping.margin_reports({"data": [account | {"adjEq": ""}]}, OKX.reads.margin_shape, ["USDT"])
+    assert [(each.is_account_wide, each.margin_balance, each.maintenance_margin) for each in half] == [(False, D(600_000), D(7))]
 
 
 def test_received_funding_is_positive_at_every_venue():
@@ -313,7 +323,7 @@ def test_whatever_a_venue_says_only_unreadable_gets_out(row):
     for call in (
         lambda: mapping.order_report(row, BYBIT.reads.order, OURS["bybit"]),
         lambda: mapping.fill_report(row, BYBIT.reads.fill, OURS["bybit"]),
-        lambda: mapping.position_reports([row], BYBIT.reads.position, OURS["bybit"]),
+        lambda: mapping.position_reports([row], BYBIT.reads.position_shape, OURS["bybit"]),
         lambda: mapping.margin_reports(row, BYBIT.reads.margin_shape, ["USDT"]),
         lambda: mapping.funding_payment(row, BYBIT.funding.payment, OURS["bybit"]),
     ):
@@ -345,5 +355,5 @@ def test_a_row_of_another_part_of_the_venue_is_not_ours_though_its_symbol_is(ven
 
 def test_a_position_of_another_part_of_the_venue_is_not_ours():
     row = {"category": "inverse", "symbol": "BTCUSDT", "size": "3", "side": "Sell", "avgPrice": "1", "markPrice": "1", "positionIdx": 0}
-    (flat,) = mapping.position_reports([row], BYBIT.reads.position, OURS["bybit"])
+    (flat,) = mapping.position_reports([row], BYBIT.reads.position_shape, OURS["bybit"])
     assert flat.quantity == 0

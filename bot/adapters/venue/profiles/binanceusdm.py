@@ -150,6 +150,8 @@ BINANCEUSDM = Profile(
         clock_at=paths("serverTime"),
         open_orders=Query(ask=Ask.OPEN_ORDERS, call="fapiPrivateGetOpenOrders", symbol_as="symbol"),
         positions=Query(ask=Ask.POSITIONS, call="fapiPrivateV3GetPositionRisk"),
+        position=Query(ask=Ask.POSITIONS, call="fapiPrivateV3GetPositionRisk", symbol_as="symbol"),
+        flat_is_told=False,
         margin=Query(ask=Ask.MARGIN, call="fapiPrivateV3GetAccount"),
         fills=PagedQuery(
             query=Query(ask=Ask.FILLS, call="fapiPrivateGetUserTrades", symbol_as="symbol", fixed={"limit": 1_000}),
@@ -176,12 +178,13 @@ BINANCEUSDM = Profile(
         ),
         order=_ORDER,
         fill=_FILL,
-        position=PositionShape(
+        position_shape=PositionShape(
             symbol=paths("symbol"),
             contracts=paths("positionAmt"),
             entry=paths("entryPrice"),
             mark=paths("markPrice"),
             mode=paths("positionSide"),
+            maintenance=paths("maintMargin"),
             one_way=frozenset({"BOTH"}),
         ),
         margin_shape=MarginShape(

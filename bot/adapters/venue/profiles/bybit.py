@@ -216,13 +216,17 @@ BYBIT = Profile(
             settle_as="settleCoin",
             rows_max=200,
         ),
+        position=Query(
+            ask=Ask.POSITIONS, call="privateGetV5PositionList", fixed=_LINEAR, rows_at=("result", "list"), success=_OK, symbol_as="symbol"
+        ),
+        flat_is_told=True,
         margin=Query(ask=Ask.MARGIN, call="privateGetV5AccountWalletBalance", fixed={"accountType": "UNIFIED"}, success=_OK),
         fills=_executions(),
         look_ups=(_look_up("privateGetV5OrderRealtime"), _look_up("privateGetV5OrderHistory")),
         order_history=None,
         order=_ORDER,
         fill=_FILL,
-        position=PositionShape(
+        position_shape=PositionShape(
             scope=_SCOPE,
             symbol=paths("symbol"),
             contracts=paths("size"),
@@ -230,6 +234,7 @@ BYBIT = Profile(
             entry=paths("avgPrice", "entryPrice"),
             mark=paths("markPrice"),
             mode=paths("positionIdx"),
+            maintenance=paths("positionMM"),
             one_way=frozenset({"0"}),
         ),
         margin_shape=_MARGIN,

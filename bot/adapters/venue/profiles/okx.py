@@ -185,6 +185,10 @@ OKX = Profile(
             rows_max=100,
         ),
         positions=Query(ask=Ask.POSITIONS, call="privateGetAccountPositions", fixed=_SWAP, rows_at=("data",), success=_OK),
+        position=Query(
+            ask=Ask.POSITIONS, call="privateGetAccountPositions", fixed=_SWAP, rows_at=("data",), success=_OK, symbol_as="instId"
+        ),
+        flat_is_told=False,
         margin=Query(ask=Ask.MARGIN, call="privateGetAccountBalance", success=_OK),
         fills=_bills(Ask.FILLS, "privateGetTradeFillsHistory"),
         look_ups=(
@@ -211,13 +215,14 @@ OKX = Profile(
             fee_paid_sign=-1,
             marks=_marks("subType", _SUB_TYPES),
         ),
-        position=PositionShape(
+        position_shape=PositionShape(
             scope=_SCOPE,
             symbol=paths("instId"),
             contracts=paths("pos"),
             entry=paths("avgPx"),
             mark=paths("markPx"),
             mode=paths("posSide"),
+            maintenance=paths("mmr"),
             one_way=frozenset({"net"}),
         ),
         margin_shape=_MARGIN,
