@@ -174,7 +174,7 @@ def _upper(candidate: Candidate, short: int, rows: Sequence[Row], power: int) ->
     if candidate.frozen is not None:
         return short
     if any(row.most == row.frozen for row in rows):
-        return 0
+        return 0  # spares the search all that is closed anyway
     own = [scaled(max(b.most, ZERO), power) for b in candidate.bounds]
     return min(own + [row.most - row.frozen for row in rows if row.subject == candidate.asset])
 
@@ -211,7 +211,10 @@ def _columns(
 
 
 def _segments(candidates: Sequence[Candidate], shorts: Sequence[int], uppers: Sequence[int]) -> Iterable[tuple[int, int, tuple[int, ...]]]:
-    """(candidate, length, worth in the four objectives) of what is carried now, and of what may come on top."""
+    """(candidate, length, worth in the four objectives) of what is carried now, and of what may come on top.
+
+    At a given hedge the change is least when most of what is carried now is kept: so that alone counts in the third objective.
+    """
     rates = digits_of(rate for c in candidates for rate in (c.carry, c.cost_to_open, c.cost_to_close))
     power = ten_to(rates)
     assets = {asset: n for n, asset in enumerate(sorted({c.asset for c in candidates}))}
@@ -225,4 +228,4 @@ def _segments(candidates: Sequence[Candidate], shorts: Sequence[int], uppers: Se
         if kept:
             yield i, kept, (1, carry + scaled(candidate.cost_to_close, power), 1, -turn)
         if uppers[i] > kept:
-            yield i, uppers[i] - kept, (1, carry - scaled(candidate.cost_to_open, power), -1, -turn)
+            yield i, uppers[i] - kept, (1, carry - scaled(candidate.cost_to_open, power), 0, -turn)

@@ -220,6 +220,31 @@ def test_what_no_decimal_holds_is_cut_downward_and_its_rest_finds_room() -> None
     assert (shares(again), again.change) == (shares(solution), 0)
 
 
+def test_rest_of_a_cut_goes_to_what_was_cut_and_nowhere_else() -> None:
+    solution = allocate(replace(THIRDS, candidates=(at("0:E", carry="-1"), *THIRDS.candidates)))
+    assert shares(solution) == {"0:E": "0", **shares(allocate(THIRDS))}
+
+
+def test_margin_left_by_a_cut_moves_nothing() -> None:
+    """The margin that the cut share of a:E leaves would, once costs count from there, serve six times as much of a:B."""
+    candidates = [
+        at("a:E", "100", margin_use="0.3", carry="0.1", cost_to_open="0.05", cost_to_close="0.05"),
+        at("a:B", "40", margin_use="0.05", carry="0.02", cost_to_open="0.005", cost_to_close="0.05"),
+        at("b:E"),
+        at("b:B"),
+    ]
+    question = problem(candidates, {"E": "100", "B": "100"}, venues=(room("a", margin=bound("margin_ratio", "12")),))
+    solution = allocate(question)
+    assert shares(solution)["a:E"] == "33." + "3" * 20
+    again = allocate(with_shorts(question, solution))
+    assert (shares(again), again.change) == (shares(solution), 0)
+
+
+def test_a_hair_beyond_a_limit_is_beyond_it() -> None:
+    solution = allocate(problem([at("a:E", "70.000000000000000000001", bounds=bound("oi", "70"))], ONE_SHORT))
+    assert shares(solution) == {"a:E": "70"}
+
+
 def test_cut_rest_without_room_stays_unhedged_and_says_why() -> None:
     question = replace(THIRDS, candidates=(THIRDS.candidates[0], replace(THIRDS.candidates[1], margin_use=D("0.7"))))
     question = replace(question, venues=(*question.venues, room("b", margin=bound("margin_ratio", "46.6666666666666666666666666666"))))
