@@ -84,10 +84,10 @@ def _as_decimals(program: Program, exact: Sequence[Exact]) -> tuple[int, list[in
     for candidate, value, share in zip(program.candidates, exact, shares, strict=True):
         lost[candidate.asset] = lost.get(candidate.asset, 0) + value * grain - share
     for i, candidate in enumerate(program.candidates):
-        rest = int(lost[candidate.asset] // 1)
+        rest = min(int(lost[candidate.asset] // 1), program.uppers[i] * grain - shares[i])
         if rest and not isinstance(exact[i], int) and _has_room(program, i, rest, shares, grain):
             shares[i] += rest
-            lost[candidate.asset] = 0
+            lost[candidate.asset] -= rest
     return digits, shares
 
 
@@ -97,8 +97,6 @@ def _is_allowed(program: Program, shorts: Sequence[int]) -> bool:
 
 
 def _has_room(program: Program, i: int, rest: int, shares: Sequence[int], grain: int) -> bool:
-    if shares[i] + rest > program.uppers[i] * grain:
-        return False
     return all(row.used(shares) + row.uses[i] * rest <= row.most * grain for row in program.rows_of[i])
 
 

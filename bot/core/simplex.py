@@ -195,7 +195,8 @@ class _Search:
         The place is None when it is the variable's own other bound. Otherwise the denominator is what the whole basis will have next.
         """
         own, falls = self.upper[entering], self.full[entering]
-        length, per, stopping = own, 1, None
+        length, per = (1, 0) if own is None else (own, 1)  # 1 / 0 is beyond everything; something stops a slack: all columns have bounds
+        stopping = None
         for place, slope in direction.items():
             room = self.level[place]
             if (slope > 0) is falls:
@@ -204,11 +205,9 @@ class _Search:
                     continue
                 room = ceiling * self.denominator - room
             size = abs(slope)
-            ahead = -1 if length is None else room * per - length * size
+            ahead = room * per - length * size
             if ahead < 0 or (ahead == 0 and stopping is not None and self.basic[place] < self.basic[stopping]):
                 length, per, stopping = room, size, place
-        if length is None:
-            raise ValueError("nothing bounds the objective")
         return length, per, stopping
 
     def _exchange(self, place: int, direction: dict[int, int], gain: int) -> None:
