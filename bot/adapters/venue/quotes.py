@@ -2,7 +2,8 @@
 
 A side of the book that is not told in a whole message is unknown; in a partial one it is unchanged. A quote exists once both sides of
 the touch are known. `book_at` and `mark_at` are our clock when the venue last spoke about them: a partial message that leaves a figure
-out says that it still stands.
+out says that it still stands. Where the venue tells when it spoke, that counts if it is earlier than the arrival: what waited in a
+backlogged socket is as old as it is, not as new as its last hop.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.adapters.venue.ccxt_mapping import Instruments, Unreadable, figure, price, told
+from bot.adapters.venue.ccxt_mapping import Instruments, Unreadable, figure, instant, price, told
 from bot.adapters.venue.shapes import Paths, QuoteShape, Row
 from bot.core.events import Quote
 from bot.core.instrument import Instrument
@@ -40,23 +41,25 @@ class QuoteBoard:
         """Drops everything: what a broken subscription told is not continued by the next one."""
         self._views = {symbol: _View() for symbol in self._instruments}
 
-    def oldest_book_at(self) -> Millis | None:
-        """When the most silent instrument's book was last told; None when one never was."""
-        ats = [view.book_at for view in self._views.values()]
-        return None if not ats or None in ats else min(at for at in ats if at is not None)
+    def is_ours(self, row: Row, shape: QuoteShape) -> bool:
+        """Whether a row is about an instrument of ours."""
+        return told(row, shape.symbol) in self._instruments
 
-    def book_told(self, row: Row, shape: QuoteShape, at: Millis, *, partial: bool) -> Quote | None:
-        """Takes the touch; the quote as it now stands, None while a side is unknown. Raises Unreadable."""
+    def book_told(self, row: Row, shape: QuoteShape, at: Millis, offset_ms: Millis = 0, *, partial: bool) -> Quote | None:
+        """Takes the touch, arrived at `at`; the quote as it now stands, None while a side is unknown. Raises Unreadable.
+
+        `offset_ms` is venue clock minus ours.
+        """
         symbol, instrument, view = self._of(row, shape)
         if instrument is None or view is None:
             return None
         view.bid, view.bid_quantity = _side(row, shape.bid, shape.bid_contracts, instrument, (view.bid, view.bid_quantity), partial)
         view.ask, view.ask_quantity = _side(row, shape.ask, shape.ask_contracts, instrument, (view.ask, view.ask_quantity), partial)
-        view.book_at = at
+        view.book_at = _spoken_at(row, shape, at, offset_ms)
         return _quote(symbol, self._instruments, view)
 
-    def mark_told(self, row: Row, shape: QuoteShape, at: Millis, *, partial: bool) -> Quote | None:
-        """Takes mark and index where the row tells them; the quote as it now stands. Raises Unreadable."""
+    def mark_told(self, row: Row, shape: QuoteShape, at: Millis, offset_ms: Millis = 0, *, partial: bool) -> Quote | None:
+        """Takes mark and index where the row tells them; else like `book_told`. Raises Unreadable."""
         symbol, instrument, view = self._of(row, shape)
         if instrument is None or view is None:
             return None
@@ -65,7 +68,7 @@ class QuoteBoard:
             raise Unreadable(f"a mark price message on {symbol} without a mark price")
         view.mark = mark or view.mark
         view.index = price(row, shape.index) or view.index
-        view.mark_at = at if view.mark is not None else None
+        view.mark_at = _spoken_at(row, shape, at, offset_ms) if view.mark is not None else None
         return _quote(symbol, self._instruments, view)
 
     def _of(self, row: Row, shape: QuoteShape) -> tuple[str, Instrument | None, _View | None]:
@@ -76,6 +79,11 @@ class QuoteBoard:
 
 
 _Side = tuple[Decimal | None, Decimal | None]
+
+
+def _spoken_at(row: Row, shape: QuoteShape, arrived_at: Millis, offset_ms: Millis) -> Millis:
+    at = instant(row, shape.at)
+    return arrived_at if at is None else min(arrived_at, at - offset_ms)
 
 
 def _side(row: Row, at: Paths, contracts_at: Paths, instrument: Instrument, before: _Side, partial: bool) -> _Side:

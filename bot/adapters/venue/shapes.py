@@ -120,9 +120,10 @@ class MarginShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteShape:
-    """Where the touch or the mark stands in a stream's row."""
+    """Where the touch or the mark stands in a stream's row. `at` is when the venue told it, by its own clock."""
 
     symbol: Paths
+    at: Paths = ()
     bid: Paths = ()
     bid_contracts: Paths = ()
     ask: Paths = ()

@@ -2,11 +2,13 @@
 
 The rule: messages are taken where ccxt decodes them (`ccxt_client.tap`), not where its watch methods return, because between two watch
 calls wake-ups are lost and bursts collapse. The pump tasks only keep subscriptions alive: one per stream, no other await between two
-watch calls, back-off with jitter after a failure. Silence is found by our own clocks: ccxt would take minutes.
+watch calls, back-off with jitter after a failure. Silence is found by our own steady clock: ccxt would take minutes, by one that may step.
 
-    UP     the private socket is connected and answers pings, every instrument's book is fresh
-    STALE  a book is silent, or a market subscription is being made anew
+    UP     the private socket is connected and answers pings, and at least one book is told
+    STALE  no book is told, or a market subscription is being made anew
     DOWN   the private socket is not connected: fills may pass unheard
+
+One quiet or suspended instrument is no fault of the link: how old each quote is, is the core's to judge.
 
 A private socket that comes back always passes through DOWN, which makes the core ask for a complete reading before it increases.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ccxt
@@ -40,17 +43,29 @@ from bot.core.units import Millis
 from bot.ports import Clock, Inbox
 
 BEAT_SECONDS = 0.25
-SOCKET_SILENT_MS: Millis = 12_000
+SOCKET_SILENT_SECONDS = 12.0
 """A socket that is pinged every 4 s and says nothing this long is cut: half-open, or its receive loop is dead."""
-TOPIC_SILENT_MS: Millis = 15_000
-"""Books silent this long on a living socket: the subscription is made anew."""
-SETTLED_MS: Millis = 300
+TOPIC_SILENT_SECONDS = 15.0
+"""All books silent this long on a living socket: the subscription is made anew."""
+SETTLED_SECONDS = 0.3
 """From a private socket's connection until its subscriptions are taken to stand."""
 BACK_OFF_FIRST_SECONDS = 0.25
 BACK_OFF_MOST_SECONDS = 10.0
-UNREADABLE_PAUSE_MS: Millis = 1_000
+UNREADABLE_PAUSE_SECONDS = 1.0
 LISTEN_KEY_SECONDS = 20 * 60.0
 LISTEN_KEY_RETRY_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Pulse:
+    """When a socket was first seen and when it last spoke, pongs included, on the steady clock.
+
+    ccxt notes both by the wall clock, which may step: only that its notes changed is taken from it.
+    """
+
+    since: float
+    spoke: float
+    noted: tuple[Any, Any]
 
 
 class Listener:
@@ -71,8 +86,10 @@ class Listener:
         self._board = QuoteBoard(instruments)
         self._broken: dict[str, str] = {}
         self._link = VenueLink.DOWN
-        self._market_since = clock.now()
-        self._complained_at: dict[str, Millis] = {}
+        self._pulses: dict[Any, _Pulse] = {}
+        self._book_heard: float | None = None
+        self._market_since = clock.steady()
+        self._complained_at: dict[str, float] = {}
 
     async def run(self) -> None:
         """Pumps until cancelled. A pump that dies of anything but a venue's failure ends all of it, with its exception."""
@@ -108,12 +125,14 @@ class Listener:
     def _take(self, topic: Topic, row: Row, told: Heard) -> None:
         if not isinstance(row, Mapping):
             raise Unreadable("a row that is no object")
-        now, streams = self._clock.now(), self._streams
+        now, streams, offset_ms = self._clock.now(), self._streams, self._asker.offset_ms
         match topic:
             case Topic.BOOK:
-                self._put_quote(self._board.book_told(row, streams.book, now, partial=told.partial))
+                self._put_quote(self._board.book_told(row, streams.book, now, offset_ms, partial=told.partial))
+                if self._board.is_ours(row, streams.book):
+                    self._book_heard = self._clock.steady()
             case Topic.MARK:
-                self._put_quote(self._board.mark_told(row, streams.mark, now, partial=told.partial))
+                self._put_quote(self._board.mark_told(row, streams.mark, now, offset_ms, partial=told.partial))
             case Topic.ORDERS:
                 report = order_report(row, streams.order, self._instruments)
                 self._put(None if report is None else OrderReported(at=now, report=report))
@@ -142,10 +161,10 @@ class Listener:
 
     def _complain(self, about: str, what: str) -> None:
         """At most one complaint per topic and second: one is enough to have the venue read again."""
-        now = self._clock.now()
-        if now - self._complained_at.get(about, 0) >= UNREADABLE_PAUSE_MS:
+        now = self._clock.steady()
+        if about not in self._complained_at or now - self._complained_at[about] >= UNREADABLE_PAUSE_SECONDS:
             self._complained_at[about] = now
-            self._inbox.put(ReportUnreadable(at=now, venue=self._profile.venue, what=f"{about}: {what}"))
+            self._inbox.put(ReportUnreadable(at=self._clock.now(), venue=self._profile.venue, what=f"{about}: {what}"))
 
     async def _pump(self, pump: Pump) -> None:
         """Keeps one subscription alive. What the watch method returns was heard already."""
@@ -172,8 +191,10 @@ class Listener:
         if pump.private:
             self._forget_listen_key()
             self._set_link(VenueLink.DOWN, reason)
-        elif self._link is VenueLink.UP:
-            self._set_link(VenueLink.STALE, reason)
+        else:
+            self._forget_market()
+            if self._link is VenueLink.UP:
+                self._set_link(VenueLink.STALE, reason)
         longest = min(BACK_OFF_MOST_SECONDS, BACK_OFF_FIRST_SECONDS * 2 ** min(failures - 1, 10))
         await self._clock.sleep(longest * (0.5 + secrets.randbelow(500) / 1_000))
         self._client.ws_dial_backoff = {}  # ccxt's own, up to 30 s, would come on top
@@ -182,6 +203,7 @@ class Listener:
     async def _watch_over(self) -> None:
         while True:
             await self._clock.sleep(BEAT_SECONDS)
+            self._feel_pulses()
             self._cut_silent()
             self._set_link(*self._judged())
 
@@ -193,30 +215,37 @@ class Listener:
         private = [socket for socket in self._sockets() if self._is_private(socket)]
         if not private:
             return VenueLink.DOWN, "the private socket is not connected"
-        if any(_socket_now() - socket.connectionEstablished < SETTLED_MS for socket in private):
+        if any(self._clock.steady() - self._pulse(socket).since < SETTLED_SECONDS for socket in private):
             return (self._link if self._link is not VenueLink.UP else VenueLink.DOWN), "the private socket is new"
         if self._broken:
             return VenueLink.STALE, next(iter(self._broken.values()))
-        silent_ms = self._silent_ms()
-        if silent_ms is None:
+        if self._book_heard is None:
             return VenueLink.STALE, "no book was told yet"
-        if silent_ms > self._streams.quote_silence_ms:
-            return VenueLink.STALE, f"a book is silent for {silent_ms} ms"
+        silent = self._clock.steady() - self._book_heard
+        if silent * 1_000 > self._streams.quote_silence_ms:
+            return VenueLink.STALE, f"all books are silent for {silent:.1f} s"
         return VenueLink.UP, "streams are alive and fresh"
 
-    def _silent_ms(self) -> Millis | None:
-        told_at = self._board.oldest_book_at()
-        return None if told_at is None else self._clock.now() - told_at
+    def _pulse(self, socket: Any) -> _Pulse:
+        now = self._clock.steady()
+        return self._pulses.setdefault(socket, _Pulse(now, now, (socket.last_message_at, socket.lastPong)))
+
+    def _feel_pulses(self) -> None:
+        """Notes which sockets spoke since the last beat; forgets those that are gone."""
+        open_now = self._sockets()
+        for socket in open_now:
+            pulse, noted = self._pulse(socket), (socket.last_message_at, socket.lastPong)
+            if noted != pulse.noted:
+                pulse.spoke, pulse.noted = self._clock.steady(), noted
+        self._pulses = {socket: self._pulses[socket] for socket in open_now}
 
     def _cut_silent(self) -> None:
         """Cuts sockets that only look alive; the pumps make them anew."""
-        now = _socket_now()
+        now = self._clock.steady()
         for socket in self._sockets():
-            if now - max(socket.last_message_at or 0, socket.connectionEstablished) > SOCKET_SILENT_MS:
+            if now - self._pulse(socket).spoke > SOCKET_SILENT_SECONDS:
                 self._cut(socket, "the socket is silent")
-        told_at = self._board.oldest_book_at() or 0
-        if self._clock.now() - max(told_at, self._market_since) > TOPIC_SILENT_MS:
-            self._market_since = self._clock.now()
+        if now - max(self._book_heard or 0.0, self._market_since) > TOPIC_SILENT_SECONDS:
             for socket in self._sockets():
                 if not self._is_private(socket):
                     self._cut(socket, "its books are silent")
@@ -228,9 +257,15 @@ class Listener:
             if self._is_private(socket):
                 self._cut(socket, reason)
 
-    @staticmethod
-    def _cut(socket: Any, reason: str) -> None:
+    def _cut(self, socket: Any, reason: str) -> None:
+        if not self._is_private(socket):
+            self._forget_market()
         socket.on_error(ccxt.NetworkError(reason))
+
+    def _forget_market(self) -> None:
+        """What a broken subscription told is not continued by the next one, whose first message may be a partial one."""
+        self._board.forget()
+        self._book_heard, self._market_since = None, self._clock.steady()
 
     def _forget_listen_key(self) -> None:
         """Makes ccxt ask for the key again (the venue answers with the same one while it lives) before it connects."""
@@ -261,11 +296,6 @@ class Listener:
         if link is not self._link:
             self._link = link
             self._inbox.put(VenueLinkChanged(at=self._clock.now(), venue=self._profile.venue, link=link, reason=reason))
-
-
-def _socket_now() -> Millis:
-    """The clock by which ccxt notes when a socket was opened and last spoke."""
-    return int(ccxt.Exchange.milliseconds())
 
 
 def _is_ours(task: asyncio.Task[Any] | None) -> bool:

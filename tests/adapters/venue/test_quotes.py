@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.adapters.venue.ccxt_mapping import Unreadable
 from bot.adapters.venue.quotes import QuoteBoard
 from bot.adapters.venue.shapes import QuoteShape, paths
-from tests.adapters.venue.payloads import BYBIT, OURS, D, instrument
+from tests.adapters.venue.payloads import BYBIT, OURS, D
 
 BOOK = QuoteShape(symbol=paths("s"), bid=paths("b.0.0"), bid_contracts=paths("b.0.1"), ask=paths("a.0.0"), ask_contracts=paths("a.0.1"))
 
@@ -45,10 +47,28 @@ def test_mark_and_index_are_merged_and_age_by_what_the_venue_said():
     assert board.mark_told({"symbol": "DOGEUSDT", "markPrice": "1"}, BYBIT.streams.mark, 50, partial=True) is None
 
 
-def test_the_most_silent_book_counts():
-    two = QuoteBoard({symbol: instrument("bybit", symbol) for symbol in ("BTCUSDT", "ETHUSDT")})
-    row = {"b": [["1", "1"]], "a": [["2", "1"]]}
-    two.book_told(row | {"s": "BTCUSDT"}, BOOK, 5, partial=False)
-    assert two.oldest_book_at() is None
-    two.book_told(row | {"s": "ETHUSDT"}, BOOK, 9, partial=False)
-    assert two.oldest_book_at() == 5
+def test_a_quote_is_never_younger_than_what_the_venue_says_nor_than_its_arrival():
+    board = QuoteBoard(OURS["bybit"])
+    shape = replace(BOOK, at=paths("ts"))
+    row = {"s": "BTCUSDT", "b": [["1", "1"]], "a": [["2", "1"]]}
+    cases = [
+        ({"ts": 9_000}, 0, 9_000),
+        ({"ts": 9_000}, 500, 8_500),
+        ({"ts": 11_000}, 0, 10_000),
+        ({"ts": 11_000}, 2_000, 9_000),
+        ({}, 500, 10_000),
+    ]
+    for told, offset_ms, book_at in cases:
+        quote = board.book_told(row | told, shape, 10_000, offset_ms, partial=False)
+        assert quote is not None
+        assert quote.book_at == book_at
+    with pytest.raises(Unreadable):
+        board.book_told(row | {"ts": "soon"}, shape, 10_000, partial=False)
+    board.forget()
+    assert board.book_told({"s": "BTCUSDT", "b": [["1", "1"]], "a": []}, shape, 10_000, partial=True) is None
+
+
+def test_rows_about_others_are_not_ours():
+    board = QuoteBoard(OURS["bybit"])
+    assert board.is_ours({"s": "BTCUSDT"}, BOOK)
+    assert not board.is_ours({"s": "DOGEUSDT"}, BOOK)

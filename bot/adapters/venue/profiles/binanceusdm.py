@@ -262,8 +262,10 @@ BINANCEUSDM = Profile(
             marks=_own_actions("c"),
         ),
         margin=None,
-        book=QuoteShape(symbol=paths("s"), bid=paths("b"), bid_contracts=paths("B"), ask=paths("a"), ask_contracts=paths("A")),
-        mark=QuoteShape(symbol=paths("s"), mark=paths("p"), index=paths("i")),
+        book=QuoteShape(
+            symbol=paths("s"), at=paths("E", "T"), bid=paths("b"), bid_contracts=paths("B"), ask=paths("a"), ask_contracts=paths("A")
+        ),
+        mark=QuoteShape(symbol=paths("s"), at=paths("E"), mark=paths("p"), index=paths("i")),
         quote_silence_ms=3_000,
         listen_key_call="fapiPrivatePutListenKey",
         listen_key_option="linear",

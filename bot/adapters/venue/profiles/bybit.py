@@ -47,6 +47,8 @@ from bot.core.units import DAY_MS, VenueId
 _MINUTE_MS = 60_000
 _OK = ("retCode", "0")
 _LINEAR = {"category": "linear"}
+_TOLD_AT = "frame_ts"
+"""Where `hear` puts a frame's own time. Not `cts`: a book that is only told again keeps the time of its last match there."""
 
 _SCOPE = Scope(("category",), frozenset({"linear"}))
 """The private streams tell of every category, and BTCUSDT is a spot pair too."""
@@ -132,7 +134,7 @@ def _look_up(call: str) -> LookUp:
 
 
 def hear(message: Any) -> Heard | None:
-    """A frame `{topic, type, data}`; acknowledgements and pongs have no topic."""
+    """A frame `{topic, type, ts, data}`; acknowledgements and pongs have no topic. Market rows get the frame's time."""
     if not isinstance(message, dict) or not isinstance(message.get("topic"), str):
         return None
     told = message.get("data")
@@ -140,6 +142,8 @@ def hear(message: Any) -> Heard | None:
     rows = tuple(told) if isinstance(told, list) else (told,)
     if topic == "orderbook":
         rows = tuple(_standing_first(row) for row in rows)
+    if topic in ("orderbook", "tickers"):
+        rows = tuple({**row, _TOLD_AT: message.get("ts")} if isinstance(row, dict) else row for row in rows)
     return Heard(topic, rows, partial=message.get("type") == "delta")
 
 
@@ -291,12 +295,13 @@ BYBIT = Profile(
         margin=replace(_MARGIN, account_at=()),
         book=QuoteShape(
             symbol=paths("s"),
+            at=paths(_TOLD_AT),
             bid=paths("b.0.0"),
             bid_contracts=paths("b.0.1"),
             ask=paths("a.0.0"),
             ask_contracts=paths("a.0.1"),
         ),
-        mark=QuoteShape(symbol=paths("symbol"), mark=paths("markPrice"), index=paths("indexPrice")),
+        mark=QuoteShape(symbol=paths("symbol"), at=paths(_TOLD_AT), mark=paths("markPrice"), index=paths("indexPrice")),
         # An unchanged book is told again only after 3 s.
         quote_silence_ms=3_500,
     ),

@@ -281,12 +281,13 @@ OKX = Profile(
         margin=replace(_MARGIN, account_at=()),
         book=QuoteShape(
             symbol=paths("instId"),
+            at=paths("ts"),
             bid=paths("bids.0.0"),
             bid_contracts=paths("bids.0.1"),
             ask=paths("asks.0.0"),
             ask_contracts=paths("asks.0.1"),
         ),
-        mark=QuoteShape(symbol=paths("instId"), mark=paths("markPx"), index=paths("idxPx")),
+        mark=QuoteShape(symbol=paths("instId"), at=paths("ts"), mark=paths("markPx"), index=paths("idxPx")),
         quote_silence_ms=3_000,
     ),
 )
