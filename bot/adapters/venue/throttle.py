@@ -1,8 +1,9 @@
 """Who may send next, and when: priority lanes in front of one asyncio-throttle Throttler per venue limit.
 
 The rule: a request of a more urgent lane is never held up by a less urgent one, and no amount of reading can use up what a cancel or
-a reduction will need. Only the one request whose turn it is waits on a Throttler; all others sleep. Every limit keeps a reserve: the
-lanes below `Lane.URGENT` draw on `units - reserved` per period, the urgent lane on `units`.
+a reduction will need, nor what asking about an order in doubt will need. Only the one request whose turn it is waits on a Throttler; all
+others sleep. Every limit keeps reserves: `Lane.URGENT` draws on `units` per period, increases and look-ups on `units - reserved`, and
+readings and market data on `units - reserved - for_look_ups`.
 
 A request is signed after it was let through, so waiting here never ages a signature.
 """
@@ -38,16 +39,22 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestLimit:
-    """One limit of one venue: at most `units` in any `period_s` seconds, of which only URGENT requests may use the last `reserved`."""
+    """One limit of one venue: at most `units` in any `period_s` seconds, of which only URGENT requests may use the last `reserved`.
+
+    Of the rest, `for_look_ups` are kept from readings and market data. Raises ValueError when nothing would be left for those.
+    """
 
     name: str
     units: int
     period_s: float
     reserved: int
+    for_look_ups: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.reserved < self.units:
             raise ValueError(f"limit {self.name}: a reserve must be above zero and below {self.units}, got {self.reserved}")
+        if not 0 <= self.for_look_ups < self.units - self.reserved:
+            raise ValueError(f"limit {self.name}: {self.for_look_ups} for look-ups leave nothing for readings")
 
 
 class LaneFull(Exception):
@@ -86,6 +93,9 @@ class Gate:
     def __init__(self, limits: Sequence[RequestLimit], *, queue_max: int = QUEUE_MAX, budget_seen: BudgetSeen | None = None) -> None:
         self._whole = {limit.name: _Meter(limit.units, limit.period_s, POLL_SECONDS) for limit in limits}
         self._unreserved = {limit.name: _Meter(limit.units - limit.reserved, limit.period_s, POLL_SECONDS) for limit in limits}
+        self._for_readings = {
+            limit.name: _Meter(limit.units - limit.reserved - limit.for_look_ups, limit.period_s, POLL_SECONDS) for limit in limits
+        }
         self._queues: dict[Lane, deque[_Ticket]] = {lane: deque() for lane in Lane}
         self._queue_max = queue_max
         self._budget_seen = budget_seen
@@ -151,7 +161,11 @@ class Gate:
     async def _draw(self, ticket: _Ticket) -> bool:
         """One unit of the limit owed last. False when a more urgent request came while this one waited."""
         name = ticket.owed[-1]
-        meters = [self._whole[name]] if ticket.lane is Lane.URGENT else [self._whole[name], self._unreserved[name]]
+        meters = [self._whole[name]]
+        if ticket.lane > Lane.URGENT:
+            meters.append(self._unreserved[name])
+        if ticket.lane > Lane.LOOK_UP:
+            meters.append(self._for_readings[name])
         while short := next((meter for meter in meters if meter.left <= 0), None):
             if not await _room_or_give_way(short, ticket):
                 return False

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.adapters.venue.profile import Ask
+from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.throttle import Gate, Lane, LaneFull, RequestLimit
 
 
@@ -50,6 +52,45 @@ async def test_reads_never_use_what_is_reserved_for_cancels():
     assert time.monotonic() - started < 0.05
     for read in reads:
         read.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
+
+
+async def test_readings_never_use_what_is_kept_for_look_ups():
+    gate = Gate([RequestLimit("weight", 20, 5.0, 3, for_look_ups=7)])
+    reads = [asyncio.create_task(gate.admit(lane, {"weight": 1})) for lane in (Lane.RECONCILE, Lane.MARKET_DATA) for _ in range(30)]
+    await asyncio.sleep(0.05)
+    assert gate.left("weight") == 10
+    started = time.monotonic()
+    await _drained(gate, Lane.LOOK_UP, 7)
+    assert gate.left("weight") == 3
+    await _drained(gate, Lane.URGENT, 3)
+    assert time.monotonic() - started < 0.05
+    for read in reads:
+        read.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
+    with pytest.raises(ValueError, match="look-ups"):
+        RequestLimit("weight", 20, 5.0, 3, for_look_ups=17)
+
+
+@pytest.mark.parametrize("venue", list(PROFILES))
+async def test_a_look_up_goes_through_when_readings_have_used_up_their_part(venue):
+    """Of every limit that a look-up and a reading share."""
+    profile = PROFILES[venue]
+    gate = Gate(profile.limits)
+    its = [Ask.CLOCK, Ask.ORDER, Ask.FILLS, *([Ask.ORDER_HISTORY] if profile.reads.order_history else [])]
+    shared = {name for ask in its for name in profile.weights[ask]} & {
+        name for ask in (Ask.CLOCK, Ask.FILLS, Ask.POSITIONS, Ask.MARGIN) for name in profile.weights[ask]
+    }
+    reads = []
+    for limit in profile.limits:
+        if limit.name in shared:
+            reads.append(asyncio.create_task(gate.admit(Lane.RECONCILE, {limit.name: limit.units})))
+            await asyncio.sleep(0.3)
+            assert gate.left(limit.name) == limit.reserved + limit.for_look_ups
+            reads[-1].cancel()
+    async with asyncio.timeout(0.5):
+        for ask in its:
+            await gate.admit(Lane.LOOK_UP, profile.weights[ask])
     await asyncio.gather(*reads, return_exceptions=True)
 
 

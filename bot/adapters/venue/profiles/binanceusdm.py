@@ -112,7 +112,7 @@ BINANCEUSDM = Profile(
         "watchBalance": {"fetchBalanceSnapshot": False, "awaitBalanceSnapshot": False},
     },
     limits=(
-        RequestLimit("weight", 2_400, 60.0, 240),
+        RequestLimit("weight", 2_400, 60.0, 240, for_look_ups=360),
         RequestLimit("orders_10s", 300, 10.0, 60),
         RequestLimit("orders_1m", 1_200, 60.0, 240),
     ),

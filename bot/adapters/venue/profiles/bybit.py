@@ -179,7 +179,7 @@ BYBIT = Profile(
     limits=(
         RequestLimit("orders", 10, 1.0, 3),
         RequestLimit("cancels", 10, 1.0, 3),
-        RequestLimit("requests", 600, 5.0, 100),
+        RequestLimit("requests", 600, 5.0, 100, for_look_ups=50),
     ),
     weights={
         Ask.PLACE: {"orders": 1, "requests": 1},
