@@ -13,27 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.core import events as ev
-from bot.core import execution, exposure, funding, invariants, reconciliation, risk
+from bot.core import execution, exposure, funding, invariants, questions, reconciliation, risk
 from bot.core import ledger as book
-from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder, ReadVenue
+from bot.core.commands import Command, PlaceOrder
 from bot.core.events import Quote
-from bot.core.order import Order, OrderState, Trigger
+from bot.core.order import OrderState, Trigger
 from bot.core.policy import Breach, Policy
 from bot.core.records import Ledger, Note
-from bot.core.units import ZERO, Millis, VenueId
-
-READ_RETRY_MS: Millis = 500
-"""Shortest pause between two readings of a venue that has not agreed yet."""
-UNREADABLE_RETRY_MS: Millis = 2_000
-"""The same after a reading that did not come through."""
-READ_TIMEOUT_MS: Millis = 20_000
-"""A reading unanswered for this long is asked for again; the shell answers every command, so this is a second line."""
-FILLS_OVERLAP_MS: Millis = 60_000
-"""How far before the last complete reading fills are read again: venues list them late; each counts once by its id."""
-UNANSWERED_MAX_MS: Millis = 15_000
-"""A place request whose answer is this late after the order's expiry is in doubt: the shell answers every command, so a second line."""
-WORKING_MAX_MS: Millis = 1_000
-"""An IOC order that still works after this long has lost its end somewhere: ask, and cancel it when its expiry has passed."""
+from bot.core.units import ZERO, Millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +107,12 @@ def _on_absent(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledger:
     after = book.apply_absence(ledger, event, policy)
     if after is ledger:
         return ledger
-    return _told(after, event.client_order_id, event.at, "proven absent: it never reached the book")
+    order = after.orders[event.client_order_id]
+    if order.state.is_open:
+        return after
+    absent = order.state is OrderState.ABSENT
+    sentence = "proven absent: it never reached the book" if absent else f"over, {order.filled:+f} filled: the venue knows no more of it"
+    return _told(after, event.client_order_id, event.at, sentence)
 
 
 def _on_order_report(ledger: Ledger, event: ev.OrderReported, _: Policy) -> Ledger:
@@ -149,7 +141,9 @@ def _on_listed(ledger: Ledger, event: ev.InstrumentListed, policy: Policy) -> Le
 
 def _on_margin(ledger: Ledger, event: ev.MarginObserved, _: Policy) -> Ledger:
     record = book.venue_record(ledger, event.venue)
-    return book.with_venue(ledger, event.venue, replace(record, margins=book.put(record.margins, event.margin.asset, event.margin)))
+    margins = book.put(record.margins, event.margin.asset, event.margin)
+    held = {i: ledger.positions[i].quantity for i in book.positions_at(ledger, event.venue)}
+    return book.with_venue(ledger, event.venue, replace(record, margins=margins, margin_positions=held))
 
 
 def _on_unreadable_report(ledger: Ledger, event: ev.ReportUnreadable, _: Policy) -> Ledger:
@@ -190,10 +184,10 @@ def decide(ledger: Ledger, event: ev.DecisionDue, policy: Policy) -> tuple[Ledge
     """Compares what is with what should be, on the quotes of the event, and returns the orders and questions that follow."""
     now = event.at
     ledger = replace(ledger, quotes={q.instrument: _with_sane_mark(q) for q in event.quotes}, decided_at=now)
-    ledger, questions = _ask(ledger, policy, now)
-    ledger, readings = _read(ledger, policy, now)
+    ledger, about_orders = questions.ask(ledger, policy, now)
+    ledger, readings = questions.read(ledger, policy, now)
     ledger, orders = _hedge(ledger, policy, now)
-    return ledger, (*questions, *orders, *readings)
+    return ledger, (*about_orders, *orders, *readings)
 
 
 def _with_sane_mark(quote: Quote) -> Quote:
@@ -236,74 +230,3 @@ def _note_refusals(ledger: Ledger, what: str, breaches: tuple[Breach, ...], now:
         if newest is None or newest.sentence != sentence:
             ledger = book.noted(ledger, Note(at=now, kind="breach", subject=subject, sentence=sentence))
     return ledger
-
-
-def _ask(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[Command, ...]]:
-    """Asks about each order whose end is not known, at most once per interval, and cancels one that outlived its expiry."""
-    commands: list[Command] = []
-    for order in ledger.open_orders():
-        if not _is_overdue(order, policy, now, stopping=ledger.stopping):
-            continue
-        if order.state is OrderState.PENDING_NEW:
-            ledger = book.change_order(ledger, order.client_order_id, Trigger.UNANSWERED, now)
-            order = ledger.orders[order.client_order_id]
-        ledger = replace(ledger, orders=book.put(ledger.orders, order.client_order_id, replace(order, asked_at=now)))
-        if order.state is OrderState.WORKING and (ledger.stopping or now > order.expires_at):
-            commands.append(
-                CancelOrder(client_order_id=order.client_order_id, instrument=order.instrument, venue_order_id=order.venue_order_id)
-            )
-        else:
-            commands.append(
-                LookUpOrder(
-                    client_order_id=order.client_order_id,
-                    instrument=order.instrument,
-                    venue_order_id=order.venue_order_id,
-                    placed_at=order.placed_at,
-                )
-            )
-    return ledger, tuple(commands)
-
-
-def _is_overdue(order: Order, policy: Policy, now: Millis, *, stopping: bool) -> bool:
-    if order.asked_at is not None and _is_within(now, order.asked_at, policy.doubt_query_interval_ms):
-        return False
-    if order.state is OrderState.WORKING:
-        return stopping or not _is_within(now, order.placed_at, WORKING_MAX_MS)
-    return order.state is OrderState.IN_DOUBT or now > order.expires_at + UNANSWERED_MAX_MS
-
-
-def _is_within(now: Millis, since: Millis, span_ms: Millis) -> bool:
-    """Whether less than `span_ms` have passed. A clock that stepped back before `since` does not make anything wait for it."""
-    return 0 <= now - since < span_ms
-
-
-def _read(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[ReadVenue, ...]]:
-    """Asks for a complete reading of each venue that is due one: not agreeing yet, or not read for the interval."""
-    commands = []
-    for venue in sorted({ledger.venue_of(i) for i in policy.instruments}):
-        reason = _read_reason(ledger, policy, venue, now)
-        if reason is None:
-            continue
-        record = replace(book.venue_record(ledger, venue), read_pending=True, read_asked_at=now)
-        ledger = book.with_venue(ledger, venue, record)
-        # A fill that names only the venue's order id waits for the end of the doubt about its order, however long that takes.
-        waiting = (o.placed_at for o in ledger.open_orders() if ledger.venue_of(o.instrument) == venue)
-        since = min((record.reported_at or ledger.started_at, *waiting)) - FILLS_OVERLAP_MS
-        commands.append(ReadVenue(venue=venue, fills_since=since, reason=reason))
-    return ledger, tuple(commands)
-
-
-def _read_reason(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> str | None:
-    record = book.venue_record(ledger, venue)
-    asked = record.read_asked_at
-    pause = READ_TIMEOUT_MS if record.read_pending else UNREADABLE_RETRY_MS if record.unreadable else READ_RETRY_MS
-    if asked is not None and _is_within(now, asked, pause):
-        return None
-    if not record.reconciled:
-        return "not reconciled"
-    if record.reported_at is None or not _is_within(now, record.reported_at, policy.report_interval_ms):
-        return "beat"
-    doubted = [o for o in ledger.open_orders() if o.state is OrderState.IN_DOUBT and ledger.venue_of(o.instrument) == venue]
-    if any(record.reported_at <= o.over_at < now for o in doubted):
-        return "an order in doubt must be over"  # its absence is proven only by a reading from after that
-    return None

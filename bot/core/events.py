@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from bot.core.instrument import Instrument
 from bot.core.policy import Policy
-from bot.core.units import Asset, ClientOrderId, InstrumentId, Millis, VenueId
+from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
 
 
 class VenueOrderStatus(StrEnum):
@@ -101,13 +101,17 @@ class PositionReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginReport:
-    """A venue's cross-margin account in its settle asset. `margin_balance` is equity incl. unrealised PnL; absent figures are None."""
+    """A venue's cross-margin account in its settle asset. `margin_balance` is equity incl. unrealised PnL; absent figures are None.
+
+    `is_account_wide`: margin balance, maintenance and initial margin are those of the whole account, told again with every settle asset.
+    """
 
     asset: Asset
     margin_balance: Decimal | None
     wallet_balance: Decimal | None
     maintenance_margin: Decimal | None
     initial_margin: Decimal | None
+    is_account_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +137,13 @@ class SessionStarted(Event):
     """A run of the bot began, under this policy. `epoch` starts every client order id of the run and never repeats.
 
     The policy is part of the record, so that what was decided under it can be folded again under it after it was changed.
+    `is_fresh`: the journal was new, or lost its tail, so that requests of an earlier life may be on their way that it knows nothing of.
     """
 
     epoch: str
     config_hash: str
     policy: Policy
+    is_fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,13 +232,16 @@ class OrderOutcomeUnknown(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderAbsent(Event):
-    """A look-up by client id, and a read of fills after it, both succeeded and neither knows the order.
+    """A look-up by client id, and a read of fills after it, both succeeded: the order is not known by its id.
+
+    `filled_quantity` is the signed sum of the fills that were found of it all the same; zero when there is none.
 
     `venue_clock_at` is the venue's own clock at the look-up: only beyond the order's expiry plus a margin does absence prove anything.
     """
 
     client_order_id: ClientOrderId
     venue_clock_at: Millis
+    filled_quantity: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

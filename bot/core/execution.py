@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from bot.core import exposure, risk
+from bot.core import exposure, gate, risk
 from bot.core.commands import PlaceOrder
 from bot.core.instrument import Instrument
 from bot.core.ledger import put
@@ -149,7 +149,7 @@ def _send(
         if order is None or command is None:
             carry = changes[instrument] + carry
             continue
-        breach = risk.order_breach(ledger, policy, order, now)
+        breach = gate.order_breach(ledger, policy, order, now)
         if breach is not None:
             refused.append(breach)
             carry = changes[instrument] + carry
@@ -208,8 +208,15 @@ def draft(
         expires_at=now + policy.order_expiry_ms,
         arrival_mid=(quote.bid + quote.ask) / 2,
         reason=reason,
+        clock_offset_ms=_clock_offset(ledger, instrument),
     )
     return order, _command(order, abs(contracts))
+
+
+def _clock_offset(ledger: Ledger, instrument: InstrumentId) -> Millis:
+    """The venue's clock minus ours as measured last; its expiry is enforced by the venue's."""
+    record = ledger.venues.get(ledger.venue_of(instrument))
+    return record.clock_offset_ms or 0 if record is not None else 0
 
 
 def _command(order: Order, contracts: Decimal) -> PlaceOrder:
@@ -251,6 +258,7 @@ def entered_as_recorded(ledger: Ledger, commands: Sequence[PlaceOrder], at: Mill
             expires_at=command.expires_at,
             arrival_mid=None,
             reason="entered from the journal",
+            clock_offset_ms=_clock_offset(ledger, command.instrument),
         )
         number = int(command.client_order_id[-ORDER_NUMBER_DIGITS:], 36)
         ledger = replace(ledger, orders=put(ledger.orders, order.client_order_id, order), order_number=max(ledger.order_number, number))

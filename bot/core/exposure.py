@@ -3,17 +3,29 @@
     net_delta = sum of collateral units x redemption rate + sum of linear positions + inverse positions at mark
 
 Collateral of an asset is unknown (None) until every configured source has spoken in this run, and while a holding lacks a
-redemption rate. A position is a range: our record, widened by the venue's figure under dispute, by every order that may still fill
-(pending, working, in doubt) counted at nothing and at all of it. A position that no venue has ever told is unknown.
+redemption rate. Only what configured sources told counts: a source that was taken out of the configuration, or renamed, will never take
+back what it said last. Positions are the other way round: one at an instrument that the configuration no longer names is still ours,
+and counts as long as it is there (`carried`).
+
+A position is a range: our record, widened by the venue's figure under dispute, by every order that may still fill (pending, working, in
+doubt) counted at nothing and at all of it. A position that no venue has ever told is unknown.
+
+What is held is valued at fresh marks as long as there is one: a venue that fell silent is worth what the others say. While all are
+silent the last marks count, because limits on a guess are better than none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from bot.core.events import Quote
 from bot.core.policy import Policy
-from bot.core.records import Ledger
-from bot.core.units import ZERO, Asset, InstrumentId, Range
+from bot.core.records import Holding, Ledger
+from bot.core.units import ZERO, Asset, InstrumentId, Range, VenueId, is_recent
+
+VALUATION_AGE_FACTOR = 5
+"""How many times `quote_age_max_ms` a mark may be old and still count as fresh where it only values: nothing is priced on it."""
 
 
 def hedged_assets(policy: Policy) -> tuple[Asset, ...]:
@@ -22,8 +34,36 @@ def hedged_assets(policy: Policy) -> tuple[Asset, ...]:
 
 
 def instruments_of(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[InstrumentId, ...]:
-    """The listed instruments that may hedge an asset, sorted by id."""
-    return tuple(sorted(i for i, listed in ledger.instruments.items() if listed.base == asset and i in policy.instruments))
+    """The listed instruments that hedge an asset or may, sorted by id; those only `carried` among them."""
+    named = (i for i in instruments_in_book(ledger, policy) if i in ledger.instruments)
+    return tuple(i for i in named if ledger.instruments[i].base == asset)
+
+
+def carried(ledger: Ledger, policy: Policy) -> tuple[InstrumentId, ...]:
+    """Instruments with a position or an open order that the policy no longer names, sorted: they count, and take no increase."""
+    return tuple(sorted(ledger.occupied - policy.instruments))
+
+
+def instruments_in_book(ledger: Ledger, policy: Policy) -> tuple[InstrumentId, ...]:
+    """Every instrument that counts: those of the policy, and those that are still carried; sorted by id."""
+    return tuple(sorted(policy.instruments | ledger.occupied))
+
+
+def venues_in_book(ledger: Ledger, policy: Policy) -> tuple[VenueId, ...]:
+    """The venues of every instrument that counts, sorted."""
+    return tuple(sorted({ledger.venue_of(i) for i in instruments_in_book(ledger, policy)}))
+
+
+def assets_in_book(ledger: Ledger, policy: Policy) -> tuple[Asset, ...]:
+    """The hedged assets, and those without configured collateral of which there is a position all the same; sorted."""
+    bases = {ledger.instruments[i].base for i in ledger.occupied if i in ledger.instruments}
+    return tuple(sorted(bases.union(hedged_assets(policy))))
+
+
+def counted_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
+    """What configured sources told of assets that are hedged."""
+    told = (h for h in ledger.holdings.values() if h.source in policy.collateral_sources)
+    return tuple(h for h in told if h.asset in policy.collateral_assets)
 
 
 def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
@@ -31,9 +71,9 @@ def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     if not _all_sources_spoke(ledger, policy):
         return None
     total = ZERO
-    for holding in ledger.holdings.values():
-        if policy.collateral_assets.get(holding.asset) != asset:
-            continue
+    for holding in counted_holdings(ledger, policy):
+        if policy.collateral_assets[holding.asset] != asset or holding.quantity == ZERO:
+            continue  # nothing of it is nothing at any rate
         if holding.redemption_rate is None:
             return None
         total += holding.quantity * holding.redemption_rate
@@ -44,8 +84,11 @@ def _all_sources_spoke(ledger: Ledger, policy: Policy) -> bool:
     return policy.collateral_sources <= ledger.sources_confirmed_at.keys()
 
 
-def position(ledger: Ledger, instrument: InstrumentId) -> Range | None:
-    """Signed base quantity of one instrument with everything that is in flight or in doubt; None before any reading."""
+def position(ledger: Ledger, instrument: InstrumentId, *, reduced: bool = False) -> Range | None:
+    """Signed base quantity of one instrument with everything that is in flight or in doubt; None before any reading.
+
+    `reduced`: reducing orders count as done, which is what is expected of them.
+    """
     record = ledger.positions.get(instrument)
     if record is None:
         return None
@@ -53,14 +96,14 @@ def position(ledger: Ledger, instrument: InstrumentId) -> Range | None:
     if record.dispute is not None:
         known = Range.spanning(record.quantity, record.dispute.observed)
     for order in ledger.open_orders(instrument):
-        known = known + order.may_fill
+        known = known + (Range.exactly(order.leaves) if reduced and order.reduce_only else order.may_fill)
     return known
 
 
 def position_of_asset(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     """All positions of an asset together; None while one of its instruments is unlisted or its position was never told."""
     total = Range.exactly(ZERO)
-    for instrument in policy.instruments:
+    for instrument in instruments_in_book(ledger, policy):
         listed = ledger.instruments.get(instrument)
         if listed is None:
             return None  # what it is a perpetual of is not known yet
@@ -87,35 +130,73 @@ def mark_of(ledger: Ledger, instrument: InstrumentId) -> Decimal | None:
 
 
 def mark_of_asset(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
-    """The median of the venues' marks of an asset; None while no venue tells one."""
-    marks = sorted(m for i in instruments_of(ledger, policy, asset) if (m := mark_of(ledger, i)) is not None)
-    if not marks:
-        return None
-    middle = len(marks) // 2
-    return marks[middle] if len(marks) % 2 else (marks[middle - 1] + marks[middle]) / 2
+    """The median of the venues' fresh marks of an asset, of their last ones while none is fresh; None while no venue has told one."""
+    quotes = [q for i in instruments_of(ledger, policy, asset) if (q := ledger.quotes.get(i)) is not None and q.mark is not None]
+    fresh = [q for q in quotes if _values_now(ledger, policy, q)]
+    return median([q.mark for q in fresh or quotes if q.mark is not None])
 
 
-def notional(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Decimal | None:
-    """USD of one instrument at the worse end of its range; None while position or mark is unknown. A flat one is worth nothing."""
-    known = position(ledger, instrument)
-    if known is None:
+def median(values: Sequence[Decimal]) -> Decimal | None:
+    """The middle value, of an even number the mean of the two in the middle; None of none."""
+    if not values:
         return None
-    if known.worst == ZERO:
-        return ZERO
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _values_now(ledger: Ledger, policy: Policy, quote: Quote) -> bool:
+    """Whether a mark may value: judged when the quotes came in, with the latest decision."""
+    if ledger.decided_at is None or quote.mark_at is None:
+        return False
+    return is_recent(ledger.decided_at, quote.mark_at, policy.quote_age_max_ms * VALUATION_AGE_FACTOR)
+
+
+def _valuation_mark(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Decimal | None:
+    """The instrument's own mark while it is fresh, else the asset's; of an instrument that nobody quotes any more, its entry price."""
+    quote = ledger.quotes.get(instrument)
+    if quote is not None and quote.mark is not None and _values_now(ledger, policy, quote):
+        return quote.mark
     listed = ledger.instruments.get(instrument)
-    mark = mark_of(ledger, instrument)
-    if mark is None and listed is not None:
-        mark = mark_of_asset(ledger, policy, listed.base)
-    return None if mark is None else abs(known.worst) * mark
+    mark = mark_of_asset(ledger, policy, listed.base) if listed is not None else None
+    if mark is None and instrument not in policy.instruments and instrument in ledger.positions:
+        return ledger.positions[instrument].entry_price
+    return mark
 
 
-def venue_notional(ledger: Ledger, policy: Policy, venue: str) -> Decimal | None:
+def notional(ledger: Ledger, policy: Policy, instrument: InstrumentId, *, reduced: bool = False) -> Decimal | None:
+    """USD of one instrument at the worse end of its range; None while position or mark is unknown. A flat one is worth nothing."""
+    known = position(ledger, instrument, reduced=reduced)
+    return None if known is None else _value(ledger, policy, instrument, known.worst)
+
+
+def _value(ledger: Ledger, policy: Policy, instrument: InstrumentId, quantity: Decimal) -> Decimal | None:
+    if quantity == ZERO:
+        return ZERO
+    mark = _valuation_mark(ledger, policy, instrument)
+    return None if mark is None else abs(quantity) * mark
+
+
+def venue_notional(ledger: Ledger, policy: Policy, venue: str, *, reduced: bool = False) -> Decimal | None:
     """USD of all positions and orders at a venue, each at its worse end; None while one is unknown."""
+    here = (i for i in instruments_in_book(ledger, policy) if ledger.venue_of(i) == venue)
+    return _sum_known(notional(ledger, policy, i, reduced=reduced) for i in here)
+
+
+def gross_notional(ledger: Ledger, policy: Policy) -> Decimal | None:
+    """USD of all positions and orders, each at its worse end; None while one is unknown."""
+    return _sum_known(notional(ledger, policy, i) for i in instruments_in_book(ledger, policy))
+
+
+def margin_notional(ledger: Ledger, policy: Policy, venue: VenueId) -> Decimal | None:
+    """USD of the positions for which a venue told its margin last, at the marks of now; None while one has no mark."""
+    record = ledger.venues.get(venue)
+    held = {} if record is None else record.margin_positions
+    return _sum_known(_value(ledger, policy, i, quantity) for i, quantity in sorted(held.items()))
+
+
+def _sum_known(values: Iterable[Decimal | None]) -> Decimal | None:
     total = ZERO
-    for instrument in sorted(policy.instruments):
-        if ledger.venue_of(instrument) != venue:
-            continue
-        value = notional(ledger, policy, instrument)
+    for value in values:
         if value is None:
             return None
         total += value
@@ -147,9 +228,8 @@ def share_base(ledger: Ledger, policy: Policy) -> Decimal | None:
     if not _all_sources_spoke(ledger, policy):
         return None
     total = ZERO
-    for holding in ledger.holdings.values():
-        asset = policy.collateral_assets.get(holding.asset)
-        mark = None if asset is None else mark_of_asset(ledger, policy, asset)
+    for holding in counted_holdings(ledger, policy):
+        mark = mark_of_asset(ledger, policy, policy.collateral_assets[holding.asset])
         if mark is not None and holding.redemption_rate is not None:
             total += holding.quantity * holding.redemption_rate * mark
     return total

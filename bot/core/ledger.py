@@ -204,11 +204,17 @@ def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledg
     """Ends a doubt by proven absence, or leaves it: the venue's clock, two successful queries, and a position that is explained.
 
     Explained means that a complete reading, asked for after the order must have been over, agreed with our record: what the queries
-    did not find did not move the position either.
+    did not find did not move the position either. Fills that were found of it count, and it then ends with them.
     """
     order = ledger.orders.get(event.client_order_id)
     if order is None or order.state is not OrderState.IN_DOUBT:
         return ledger
+    if event.filled_quantity != ZERO:
+        found = with_report(order, ev.VenueOrderStatus.ACCEPTED, event.filled_quantity, None, event.at)
+        order = found if not found.state.is_open else replace(found, state=order.state, doubted_at=order.doubted_at)
+        ledger = with_order(ledger, order, event.at)
+        if not order.state.is_open:
+            return ledger
     record = venue_record(ledger, ledger.venue_of(order.instrument))
     if record.clock_offset_ms is None or record.agreed_at is None:
         return ledger
@@ -216,7 +222,8 @@ def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledg
         return ledger
     if not absence_is_proven(order, event.venue_clock_at, record.clock_offset_ms, policy.doubt_margin_ms):
         return ledger
-    return change_order(ledger, event.client_order_id, Trigger.PROVEN_ABSENT, event.at)
+    proven = Trigger.PROVEN_ABSENT if order.filled == ZERO else Trigger.ENDED
+    return change_order(ledger, event.client_order_id, proven, event.at)
 
 
 def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
@@ -274,11 +281,15 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
 
     A broken invariant halts one run: what is still broken breaks again with the first event.
     """
-    ledger = replace(ledger, epoch=event.epoch, started_at=event.at, order_number=0, stopping=False, quotes={}, decided_at=None)
+    fresh_at = event.at if event.is_fresh else ledger.fresh_at
+    ledger = replace(ledger, epoch=event.epoch, started_at=event.at, fresh_at=fresh_at, order_number=0)
+    ledger = replace(ledger, stopping=False, quotes={}, decided_at=None)
     for order in ledger.open_orders():
         ledger = with_order(ledger, advance(order, Trigger.RESTARTED, event.at), event.at)
     venues = {
-        venue: replace(r, link=ev.VenueLink.DOWN, link_since=event.at, reconciled=False, read_pending=False, read_asked_at=None)
+        venue: replace(
+            r, link=ev.VenueLink.DOWN, link_since=event.at, reconciled=False, disagreements=0, read_pending=False, read_asked_at=None
+        )
         for venue, r in ledger.venues.items()
     }
     return replace(ledger, venues=venues, sources_confirmed_at={}, sources_unreadable={}, invariants_broken=())

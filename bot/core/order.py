@@ -6,7 +6,8 @@ Theory of operation. An order is entered as PENDING_NEW before its first byte le
 1. A fill always moves the filled quantity, whatever the state says, and the filled quantity never shrinks: it is the larger of the
    venue's cumulative figure and the sum of the distinct fills, so that whichever arrives first counts, and neither counts twice.
 2. A pair that the table does not list means that the venue contradicts itself: the order is IN_DOUBT, which is a state and not a crash.
-3. An order leaves IN_DOUBT only by evidence: the venue knows it, or its absence is proven (see `absence_is_proven`).
+3. An order leaves IN_DOUBT only by evidence: the venue knows it, or its absence is proven (see `absence_is_proven`). One that filled
+   in part and that the venue does not know by its id ends by the same proof, with those fills, once nothing of it can execute any more.
 
 An order that the venue speaks of after its end is open again and keeps the instant of its first end.
 """
@@ -102,7 +103,8 @@ class Order:
     """One child order. Quantities are signed base units; `placed_at`, `expires_at`, `closed_at`, `asked_at` are our clock.
 
     `closed_at` is its first end, kept when it is reopened. `reported_filled` is the venue's cumulative figure, `fills_filled` the sum
-    of the distinct fills; `arrival_mid` is the middle of the book when it was decided, against which slippage is measured.
+    of the distinct fills; `clock_offset_ms` is the venue's clock minus ours when it was placed; `arrival_mid` is the middle of the book
+    when it was decided, against which slippage is measured.
     """
 
     client_order_id: ClientOrderId
@@ -114,6 +116,7 @@ class Order:
     expires_at: Millis
     arrival_mid: Decimal | None
     reason: str
+    clock_offset_ms: Millis = 0
     state: OrderState = OrderState.PENDING_NEW
     venue_order_id: str | None = None
     reported_filled: Decimal = ZERO
@@ -189,11 +192,11 @@ def with_fill(order: Order, quantity: Decimal, venue_order_id: str | None, at: M
 
 
 def absence_is_proven(order: Order, venue_clock_at: Millis, clock_offset_ms: Millis, margin_ms: Millis) -> bool:
-    """Whether an order that a by-id query and a fills query did not find can no longer exist.
+    """Whether an order that a by-id query and a fills query did not find, or found only these fills of, can no longer exist.
 
-    The venue enforces the request's expiry on its own clock; only when that clock, read after both queries, is past the expiry
-    (translated to it by the widest measured offset) plus a margin can the request no longer be accepted.
+    The venue enforces the request's expiry on its own clock; only when that clock, read before both queries, is past the expiry
+    (translated to it by the wider of the offset now and the one when it was placed) plus a margin can the request no longer be
+    accepted. One that filled was accepted: nothing more of it can execute when the clock is as far past `over_at`.
     """
-    if order.filled != ZERO:
-        return False
-    return venue_clock_at > order.expires_at + abs(clock_offset_ms) + margin_ms
+    end = order.expires_at if order.filled == ZERO else order.over_at
+    return venue_clock_at > end + max(abs(clock_offset_ms), abs(order.clock_offset_ms)) + margin_ms

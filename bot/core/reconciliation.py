@@ -7,9 +7,10 @@ The venue is the truth for positions, orders and fills; but one reading is a sam
    order in doubt stands in the way only until it must be over: else its doubt and the difference would wait for each other.
 3. A difference that remains is a dispute: exposure spans both figures and nothing increases there. When a second complete reading says
    the same, the venue's figure is adopted and a break with its cause is told.
-4. Positions may lag behind fills by seconds. A figure that our record held and left within `POSITION_LAG_MS` is disputed, and not
-   adopted while the venue may still be late.
-5. The very first reading of an instrument is adopted as it stands; what was there before us is told as pre-existing.
+4. Positions may lag behind fills by seconds, and a venue may add up fills in other steps than ours. A figure between the least and the
+   most that our record passed through within `POSITION_LAG_MS` is disputed, and not adopted while the venue may still be late.
+5. The very first reading of an instrument is adopted as it stands if nothing moved or may move at the account meanwhile, else when a
+   second one says the same: a fill between question and answer would count twice. What was there before us is told as pre-existing.
 """
 
 from __future__ import annotations
@@ -20,12 +21,10 @@ from decimal import Decimal
 from bot.core import events as ev
 from bot.core.ledger import apply_fill, apply_order_report, noted, order_of, put, venue_record, with_break, with_venue
 from bot.core.records import BreakCause, Dispute, Ledger, Note, Position
-from bot.core.units import ZERO, InstrumentId, Millis, VenueId
+from bot.core.units import CLOCK_STEP_TOLERANCE_MS, ZERO, InstrumentId, Millis, VenueId
 
 READINGS_TO_ADOPT = 2
 """Complete readings that must agree before a difference that nothing explains is taken over."""
-POSITION_LAG_MS: Millis = 30_000
-"""How far a venue's position may lag behind its fills. Lags of 1 to 30 s are on record (hummingbot issue 5127)."""
 
 
 def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
@@ -48,9 +47,12 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         reconciled=agreed,
         reported_at=event.asked_at,
         agreed_at=event.asked_at if agreed else record.agreed_at,
+        disagreements=0 if agreed else record.disagreements + 1,
+        first_told={p.instrument: p.quantity for p in event.positions if p.instrument not in ledger.positions},
         read_pending=False,
         clock_offset_ms=event.clock_offset_ms,
         margins={m.asset: m for m in event.margins},
+        margin_positions={p.instrument: p.quantity for p in event.positions},
         unreadable=None,
     )
     return with_venue(ledger, event.venue, record)
@@ -68,12 +70,13 @@ def apply_unreadable(ledger: Ledger, event: ev.VenueUnreadable) -> Ledger:
 def _settle_position(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported, *, news_during_reading: bool) -> tuple[Ledger, bool]:
     position = ledger.positions.get(told.instrument)
     if position is None:
-        return _adopt_first(ledger, told, event), True
+        settled = _is_quiet(told.instrument, event) or _was_told_before(ledger, told, event)
+        return (_adopt_first(ledger, told, event), True) if settled else (ledger, False)
     if position.quantity == told.quantity:
         calm = replace(position, dispute=None, entry_price=told.entry_price)
         return replace(ledger, positions=put(ledger.positions, told.instrument, calm)), True
     may_fill = any(event.asked_at < o.over_at for o in ledger.open_orders(told.instrument))
-    if may_fill or news_during_reading or _moved_during(ledger, told.instrument, event.asked_at):
+    if may_fill or news_during_reading or _moved_during(ledger, told.instrument, event):
         return ledger, False
     readings = 1
     if position.dispute is not None and position.dispute.observed == told.quantity:
@@ -90,15 +93,35 @@ def _settle_position(ledger: Ledger, told: ev.PositionReport, event: ev.VenueRep
 
 
 def _may_be_late(position: Position, observed: Decimal, asked_at: Millis) -> bool:
-    """Whether a figure is one that our record left so lately that the venue may only be late with it."""
-    return any(quantity == observed and asked_at - left_at < POSITION_LAG_MS for left_at, quantity in position.left_behind)
+    """Whether our record passed through a figure so lately that the venue may only be late with it.
+
+    All between its least and its most counts: of a sweep told as one fill the venue may have entered a part.
+    """
+    passed = position.passed_since(asked_at)
+    if not passed:
+        return False
+    low = min(position.quantity, *(p.low for p in passed))
+    high = max(position.quantity, *(p.high for p in passed))
+    return low <= observed <= high
 
 
-def _moved_during(ledger: Ledger, instrument: InstrumentId, asked_at: Millis) -> bool:
+def _moved_during(ledger: Ledger, instrument: InstrumentId, event: ev.VenueReported) -> bool:
     """Whether a fill came or an order of ours ended after the reading was asked for: its answers may be from before and after it."""
-    if any(left_at >= asked_at for left_at, _ in ledger.positions[instrument].left_behind):
-        return True
-    return any(o.instrument == instrument and o.closed_at is not None and o.closed_at >= asked_at for o in ledger.orders.values())
+    ended = (o.closed_at for o in ledger.orders.values() if o.instrument == instrument and o.closed_at is not None)
+    moved = (p.left_at for p in ledger.positions[instrument].left_behind)
+    last = event.at + CLOCK_STEP_TOLERANCE_MS  # what lies farther ahead is from before our clock stepped back
+    return any(event.asked_at <= at <= last for at in (*ended, *moved))
+
+
+def _is_quiet(instrument: InstrumentId, event: ev.VenueReported) -> bool:
+    """Whether nothing of an instrument works, and nothing executed since the reading was asked for."""
+    asked_at = event.asked_at + event.clock_offset_ms
+    works = any(r.instrument == instrument and r.status is ev.VenueOrderStatus.ACCEPTED for r in event.orders)
+    return not works and not any(f.instrument == instrument and f.venue_at >= asked_at for f in event.fills)
+
+
+def _was_told_before(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported) -> bool:
+    return venue_record(ledger, event.venue).first_told.get(told.instrument) == told.quantity
 
 
 def _cause(recorded: Decimal, observed: Decimal) -> BreakCause:
@@ -149,7 +172,7 @@ def apply_link(ledger: Ledger, event: ev.VenueLinkChanged) -> Ledger:
     if record.link is event.link:
         return ledger
     unreadable = None if event.link is ev.VenueLink.UP else record.unreadable
-    record = replace(record, link=event.link, link_since=event.at, reconciled=False, unreadable=unreadable)
+    record = replace(record, link=event.link, link_since=event.at, reconciled=False, disagreements=0, unreadable=unreadable)
     ledger = noted(ledger, Note(at=event.at, kind="link", subject=event.venue, sentence=f"{event.link.value}: {event.reason}"))
     return with_venue(ledger, event.venue, record)
 

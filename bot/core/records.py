@@ -20,8 +20,10 @@ FILLS_REMEMBERED = 2_000
 """Fill ids kept per instrument, so that a fill told twice counts once; venues re-tell far fewer."""
 ORDERS_REMEMBERED = 500
 """Closed orders kept in the ledger, so that a late fill finds its order; the journal keeps all of them."""
-QUANTITIES_REMEMBERED = 20
-"""Figures kept that a position has left behind, so that a venue's late figure is known for what it is."""
+POSITION_LAG_MS: Millis = 30_000
+"""How far a venue's position may lag behind its fills. Lags of 1 to 30 s are on record (hummingbot issue 5127)."""
+PASSAGE_MS: Millis = 1_000
+"""Figures that a position left within one such span are remembered as one: sweeps of any number of fills take bounded room."""
 NOTES_REMEMBERED = 40
 """Sentences kept for people."""
 PAYMENTS_REMEMBERED = 500
@@ -61,12 +63,22 @@ class Dispute:
     since: Millis
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Figures that a record passed through: all between `low` and `high`, the last of them left at `left_at` (our clock)."""
+
+    left_at: Millis
+    low: Decimal
+    high: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """Our record of one position: signed base quantity, moved by fills.
 
     `adopted_at` (venue's clock) and `adopted_here_at` (ours) tell when a venue's reading last replaced the record: fills from before
-    are already in it and do not move it again. `left_behind` lists (our clock, the figure that a fill then moved the record from).
+    are already in it and do not move it again. `left_behind` tells what fills moved the record away from within `POSITION_LAG_MS`, so
+    that a venue's late figure is known for what it is.
     """
 
     quantity: Decimal
@@ -75,19 +87,30 @@ class Position:
     dispute: Dispute | None = None
     entry_price: Decimal | None = None
     deleveraged_at: Millis | None = None
-    left_behind: tuple[tuple[Millis, Decimal], ...] = ()
+    left_behind: tuple[Passage, ...] = ()
 
     def moved(self, quantity: Decimal, at: Millis) -> Position:
         """The position after a fill of signed `quantity`, which came at `at` by our clock."""
-        left_behind = (*self.left_behind, (at, self.quantity))[-QUANTITIES_REMEMBERED:]
-        return replace(self, quantity=self.quantity + quantity, left_behind=left_behind)
+        kept = self.passed_since(at)
+        if kept and kept[-1].left_at // PASSAGE_MS == at // PASSAGE_MS:
+            last = Passage(at, min(kept[-1].low, self.quantity), max(kept[-1].high, self.quantity))
+            kept = kept[:-1]
+        else:
+            last = Passage(at, self.quantity, self.quantity)
+        return replace(self, quantity=self.quantity + quantity, left_behind=(*kept, last))
+
+    def passed_since(self, at: Millis) -> tuple[Passage, ...]:
+        """What was left so lately, seen from `at`, that a venue may only be late with it."""
+        return tuple(p for p in self.left_behind if abs(at - p.left_at) < POSITION_LAG_MS)  # whichever way our clock stepped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueRecord:
     """What we know of one venue. `reported_at` is when the last complete reading was asked for; `reconciled` whether it agreed.
 
-    `agreed_at` is when the last reading was asked for that agreed in everything.
+    `agreed_at` is when the last reading was asked for that agreed in everything; `disagreements` counts those since that did not.
+    `first_told` holds the figures of positions that one reading has told and no second has confirmed. `margin_positions` are the positions
+    (signed base) for which `margins` were told.
     """
 
     link: VenueLink = VenueLink.DOWN
@@ -99,6 +122,9 @@ class VenueRecord:
     read_pending: bool = False
     clock_offset_ms: Millis | None = None
     margins: Mapping[Asset, MarginReport] = field(default_factory=dict)
+    margin_positions: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    first_told: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    disagreements: int = 0
     foreign_orders: tuple[str, ...] = ()
     unreadable: str | None = None
 
@@ -143,10 +169,14 @@ class Tallies:
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """The record. Nothing but `ledger.fold` and `engine.step` makes a new one. No slots: it remembers which of its orders are open."""
+    """The record. Nothing but `ledger.fold` and `engine.step` makes a new one. No slots: it remembers which of its orders are open.
+
+    `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did.
+    """
 
     epoch: str = ""
     started_at: Millis = 0
+    fresh_at: Millis | None = None
     order_number: int = 0
     stopping: bool = False
     decided_at: Millis | None = None
@@ -174,6 +204,12 @@ class Ledger:
     def _open(self) -> tuple[Order, ...]:
         """Worked out once per ledger: a decision asks hundreds of times, and hundreds of closed orders are remembered."""
         return tuple(o for o in self.orders.values() if o.state.is_open)
+
+    @cached_property
+    def occupied(self) -> frozenset[InstrumentId]:
+        """Instruments that carry a position, or may come to carry one; worked out once per ledger."""
+        held = {i for i, p in self.positions.items() if p.quantity != ZERO or p.dispute is not None}
+        return frozenset(held | {o.instrument for o in self._open})
 
     def venue_of(self, instrument: InstrumentId) -> VenueId:
         """The venue of an instrument; works before the venue has described it."""

@@ -1,8 +1,11 @@
-"""Limits on targets, the last gate on orders, and the trading state.
+"""Limits on targets, and the trading state: the first two of three questions.
 
-Three questions, asked in this order: what may the book do at all (`trading_state`), what may each instrument carry (`slot_of`), and
-may this very order leave (`order_breach`). The last asks again what the first two decided, with the order counted in: a target that
-a later rounding or slicing pushed over a limit dies here. A refusal is a `Breach` with its numbers.
+What may the book do at all (`trading_state`), and what may each instrument carry (`slot_of`)? The third, whether this very order may
+leave, is asked by `gate`. A refusal is a `Breach` with its numbers. An age that lies ahead of our clock counts as too old: our clock
+stepped back, and what died before must not look young.
+
+What an instrument carries beyond its room is moved away. For that the venue is judged as its reducing orders in flight will leave it:
+else one asset's reduction would, until its answer, drive out another's hedge. For what it may take they count as not done.
 
 Un-neutrality is the risk that this bot exists to end: a net-delta breach pages and hurries the hedge, it never halts it.
 """
@@ -11,15 +14,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from itertools import takewhile
 
 from bot.core import exposure, margin
 from bot.core.events import Quote, VenueLink
-from bot.core.order import Order, OrderState
+from bot.core.order import OrderState
 from bot.core.policy import Breach, Limit, Policy
 from bot.core.records import Ledger
 from bot.core.target import Grade, Slot
-from bot.core.units import ZERO, Asset, InstrumentId, Millis, VenueId
+from bot.core.units import ZERO, Asset, InstrumentId, Millis, VenueId, is_recent
 
 RETRY_PAUSE_FACTOR_MAX = 30
 FRUITLESS_MAX = 2
@@ -41,13 +43,13 @@ def state_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach,
         confirmed = ledger.sources_confirmed_at.get(name)
         if confirmed is None:
             found.append(Breach(Limit.COLLATERAL_UNKNOWN, name, None, None, "the source has not spoken in this run"))
-        elif now - confirmed > policy.collateral_age_max_ms:
+        elif not is_recent(now, confirmed, policy.collateral_age_max_ms):
             age, allowed = Decimal(now - confirmed), Decimal(policy.collateral_age_max_ms)
             found.append(Breach(Limit.COLLATERAL_AGE, name, age, allowed, ledger.sources_unreadable.get(name, "")))
     found.extend(
         Breach(Limit.COLLATERAL_UNKNOWN, holding.asset, None, None, "no redemption rate")
-        for holding in ledger.holdings.values()
-        if holding.asset in policy.collateral_assets and holding.redemption_rate is None
+        for holding in exposure.counted_holdings(ledger, policy)
+        if holding.redemption_rate is None and holding.quantity != ZERO
     )
     doubts = sum(1 for o in ledger.open_orders() if o.state is OrderState.IN_DOUBT)
     if doubts > policy.orders_in_doubt_max:
@@ -67,10 +69,10 @@ def venue_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) 
     record = ledger.venues.get(venue)
     if record is None or record.link is not VenueLink.UP:
         return (Breach(Limit.VENUE_LINK, venue, None, None, record.link.value if record else "never heard of"),)
-    found = []
+    found = _earlier_life_breaches(ledger, policy, venue, now)
     if not record.reconciled or record.reported_at is None:
         found.append(Breach(Limit.UNRECONCILED, venue, None, None, "no complete reading that agrees yet"))
-    elif now - record.reported_at > policy.report_age_max_ms:
+    elif not is_recent(now, record.reported_at, policy.report_age_max_ms):
         found.append(Breach(Limit.UNRECONCILED, venue, Decimal(now - record.reported_at), Decimal(policy.report_age_max_ms)))
     if record.clock_offset_ms is None or abs(record.clock_offset_ms) > policy.clock_offset_max_ms:
         observed = None if record.clock_offset_ms is None else Decimal(abs(record.clock_offset_ms))
@@ -80,14 +82,22 @@ def venue_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) 
     return tuple(found)
 
 
+def _earlier_life_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> list[Breach]:
+    """On a journal that does not know what was sent before it, nothing increases until all of that must have arrived or expired."""
+    wait_ms = policy.order_expiry_ms + policy.doubt_margin_ms
+    if ledger.fresh_at is None or not is_recent(now, ledger.fresh_at, wait_ms):
+        return []
+    left = Decimal(ledger.fresh_at + wait_ms - now)
+    return [Breach(Limit.UNRECONCILED, venue, left, ZERO, "requests of an earlier run may still be on their way, ms left")]
+
+
 def quote_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Breach | None:
     """Why no order may be priced on an instrument's quote: missing, old, senseless, or far from the second source."""
     quote = ledger.quotes.get(instrument)
     if quote is None or quote.mark is None or quote.mark_at is None:
         return Breach(Limit.QUOTE_AGE, instrument, None, None, "no quote with a mark")
-    age = Decimal(now - min(quote.book_at, quote.mark_at))
-    if age > policy.quote_age_max_ms:
-        return Breach(Limit.QUOTE_AGE, instrument, age, Decimal(policy.quote_age_max_ms))
+    if not all(is_recent(now, at, policy.quote_age_max_ms) for at in (quote.book_at, quote.mark_at)):
+        return Breach(Limit.QUOTE_AGE, instrument, Decimal(now - min(quote.book_at, quote.mark_at)), Decimal(policy.quote_age_max_ms))
     if not ZERO < quote.bid < quote.ask:
         return Breach(Limit.PRICE_COLLAR, instrument, quote.bid, quote.ask, "crossed or senseless quote")
     second = second_source(ledger, policy, instrument, now)
@@ -107,16 +117,15 @@ def second_source(ledger: Ledger, policy: Policy, instrument: InstrumentId, now:
     """
     own = ledger.quotes.get(instrument)
     quotes = (ledger.quotes.get(i) for i in exposure.instruments_of(ledger, policy, ledger.instruments[instrument].base))
-    fresh = sorted((q.mark, q.instrument) for q in quotes if q is not None and q.mark is not None and _is_fresh(q, policy, now))
-    marks = [mark for mark, of in fresh if len(fresh) > 2 or of != instrument]
-    if marks:
-        middle = len(marks) // 2
-        return marks[middle] if len(marks) % 2 else (marks[middle - 1] + marks[middle]) / 2
+    fresh = [(q.mark, q.instrument) for q in quotes if q is not None and q.mark is not None and _is_fresh(q, policy, now)]
+    middle = exposure.median([mark for mark, of in fresh if len(fresh) > 2 or of != instrument])
+    if middle is not None:
+        return middle
     return own.index if own is not None and own.index is not None and own.index > ZERO else None
 
 
 def _is_fresh(quote: Quote, policy: Policy, now: Millis) -> bool:
-    return quote.mark_at is not None and now - quote.mark_at <= policy.quote_age_max_ms
+    return quote.mark_at is not None and is_recent(now, quote.mark_at, policy.quote_age_max_ms)
 
 
 def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Breach | None:
@@ -165,26 +174,28 @@ def _fruitless(ledger: Ledger, instrument: InstrumentId) -> tuple[int, Millis]:
     return fruitless, last_end
 
 
-def orders_in_window(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> int:
-    """Orders placed at a venue within the rate window, whatever became of them."""
-    since = now - policy.order_rate_window_ms
-    newest_first = takewhile(lambda o: o.placed_at > since, reversed(tuple(ledger.orders.values())))
-    return sum(1 for o in newest_first if ledger.venue_of(o.instrument) == venue)
-
-
 def slot_of(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> tuple[Slot | None, tuple[Breach, ...]]:
     """What an instrument may carry, or None when it can take no order at all now; with everything that stands in the way."""
     blocked = instrument_breach(ledger, policy, instrument, now)
     if blocked is not None:
         return None, (blocked,)
     short = -ledger.positions[instrument].quantity
-    breaches = venue_breaches(ledger, policy, ledger.venue_of(instrument), now)
+    unnamed = unnamed_breach(ledger, policy, instrument)
+    breaches = (() if unnamed is None else (unnamed,)) + venue_breaches(ledger, policy, ledger.venue_of(instrument), now)
     if breaches:
         # What it has can be reduced, at a venue that answers; it can take no more.
         most = max(short, ZERO)
         return Slot(instrument=instrument, short=short, most=most, grade=Grade.HOLD, binding=breaches[0].limit), breaches
     most, binding = _most(ledger, policy, instrument)
     return Slot(instrument=instrument, short=short, most=most, grade=_grade(ledger, policy, instrument, now), binding=binding), ()
+
+
+def unnamed_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Breach | None:
+    """Why an instrument takes no increase if the policy no longer names it; what it carries counts, and may be reduced."""
+    if instrument in policy.instruments:
+        return None
+    known = exposure.position(ledger, instrument)
+    return Breach(Limit.NO_INSTRUMENT, instrument, known.worst if known else None, ZERO, "carried, but not configured any more")
 
 
 def _grade(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Grade:
@@ -207,103 +218,34 @@ def _most(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Dec
     required = exposure.share_base(ledger, policy)
     total = exposure.venue_notional(ledger, policy, venue)
     own = exposure.notional(ledger, policy, instrument)
+    expected = exposure.venue_notional(ledger, policy, venue, reduced=True)
     short = max(ZERO, -ledger.positions[instrument].quantity)
-    if mark is None or required is None or total is None or own is None:
+    if mark is None or required is None or total is None or own is None or expected is None:
         return short, Limit.COLLATERAL_UNKNOWN
-    others = total - own
-    cap = required * policy.venue_share_max
-    room, binding = (cap - others) / mark, Limit.VENUE_SHARE
-    breach = margin.increase_breach(ledger, policy, venue, total)
-    if breach is not None and breach.limit is not Limit.LEVERAGE:
-        return min(short, max(room, ZERO)), breach.limit
-    balance = margin.margin_balance(ledger, venue) or ZERO
-    levered = (policy.leverage_max * max(balance, ZERO) - others) / mark
-    if levered < room:
-        room, binding = levered, Limit.LEVERAGE
-    drift = max(cap * policy.venue_share_drift, policy.rebalance_notional_min) / mark
-    if short > ZERO and room < short <= room + drift:
-        room = short  # prices carried it here; that is no reason to pay for a move
-    return max(room, ZERO), binding
-
-
-def order_breach(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
-    """The last gate: why this very order may not leave, everything counted in, or None. `ledger` does not contain it yet."""
-    venue = ledger.venue_of(order.instrument)
-    state = trading_state(ledger, policy, now)
-    if state is TradingState.HALTED:
-        return Breach(Limit.TRADING_STATE, "book", None, None, state.value)
-    blocked = instrument_breach(ledger, policy, order.instrument, now)
-    if blocked is not None:
-        return blocked
-    sent = orders_in_window(ledger, policy, venue, now)
-    if sent >= policy.order_rate_max:
-        return Breach(Limit.ORDER_RATE, venue, Decimal(sent + 1), Decimal(policy.order_rate_max))
-    return _price_breach(ledger, policy, order) or _quantity_breach(ledger, policy, order, now)
-
-
-def _price_breach(ledger: Ledger, policy: Policy, order: Order) -> Breach | None:
-    mark = exposure.mark_of(ledger, order.instrument)
-    if mark is None or order.price <= ZERO:
-        return Breach(Limit.PRICE_COLLAR, order.instrument, order.price, None, "no mark to hold the price against")
-    distance = abs(order.price - mark) / mark
-    if distance > policy.price_collar:
-        return Breach(Limit.PRICE_COLLAR, order.instrument, distance, policy.price_collar)
-    return None
-
-
-def _quantity_breach(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
-    mark = exposure.mark_of(ledger, order.instrument) or ZERO
-    value = abs(order.quantity) * mark
-    if order.quantity == ZERO:
-        return Breach(Limit.INSTRUMENT_FILTER, order.instrument, ZERO, None, "an order of nothing")
-    if value > policy.order_notional_max:
-        return Breach(Limit.ORDER_NOTIONAL, order.instrument, value, policy.order_notional_max)
-    held = ledger.positions[order.instrument].quantity
-    if order.reduce_only:
-        if held * order.quantity >= ZERO or abs(order.quantity) > abs(held):
-            return Breach(Limit.INSTRUMENT_FILTER, order.instrument, order.quantity, held, "reduces more than is there")
-        return None
-    return _increase_breach(ledger, policy, order, value, now)
-
-
-def _increase_breach(ledger: Ledger, policy: Policy, order: Order, value: Decimal, now: Millis) -> Breach | None:
-    venue = ledger.venue_of(order.instrument)
-    breaches = venue_breaches(ledger, policy, venue, now)
-    if breaches:
-        return breaches[0]
-    doubts = sum(1 for o in ledger.open_orders() if o.state is OrderState.IN_DOUBT)
-    if doubts > policy.orders_in_doubt_max:
-        return Breach(Limit.ORDERS_IN_DOUBT, "book", Decimal(doubts), Decimal(policy.orders_in_doubt_max))
-    total = exposure.venue_notional(ledger, policy, venue)
-    required = exposure.share_base(ledger, policy)
-    if total is None or required is None:
-        return Breach(Limit.COLLATERAL_UNKNOWN, venue, None, None, "the venue's share cannot be computed")
-    cap = required * policy.venue_share_max
-    if total + value > cap:
-        return Breach(Limit.VENUE_SHARE, venue, total + value, cap, "USD of notional")
-    gross = gross_notional(ledger, policy)
-    if gross is None or gross + value > policy.gross_notional_max:
-        return Breach(Limit.GROSS_NOTIONAL, "book", None if gross is None else gross + value, policy.gross_notional_max)
-    return margin.increase_breach(ledger, policy, venue, total + value)
-
-
-def gross_notional(ledger: Ledger, policy: Policy) -> Decimal | None:
-    """USD of all positions and orders, each at its worse end; None while one is unknown."""
-    total = ZERO
-    for venue in sorted({ledger.venue_of(i) for i in policy.instruments}):
-        value = exposure.venue_notional(ledger, policy, venue)
-        if value is None:
-            return None
-        total += value
-    return total
+    cap, told = required * policy.venue_share_max, exposure.margin_notional(ledger, policy, venue)
+    ceiling, binding = cap, Limit.VENUE_SHARE
+    breach = margin.increase_breach(ledger, policy, venue, ZERO, told)
+    levered = policy.leverage_max * max(margin.margin_balance(ledger, venue) or ZERO, ZERO)
+    if breach is None and levered < ceiling:
+        ceiling, binding = levered, Limit.LEVERAGE
+    drift = max(cap * policy.venue_share_drift, policy.rebalance_notional_min)
+    keeps = short * mark <= ceiling - (expected - own) + drift  # within the drift: prices carried it here, that is no reason to move
+    kept = short if keeps else max((ceiling - (expected - own)) / mark, ZERO)
+    if breach is not None:
+        return kept, breach.limit
+    charged = margin.notional_max(ledger, policy, venue, told)
+    if charged is not None and charged < ceiling:
+        ceiling, binding = charged, Limit.MARGIN_RATIO  # keeps the venue from more, and moves nothing away
+    return max((ceiling - (total - own)) / mark, kept), binding
 
 
 def delta_breach(ledger: Ledger, policy: Policy, asset: Asset) -> Breach | None:
     """Whether the worse end of an asset's net delta is outside its band: pages, never halts."""
     net = exposure.net_delta(ledger, policy, asset)
-    if not exposure.instruments_of(ledger, policy, asset):
+    if not any(i in policy.instruments for i in exposure.instruments_of(ledger, policy, asset)):
         return Breach(Limit.NO_INSTRUMENT, asset, None if net is None else net.worst, ZERO, "nothing is listed that could hedge it")
     band = exposure.rebalance_threshold(ledger, policy, asset)
     if net is None or band is None:
         return Breach(Limit.NET_DELTA, asset, None, None, "not known")
-    return Breach(Limit.NET_DELTA, asset, net.worst, band, "base units") if abs(net.worst) > band else None
+    detail = "base units" if asset in exposure.hedged_assets(policy) else "base units, and no collateral of it is configured"
+    return Breach(Limit.NET_DELTA, asset, net.worst, band, detail) if abs(net.worst) > band else None

@@ -127,7 +127,7 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
     """The statement of a ledger at `now`. Pure, and cheap enough to make once a second."""
     doubts = [o for o in ledger.open_orders() if o.state is OrderState.IN_DOUBT]
     oldest = min((o.doubted_at for o in doubts if o.doubted_at is not None), default=None)
-    assets = tuple(_asset(ledger, policy, a) for a in exposure.hedged_assets(policy))
+    assets = tuple(_asset(ledger, policy, a) for a in exposure.assets_in_book(ledger, policy))
     required = exposure.required_notional(ledger, policy)
     usd = _sum_ranges([a.net_delta_usd for a in assets])
     collateral_usd = sum((a.collateral_usd or ZERO for a in assets), ZERO)
@@ -139,8 +139,8 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         ready=is_ready(ledger, policy),
         assets=assets,
         instruments=tuple(_instrument(ledger, policy, i) for i in sorted(ledger.instruments)),
-        venues=tuple(_venue(ledger, policy, v, required) for v in _venues(ledger, policy)),
-        collateral=tuple(_holding(h) for _, h in sorted(ledger.holdings.items())),
+        venues=tuple(_venue(ledger, policy, v, required) for v in exposure.venues_in_book(ledger, policy)),
+        collateral=tuple(_holding(h) for (source, *_), h in sorted(ledger.holdings.items()) if source in policy.collateral_sources),
         breaches=breaches(ledger, policy, now),
         decisions=tuple(
             DecisionStatement(at=n.at, kind=n.kind, subject=n.subject, sentence=n.sentence, order=n.order) for n in ledger.notes
@@ -153,11 +153,11 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         funding_usd_by_venue=tallies.funding_usd_by_venue,
         filled_notional_usd=tallies.filled_notional_usd,
         slippage_usd=tallies.slippage_usd,
-        gross_notional_usd=risk.gross_notional(ledger, policy),
+        gross_notional_usd=exposure.gross_notional(ledger, policy),
         required_notional_usd=required,
         net_delta_usd=usd,
         net_delta_bps=None if usd is None or collateral_usd == ZERO else usd.times(ONE / collateral_usd / BPS),
-        settle_exposure_usd=_settle_exposure(ledger),
+        settle_exposure_usd=margin.settle_exposure(ledger),
         orders_in_doubt=len(doubts),
         oldest_doubt_ms=None if oldest is None else now - oldest,
         invariants_broken=ledger.invariants_broken,
@@ -168,21 +168,26 @@ def is_ready(ledger: Ledger, policy: Policy) -> bool:
     """Whether everything configured was heard in this run: each source has told all it has, each venue was read and agreed once."""
     if not policy.collateral_sources <= ledger.sources_confirmed_at.keys():
         return False
-    records = [ledger.venues.get(v) for v in _venues(ledger, policy)]
+    records = [ledger.venues.get(v) for v in sorted({ledger.venue_of(i) for i in policy.instruments})]
     return all(r is not None and r.agreed_at is not None and r.agreed_at >= ledger.started_at for r in records)
 
 
 def breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
     """Every limit that binds or is broken now, each (limit, subject) once."""
     found = list(risk.state_breaches(ledger, policy, now))
-    for venue in _venues(ledger, policy):
+    hedged = exposure.hedged_assets(policy)
+    for venue in exposure.venues_in_book(ledger, policy):
         found.extend(risk.venue_breaches(ledger, policy, venue, now))
-    for asset in exposure.hedged_assets(policy):
+    for asset in exposure.assets_in_book(ledger, policy):
         breach = risk.delta_breach(ledger, policy, asset)
         if breach is not None:
             found.append(breach)
-        found.extend(execution.shortfalls(execution.plan_asset(ledger, policy, asset, now)))
+        if asset in hedged:
+            found.extend(execution.shortfalls(execution.plan_asset(ledger, policy, asset, now)))
         for instrument in exposure.instruments_of(ledger, policy, asset):
+            unnamed = risk.unnamed_breach(ledger, policy, instrument)
+            if unnamed is not None:
+                found.append(unnamed)
             blocked = risk.instrument_breach(ledger, policy, instrument, now)
             if blocked is not None:
                 found.append(blocked)
@@ -190,10 +195,6 @@ def breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
             if state is not None and state.flipped:
                 found.append(Breach(Limit.FUNDING_FLIP, instrument, state.annual, policy.funding_flip_exit))
     return tuple({(b.limit, b.subject): b for b in found}.values())
-
-
-def _venues(ledger: Ledger, policy: Policy) -> tuple[VenueId, ...]:
-    return tuple(sorted({ledger.venue_of(i) for i in policy.instruments}))
 
 
 def _sum_ranges(ranges: Sequence[Range | None]) -> Range | None:
@@ -273,7 +274,7 @@ def _venue(ledger: Ledger, policy: Policy, venue: VenueId, required: Decimal | N
 def _venue_funding(ledger: Ledger, policy: Policy, venue: VenueId) -> Decimal | None:
     """The venue's annual rates weighted by what we are short there; the plain mean while we are flat."""
     weighted, weights, plain = ZERO, ZERO, []
-    for instrument in sorted(policy.instruments):
+    for instrument in exposure.instruments_in_book(ledger, policy):
         state = ledger.funding.get(instrument)
         if ledger.venue_of(instrument) != venue or state is None or state.annual is None:
             continue
@@ -294,13 +295,3 @@ def _holding(holding: Holding) -> CollateralStatement:
         redemption_rate=holding.redemption_rate,
         observed_at=holding.observed_at,
     )
-
-
-def _settle_exposure(ledger: Ledger) -> Mapping[Asset, Decimal]:
-    """How long the book is of each settle asset: what venues hold of it for us, unrealised PnL included, where told."""
-    total: dict[Asset, Decimal] = {}
-    for record in ledger.venues.values():
-        for report in record.margins.values():
-            if report.margin_balance is not None:
-                total[report.asset] = total.get(report.asset, ZERO) + report.margin_balance
-    return total

@@ -28,6 +28,8 @@ Millis = int
 ZERO = Decimal(0)
 ONE = Decimal(1)
 BPS = Decimal("0.0001")
+CLOCK_STEP_TOLERANCE_MS: Millis = 1_000
+"""How far ahead of our clock an instant may lie and still count as now; beyond it our clock has stepped back since."""
 DAY_MS: Millis = 86_400_000
 YEAR_MS: Millis = 365 * DAY_MS
 
@@ -54,6 +56,11 @@ def _whole_steps(value: Decimal, step: Decimal) -> Decimal:
     if step <= ZERO:
         raise ValueError(f"a step must be positive, got {step}")
     return value // step
+
+
+def is_recent(now: Millis, at: Millis, age_max_ms: Millis) -> bool:
+    """Whether `at` is at most `age_max_ms` ago. What lies ahead is not young but of unknown age: our clock stepped back since."""
+    return -CLOCK_STEP_TOLERANCE_MS <= now - at <= age_max_ms
 
 
 def sign(value: Decimal) -> int:

@@ -8,17 +8,9 @@ import pytest
 
 from bot.core import events as ev
 from bot.core.commands import ReadVenue
-from bot.core.engine import (
-    _FOLDERS,
-    FILLS_OVERLAP_MS,
-    MATERIAL,
-    READ_RETRY_MS,
-    READ_TIMEOUT_MS,
-    UNANSWERED_MAX_MS,
-    UNREADABLE_RETRY_MS,
-    step,
-)
+from bot.core.engine import _FOLDERS, MATERIAL, step
 from bot.core.order import OrderState
+from bot.core.questions import FILLS_OVERLAP_MS, READ_RETRY_MS, READ_TIMEOUT_MS, UNANSWERED_MAX_MS, UNREADABLE_RETRY_MS
 from bot.core.records import Ledger
 from bot.core.units import Asset, InstrumentId, VenueId
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged, in_doubt_at_okx

@@ -156,13 +156,27 @@ def test_no_sequence_of_triggers_raises_or_moves_what_is_filled(triggers: list[T
 
 @pytest.mark.parametrize(
     ("clock", "offset", "filled", "proven"),
-    [(6_001, 0, 0, True), (6_000, 0, 0, False), (6_100, -100, 0, False), (6_101, -100, 0, True), (99_000, 0, -1, False)],
+    [
+        (6_001, 0, 0, True),
+        (6_000, 0, 0, False),
+        (6_100, -100, 0, False),
+        (6_101, -100, 0, True),
+        (8_000, 0, -1, False),
+        (8_001, 0, -1, True),
+    ],
 )
 def test_f02_f03_absence_needs_the_venues_own_clock_past_expiry_offset_and_margin(
     clock: int, offset: int, filled: int, proven: bool
 ) -> None:
     doubted = order(OrderState.IN_DOUBT, fills_filled=D(filled))
     assert absence_is_proven(doubted, clock, offset, 1_000) is proven
+
+
+@pytest.mark.parametrize(("clock", "proven"), [(6_400, False), (6_401, True)])
+@pytest.mark.parametrize(("at_placing", "now"), [(-400, 0), (400, 0), (-400, 30), (10, -400)])
+def test_the_widest_offset_measured_counts_not_the_newest(at_placing: int, now: int, clock: int, proven: bool) -> None:
+    doubted = order(OrderState.IN_DOUBT, clock_offset_ms=at_placing)
+    assert absence_is_proven(doubted, clock, now, 1_000) is proven
 
 
 def test_when_it_must_be_over() -> None:

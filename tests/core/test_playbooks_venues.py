@@ -78,7 +78,7 @@ def test_s22_a_deleveraging_that_nobody_told_is_found_by_two_readings() -> None:
 def test_a_dispute_that_is_over_after_one_reading_changes_nothing() -> None:
     story = hedged("30") >> after(40_000) >> confirmed() >> decision_due() << read("okx")
     story >> reading("okx", ETH="-6") << breach("disputed", OKX) >> after(600) >> decision_due() << read("okx")
-    story >> reading("okx", ETH="-7") << breach("disputed", OKX) >> after(600) >> decision_due() << read("okx")
+    story >> reading("okx", ETH="-7") << breach("disputed", OKX) >> after(1_000) >> decision_due() << read("okx")
     (story >> reading("okx") << holds(OKX, "-10") << net_delta("ETH", "0") >> decision_due() << nothing()).close()
     assert story.ledger.tallies.breaks_by_cause == {}
 
@@ -213,7 +213,7 @@ def test_s4_an_unexplained_position_is_adopted_only_after_two_readings_that_agre
     story = hedged("30") >> after(40_000) >> confirmed() >> decision_due() << read("okx")
     story >> reading("okx", ETH="-14") << holds(OKX, "-10") << net_delta("ETH", "-4", "0") << breach("disputed", OKX)
     story >> after(600) >> decision_due() << read("okx") >> reading("okx", ETH="-15") << holds(OKX, "-10") << net_delta("ETH", "-5", "0")
-    story >> after(600) >> decision_due() << read("okx") >> reading("okx", ETH="-15") << holds(OKX, "-15") << says("unexplained")
+    story >> after(1_000) >> decision_due() << read("okx") >> reading("okx", ETH="-15") << holds(OKX, "-15") << says("unexplained")
     story << net_delta("ETH", "-5") >> decision_due() << place(OKX, "5", reduce_only=True) >> filled(OKX) << net_delta("ETH", "0")
     assert story.ledger.tallies.breaks_by_cause == {"unexplained": 1}
     story.close()

@@ -13,8 +13,8 @@ from bot.core import events as ev
 from bot.core.engine import step
 from bot.core.events import VenueOrderStatus
 from bot.core.order import OrderState
-from bot.core.reconciliation import POSITION_LAG_MS, apply_reading
-from bot.core.records import Ledger
+from bot.core.reconciliation import apply_reading
+from bot.core.records import POSITION_LAG_MS, Ledger
 from bot.core.units import InstrumentId, VenueId
 from tests.core.playbook import (
     accepted,
@@ -94,7 +94,7 @@ def test_s22_a_position_that_shrank_is_presumed_deleveraged(figure: str, cause: 
     story = holding_ten()
     ledger = read(story, told(story, figure), told(story, figure))
     if figure == "0":  # our record held that figure before its fill, but long ago
-        assert story.ledger.positions[OKX].left_behind[-1][1] == 0
+        assert story.ledger.positions[OKX].left_behind[-1].high == 0
     assert ledger.tallies.breaks_by_cause == {cause: 1}
     assert (ledger.positions[OKX].deleveraged_at is not None) is (cause == "auto_deleveraging")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.core import risk
+from bot.core import exposure, gate, risk
 from bot.core.events import Quote, VenueLink
 from bot.core.execution import draft
 from bot.core.order import Order, OrderState
@@ -40,7 +40,7 @@ class Desk:
     def breach(self) -> Breach | None:
         order, _ = draft(self.ledger, self.policy, OKX, self.quantity, self.now, "test")
         assert order is not None
-        return risk.order_breach(self.ledger, self.policy, order, self.now)
+        return gate.order_breach(self.ledger, self.policy, order, self.now)
 
     def limits(self, **changes: Any) -> Desk:
         return replace(self, policy=replace(self.policy, **changes))
@@ -88,7 +88,7 @@ def past_order(state: OrderState, instrument: str = OKX, filled_quantity: str = 
 
 
 def doubts(count: int) -> Callable[[Desk], Desk]:
-    return lambda d: d.orders(*[past_order(OrderState.IN_DOUBT, f"v{n}:ETH") for n in range(count)])
+    return lambda d: d.orders(*[past_order(OrderState.IN_DOUBT, BYBIT) for _ in range(count)])
 
 
 def sent(count: int, ago_ms: int) -> Callable[[Desk], Desk]:
@@ -98,7 +98,7 @@ def sent(count: int, ago_ms: int) -> Callable[[Desk], Desk]:
 CASES: list[tuple[Limit, Callable[[Desk], Desk], Callable[[Desk], Desk]]] = [
     # 11 ETH of 20 at OKX are 55 %; the cap is 60 %, 12 ETH.
     (Limit.VENUE_SHARE, lambda d: replace(d, quantity=D("-2.001")), lambda d: replace(d, quantity=D(-2))),
-    (Limit.ORDER_RATE, sent(60, 9_999), sent(59, 9_999)),
+    (Limit.ORDER_RATE, sent(45, 9_999), sent(44, 9_999)),
     (Limit.ORDER_RATE, sent(60, 9_999), sent(60, 10_000)),
     (Limit.ORDERS_IN_DOUBT, doubts(4), doubts(3)),
     # 20 ETH held and one more at 3,000.
@@ -127,7 +127,7 @@ CASES: list[tuple[Limit, Callable[[Desk], Desk], Callable[[Desk], Desk]]] = [
     (
         Limit.MARGIN_RATIO,
         lambda d: d.venue(margins={"USDT": margin_report("20000", "10001")}),
-        lambda d: d.venue(margins={"USDT": margin_report("20000", "10000")}),
+        lambda d: d.venue(margins={"USDT": margin_report("20000", "10000")}, margin_positions={OKX: D(-11)}),
     ),
     (Limit.MARGIN_UNKNOWN, lambda d: d.venue(margins={}), lambda d: d),
     (Limit.DISPUTED, lambda d: d.at_position(dispute=Dispute(observed=D(-9), readings=1, since=0)), lambda d: d.at_position(dispute=None)),
@@ -176,10 +176,10 @@ def test_an_instrument_filter_refuses_nothing_and_what_reduces_more_than_is_ther
     assert order is not None
     assert order.reduce_only
     for quantity in (D(0), D("10.001"), D(-1)):
-        breach = risk.order_breach(one.ledger, one.policy, replace(order, quantity=quantity), one.now)
+        breach = gate.order_breach(one.ledger, one.policy, replace(order, quantity=quantity), one.now)
         assert breach is not None
         assert breach.limit is Limit.INSTRUMENT_FILTER
-    assert risk.order_breach(one.ledger, one.policy, replace(order, quantity=D(10)), one.now) is None
+    assert gate.order_breach(one.ledger, one.policy, replace(order, quantity=D(10)), one.now) is None
 
 
 def test_c09_the_last_gate_holds_the_value_of_an_order_whatever_slicing_did_before() -> None:
@@ -187,8 +187,8 @@ def test_c09_the_last_gate_holds_the_value_of_an_order_whatever_slicing_did_befo
     order, _ = draft(one.ledger, one.policy, OKX, one.quantity, one.now, "test")
     assert order is not None
     assert order.quantity == -1
-    assert risk.order_breach(one.ledger, one.policy, order, one.now) is None
-    breach = risk.order_breach(one.ledger, one.policy, replace(order, quantity=D("-1.001")), one.now)
+    assert gate.order_breach(one.ledger, one.policy, order, one.now) is None
+    breach = gate.order_breach(one.ledger, one.policy, replace(order, quantity=D("-1.001")), one.now)
     assert breach is not None
     assert (breach.limit, breach.observed, breach.allowed) == (Limit.ORDER_NOTIONAL, D(3_003), D(3_000))
 
@@ -197,7 +197,7 @@ def test_an_order_without_a_sane_price_is_refused() -> None:
     one = desk()
     order, _ = draft(one.ledger, one.policy, OKX, D(-1), one.now, "test")
     assert order is not None
-    breach = risk.order_breach(one.ledger, one.policy, replace(order, price=D(0)), one.now)
+    breach = gate.order_breach(one.ledger, one.policy, replace(order, price=D(0)), one.now)
     assert breach is not None
     assert breach.limit is Limit.PRICE_COLLAR
 
@@ -338,7 +338,7 @@ def test_an_unknown_position_elsewhere_at_the_venue_keeps_its_share_unknown() ->
     breach = one.breach()
     assert breach is not None
     assert breach.limit is Limit.COLLATERAL_UNKNOWN
-    assert risk.gross_notional(one.ledger, one.policy) is None
+    assert exposure.gross_notional(one.ledger, one.policy) is None
     elsewhere = {i: p for i, p in story.ledger.positions.items() if i != "bybit:BTC"}
     other = replace(one, ledger=replace(story.ledger, positions=elsewhere)).breach()
     assert other is not None
