@@ -10,6 +10,8 @@ What was done is told to telemetry afterwards, in order: the lines of one turn c
 An order whose entry did not become durable is not sent, and is answered as such. A cancel or a question needs no durable entry: both go
 while the journal is unavailable. The journal keeps what it could not write, in order, and says when it has given up: then the run ends.
 
+What of all this is worth writing is told by `recording`.
+
 The queue is bounded. What it cannot take is not dropped silently: the run ends with the reason, and recovery starts from the journal.
 """
 
@@ -18,7 +20,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -32,6 +33,7 @@ from bot.core.statement import BookStatement, statement_of
 from bot.core.units import InstrumentId
 from bot.ports import Clock, Journal, JournalUnavailable, Telemetry
 from bot.shell.dispatch import not_sent
+from bot.shell.recording import Recorder
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ class Loop:
         self._carry_out = carry_out
         self._queue: deque[Event] = deque()
         self._quotes: dict[InstrumentId, Quote] = {}
+        self._recorder = Recorder()
         self._unwritten: list[Event] = []
         self._untold: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
@@ -117,6 +120,7 @@ class Loop:
                 if self._overrun:
                     raise LoopOverrun(f"more than {QUEUE_MAX} events were waiting")
                 if self._ended and not self._queue:
+                    self._unwritten.extend(self._recorder.rest())
                     self._write((), durable=True)
                     return
         finally:
@@ -163,8 +167,7 @@ class Loop:
         self._ledger = taken.ledger
         is_news = taken.ledger is not before
         self._untold.append(partial(self._telemetry.event_folded, event, is_news=is_news))
-        if is_news:
-            self._unwritten.append(event)
+        self._unwritten.extend(self._recorder.fact(before, event, taken.ledger))
         if taken.decide_soon:
             soon = self._decided_at + self._policy.decision_interval_ms / 1000
             self._decide_at = min(self._decide_at, soon)
@@ -178,14 +181,16 @@ class Loop:
         self._untold.append(partial(self._telemetry.event_folded, event, is_news=bool(decided.commands)))
         self._untold.append(partial(self._telemetry.decided, self._decided_at - began))
         self._decide_at = self._decided_at + self._policy.decision_beat_ms / 1000
-        if decided.commands or not _same_but_for_quotes(before, decided.ledger):
-            self._unwritten.append(event)
+        self._unwritten.extend(self._recorder.decision(before, event, decided.ledger, decided.commands))
         return decided.commands
 
     def _written(self, commands: tuple[Command, ...]) -> tuple[Command, ...]:
         """The commands that may go now: all of them once written; without a durable entry, everything but the orders."""
         places = [c for c in commands if isinstance(c, PlaceOrder)]
-        if self._write(commands, durable=bool(places)) or not places:
+        is_recorded = bool(self._unwritten) and isinstance(self._unwritten[-1], DecisionDue)
+        if not self._unwritten:
+            return commands
+        if self._write(commands if is_recorded else (), durable=bool(places)) or not places:
             return commands
         now = self._clock.now()
         for place in places:
@@ -203,8 +208,3 @@ class Loop:
                 raise
             return False
         return True
-
-
-def _same_but_for_quotes(before: Ledger, after: Ledger) -> bool:
-    """Whether a decision changed nothing that a replay would miss: quotes and the instant of the decision come with the next one."""
-    return replace(after, quotes=before.quotes, decided_at=before.decided_at) == before

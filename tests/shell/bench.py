@@ -345,5 +345,10 @@ def policy_of(world: SimulatedWorld, **changes: Any) -> Policy:
 
 
 def same_but_for_market(one: Ledger, other: Ledger) -> bool:
-    """Whether two ledgers are equal; quotes and the instant of the newest decision are not part of the record."""
-    return replace(one, quotes={}, decided_at=None) == replace(other, quotes={}, decided_at=None)
+    """Whether two ledgers are equal but for what is not part of the record: quotes, the newest decision, and what was asked for last."""
+    return _recorded(one) == _recorded(other)
+
+
+def _recorded(ledger: Ledger) -> Ledger:
+    venues = {v: replace(r, read_asked_at=None, read_pending=False) for v, r in ledger.venues.items()}
+    return replace(ledger, quotes={}, decided_at=None, venues=venues)

@@ -1,0 +1,127 @@
+"""Which facts are written at once, and which may be superseded unwritten by the next word of the same speaker.
+
+The rule. A fact that changes anything but stamps is written at once, and so is every decision that asked for more than a reading or
+changed anything. A stamp is what the next word of the same source or venue replaces in any case: when it was last heard or read, its
+margins, its clock's offset. Facts that bring nothing but stamps are held, the newest of each speaker, and written
+
+* when the last one written is older than CONFIRMED_EVERY_MS or READ_EVERY_MS, with the rest of what the same speaker said;
+* before anything that may depend on them: any other fact or decision, so that a replay decides on the very stamps that counted;
+* at an orderly stop, and before a snapshot.
+
+Rates and payments of funding depend on no stamp and let the held wait. A decision that only asks for a reading is not written: the
+next reading is recorded, and a new run asks by itself.
+
+So a replay equals the book at every order and at an orderly stop, except for quotes, the instant of the newest decision, and when a venue
+was last asked. After a crash its stamps may be older by the periods below, never newer: fills are then asked for from an earlier instant,
+and each counts once by its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bot.core.commands import Command, ReadVenue
+from bot.core.events import (
+    CollateralConfirmed,
+    DecisionDue,
+    Event,
+    FundingPaid,
+    FundingRateObserved,
+    MarginObserved,
+    VenueReported,
+    VenueUnreadable,
+)
+from bot.core.records import Ledger, VenueRecord
+from bot.core.units import Millis
+
+CONFIRMED_EVERY_MS: Millis = 30_000
+"""How often a source's confirmation is written while it says nothing new."""
+READ_EVERY_MS: Millis = 60_000
+"""The same for a venue's readings."""
+
+Key = tuple[str, ...]
+"""Who spoke (a source or a venue, and its name), and of what."""
+
+
+class Recorder:
+    """Says of each fact and decision, in order, what is to be written now. Knows no clock: a fact's own instant counts."""
+
+    def __init__(self) -> None:
+        self._held: dict[Key, Event] = {}
+        self._written_at: dict[Key, Millis] = {}
+
+    def fact(self, before: Ledger, event: Event, after: Ledger) -> Sequence[Event]:
+        """What to write after a fact took the ledger from `before` to `after`; nothing when it changed nothing."""
+        if after is before:
+            return ()
+        if isinstance(event, FundingRateObserved | FundingPaid):
+            return (event,)
+        key = _key(event)
+        if key is None:
+            return (*self.rest(), event)
+        if same_but_for_stamps(before, after):
+            self._held.pop(key, None)
+            self._held[key] = event  # last: what is held stays in the order in which it was heard
+            return () if self._is_recent(key, event) else self.rest(of=key[:2])
+        written = (*self.rest(), event)
+        self._written_at[key] = event.at
+        return written
+
+    def decision(self, before: Ledger, event: DecisionDue, after: Ledger, commands: Sequence[Command]) -> Sequence[Event]:
+        """What to write after a decision took the ledger from `before` to `after` and asked for `commands`."""
+        if all(isinstance(c, ReadVenue) for c in commands) and same_but_for_stamps(before, after):
+            return ()
+        return (*self.rest(), event)
+
+    def rest(self, of: Key = ()) -> Sequence[Event]:
+        """Everything that is held, or only what one speaker said, in the order in which it was heard, to be written now."""
+        told = {key: event for key, event in self._held.items() if key[: len(of)] == of}
+        self._held = {key: event for key, event in self._held.items() if key not in told}
+        self._written_at.update({key: event.at for key, event in told.items()})
+        return tuple(told.values())
+
+    def _is_recent(self, key: Key, event: Event) -> bool:
+        """Whether the last one written is young enough. A clock that stepped back makes nothing wait for it."""
+        written_at = self._written_at.get(key)
+        every = CONFIRMED_EVERY_MS if isinstance(event, CollateralConfirmed) else READ_EVERY_MS
+        return written_at is not None and 0 <= event.at - written_at < every
+
+
+def same_but_for_stamps(before: Ledger, after: Ledger) -> bool:
+    """Whether two ledgers differ at most in what the next word of a source, of a venue or of the market replaces."""
+    return _without_stamps(before) == _without_stamps(after)
+
+
+def _without_stamps(ledger: Ledger) -> Ledger:
+    return replace(
+        ledger,
+        quotes={},
+        decided_at=None,
+        sources_confirmed_at=dict.fromkeys(ledger.sources_confirmed_at, 0),
+        venues={venue: _record_without_stamps(record) for venue, record in ledger.venues.items()},
+    )
+
+
+def _record_without_stamps(record: VenueRecord) -> VenueRecord:
+    return replace(
+        record,
+        reported_at=None if record.reported_at is None else 0,
+        agreed_at=None if record.agreed_at is None else 0,
+        clock_offset_ms=None if record.clock_offset_ms is None else 0,
+        unreadable=None if record.unreadable is None else "",
+        margins={},
+        read_asked_at=None,
+        read_pending=False,
+    )
+
+
+def _key(event: Event) -> Key | None:
+    """Of facts that the same speaker's next word of the kind may supersede: who spoke, and of what."""
+    if isinstance(event, CollateralConfirmed):
+        return ("source", event.source, "confirmed")
+    if isinstance(event, MarginObserved):
+        return ("venue", event.venue, "margin", event.margin.asset)
+    if isinstance(event, VenueReported | VenueUnreadable):
+        return ("venue", event.venue, "read")
+    return None
