@@ -15,7 +15,7 @@ from bot.adapters.venue import funding_reads
 from bot.adapters.venue.asking import Asker, NotAnswered
 from bot.adapters.venue.ccxt_client import MessageHeard, doors, expiring_at, make_client, tap
 from bot.adapters.venue.ccxt_mapping import Unreadable, accepted, at_path, order_report, told
-from bot.adapters.venue.opening import Opened, open_account
+from bot.adapters.venue.opening import Opened, open_account, redescribe
 from bot.adapters.venue.outcomes import NOT_SENT, Refused, classify
 from bot.adapters.venue.profile import Ask, Profile
 from bot.adapters.venue.profiles import PROFILES
@@ -41,6 +41,7 @@ from bot.ports import CancelAnswer, Clock, Inbox, LookUpAnswer, PlaceAnswer, Rea
 
 ANSWER_SECONDS = 6.0
 """Beyond ccxt's own 4 s: nothing may keep an order's outcome open for longer."""
+DESCRIBE_SECONDS = 20.0
 BAN_SECONDS_FIRST = 1.0
 BAN_SECONDS_MAX = 600.0
 _BAN_STATUSES = frozenset({418, 429})
@@ -99,6 +100,18 @@ class CcxtVenue:
         reader = Reader(asker, self._profile.reads, self.id, opened.instruments, self._clock)
         self._up = _Connection(client, session, asker, reader, opened)
         return tuple(opened.instruments.values())
+
+    async def describe(self) -> Sequence[Instrument]:
+        """The instruments in use as the venue describes them now, changed or not; empty when it could not be read."""
+        up = self._up
+        if up is None:
+            return ()
+        try:
+            async with asyncio.timeout(DESCRIBE_SECONDS):
+                await redescribe(up.asker, self._profile, self._settings, up.opened)
+        except (NotAnswered, Unreadable, TimeoutError):
+            return ()
+        return tuple(up.opened.instruments.values())
 
     async def place(self, command: PlaceOrder) -> PlaceAnswer:
         """One wire attempt. Refused only with proof; in all other cases reported with an id, or unknown."""

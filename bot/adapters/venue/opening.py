@@ -2,11 +2,14 @@
 
 "Already set" is success. What cannot be used as configured is `VenueNotReady`, one sentence, nothing placed; what may pass (no answer,
 rate limits, a clock being corrected) is `ConnectionError`, and the caller tries again.
+
+An instrument that the venue does not list or trade at present is left out with a warning, and the others are used. One that it does not
+trade but that we hold stays in use, as it is: a position nobody reads would be hedged a second time elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -16,7 +19,7 @@ import structlog
 
 from bot.adapters.venue import funding_reads
 from bot.adapters.venue.asking import Asker, NotAnswered
-from bot.adapters.venue.ccxt_mapping import Unreadable
+from bot.adapters.venue.ccxt_mapping import Unreadable, figure, told
 from bot.adapters.venue.ccxt_markets import ccxt_number, instrument_of
 from bot.adapters.venue.outcomes import PROVEN
 from bot.adapters.venue.profile import Ask, MarginMode, Profile
@@ -29,17 +32,22 @@ log = structlog.get_logger(__name__)
 
 PASSING_CODES = frozenset(
     {"-1000", "-1001", "-1003", "-1006", "-1007", "-1008", "-1015", "-1021", "-5028"}
-    | {"10000", "10002", "10006", "10016", "10018", "10429"}
-    | {"50001", "50004", "50011", "50013", "50026", "50061", "50102"}
+    | {"10000", "10002", "10006", "10009", "10016", "10018", "10429"}
+    | {"50001", "50004", "50011", "50013", "50026", "50061", "50102", "51030"}
 )
-"""What a later try may not meet: request rates, clocks, and a venue that is not itself."""
+"""What a later try may not meet: request rates and the bans that follow them (Bybit 10009), clocks, and a venue that is not itself.
+
+An address that is not on the key's list (Bybit 10010, OKX 50110, within Binance -2015) lasts until somebody edits the list.
+"""
+STABLECOINS = frozenset({"USDT", "USDC", "FDUSD", "BUSD", "USD1", "USDE"})
+"""Quotes that may be taken for one dollar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Our instruments by the venue's symbol, and ccxt's name of each."""
+    """Our instruments by the venue's symbol, and ccxt's name of each. `redescribe` replaces instruments in place: all readers see it."""
 
-    instruments: Mapping[str, Instrument]
+    instruments: dict[str, Instrument]
     ccxt_symbols: Mapping[str, str]
 
 
@@ -56,8 +64,17 @@ async def open_account(asker: Asker, profile: Profile, settings: VenueSettings) 
         raise (VenueNotReady(text) if lasting else ConnectionError(text)) from None
 
 
+async def redescribe(asker: Asker, profile: Profile, settings: VenueSettings, opened: Opened) -> None:
+    """Reads lots, ticks, bounds and funding intervals of the instruments in use again; fees and what is not told stay.
+
+    Raises NotAnswered or Unreadable, and has changed nothing then.
+    """
+    await _Steps(asker, profile, settings, Lane.MARKET_DATA).again(opened)
+
+
 class _Steps:
-    def __init__(self, asker: Asker, profile: Profile, settings: VenueSettings) -> None:
+    def __init__(self, asker: Asker, profile: Profile, settings: VenueSettings, lane: Lane = Lane.RECONCILE) -> None:
+        self._lane = lane
         self._asker = asker
         self._client = asker.client
         self._profile = profile
@@ -67,11 +84,11 @@ class _Steps:
         await self._asker.measure_clock(Lane.RECONCILE)
         markets = await self._markets()
         symbols = {venue_symbol: str(market["symbol"]) for venue_symbol, market in markets.items()}
-        await self._one_way(symbols)
-        await self._cross_margin(symbols)
-        for symbol in symbols.values():
-            parameters = dict(self._profile.setup.leverage_parameters)
-            await self._set("leverage", self._client.set_leverage(self._settings.leverage, symbol, parameters))
+        traded = {venue_symbol: symbols[venue_symbol] for venue_symbol, market in markets.items() if _is_traded(market)}
+        await self._one_way(traded)
+        await self._cross_margin(traded)
+        for venue_symbol in traded:
+            await self._leverage(venue_symbol, symbols[venue_symbol])
         # Proves the key before the first order needs it, and warms the connection and ccxt's own first-call questions.
         await self._asker.ask(self._profile.reads.margin, Lane.RECONCILE)
         intervals = await funding_reads.intervals(self._asker, self._profile.funding, markets)
@@ -85,15 +102,59 @@ class _Steps:
 
     async def _markets(self) -> dict[str, Any]:
         """The perpetuals in use, and no others: ccxt is given only these, so that it holds and parses little."""
-        listed = await self._asked(Ask.MARKETS, self._client.fetch_markets())
-        wanted = set(self._settings.venue_symbols)
-        found = {str(market["id"]): market for market in listed if market.get("swap") and str(market["id"]) in wanted}
-        if missing := sorted(wanted - found.keys()):
-            raise VenueNotReady(f"{self._profile.venue} does not list the perpetual {', '.join(missing)}")
-        if idle := sorted(symbol for symbol, market in found.items() if market.get("active") is False):
-            raise VenueNotReady(f"{self._profile.venue} does not trade {', '.join(idle)} at present")
-        self._client.set_markets(list(found.values()))
-        return {symbol: found[symbol] for symbol in self._settings.venue_symbols}
+        found = await self._listed(self._settings.venue_symbols)
+        venue, used = self._profile.venue, {}
+        for symbol in self._settings.venue_symbols:
+            market = found.get(symbol)
+            if market is not None and (not market.get("linear") or market.get("quote") not in STABLECOINS):
+                raise VenueNotReady(f"{venue} {symbol} is no linear perpetual quoted in a stablecoin: only those can be used for now")
+            if market is not None and (_is_traded(market) or await self._is_held(symbol)):
+                used[symbol] = market
+            if market is None or not _is_traded(market):
+                reason = "not listed" if market is None else "not traded at present"
+                log.warning("instrument_unusable", venue=venue, venue_symbol=symbol, reason=reason, kept=symbol in used)
+        if not used:
+            raise VenueNotReady(f"{venue} lists and trades no perpetual of {', '.join(self._settings.venue_symbols)} at present")
+        self._client.set_markets(list(used.values()))
+        return used
+
+    async def _listed(self, symbols: Collection[str]) -> dict[str, Any]:
+        """ccxt's markets of those of the symbols that the venue lists as perpetuals."""
+        listed = [market for market in await self._asked(Ask.MARKETS, self._client.fetch_markets()) if market.get("swap")]
+        if not listed:
+            raise Unreadable("markets: an answer without a single perpetual")
+        return {str(market["id"]): market for market in listed if str(market["id"]) in symbols}
+
+    async def again(self, opened: Opened) -> None:
+        """See `redescribe`."""
+        found = {symbol: market for symbol, market in (await self._listed(opened.instruments)).items() if market.get("linear")}
+        intervals = await funding_reads.intervals(self._asker, self._profile.funding, found)
+        fresh = {}
+        for symbol, market in found.items():
+            known = opened.instruments[symbol]
+            interval_ms = intervals[symbol] or known.funding_interval_ms
+            fresh[symbol] = instrument_of(
+                self._profile.venue, market, interval_ms=interval_ms, taker_fee=known.taker_fee, maker_fee=known.maker_fee
+            )
+        # ccxt rounds prices and quantities by its own copy.
+        kept = {symbol: self._client.markets[name] for symbol, name in opened.ccxt_symbols.items()}
+        self._client.set_markets(list((kept | found).values()))
+        opened.instruments.update(fresh)
+
+    async def _is_held(self, symbol: str) -> bool:
+        rows = await self._asker.rows(self._profile.reads.position, self._lane, symbols=[symbol])
+        shape = self._profile.reads.position_shape
+        return any(figure(row, shape.contracts) for row in rows if told(row, shape.symbol) == symbol)
+
+    async def _leverage(self, symbol: str, name: str) -> None:
+        """Sets it; where a position stands in the way, the one that it was opened with stays."""
+        parameters = dict(self._profile.setup.leverage_parameters)
+        try:
+            await self._set("leverage", self._client.set_leverage(self._settings.leverage, name, parameters))
+        except VenueNotReady as refused:
+            if not await self._is_held(symbol):
+                raise
+            log.warning("leverage_kept", venue=self._profile.venue, venue_symbol=symbol, reason=str(refused))
 
     async def _one_way(self, symbols: Mapping[str, str]) -> None:
         setup = self._profile.setup
@@ -112,12 +173,12 @@ class _Steps:
             case MarginMode.PER_SYMBOL:
                 for symbol in symbols.values():
                     await self._set("cross margin", self._client.set_margin_mode("cross", symbol))
-            case MarginMode.ACCOUNT:
+            case MarginMode.ACCOUNT if symbols:
                 any_symbol = next(iter(symbols.values()))
                 mode = await self._read_setting(self._client.fetch_margin_mode(any_symbol))
                 if mode.get("marginMode") != "cross":
                     await self._set("cross margin", self._client.set_margin_mode("cross", any_symbol))
-            case MarginMode.IN_EACH_ORDER:
+            case _:
                 pass
 
     async def _read_setting(self, request: Awaitable[Any]) -> Mapping[str, Any]:
@@ -156,9 +217,13 @@ class _Steps:
 
     async def _asked(self, about: Ask, request: Awaitable[Any]) -> Any:
         try:
-            await self._asker.gate.admit(Lane.RECONCILE, self._profile.weights[about])
+            await self._asker.gate.admit(self._lane, self._profile.weights[about])
             return await request
         except ccxt.MarginModeAlreadySet:
             return {}
         except Exception as error:
             raise self._asker.failure(about, error) from None
+
+
+def _is_traded(market: Mapping[str, Any]) -> bool:
+    return market.get("active") is not False
