@@ -130,6 +130,12 @@ class FileSourceSettings(BaseModel):
     """What the source is called in the journal, in metrics and on screen."""
     path: PathBesideConfig
     """The file; relative to the folder of this configuration."""
+    max_age_ms: Annotated[WholeNumber, Field(ge=1_000, le=86_400_000)] | None = None
+    """Longest time since the file was last written; an older one is not believed any more, also when nothing changed. Left out: any."""
+
+    def decides(self) -> str:
+        """What of it decisions depend on, as text for the config hash."""
+        return f"{self.kind}:{self.name}" + ("" if self.max_age_ms is None else f":{self.max_age_ms}")
 
 
 class CollateralSettings(BaseModel):

@@ -91,7 +91,7 @@ class Settings(BaseModel):
             "identity": self.identity,
             "venues": {venue: [sorted(told.instruments), told.leverage] for venue, told in self.venues.items()},
             "assets": dict(self.collateral.hedged_as()),
-            "sources": sorted(f"{source.kind}:{source.name}" for source in self.collateral.sources),
+            "sources": sorted(source.decides() for source in self.collateral.sources),
             "policy": {name: plain(Decimal(value)) for name, value in self.policy.values().items()},
         }
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]

@@ -6,7 +6,8 @@ Rules:
 - Absence is not zero. A holding that was told before and is gone from the file is zero only if the file declares itself complete
   (`holdings`); otherwise the read is unreadable until the holding is written again, with zero if it is zero. This also holds across a
   restart, for the holdings that the ledger remembers of this source (`known`).
-- An unchanged file, read again, confirms the totals at most once a second.
+- An unchanged file, read again, confirms the totals at most once a second. With `age_max`, a file that was last written longer ago than
+  that tells and confirms nothing: its writer may have died, and its totals then age like those of any silent source.
 - The folder is watched, not the file, so that editors which write a new file and rename it are seen. A read every second is the fallback
   where watching fails (network drives, a folder that does not exist yet).
 - A changed file is read again after a moment and believed once two reads agree: a program that is still writing is not interrupted by
@@ -16,6 +17,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +26,7 @@ from watchfiles import awatch
 
 from bot.adapters.collateral.holdings import Holdings, HoldingsUnreadable, Row, parse
 from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable
-from bot.core.units import ONE, ZERO, Asset
+from bot.core.units import ONE, ZERO, Asset, Millis
 from bot.ports import Clock, Inbox
 
 READ_SECONDS = 1.0
@@ -50,11 +52,17 @@ class FileSource:
         *,
         known: Iterable[Place] = (),
         hedged_as: Mapping[Asset, Asset] | None = None,
+        age_max: Millis | None = None,
     ) -> None:
-        """`known` are the holdings that the ledger has of this source; an asset that `hedged_as` maps to itself has rate 1."""
+        """`known` are the holdings that the ledger has of this source; an asset that `hedged_as` maps to itself has rate 1.
+
+        `age_max` is the longest time since the file was last written, None for any: for files that a program writes on a beat.
+        """
         self.name = name
         self._path, self._clock = path, clock
         self._hedged_as = dict(hedged_as or {})
+        self._age_max = age_max
+        self._written_at: Millis = 0
         self._told: dict[Place, Row | None] = dict.fromkeys(known)
         self._content: bytes | None = None
         self._failure: str | None = None
@@ -108,6 +116,7 @@ class FileSource:
     async def _read_once(self, inbox: Inbox) -> None:
         try:
             content = await self._settled()
+            self._refuse_old()
             if content == self._content and self._failure is None:
                 self._confirm(inbox)
                 return
@@ -135,13 +144,26 @@ class FileSource:
         raise HoldingsUnreadable("the file keeps changing while it is read")
 
     async def _read(self) -> bytes | None:
-        def read() -> bytes | None:
+        def read() -> tuple[bytes, Millis] | None:
             try:
-                return self._path.read_bytes()
+                with self._path.open("rb") as file:
+                    written_at = os.fstat(file.fileno()).st_mtime_ns // 1_000_000
+                    return file.read(), written_at
             except OSError:
                 return None
 
-        return await asyncio.to_thread(read)  # a network drive may hang; the loop must not
+        found = await asyncio.to_thread(read)  # a network drive may hang; the loop must not
+        if found is None:
+            return None
+        content, self._written_at = found
+        return content
+
+    def _refuse_old(self) -> None:
+        if self._age_max is not None and self._clock.now() - self._written_at > self._age_max:
+            raise HoldingsUnreadable(
+                f"the file was last written longer ago than max_age_ms {self._age_max} allows: have it written again, also when nothing"
+                " changed"
+            )
 
     def _told_by(self, holdings: Holdings) -> dict[Place, Row]:
         told = {row.place: self._with_rate(row) for row in holdings.rows}

@@ -284,3 +284,33 @@ async def test_listening_again_tells_everything_again(path: Path) -> None:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def test_an_unchanged_file_that_nobody_writes_any_more_is_not_confirmed_until_it_is_written_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "READ_SECONDS", 0.05)
+    write_holdings(path, [row("BTC", "2")])
+    async with listening(path, age_max=400) as heard:
+        await until(lambda: len(heard.of(CollateralConfirmed)) >= 2)
+        await until(lambda: len(heard.of(CollateralUnreadable)) == 1)
+        confirmed = len(heard.of(CollateralConfirmed))
+        assert "max_age_ms 400" in heard.of(CollateralUnreadable)[0].reason
+        await asyncio.sleep(0.3)
+        assert len(heard.of(CollateralConfirmed)) == confirmed
+        assert len(heard.of(CollateralUnreadable)) == 1, "told once"
+        os.utime(path)
+        await until(lambda: len(heard.of(CollateralConfirmed)) > confirmed)
+        assert {event.quantity for event in heard.of(CollateralObserved)} == {Decimal(2)}
+
+
+async def test_a_file_that_is_too_old_at_the_start_tells_nothing(path: Path) -> None:
+    write_holdings(path, [row("BTC", "2")])
+    old = time.time() - 3_600
+    os.utime(path, (old, old))
+    async with listening(path, age_max=60_000) as heard:
+        await until(lambda: bool(heard.events))
+        await asyncio.sleep(0.1)
+        assert [type(event) for event in heard.events] == [CollateralUnreadable]
+    async with listening(path) as heard:
+        await until(lambda: bool(heard.of(CollateralConfirmed)))
