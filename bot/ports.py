@@ -68,6 +68,9 @@ class Venue(Protocol):
         other failure, slowly after this one.
         """
 
+    async def describe(self) -> Sequence[Instrument]:
+        """The instruments in use as the venue describes them now; lots, ticks and limits change. Empty when nothing could be read."""
+
     async def place(self, command: PlaceOrder) -> PlaceAnswer:
         """One wire attempt. Only a proven refusal is OrderRefused."""
 
@@ -108,6 +111,10 @@ class CollateralSource(Protocol):
 
 class Journal(Protocol):
     """The durable, ordered record of events. What was appended and committed is there after any crash."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it held nothing when it was opened, or lost its tail then: earlier runs may have sent what it does not know of."""
 
     def recover(self) -> Iterable[tuple[Event, tuple[Command, ...]]]:
         """Every event recorded so far, in order, each with the commands recorded with it, to be folded again.

@@ -109,6 +109,7 @@ def _sources(settings: Settings, ledger: Ledger, clock: Clock) -> list[Collatera
             clock,
             known=[(asset, location) for source, location, asset in ledger.holdings if source == told.name],
             hedged_as=hedged_as,
+            age_max=told.max_age_ms,
         )
         for told in settings.collateral.sources
     ]

@@ -7,8 +7,8 @@ error, and is tried again slowly. Only when no venue opened and every one of the
 A source's life: listen until the end. A feed that ends or raises unexpectedly ends the run: a leg that nobody hears any more must
 not go unnoticed.
 
-Funding rates and payments are polled, because venues' streams do not all carry them. They inform the choice of venue and the accounts,
-never whether collateral is hedged; so a poll that raises (which is our own mistake: ports answer a failure with nothing) or hangs is
+Funding rates and payments are polled, because venues' streams do not all carry them, and so are the instruments' own terms. None of it
+decides whether collateral is hedged; so a poll that raises (which is our own mistake: ports answer a failure with nothing) or hangs is
 logged with its traceback each time and tried again on the next beat, and neither stops the other nor ends the run.
 """
 
@@ -38,7 +38,9 @@ NOT_READY_RETRY_MAX_S = 300.0
 OPEN_MAX_S = 60.0
 """Longest attempt to open a venue: its markets have to be loaded, but an attempt that hangs must not be the last one."""
 POLL_MAX_S = 30.0
-"""Longest single poll of rates or payments."""
+"""Longest single poll."""
+DESCRIBE_EVERY_S = 300.0
+"""How often a venue is asked again for its instruments: venues change lots, ticks and limits, and tell nobody."""
 PAYMENTS_OVERLAP_MS: Millis = 3_600_000
 """How far before the newest known payment payments are read again: venues record them late; each is entered once by its id."""
 
@@ -91,6 +93,7 @@ async def feed_venue(venue: Venue, inbox: Inbox, clock: Clock, polls: FundingPol
     async with asyncio.TaskGroup() as group:
         group.create_task(_never_ending(venue.listen(inbox), venue.id), name=f"listen {venue.id}")
         group.create_task(_poll_funding(venue, inbox, clock, polls), name=f"funding {venue.id}")
+        group.create_task(_describe_again(venue, inbox, clock), name=f"instruments {venue.id}")
     raise FeedEnded(f"the feed of {venue.id} ended")
 
 
@@ -143,6 +146,13 @@ async def _poll_funding(venue: Venue, inbox: Inbox, clock: Clock, polls: Funding
             inbox.put(payment)
             newest = max(newest, payment.payment.venue_at)
         await clock.sleep(polls.every_s)
+
+
+async def _describe_again(venue: Venue, inbox: Inbox, clock: Clock) -> NoReturn:
+    """Tells the venue's instruments on a beat; unchanged ones change nothing."""
+    while True:
+        await clock.sleep(DESCRIBE_EVERY_S)
+        _list(await _polled(venue.describe(), "instruments", venue), inbox, clock)
 
 
 async def _polled(poll: Coroutine[Any, Any, Sequence[T]], what: str, venue: Venue) -> Sequence[T]:

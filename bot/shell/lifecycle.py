@@ -129,8 +129,9 @@ class Run:
     def _enter_session(self) -> None:
         now = self._world.clock.now()
         epoch = epoch_of(self._world.journal.next_epoch(), now, self._tag)
-        log.info("session_started", epoch=epoch, config=self._config_hash, orders_known=len(self._recovery.ledger.orders))
-        self.loop.put(SessionStarted(at=now, epoch=epoch, config_hash=self._config_hash, policy=self._policy))
+        fresh, known = self._world.journal.is_fresh, len(self._recovery.ledger.orders)
+        log.info("session_started", epoch=epoch, config=self._config_hash, orders_known=known, fresh=fresh)
+        self.loop.put(SessionStarted(at=now, epoch=epoch, config_hash=self._config_hash, policy=self._policy, is_fresh=fresh))
 
     async def _supervise(self) -> None:
         tasks = [asyncio.create_task(c, name=n) for n, c in self._background()]

@@ -74,6 +74,16 @@ class DirectVenue:
         self._is_open = True
         return listed
 
+    async def describe(self) -> Sequence[Instrument]:
+        """The contracts in use as the engine has them now; nothing while the wire is silent."""
+        try:
+            contracts = await self._asked(lambda: self._exchange.contracts)
+        except Unanswered:
+            return ()
+        found = {symbol: instrument_of(self.id, contracts[symbol]) for symbol in self._listed if symbol in contracts}
+        self._listed = self._listed | found
+        return tuple(found.values())
+
     async def place(self, command: PlaceOrder) -> PlaceAnswer:
         """One attempt, with whatever the wire does to it."""
         order_id = command.client_order_id

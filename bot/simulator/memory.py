@@ -64,6 +64,12 @@ class MemoryJournal:
         self._appended = appended
         self._waiting: list[MemoryEntry] = []
         self._let_go = False
+        self._was_empty = not store.entries
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the store held no entry when this run took hold of it."""
+        return self._was_empty
 
     def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event that is durable, in order, each with its commands."""

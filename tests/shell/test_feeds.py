@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import MutableMapping
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from bot.core.events import FundingPaid, InstrumentListed, VenueLink, VenueLinkChanged, VenueReported
 from bot.core.units import Millis, VenueId
-from bot.shell.feeds import OPEN_MAX_S, OPEN_RETRY_FIRST_S, OPEN_RETRY_MAX_S, PAYMENTS_OVERLAP_MS, POLL_MAX_S
+from bot.shell.feeds import DESCRIBE_EVERY_S, OPEN_MAX_S, OPEN_RETRY_FIRST_S, OPEN_RETRY_MAX_S, PAYMENTS_OVERLAP_MS, POLL_MAX_S
 from bot.simulator.wire import Passage
 from tests.shell.bench import Bench, hedged_bench, virtual
 
@@ -166,3 +168,16 @@ async def test_rates_are_polled_from_a_venue_again_when_it_is_back():
     assert entered(bench) != truth(bench)
     bench.world.wires[OKX].silent = False
     await bench.until(lambda: entered(bench) == truth(bench), 10)
+
+
+@virtual
+async def test_an_instrument_whose_terms_change_is_told_within_minutes_and_unchanged_ones_are_no_news():
+    bench = await hedged_bench(still=True)
+    exchange = bench.world.exchanges[OKX]
+    eth = next(c for c in exchange.contracts.values() if c.base == "ETH")
+    exchange.contracts = MappingProxyType({**exchange.contracts, eth.symbol: replace(eth, lot=eth.lot * 2)})
+    began = len(bench.life.telemetry.news)
+    await bench.passes(2 * DESCRIBE_EVERY_S + 5)
+    listed = [e.instrument for e in bench.life.telemetry.news[began:] if isinstance(e, InstrumentListed)]
+    assert [(i.venue, i.venue_symbol, i.lot) for i in listed] == [(OKX, eth.symbol, eth.lot * 2)]
+    assert bench.ledger.instruments[listed[0].id].lot == eth.lot * 2

@@ -78,3 +78,12 @@ async def test_orders_that_todays_rules_would_not_place_are_entered_as_recorded_
     await bench.until(bench.converged, 20)
     assert all(bench.ledger.orders[c.client_order_id].state is OrderState.FILLED for c in sent)
     bench.check()
+
+
+@virtual
+async def test_only_a_run_on_a_new_journal_says_that_it_is_fresh():
+    bench = await hedged_bench()
+    await bench.stop()
+    bench.start()
+    await bench.stop()
+    assert [e.is_fresh for e, _ in bench.world.store.steps() if isinstance(e, SessionStarted)] == [True, False]

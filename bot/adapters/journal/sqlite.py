@@ -73,7 +73,7 @@ class SqliteJournal:
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
         self._seq, self._link = 0, first_link(identity)
-        self._verified = self._unsure = self._closed = False
+        self._verified = self._unsure = self._closed = self._was_empty = False
         self._given_up: str | None = None
         self._since_checkpoint = 0
         self._appended_at = 0.0
@@ -89,6 +89,12 @@ class SqliteJournal:
             raise
 
     # Reading
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it held nothing when it was opened, or a tail was cut off. Verifies the chain first. Raises JournalRefused."""
+        self._verify()
+        return self._was_empty or bool(self.quarantined)
 
     def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event so far, in order, with its commands. Verifies the whole chain first. Raises JournalRefused with one sentence."""
@@ -127,7 +133,7 @@ class SqliteJournal:
                 self._cut_tail(first_bad)
         except sqlite3.Error as error:
             raise JournalRefused(f"{self.path}: {damage(error)}") from None
-        self._verified = True
+        self._verified, self._was_empty = True, self._seq == 0
 
     def _cut_tail(self, first: int) -> None:
         rows = self._db.execute("SELECT seq, hex(link), hex(payload) FROM entries WHERE seq >= ? ORDER BY seq", (first,)).fetchall()

@@ -115,6 +115,18 @@ def test_a_second_holder_is_refused_until_the_first_lets_go(open_journal: Open) 
     assert len(recovered(open_journal)) == 1
 
 
+def test_only_a_journal_that_held_nothing_is_fresh(open_journal: Open) -> None:
+    journal = open_journal("ours")
+    assert journal.is_fresh
+    journal.next_epoch()
+    journal.append([confirmed(1)], [], durable=True)
+    assert journal.is_fresh, "it was when this run began"
+    journal.close()
+    journal = open_journal("ours")
+    assert not journal.is_fresh
+    journal.close()
+
+
 def test_closing_twice_is_harmless(open_journal: Open) -> None:
     journal = open_journal("ours")
     journal.close()

@@ -113,6 +113,7 @@ def test_a_corrupt_tail_is_copied_aside_and_reported(path: Path, damage: str, ca
     edit(path, damage)
     with caplog.at_level(logging.ERROR), closing(SqliteJournal(path, "ours")) as journal:
         assert [event.at for event, _ in journal.recover()] == [1, 2]
+        assert journal.is_fresh
         (found,) = journal.quarantined
         journal.append([confirmed(9)], [], durable=True)
     assert found.first_seq in (3, 4)
@@ -128,6 +129,7 @@ def test_a_tail_of_several_corrupt_entries_goes_as_one(path: Path) -> None:
     edit(path, "UPDATE entries SET link = zeroblob(32) WHERE seq >= 3")
     with closing(SqliteJournal(path, "ours")) as journal:
         assert [event.at for event, _ in journal.recover()] == [1, 2]
+        assert journal.is_fresh
         (found,) = journal.quarantined
     assert [json.loads(line)["seq"] for line in found.copy.read_text().splitlines()] == [3, 4, 5]
 
@@ -193,6 +195,7 @@ def test_a_sound_log_is_not_suspected(path: Path) -> None:
     with closing(SqliteJournal(path, "ours")) as journal:
         assert len(list(journal.recover())) == 20
         assert journal.quarantined == []
+        assert not journal.is_fresh
 
 
 def test_a_torn_log_is_copied_aside_and_reported(path: Path) -> None:
@@ -202,6 +205,7 @@ def test_a_torn_log_is_copied_aside_and_reported(path: Path) -> None:
     log.write_bytes(content)
     with closing(SqliteJournal(path, "ours")) as journal:
         kept = [event.at for event, _ in journal.recover()]
+        assert journal.is_fresh
         (found,) = journal.quarantined
         journal.append([confirmed(99)], [], durable=True)
     assert 0 < len(kept) < 20
