@@ -56,13 +56,13 @@ def decision_due() -> Feed:
     return _one("decision_due", lambda s: ev.DecisionDue(at=s.now, quotes=s.quotes()))
 
 
-def started() -> Feed:
-    """A run begins; the second of a story is a restart."""
+def started(*, is_fresh: bool = False) -> Feed:
+    """A run begins; the second of a story is a restart. `is_fresh`: on a journal that does not know what was sent before."""
 
     def begins(story: Story) -> ev.Event:
         epoch = story.epoch
         story.epoch = f"e{int(epoch[1:]) + 1}"
-        return ev.SessionStarted(at=story.now, epoch=epoch, config_hash="c", policy=story.policy)
+        return ev.SessionStarted(at=story.now, epoch=epoch, config_hash="c", policy=story.policy, is_fresh=is_fresh)
 
     return _one("started", begins)
 
@@ -283,9 +283,14 @@ def outcome_unknown(instrument: str) -> Feed:
     )
 
 
-def not_found(instrument: str) -> Feed:
-    """A look-up and a read of fills succeeded now and do not know the newest order; the venue's clock is ours."""
-    return _one("not_found", lambda s: ev.OrderAbsent(at=s.now, client_order_id=s.order(instrument).client_order_id, venue_clock_at=s.now))
+def not_found(instrument: str, filled: str = "0") -> Feed:
+    """A look-up succeeded now and does not know the newest order, fills tell of so much of it; the venue's clock is ours."""
+    return _one(
+        "not_found",
+        lambda s: ev.OrderAbsent(
+            at=s.now, client_order_id=s.order(instrument).client_order_id, venue_clock_at=s.now, filled_quantity=D(filled)
+        ),
+    )
 
 
 def look_up_failed(instrument: str) -> Feed:

@@ -104,6 +104,29 @@ def test_the_mark_of_an_asset_is_the_median_of_its_venues() -> None:
     assert exposure.mark_of_asset(replace(less, quotes={}), story.policy, ETH) is None
 
 
+def test_a_mark_of_a_venue_that_fell_silent_values_nothing_while_another_is_fresh() -> None:
+    story = two_venues()
+    at = story.ledger.decided_at or 0
+    limit_ms = story.policy.quote_age_max_ms * exposure.VALUATION_AGE_FACTOR
+
+    def with_marks(okx_ms: int, bybit_ms: int) -> Ledger:
+        okx = replace(story.ledger.quotes[OKX], mark=D(9_000), mark_at=at - okx_ms)
+        bybit = replace(story.ledger.quotes[BYBIT], mark=D(3_000), mark_at=at - bybit_ms)
+        return replace(story.ledger, quotes={OKX: okx, BYBIT: bybit})
+
+    for okx_ms, bybit_ms, asset_mark, okx_usd in (
+        (limit_ms, 0, 6_000, 90_000),
+        (limit_ms + 1, 0, 3_000, 30_000),
+        (-1_001, 0, 3_000, 30_000),  # from before our clock stepped back
+        (limit_ms + 1, limit_ms + 1, 6_000, 60_000),  # all silent: the last ones known
+    ):
+        ledger = with_marks(okx_ms, bybit_ms)
+        assert exposure.mark_of_asset(ledger, story.policy, ETH) == asset_mark
+        assert exposure.venue_notional(ledger, story.policy, "okx") == okx_usd
+    undated = replace(story.ledger.quotes[OKX], mark=D(9_000), mark_at=None)
+    assert exposure.mark_of_asset(replace(story.ledger, quotes=story.ledger.quotes | {OKX: undated}), story.policy, ETH) == 3_000
+
+
 def test_a_position_without_a_mark_is_valued_at_the_assets_and_without_any_not_at_all() -> None:
     story = two_venues()
     other = replace(story.ledger, quotes={i: q for i, q in story.ledger.quotes.items() if i != OKX})

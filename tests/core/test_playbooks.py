@@ -194,6 +194,28 @@ def test_f03_an_order_that_arrives_late_is_counted_and_not_doubled() -> None:
     (story >> reading("okx") >> decision_due() << place(OKX, "-6") >> filled(OKX) << net_delta("ETH", "0")).close()
 
 
+def test_a_doubt_about_an_order_that_filled_in_part_and_is_unknown_by_its_id_ends_with_those_fills() -> None:
+    story = in_doubt_at_okx() >> fill(OKX, "-4") >> after(5_500) >> confirmed() >> decision_due() << query(OKX)
+    story >> not_found(OKX) << order_is(OKX, OrderState.IN_DOUBT)  # more of it may execute yet
+    story >> after(2_000) >> confirmed() >> decision_due() << query(OKX) << read("okx")
+    story >> after(600) >> not_found(OKX) << order_is(OKX, OrderState.IN_DOUBT)  # no reading yet from after that
+    story >> reading("okx") >> after(1_000) >> decision_due() << query(OKX)
+    story >> not_found(OKX) << order_is(OKX, OrderState.CANCELED) << says("-4 filled: the venue knows no more") << net_delta("ETH", "6")
+    assert story.statement().orders_by_outcome["partially_filled"] == 1
+    (story >> confirmed() >> decision_due() << place(OKX, "-6") >> filled(OKX) << net_delta("ETH", "0")).close()
+
+
+def test_fills_that_only_the_look_up_found_count_before_the_doubt_ends() -> None:
+    story = in_doubt_at_okx() >> after(1_000)
+    story >> not_found(OKX, "-4") << order_is(OKX, OrderState.IN_DOUBT) << holds(OKX, "-4") << net_delta("ETH", "0", "6")
+    assert not any("proven" in n.sentence or "knows no more" in n.sentence for n in story.ledger.notes)
+    story >> after(7_000) >> confirmed() >> decision_due() << query(OKX) << read("okx") >> reading("okx") >> after(100)
+    story >> not_found(OKX, "-4") << order_is(OKX, OrderState.CANCELED) << net_delta("ETH", "6")
+    other = in_doubt_at_okx() >> not_found(OKX, "-10") << order_is(OKX, OrderState.FILLED) << net_delta("ETH", "0")
+    other.close()
+    story.close()
+
+
 def test_an_order_proven_absent_that_fills_after_all_still_counts() -> None:
     story = in_doubt_at_okx() >> after(8_000) >> confirmed() >> decision_due() << query(OKX) << read("okx")
     story >> reading("okx") >> after(1_000) >> not_found(OKX) << order_is(OKX, OrderState.ABSENT)

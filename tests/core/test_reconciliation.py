@@ -14,7 +14,7 @@ from bot.core.engine import step
 from bot.core.events import VenueOrderStatus
 from bot.core.order import OrderState
 from bot.core.reconciliation import apply_reading
-from bot.core.records import POSITION_LAG_MS, Ledger
+from bot.core.records import POSITION_LAG_MS, Ledger, Position
 from bot.core.units import InstrumentId, VenueId
 from tests.core.playbook import (
     accepted,
@@ -22,6 +22,7 @@ from tests.core.playbook import (
     book,
     collateral,
     decision_due,
+    fill,
     fill_report,
     filled,
     link,
@@ -107,6 +108,47 @@ def test_s6_f27_a_figure_that_our_record_just_left_is_not_adopted(age_ms: int, r
     assert ledger.venues[VENUE].reconciled is (age_ms >= POSITION_LAG_MS)
 
 
+@pytest.mark.parametrize("parts", [1, 16, 25, 400])
+@pytest.mark.parametrize("figure", ["-10", "-11", "-12.345"])
+def test_a_figure_that_our_record_passed_through_is_late_however_many_fills_the_sweep_had(parts: int, figure: str) -> None:
+    """Proofs of the review: a sweep told as one fill while the venue has entered a part, or as more fills than were remembered."""
+    story = holding_ten() >> collateral("ETH", "14") >> decision_due() << place(OKX, "-4")
+    for _ in range(parts):
+        story >> fill(OKX, f"{D(-4) / parts:f}")
+    if figure == "-12.345" and parts > 1:
+        story >> after(2_000)
+    assert story.position(OKX) == -14
+    assert len(story.ledger.positions[OKX].left_behind) == 1
+    late = read(story >> after(1_000), *[told(story, figure)] * 3)
+    assert (late.positions[OKX].quantity, late.venues[VENUE].reconciled) == (-14, False)
+    assert late.positions[OKX].dispute is not None
+    story.ledger = late
+    over = read(story >> after(POSITION_LAG_MS), told(story, figure))
+    assert over.positions[OKX].quantity == D(figure)
+
+
+@pytest.mark.parametrize("figure", ["-9.99", "-14.01", "0"])
+def test_a_figure_that_our_record_did_not_pass_through_is_adopted(figure: str) -> None:
+    story = holding_ten() >> collateral("ETH", "14") >> decision_due() << place(OKX, "-4") >> filled(OKX) >> after(1_000)
+    assert read(story, told(story, figure), told(story, figure)).positions[OKX].quantity == D(figure)
+
+
+def test_what_a_position_left_behind_takes_bounded_room() -> None:
+    position = Position(quantity=D(0))
+    for ms in range(0, 120_000, 50):
+        position = position.moved(D(-1), ms)
+    assert len(position.left_behind) <= POSITION_LAG_MS / 1_000 + 1
+    assert max(p.high for p in position.left_behind) >= position.quantity + POSITION_LAG_MS // 50
+    back = position.moved(D(-1), 0)  # our clock stepped back: what it left then is of unknown age
+    assert len(back.left_behind) == 1
+
+
+def test_a_clock_that_stepped_back_does_not_keep_a_difference_from_being_settled() -> None:
+    story = holding_ten(wait_ms=1_000)
+    story.now -= 3_600_000
+    assert read(story, told(story, "-7"), told(story, "-7")).positions[OKX].quantity == -7
+
+
 def test_f25_while_an_order_may_fill_a_difference_proves_nothing() -> None:
     story = holding_ten() >> collateral("ETH", "12") >> decision_due() << place(OKX, "-2") >> accepted(OKX)
     ledger = read(story, told(story, "-12"), told(story, "-12"))
@@ -182,6 +224,36 @@ def test_the_first_reading_is_adopted_as_it_stands() -> None:
     assert (position.quantity, position.adopted_at, position.adopted_here_at) == (-3, story.now + 40, story.now)
     assert ledger.tallies.breaks_by_cause == {"pre_existing": 1}
     assert read(story, told(story, "0")).tallies.breaks_by_cause == {}
+
+
+def first_reading(story: Story, quantity: str, **changes: object) -> ev.VenueReported:
+    story.ledger = replace(story.ledger, positions={}, fill_ids={})
+    return told(story, quantity, asked_ms_ago=400, **changes)
+
+
+def test_a_first_reading_during_which_something_executed_is_adopted_only_when_a_second_agrees() -> None:
+    story = holding_ten()
+    foreign = replace(fill_report(story, OKX, "-1"), client_order_id=None, venue_order_id="77")
+    during = first_reading(story, "-3", fills=(replace(foreign, venue_at=story.now - 400),))
+    once = read(story, during)
+    assert (OKX in once.positions, once.venues[VENUE].reconciled, once.venues[VENUE].agreed_at == story.now) == (False, False, False)
+    assert read(story, during, replace(during, positions=(position_report(OKX, D(-4)),))).positions == {}
+    twice = read(story, during, during)
+    assert (twice.positions[OKX].quantity, twice.venues[VENUE].reconciled, twice.venues[VENUE].first_told) == (-3, True, {})
+    earlier = first_reading(story, "-3", fills=(replace(foreign, venue_at=story.now - 401),))
+    assert read(story, earlier).positions[OKX].quantity == -3
+    ahead = first_reading(story, "-3", fills=(replace(foreign, venue_at=story.now),), clock_offset_ms=401)
+    assert read(story, ahead).positions[OKX].quantity == -3  # by the venue's own clock it was before
+
+
+def test_a_first_reading_while_an_order_works_is_adopted_only_when_a_second_agrees() -> None:
+    story = holding_ten()
+    works = replace(order_report(story, OKX, "accepted", "0"), client_order_id=None, venue_order_id="77")
+    event = first_reading(story, "-3", orders=(works,))
+    assert read(story, event).positions == {}
+    assert read(story, event, event).positions[OKX].quantity == -3
+    elsewhere = first_reading(story, "-3", orders=(replace(works, instrument=InstrumentId("okx:BTC")),))
+    assert read(story, elsewhere).positions[OKX].quantity == -3
 
 
 SHUFFLED = st.permutations(range(5)).flatmap(

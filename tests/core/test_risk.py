@@ -110,6 +110,15 @@ CASES: list[tuple[Limit, Callable[[Desk], Desk], Callable[[Desk], Desk]]] = [
     (Limit.QUOTE_AGE, lambda d: d.quote(book_at=d.now - 3_001), lambda d: d.quote(book_at=d.now - 3_000)),
     (Limit.QUOTE_AGE, lambda d: d.quote(mark_at=d.now - 3_001), lambda d: d.quote(mark_at=d.now - 3_000)),
     (Limit.QUOTE_AGE, lambda d: d.quote(mark_at=None), lambda d: d),
+    # What lies ahead of our clock by more than a second is from before the clock stepped back, and of unknown age.
+    (Limit.QUOTE_AGE, lambda d: d.quote(book_at=d.now + 1_001), lambda d: d.quote(book_at=d.now + 1_000)),
+    (Limit.QUOTE_AGE, lambda d: d.quote(mark_at=d.now + 3_600_000), lambda d: d.quote(mark_at=d.now + 1_000)),
+    (
+        Limit.REFERENCE_DEVIATION,
+        lambda d: d.quote(BYBIT, mark_at=d.now + 1_001).quote(index=None),
+        lambda d: d.quote(BYBIT, mark_at=d.now + 1_000).quote(index=None),
+    ),
+    (Limit.UNRECONCILED, lambda d: d.venue(reported_at=d.now + 1_001), lambda d: d.venue(reported_at=d.now + 1_000)),
     (Limit.VENUE_LINK, lambda d: d.venue(link=VenueLink.STALE), lambda d: d.venue(link=VenueLink.UP)),
     (Limit.UNRECONCILED, lambda d: d.venue(reconciled=False), lambda d: d.venue(reconciled=True)),
     (Limit.UNRECONCILED, lambda d: d.venue(reported_at=None), lambda d: d),
@@ -216,6 +225,9 @@ def test_book_wide_reasons_to_reduce() -> None:
     aged = one.now + 60_001 - (one.now - one.ledger.sources_confirmed_at["custody"])
     assert [b.limit for b in risk.state_breaches(one.ledger, one.policy, aged)] == [Limit.COLLATERAL_AGE]
     assert risk.state_breaches(one.ledger, one.policy, aged - 1) == ()
+    stepped_back = one.ledger.sources_confirmed_at["custody"] - 1_001
+    assert [b.limit for b in risk.state_breaches(one.ledger, one.policy, stepped_back)] == [Limit.COLLATERAL_AGE]
+    assert risk.state_breaches(one.ledger, one.policy, stepped_back + 1) == ()
     assert [b.limit for b in risk.state_breaches(doubts(4)(one).ledger, one.policy, one.now)] == [Limit.ORDERS_IN_DOUBT]
     rateless = (hedged_story() >> collateral("wstETH", "1", rate=None)).ledger
     assert [b.subject for b in risk.state_breaches(rateless, one.policy, one.now)] == ["wstETH"]
