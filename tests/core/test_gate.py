@@ -54,7 +54,7 @@ def test_a_margin_ratio_that_leaves_no_room_moves_nothing_away() -> None:
 def shared_with_btc() -> tuple[Policy, str]:
     policy = policy_for("ETH", venue_share_max=D("0.5"))
     both = {**policy.collateral_assets, "BTC": "BTC"}
-    return replace(policy, collateral_assets=both, instruments=policy.instruments | {InstrumentId("okx:BTC")}), "okx:BTC"  # type: ignore[arg-type]
+    return replace(policy, collateral_assets=both, instruments=policy.instruments | {InstrumentId("okx:BTC")}), "okx:BTC"  # type: ignore[arg-type]  # plain strings are ids
 
 
 def test_a_reduction_in_flight_does_not_drive_out_another_assets_hedge() -> None:

@@ -64,11 +64,11 @@ def test_figures_of_a_whole_account_count_once_however_many_assets_repeat_them()
     assert settle_exposure(wide) == {"USDC": D(400_000), "USDT": D(600_000)}
     # Told at two instants, the copies differ: the worse one counts. Without wallets the account counts once.
     later = replace(usdc, margin_balance=D(900_000), maintenance_margin=D(9_000), wallet_balance=None)
-    mixed = Ledger(venues={OKX: VenueRecord(margins={"USDT": usdt, "USDC": later})})  # type: ignore[dict-item]
+    mixed = Ledger(venues={OKX: VenueRecord(margins={"USDT": usdt, "USDC": later})})  # type: ignore[dict-item]  # plain strings are assets
     assert (margin_balance(mixed, OKX), margin_ratio(mixed, OKX)) == (D(900_000), D("0.01"))
     assert settle_exposure(mixed) == {"USDC": D(900_000)}
     untold = replace(later, margin_balance=None)
-    half = Ledger(venues={OKX: VenueRecord(margins={"USDT": usdt, "USDC": untold})})  # type: ignore[dict-item]
+    half = Ledger(venues={OKX: VenueRecord(margins={"USDT": usdt, "USDC": untold})})  # type: ignore[dict-item]  # plain strings are assets
     assert margin_balance(half, OKX) is None
 
 
