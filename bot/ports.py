@@ -6,7 +6,8 @@ A port's methods never raise for what the world does: the world's failures are e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder, ReadVenue
@@ -25,6 +26,8 @@ from bot.core.events import (
     VenueUnreadable,
 )
 from bot.core.instrument import Instrument
+from bot.core.policy import Policy
+from bot.core.records import Ledger
 from bot.core.units import Millis, VenueId
 
 PlaceAnswer = OrderReported | OrderRefused | OrderOutcomeUnknown
@@ -109,6 +112,19 @@ class CollateralSource(Protocol):
         """Puts CollateralObserved totals (first all of them, then each change), confirmations and failures, until cancelled."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a journal folds to up to one entry: the ledger, and the policy that was in force then.
+
+    `began_at` is when the first run began (our clock, None: never), `newest_payment_at` each venue's newest funding payment (its clock).
+    """
+
+    ledger: Ledger
+    policy: Policy
+    began_at: Millis | None
+    newest_payment_at: Mapping[VenueId, Millis]
+
+
 class Journal(Protocol):
     """The durable, ordered record of events. What was appended and committed is there after any crash."""
 
@@ -120,6 +136,17 @@ class Journal(Protocol):
         """Every event recorded so far, in order, each with the commands recorded with it, to be folded again.
 
         Commands of an append belong to its last event. Raises `JournalRefused` with one sentence.
+        """
+
+    def resume(self) -> tuple[Snapshot | None, Iterable[tuple[Event, tuple[Command, ...]]]]:
+        """The newest snapshot that can be trusted, and every event recorded after it as `recover` tells them; None and all of them
+        when there is no such snapshot. Raises `JournalRefused` with one sentence.
+        """
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Keeps what everything appended so far folds to, so that a later start need not fold it again. Makes all of it durable.
+
+        Raises `JournalUnavailable`, or ValueError when it has no exact form. It only saves time: nothing is lost when it is not kept.
         """
 
     def append(self, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:

@@ -27,7 +27,7 @@ from bot.shell.dispatch import CUT_S, Dispatcher
 from bot.shell.feeds import FundingPolls, Openings, feed_source, feed_venue
 from bot.shell.left_out import refuse_left_out
 from bot.shell.loop import Loop
-from bot.shell.recovery import recovered
+from bot.shell.recovery import Course, recovered
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +84,9 @@ class Run:
         self._tag = secrets.token_hex(2) if tag is None else tag
         self._stop = asyncio.Event()
         self._stop_reason = ""
-        self._recovery = recovered(world.journal.recover(), policy)
+        start, after = world.journal.resume()
+        course = Course(start)
+        self._recovery = recovered(after, policy, start, course)
         refuse_left_out(self._recovery.ledger, policy)
         self._openings = Openings(world.venues)
         self._dispatcher = Dispatcher(world.venues, world.clock, self._answer)
@@ -95,6 +97,7 @@ class Run:
             clock=world.clock,
             telemetry=world.telemetry,
             carry_out=self._dispatcher.carry_out,
+            course=course,
         )
 
     def _answer(self, event: Event) -> None:

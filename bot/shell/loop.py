@@ -34,10 +34,13 @@ from bot.core.units import InstrumentId
 from bot.ports import Clock, Journal, JournalUnavailable, Telemetry
 from bot.shell.dispatch import not_sent
 from bot.shell.recording import Recorder
+from bot.shell.recovery import Course
 
 log = structlog.get_logger(__name__)
 
 QUEUE_MAX = 20_000
+SNAPSHOT_EVERY = 5_000
+"""Events after which a snapshot is kept: a start folds hardly more than so many."""
 TELL_AFTER_S = 0.002
 """How long a turn that sends orders waits with telemetry, so that their requests are on the wire by then."""
 
@@ -58,7 +61,9 @@ class Loop:
         clock: Clock,
         telemetry: Telemetry,
         carry_out: Callable[[Command], None],
+        course: Course | None = None,
     ) -> None:
+        """`course` is what recovery told of the journal, None: nothing is in it."""
         self._policy = policy
         self._ledger = ledger
         self._journal = journal
@@ -67,6 +72,7 @@ class Loop:
         self._carry_out = carry_out
         self._queue: deque[Event] = deque()
         self._quotes: dict[InstrumentId, Quote] = {}
+        self._course = course or Course()
         self._recorder = Recorder()
         self._unwritten: list[Event] = []
         self._untold: list[Callable[[], None]] = []
@@ -121,8 +127,13 @@ class Loop:
                     raise LoopOverrun(f"more than {QUEUE_MAX} events were waiting")
                 if self._ended and not self._queue:
                     self._unwritten.extend(self._recorder.rest())
-                    self._write((), durable=True)
+                    if self._write((), durable=True):
+                        self._snapshot()
                     return
+                if self._course.events >= SNAPSHOT_EVERY and not self._queue:
+                    self._unwritten.extend(self._recorder.rest())
+                    if self._write((), durable=True):
+                        self._snapshot()
         finally:
             self._tell()
 
@@ -200,6 +211,8 @@ class Loop:
     def _write(self, commands: Sequence[Command], *, durable: bool) -> bool:
         """Whether it was written as asked. Raises JournalUnavailable when the journal takes nothing at all any more."""
         events, self._unwritten = self._unwritten, []
+        for event in events:
+            self._course.went_on(event)
         try:
             self._journal.append(events, commands, durable=durable)
         except JournalUnavailable as error:
@@ -208,3 +221,11 @@ class Loop:
                 raise
             return False
         return True
+
+    def _snapshot(self) -> None:
+        """Keeps where the next start may begin. One that cannot be kept costs that start time, and nothing else."""
+        self._course.events = 0
+        try:
+            self._journal.snapshot(self._course.snapshot(self._ledger, self._policy))
+        except (JournalUnavailable, ValueError) as error:
+            log.error("snapshot_not_kept", reason=str(error))

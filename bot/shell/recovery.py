@@ -2,12 +2,14 @@
 
 Each run is folded under the policy it ran with. Where this version of the rules would have decided otherwise than was recorded, the
 record counts: the orders that were entered then are entered again, and nothing else of that decision is taken.
+
+Folding begins at the newest snapshot that the journal trusts, and ends in the same ledger as folding everything, but for what a new run
+forgets anyhow (`recording` says what that is).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import structlog
 
@@ -17,31 +19,50 @@ from bot.core.events import Event, FundingPaid, SessionStarted
 from bot.core.execution import entered_as_recorded
 from bot.core.policy import Policy
 from bot.core.records import Ledger
-from bot.core.units import Millis, VenueId
+from bot.core.units import VenueId
+from bot.ports import Snapshot
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
-    """The ledger as recorded; when the journal's first run began (our clock, None: never) and each venue's newest payment (its clock)."""
+class Course:
+    """What is remembered of a journal's course beside the ledger, and how far it went since the last snapshot."""
 
-    ledger: Ledger
-    began_at: Millis | None
-    newest_payment_at: Mapping[VenueId, Millis]
+    def __init__(self, start: Snapshot | None = None) -> None:
+        self.began_at = None if start is None else start.began_at
+        self.events = 0
+        """Since the snapshot."""
+        self._newest_payment_at = {} if start is None else dict(start.newest_payment_at)
+
+    def went_on(self, event: Event) -> None:
+        """An event was recorded."""
+        self.events += 1
+        if isinstance(event, SessionStarted) and self.began_at is None:
+            self.began_at = event.at
+        if isinstance(event, FundingPaid):
+            venue = VenueId(event.payment.instrument.partition(":")[0])
+            self._newest_payment_at[venue] = max(self._newest_payment_at.get(venue, 0), event.payment.venue_at)
+
+    def snapshot(self, ledger: Ledger, policy: Policy) -> Snapshot:
+        """All of it now."""
+        return Snapshot(ledger=ledger, policy=policy, began_at=self.began_at, newest_payment_at=dict(self._newest_payment_at))
 
 
-def recovered(entries: Iterable[tuple[Event, Sequence[Command]]], policy: Policy) -> Recovery:
-    """Folds everything that was recorded, in order. `policy` counts only until the first run's own is read."""
-    ledger, began_at, differing = Ledger(), None, 0
-    newest: dict[VenueId, Millis] = {}
+def recovered(
+    entries: Iterable[tuple[Event, Sequence[Command]]], policy: Policy, start: Snapshot | None = None, course: Course | None = None
+) -> Snapshot:
+    """Folds what was recorded after `start` (None: everything), in order, and tells `course` of it.
+
+    `policy` counts only until the first run's own is read.
+    """
+    course = course or Course(start)
+    ledger, differing = Ledger(), 0
+    if start is not None:
+        ledger, policy = start.ledger, start.policy
     for event, commands in entries:
         if isinstance(event, SessionStarted):
             policy = event.policy
-            began_at = event.at if began_at is None else began_at
-        if isinstance(event, FundingPaid):
-            venue = ledger.venue_of(event.payment.instrument)
-            newest[venue] = max(newest.get(venue, 0), event.payment.venue_at)
+        course.went_on(event)
         taken = step(ledger, event, policy)
         recorded = tuple(c for c in commands if isinstance(c, PlaceOrder))
         if tuple(c for c in taken.commands if isinstance(c, PlaceOrder)) == recorded:
@@ -51,4 +72,4 @@ def recovered(entries: Iterable[tuple[Event, Sequence[Command]]], policy: Policy
             ledger = entered_as_recorded(ledger, recorded, event.at)
     if differing:
         log.warning("journal_decided_otherwise", decisions=differing)
-    return Recovery(ledger=ledger, began_at=began_at, newest_payment_at=newest)
+    return course.snapshot(ledger, policy)

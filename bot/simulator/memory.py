@@ -17,7 +17,7 @@ from typing import Any
 from bot.core.commands import Command
 from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event
 from bot.core.units import ONE, Asset
-from bot.ports import Clock, Inbox, JournalUnavailable
+from bot.ports import Clock, Inbox, JournalUnavailable, Snapshot
 
 WAITING_MAX = 10_000
 """Entries that may wait for a store that takes nothing."""
@@ -38,10 +38,12 @@ class MemoryStore:
     entries: list[MemoryEntry] = field(default_factory=list)
     epoch: int = 0
     taking: bool = True
+    snapshot: tuple[int, MemoryEntry, Snapshot] | None = None
+    """What the first so many entries fold to, and the last of them."""
 
-    def steps(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
-        """Every event in order, each with the commands recorded with it."""
-        for entry in self.entries:
+    def steps(self, after: int = 0) -> Iterator[tuple[Event, tuple[Command, ...]]]:
+        """Every event of the entries after the first so many, in order, each with the commands recorded with it."""
+        for entry in self.entries[after:]:
             for number, event in enumerate(entry.events, 1):
                 yield event, entry.commands if number == len(entry.events) else ()
 
@@ -74,6 +76,20 @@ class MemoryJournal:
     def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event that is durable, in order, each with its commands."""
         return self._store.steps()
+
+    def resume(self) -> tuple[Snapshot | None, Iterator[tuple[Event, tuple[Command, ...]]]]:
+        """The snapshot, unless its entries are not the store's any more, and what is durable after it."""
+        if self._store.snapshot is not None:
+            count, last, snapshot = self._store.snapshot
+            if self._store.entries[count - 1 : count] == [last]:
+                return snapshot, self._store.steps(after=count)
+        return None, self._store.steps()
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Writes what waits and keeps it. Raises JournalUnavailable while the store takes nothing."""
+        self._write()
+        if self._store.entries:
+            self._store.snapshot = len(self._store.entries), self._store.entries[-1], snapshot
 
     def append(self, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:
         """Accepts an entry. With `durable`, writes it and all before it, or raises JournalUnavailable while the store takes nothing."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from bot.core.commands import PlaceOrder
 from bot.core.events import DecisionDue, SessionStarted
 from bot.core.order import OrderState
 from bot.core.policy import Policy
 from bot.core.units import VenueId
+from bot.ports import JournalUnavailable
+from bot.shell import loop
 from bot.shell.recovery import recovered
-from bot.simulator.memory import MemoryEntry
-from tests.shell.bench import hedged_bench, same_but_for_market, virtual
+from bot.simulator.memory import MemoryEntry, MemoryJournal
+from tests.shell.bench import Bench, hedged_bench, same_but_for_market, virtual
 
 D = Decimal
 
@@ -87,3 +92,52 @@ async def test_only_a_run_on_a_new_journal_says_that_it_is_fresh():
     bench.start()
     await bench.stop()
     assert [e.is_fresh for e, _ in bench.world.store.steps() if isinstance(e, SessionStarted)] == [True, False]
+
+
+@virtual
+async def test_a_snapshot_is_kept_at_a_stop_and_on_the_way_and_changes_no_book(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "SNAPSHOT_EVERY", 40)
+    bench = await hedged_bench()
+    counts = set()
+    for quantity in ("150", "120", "170", "90"):
+        bench.hold("ETH", quantity)
+        await bench.until(bench.converged, 20)
+        bench.world.settle_funding()
+        await bench.passes(30)
+        assert bench.world.store.snapshot is not None
+        counts.add(bench.world.store.snapshot[0])
+    assert len(counts) >= 3
+    await bench.crash()
+    await resumed_equals_everything_folded(bench)
+    await bench.stop()
+    assert bench.world.store.snapshot[0] == len(bench.world.store.entries)
+    await resumed_equals_everything_folded(bench)
+
+
+async def resumed_equals_everything_folded(bench: Bench) -> None:
+    """The next run begins with the tail only, and is the same book as one that folded everything."""
+    life = bench.start()
+    await bench.passes(0.001)
+    session = next(e for e in life.telemetry.events if isinstance(e, SessionStarted))
+    start, after = MemoryJournal(bench.world.store).resume()
+    assert start is not None
+    tail = list(after)
+    assert len(tail) < 60 < len(list(bench.world.store.steps()))
+    resumed = recovered([*tail, (session, ())], Policy(), start)
+    assert resumed == recovered([*bench.world.store.steps(), (session, ())], Policy())
+
+
+@virtual
+async def test_a_snapshot_that_cannot_be_kept_is_told_and_ends_nothing(monkeypatch: pytest.MonkeyPatch, logged: list[Any]):
+    def torn(*_: object) -> None:
+        raise JournalUnavailable("the disk is full")
+
+    monkeypatch.setattr(loop, "SNAPSHOT_EVERY", 40)
+    monkeypatch.setattr(MemoryJournal, "snapshot", torn)
+    bench = await hedged_bench()
+    bench.hold("ETH", "150")
+    await bench.until(bench.converged, 20)
+    await bench.stop()
+    assert [e["reason"] for e in logged if e["event"] == "snapshot_not_kept"][:1] == ["the disk is full"]
+    bench.start()
+    await bench.until(bench.converged, 20)

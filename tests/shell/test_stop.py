@@ -219,7 +219,7 @@ async def test_sigterm_asks_a_run_to_end_in_order():
     life = bench.start()
     stop_on_signals(life.run)
     try:
-        for _ in range(400):
+        for _ in range(1_500):
             await asyncio.sleep(0.01)
             if bench.converged():
                 break

@@ -6,14 +6,14 @@ unknown tag or format version is refused, never skipped: an event that cannot be
 
     {"v":1,"events":[["CollateralObserved",{...}]],"commands":[["PlaceOrder",{...}]]}
 
-Decimals are strings, instants are integer milliseconds.
+Decimals are strings, instants are integer milliseconds. A snapshot is held to the same rule: it is read back before it is kept.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -24,9 +24,13 @@ from pydantic_core import PydanticSerializationError
 
 from bot.core.commands import Command
 from bot.core.events import Event
+from bot.core.records import Holding
+from bot.ports import Snapshot
 
 FORMAT_VERSION = 1
 """Version of the form above. A higher one is from a newer hedgebot and is refused."""
+SNAPSHOT_VERSION = 1
+"""To be raised whenever the same entries fold to another ledger than before: every older snapshot is then passed over."""
 
 
 def _by_tag(root: type[Any]) -> Mapping[str, type[Any]]:
@@ -126,3 +130,47 @@ def first_link(identity: str) -> bytes:
 def link(previous: bytes, payload: bytes) -> bytes:
     """The link of an entry: sha256 over the link before it and its own bytes."""
     return hashlib.sha256(previous + payload).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A snapshot whose holdings stand in a list: their keys have several parts, and JSON's keys have one."""
+
+    snapshot: Snapshot
+    holdings: tuple[Holding, ...]
+
+
+@cache
+def _stored() -> TypeAdapter[_Stored]:
+    return TypeAdapter(_Stored)
+
+
+@cache
+def snapshot_form() -> str:
+    """What a snapshot of this hedgebot looks like: the version, and a hash over every field of everything in it."""
+    layout = orjson.dumps(_stored().json_schema(), option=orjson.OPT_SORT_KEYS)
+    return f"{SNAPSHOT_VERSION}-{hashlib.sha256(layout).hexdigest()[:16]}"
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """A snapshot as bytes. Raises EntryUnwritable for one that could not be read back equal."""
+    bare = replace(snapshot, ledger=replace(snapshot.ledger, holdings={}))
+    try:
+        payload = _stored().dump_json(_Stored(bare, tuple(snapshot.ledger.holdings.values())))
+        read_back = decode_snapshot(payload)
+    except (PydanticSerializationError, EntryUnreadable) as error:
+        raise EntryUnwritable(f"a snapshot could not be written and read back: {error}") from None
+    if read_back != snapshot:
+        raise EntryUnwritable("a snapshot reads back as something else")
+    return payload
+
+
+def decode_snapshot(payload: bytes) -> Snapshot:
+    """The snapshot in these bytes. Raises EntryUnreadable with one sentence."""
+    try:
+        stored = _stored().validate_json(payload)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise EntryUnreadable(f"the snapshot has no readable {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    holdings = {(h.source, h.location, h.asset): h for h in stored.holdings}
+    return replace(stored.snapshot, ledger=replace(stored.snapshot.ledger, holdings=holdings))

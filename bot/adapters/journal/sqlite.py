@@ -26,12 +26,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.adapters.journal import snapshots
 from bot.adapters.journal.codec import Entry, EntryUnreadable, decode, encode, first_link, link
 from bot.adapters.journal.store_file import beside, damage, hold, open_file, sync_folder
 from bot.adapters.journal.wal_tail import frames_written
 from bot.core.commands import Command
 from bot.core.events import Event
-from bot.ports import JournalRefused, JournalUnavailable
+from bot.ports import JournalRefused, JournalUnavailable, Snapshot
 
 PENDING_BYTES_MAX = 64 * 1024 * 1024
 """How much may wait in memory for a store that takes nothing."""
@@ -101,10 +102,20 @@ class SqliteJournal:
         self._verify()
         return (step for _, entry in self.entries() for step in entry.steps())
 
-    def entries(self) -> Iterator[tuple[int, Entry]]:
-        """Every written entry with its sequence number, in order. Raises JournalRefused when one cannot be read."""
+    def resume(self) -> tuple[Snapshot | None, Iterator[tuple[Event, tuple[Command, ...]]]]:
+        """The newest snapshot that can be trusted, and what came after it. Verifies the whole chain first. Raises JournalRefused."""
+        self._verify()
         try:
-            for seq, payload in self._db.execute("SELECT seq, payload FROM entries ORDER BY seq"):
+            found = snapshots.newest(self._db)
+        except sqlite3.Error as error:
+            raise JournalRefused(f"{self.path}: {damage(error)}") from None
+        seq, snapshot = found or (0, None)
+        return snapshot, (step for _, entry in self.entries(after=seq) for step in entry.steps())
+
+    def entries(self, after: int = 0) -> Iterator[tuple[int, Entry]]:
+        """Every written entry beyond `after` with its sequence number, in order. Raises JournalRefused when one cannot be read."""
+        try:
+            for seq, payload in self._db.execute("SELECT seq, payload FROM entries WHERE seq > ? ORDER BY seq", (after,)):
                 yield seq, decode(payload)
         except EntryUnreadable as error:
             raise JournalRefused(f"{self.path}: {error}") from None
@@ -186,6 +197,17 @@ class SqliteJournal:
             self._wake_later()
         if durable and self._on_append_seconds is not None:
             self._on_append_seconds(time.perf_counter() - started)
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Keeps what everything accepted so far folds to. Raises JournalUnavailable, and EntryUnwritable; no entry is lost by either."""
+        self._verify()
+        self._flush()
+        if self._seq == 0:
+            return
+        try:
+            snapshots.keep(self._db, self._seq, self._link, snapshot)
+        except sqlite3.Error as error:
+            raise self._refused(error) from None
 
     def next_epoch(self) -> int:
         """A counter that grew by one, durably. Raises JournalUnavailable when it could not be stored."""

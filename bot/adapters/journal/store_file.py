@@ -12,6 +12,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from bot.adapters.journal import snapshots
 from bot.ports import JournalRefused
 
 SCHEMA_VERSION = 1
@@ -56,6 +57,7 @@ def open_file(path: Path, identity: str) -> sqlite3.Connection:
         _check_contents(connection, path, identity)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        snapshots.make_room(connection)
     except sqlite3.Error as error:
         connection.close()
         raise JournalRefused(f"{path}: {damage(error)}") from None

@@ -23,6 +23,7 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**62), 2**62),
     bool: st.booleans(),
     NoneType: st.none(),
+    None: st.none(),
     Range: st.tuples(_DECIMALS, _DECIMALS).map(lambda ends: Range.spanning(*ends)),
 }
 

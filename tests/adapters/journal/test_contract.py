@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from bot.adapters.journal.sqlite import SqliteJournal
 from bot.core.commands import Command
 from bot.core.events import Event
+from bot.core.policy import Policy
 from bot.ports import Journal, JournalRefused
-from tests.adapters.journal.facts import confirmed, order, seen
+from bot.shell.recovery import recovered as fold
+from tests.adapters.journal.facts import any_event, confirmed, order, seen
 
 Open = Callable[[str], Journal]
 Step = tuple[Event, tuple[Command, ...]]
@@ -151,3 +153,33 @@ def test_any_mixture_of_appends_and_restarts_is_read_back(
             assert list(journal.recover()) == expected
     journal.close()
     assert recovered(open_journal) == expected
+
+
+def can_be_folded(steps: list[Step]) -> bool:
+    """Whether a run could have recorded this: drawn figures may be beyond what any venue could tell."""
+    try:
+        fold(steps, Policy())
+    except (ArithmeticError, ValueError):
+        return False
+    return True
+
+
+@given(st.lists(st.tuples(any_event, st.booleans(), st.booleans()), max_size=10))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_recovery_ends_in_the_same_book_with_and_without_snapshots(
+    open_journal: Open, tmp_path: Path, plan: list[tuple[Event, bool, bool]]
+) -> None:
+    shutil.rmtree(tmp_path / "state", ignore_errors=True)
+    journal = open_journal("ours")
+    for event, snap, restart in plan:
+        if not can_be_folded([*journal.recover(), (event, ())]):
+            continue
+        journal.append([event], [], durable=True)
+        if snap:
+            journal.snapshot(fold(journal.recover(), Policy()))
+        if restart:
+            journal.close()
+            journal = open_journal("ours")
+    start, after = journal.resume()
+    assert repr(fold(after, Policy(), start)) == repr(fold(journal.recover(), Policy()))
+    journal.close()
