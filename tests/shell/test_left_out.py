@@ -63,7 +63,7 @@ async def test_an_instrument_with_an_order_whose_end_is_not_known_may_not_be_lef
     for wire in bench.world.wires.values():
         wire.next_fault = lambda _: WireFault.NEVER_ARRIVES
     bench.hold("ETH", "60")
-    await bench.until(lambda: bool(bench.ledger.open_orders()), 5)
+    await bench.until(lambda: bool(bench.ledger.open_orders()), 20)
     await bench.crash()
     book = bench.replayed()
     order = book.open_orders()[0]

@@ -105,6 +105,7 @@ class SqliteJournal:
     def resume(self) -> tuple[Snapshot | None, Iterator[tuple[Event, tuple[Command, ...]]]]:
         """The newest snapshot that can be trusted, and what came after it. Verifies the whole chain first. Raises JournalRefused."""
         self._verify()
+        snapshots.prepare()
         try:
             found = snapshots.newest(self._db)
         except sqlite3.Error as error:
