@@ -5,7 +5,7 @@
 Collateral of an asset is unknown (None) until every configured source has spoken in this run, and while a holding lacks a
 redemption rate. Only what configured sources told counts: a source that was taken out of the configuration, or renamed, will never take
 back what it said last. Positions are the other way round: one at an instrument that the configuration no longer names is still ours,
-and counts as long as it is there (`carried`).
+and counts as long as it is there (`instruments_in_book`).
 
 A position is a range: our record, widened by the venue's figure under dispute, by every order that may still fill (pending, working, in
 doubt) counted at nothing and at all of it. A position that no venue has ever told is unknown.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from bot.core.events import Quote
 from bot.core.policy import Policy
@@ -34,19 +35,21 @@ def hedged_assets(policy: Policy) -> tuple[Asset, ...]:
 
 
 def instruments_of(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[InstrumentId, ...]:
-    """The listed instruments that hedge an asset or may, sorted by id; those only `carried` among them."""
+    """The listed instruments that hedge an asset or may, sorted by id; those among them that are only carried."""
     named = (i for i in instruments_in_book(ledger, policy) if i in ledger.instruments)
     return tuple(i for i in named if ledger.instruments[i].base == asset)
 
 
-def carried(ledger: Ledger, policy: Policy) -> tuple[InstrumentId, ...]:
-    """Instruments with a position or an open order that the policy no longer names, sorted: they count, and take no increase."""
-    return tuple(sorted(ledger.occupied - policy.instruments))
-
-
 def instruments_in_book(ledger: Ledger, policy: Policy) -> tuple[InstrumentId, ...]:
-    """Every instrument that counts: those of the policy, and those that are still carried; sorted by id."""
-    return tuple(sorted(policy.instruments | ledger.occupied))
+    """Every instrument that counts: those of the policy, and those that carry a position or an open order; sorted by id."""
+    named = policy.instruments
+    return _sorted(named if ledger.occupied <= named else named | ledger.occupied)
+
+
+@lru_cache(maxsize=16)
+def _sorted(instruments: frozenset[InstrumentId]) -> tuple[InstrumentId, ...]:
+    """A decision asks hundreds of times for the same few sets."""
+    return tuple(sorted(instruments))
 
 
 def venues_in_book(ledger: Ledger, policy: Policy) -> tuple[VenueId, ...]:
@@ -229,8 +232,10 @@ def share_base(ledger: Ledger, policy: Policy) -> Decimal | None:
         return None
     total = ZERO
     for holding in counted_holdings(ledger, policy):
+        if holding.redemption_rate is None:
+            continue
         mark = mark_of_asset(ledger, policy, policy.collateral_assets[holding.asset])
-        if mark is not None and holding.redemption_rate is not None:
+        if mark is not None:
             total += holding.quantity * holding.redemption_rate * mark
     return total
 

@@ -218,7 +218,8 @@ def _most(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Dec
     required = exposure.share_base(ledger, policy)
     total = exposure.venue_notional(ledger, policy, venue)
     own = exposure.notional(ledger, policy, instrument)
-    expected = exposure.venue_notional(ledger, policy, venue, reduced=True)
+    reducing = any(o.reduce_only for o in ledger.open_orders())
+    expected = exposure.venue_notional(ledger, policy, venue, reduced=True) if reducing else total
     short = max(ZERO, -ledger.positions[instrument].quantity)
     if mark is None or required is None or total is None or own is None or expected is None:
         return short, Limit.COLLATERAL_UNKNOWN

@@ -35,6 +35,19 @@ def test_a_part_of_the_order_rate_is_kept_for_reductions() -> None:
     assert gate.increases_max(Policy(order_rate_max=1)) == 1
 
 
+def test_an_increase_at_an_instrument_that_is_not_configured_any_more_is_refused() -> None:
+    story = hedged("30")
+    policy = replace(story.policy, instruments=story.policy.instruments - {InstrumentId(OKX)})
+    found = []
+    for quantity in ("-1", "1"):
+        order, _ = draft(story.ledger, policy, InstrumentId(OKX), D(quantity), story.now, "test")
+        assert order is not None
+        found.append(gate.order_breach(story.ledger, policy, order, story.now))
+    assert found[0] is not None
+    assert (found[0].limit, found[0].subject, found[0].observed) == (Limit.NO_INSTRUMENT, OKX, D(-10))
+    assert found[1] is None  # what it carries may be reduced
+
+
 def test_an_order_that_would_carry_the_margin_ratio_over_its_limit_is_made_smaller() -> None:
     """OKX is charged 0.4 USD per USD there; from 30,000 to 37,500 USD of notional its ratio goes from 0.4 to 0.5."""
     story = hedged("30")
