@@ -138,8 +138,8 @@ def demo(
     funding flip. It ends with a verdict: exit code 0 only if the book is hedged, every event was seen and healed, and the bot's record
     equals the venues' books to the last lot.
     """
-    from bot.drivers.demo.demo import DemoOptions
     from bot.drivers.demo.demo import demo as run_demo
+    from bot.drivers.demo.prepare import DemoOptions
 
     if window is not None and history is None:
         refuse(f"--window: {window} is a part of a history, and --history is not given")
@@ -194,6 +194,6 @@ def _speed(text: str | None) -> Decimal | None:
         speed = Decimal(text)
     except InvalidOperation:
         speed = Decimal(0)
-    if not 0 < speed <= 10_000:
+    if not speed.is_finite() or not 0 < speed <= 10_000:
         refuse(f"--speed: {text!r} is not allowed: market seconds per wall second, more than 0 and at most 10000")
     return speed

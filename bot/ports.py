@@ -27,7 +27,7 @@ from bot.core.events import (
 )
 from bot.core.instrument import Instrument
 from bot.core.policy import Policy
-from bot.core.records import Ledger
+from bot.core.records import Ledger, Note
 from bot.core.units import Millis, VenueId
 
 PlaceAnswer = OrderReported | OrderRefused | OrderOutcomeUnknown
@@ -177,6 +177,9 @@ class Telemetry(Protocol):
 
     def event_folded(self, event: Event, *, is_news: bool) -> None:
         """An event went through the core; `is_news` when it changed the ledger, and was not told before."""
+
+    def noted(self, note: Note) -> None:
+        """The core said something for people: a decision and why, a break, a breach."""
 
     def decided(self, seconds: float) -> None:
         """A decision took this long, from its quotes to its commands."""

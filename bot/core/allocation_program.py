@@ -202,10 +202,10 @@ def _columns(
     left = list(capacities)
     columns = []
     for owner, upper, worth in segments:
-        fits = all(coefficient * upper <= left[row] for row, coefficient in entries[owner])
+        fits = all(coefficient * upper <= left[number] for number, coefficient in entries[owner])
         if fits:
-            for row, coefficient in entries[owner]:
-                left[row] -= coefficient * upper
+            for number, coefficient in entries[owner]:
+                left[number] -= coefficient * upper
         columns.append(Column(entries=tuple(entries[owner]), upper=upper, worth=worth, starts_full=fits))
     return tuple(columns), tuple(owner for owner, _, _ in segments), tuple(capacities)
 

@@ -132,13 +132,13 @@ class Policy:
     """Shortest pause between two decisions."""
     decision_beat_ms: Millis = 1_000
     """Longest pause between two decisions."""
-    funding_half_life_ms: Millis = 24 * 3_600_000
+    funding_half_life_ms: Millis = 72 * 3_600_000
     """Half-life of the smoothed funding rate, by our clock."""
     funding_flip_exit: Decimal = Decimal("-0.02")
     """Annual funding below which a venue stops being preferred and its hedges move elsewhere within caps (> 0: shorts receive)."""
     funding_flip_enter: Decimal = Decimal("0.0")
     """Annual funding above which a flipped venue is preferred again."""
-    funding_dwell_ms: Millis = 10_000
+    funding_dwell_ms: Millis = 24 * 3_600_000
     """How long a rate must stay beyond a threshold before the flip counts, and the shortest time between two flips."""
     clock_offset_max_ms: Millis = 500
     """Widest offset between our clock and a venue's."""

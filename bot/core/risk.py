@@ -82,12 +82,16 @@ def venue_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) 
     return tuple(found)
 
 
+def is_within_earlier_life(ledger: Ledger, policy: Policy, now: Millis) -> bool:
+    """Whether requests that this journal does not know of may still be on their way to a venue."""
+    return ledger.fresh_at is not None and is_recent(now, ledger.fresh_at, policy.order_expiry_ms + policy.doubt_margin_ms)
+
+
 def _earlier_life_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> list[Breach]:
     """On a journal that does not know what was sent before it, nothing increases until all of that must have arrived or expired."""
-    wait_ms = policy.order_expiry_ms + policy.doubt_margin_ms
-    if ledger.fresh_at is None or not is_recent(now, ledger.fresh_at, wait_ms):
+    if ledger.fresh_at is None or not is_within_earlier_life(ledger, policy, now):
         return []
-    left = Decimal(ledger.fresh_at + wait_ms - now)
+    left = Decimal(ledger.fresh_at + policy.order_expiry_ms + policy.doubt_margin_ms - now)
     return [Breach(Limit.UNRECONCILED, venue, left, ZERO, "requests of an earlier run may still be on their way, ms left")]
 
 

@@ -136,7 +136,7 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         at=now,
         epoch=ledger.epoch,
         trading_state=risk.trading_state(ledger, policy, now).value,
-        ready=is_ready(ledger, policy),
+        ready=is_ready(ledger, policy, now),
         assets=assets,
         instruments=tuple(_instrument(ledger, policy, i) for i in sorted(ledger.instruments)),
         venues=tuple(_venue(ledger, policy, v, required) for v in exposure.venues_in_book(ledger, policy)),
@@ -164,9 +164,9 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
     )
 
 
-def is_ready(ledger: Ledger, policy: Policy) -> bool:
+def is_ready(ledger: Ledger, policy: Policy, now: Millis) -> bool:
     """Whether everything configured was heard in this run: each source has told all it has, each venue was read and agreed once."""
-    if not policy.collateral_sources <= ledger.sources_confirmed_at.keys():
+    if not policy.collateral_sources <= ledger.sources_confirmed_at.keys() or risk.is_within_earlier_life(ledger, policy, now):
         return False
     records = [ledger.venues.get(v) for v in sorted({ledger.venue_of(i) for i in policy.instruments})]
     return all(r is not None and r.agreed_at is not None and r.agreed_at >= ledger.started_at for r in records)

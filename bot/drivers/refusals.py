@@ -11,6 +11,10 @@ from bot.shell.left_out import LeftOut
 from bot.simulator.history_files import HistoryUnreadable
 
 
+class DemoRefused(Exception):
+    """The demonstration cannot be given as asked: one sentence."""
+
+
 class PortTaken(Exception):
     """A port that the simulator was told to listen on is in use: one sentence."""
 
@@ -22,6 +26,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     EndpointUnavailable,
     VenueNotReady,
     HistoryUnreadable,
+    DemoRefused,
     PortTaken,
 )
 

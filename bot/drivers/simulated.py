@@ -35,7 +35,10 @@ class SimulatedAccount:
 
 
 class SimulatedVenues:
-    """Venues, their server and the market behind them. `start` before anything else; `play` runs until cancelled."""
+    """Venues, their server and the market behind them, from `begin_ms` of the path on (None: its start).
+
+    `start` before anything else; `play` runs until cancelled.
+    """
 
     def __init__(
         self,
@@ -43,13 +46,15 @@ class SimulatedVenues:
         path: MarketPath,
         speed: Decimal,
         *,
+        begin_ms: Millis | None = None,
         clock: Callable[[], Millis] = wall_ms,
     ) -> None:
         self._path = path
         self._speed = speed
         self._clock = clock
         self._began_at: Millis | None = None
-        self._played_to = path.start_ms
+        self._begin_ms = path.start_ms if begin_ms is None else begin_ms
+        self._played_to = self._begin_ms
         self.accounts = accounts
         desks = [self._desk(venue, account) for venue, account in accounts.items()]
         self.server = SimulatorServer(desks)
@@ -70,9 +75,9 @@ class SimulatedVenues:
     def market_ms(self) -> Millis:
         """Market time now; the path's end once it has been played."""
         if self._began_at is None:
-            return self._path.start_ms
+            return self._begin_ms
         elapsed = int((self._clock() - self._began_at) * self._speed)
-        return min(self._path.start_ms + elapsed, self._path.end_ms)
+        return min(self._begin_ms + elapsed, self._path.end_ms)
 
     @property
     def has_ended(self) -> bool:

@@ -28,7 +28,7 @@ from bot.core.commands import Command, PlaceOrder
 from bot.core.engine import step
 from bot.core.events import DecisionDue, Event, Quote
 from bot.core.policy import Policy
-from bot.core.records import Ledger
+from bot.core.records import Ledger, Note
 from bot.core.statement import BookStatement, statement_of
 from bot.core.units import InstrumentId
 from bot.ports import Clock, Journal, JournalUnavailable, Telemetry
@@ -178,6 +178,7 @@ class Loop:
         self._ledger = taken.ledger
         is_news = taken.ledger is not before
         self._untold.append(partial(self._telemetry.event_folded, event, is_news=is_news))
+        self._untold.extend(partial(self._telemetry.noted, note) for note in new_notes(before, taken.ledger))
         self._unwritten.extend(self._recorder.fact(before, event, taken.ledger))
         if taken.decide_soon:
             soon = self._decided_at + self._policy.decision_interval_ms / 1000
@@ -191,6 +192,7 @@ class Loop:
         self._decided_at = self._clock.steady()
         self._untold.append(partial(self._telemetry.event_folded, event, is_news=bool(decided.commands)))
         self._untold.append(partial(self._telemetry.decided, self._decided_at - began))
+        self._untold.extend(partial(self._telemetry.noted, note) for note in new_notes(before, decided.ledger))
         self._decide_at = self._decided_at + self._policy.decision_beat_ms / 1000
         self._unwritten.extend(self._recorder.decision(before, event, decided.ledger, decided.commands))
         return decided.commands
@@ -229,3 +231,16 @@ class Loop:
             self._journal.snapshot(self._course.snapshot(self._ledger, self._policy))
         except (JournalUnavailable, ValueError) as error:
             log.error("snapshot_not_kept", reason=str(error))
+
+
+def new_notes(before: Ledger, after: Ledger) -> Sequence[Note]:
+    """What the core had to say between two ledgers, oldest first."""
+    if after.notes is before.notes:
+        return ()
+    newest_known = before.notes[-1] if before.notes else None
+    found: list[Note] = []
+    for note in reversed(after.notes):
+        if note is newest_known:
+            break
+        found.append(note)
+    return tuple(reversed(found))

@@ -16,6 +16,7 @@ from typing import Any
 
 from bot.core.commands import Command
 from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event
+from bot.core.records import Note
 from bot.core.units import ONE, Asset
 from bot.ports import Clock, Inbox, JournalUnavailable, Snapshot
 
@@ -138,12 +139,17 @@ class MemoryTelemetry:
         self.news: list[Event] = []
         self.commands: list[Command] = []
         self.decisions_s: list[float] = []
+        self.notes: list[Note] = []
 
     def event_folded(self, event: Event, *, is_news: bool) -> None:
         """An event went through the core."""
         self.events.append(event)
         if is_news:
             self.news.append(event)
+
+    def noted(self, note: Note) -> None:
+        """The core said something."""
+        self.notes.append(note)
 
     def decided(self, seconds: float) -> None:
         """A decision took this long."""

@@ -72,9 +72,9 @@ def test_c22_ready_only_when_all_sources_spoke_and_every_venue_was_read_in_this_
     assert not story.statement().ready
     story >> collateral("ETH", "30")
     for venue in ("binance", "bybit", "okx"):
-        assert not is_ready(story.ledger, story.policy)
+        assert not is_ready(story.ledger, story.policy, story.now)
         story >> link(venue, "up") >> reading(venue)
-    assert is_ready(story.ledger, story.policy)
+    assert is_ready(story.ledger, story.policy, story.now)
 
 
 def test_states_and_limits_are_told_once_each() -> None:

@@ -62,7 +62,7 @@ def assert_passed(done: subprocess.CompletedProcess[str], report: dict[str, Any]
         assert Decimal(row["venue_says"]) <= 0, "a hedge is short or flat"
     for asset in ("BTC", "ETH"):
         short = sum(Decimal(r["venue_says"]) for r in report["positions"] if r["asset"] == asset)
-        held = Decimal(report["collateral"][asset])
+        held = Decimal(report["collateral_hedged_units"][asset])
         assert abs(held + short) <= held * Decimal("0.0008"), asset
     assert report["bot"]["exit_code"] == 0
     assert report["bot"]["stopped_in_s"] < 10

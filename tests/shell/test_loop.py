@@ -210,3 +210,16 @@ async def test_ending_takes_what_is_queued_and_decides_nothing_more():
     await alone.task
     assert len(alone.decisions) == before
     assert [e.quantity for e, _ in alone.store.steps() if isinstance(e, CollateralObserved)] == [D(7)]
+
+
+@virtual
+async def test_what_the_core_says_is_told_once_and_in_order():
+    bench = await hedged_bench()
+    await bench.passes(0.7)
+    told = len(bench.life.telemetry.notes)
+    bench.hold("ETH", "150")
+    await bench.passes(0.3)
+    said = bench.life.telemetry.notes[told:]
+    assert [n.kind for n in said][:2] == ["collateral", "decision"]
+    assert len(said) == len({id(n) for n in said})
+    assert said == list(bench.ledger.notes[-len(said) :])

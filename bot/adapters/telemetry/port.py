@@ -26,11 +26,15 @@ from bot.core.events import (
     OrderOutcomeUnknown,
     ReportUnreadable,
     SessionStarted,
+    VenueLink,
+    VenueLinkChanged,
     VenueReported,
     VenueUnreadable,
 )
+from bot.core.records import Note
 
 _ROUTINE = (DecisionDue, CollateralConfirmed, FundingRateObserved, MarginObserved, VenueReported)
+_ALARMING_NOTES = ("break", "breach", "invariant")
 _ALARMING = (CollateralUnreadable, OrderOutcomeUnknown, CancelUnconfirmed, LookUpFailed, ReportUnreadable, VenueUnreadable)
 
 
@@ -48,12 +52,17 @@ class RecordedTelemetry:
         self._metrics.events.labels(kind).inc()
         if isinstance(event, _ROUTINE) or not is_news:
             self._log.debug(kind, at=event.at)
-        elif isinstance(event, _ALARMING):
+        elif isinstance(event, _ALARMING) or _is_loss(event):
             self._log.warning(kind, **_fields(event))
         elif isinstance(event, SessionStarted):
             self._log.info(kind, at=event.at, epoch=event.epoch, config_hash=event.config_hash)
         else:
             self._log.info(kind, **_fields(event))
+
+    def noted(self, note: Note) -> None:
+        """Writes what the core has to say: breaks, broken invariants and what is withheld as warnings, the rest at INFO."""
+        write = self._log.warning if note.kind in _ALARMING_NOTES else self._log.info
+        write(note.kind, at=note.at, subject=note.subject, said=note.sentence, order=note.order)
 
     def decided(self, seconds: float) -> None:
         """Observes how long a decision took."""
@@ -65,6 +74,11 @@ class RecordedTelemetry:
         self._metrics.commands.labels(kind).inc()
         write = self._log.info if isinstance(command, PlaceOrder | CancelOrder) else self._log.debug
         write(kind, **_fields(command))
+
+
+def _is_loss(event: Event) -> bool:
+    """A venue that is heard worse than it should be is somebody's business."""
+    return isinstance(event, VenueLinkChanged) and event.link is not VenueLink.UP
 
 
 def _fields(item: Any) -> dict[str, Any]:

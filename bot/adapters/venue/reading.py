@@ -45,7 +45,6 @@ from bot.core.events import (
     OrderReport,
     OrderReported,
     PositionReport,
-    VenueOrderStatus,
     VenueReported,
     VenueUnreadable,
 )
@@ -104,12 +103,13 @@ class Reader:
         try:
             async with asyncio.timeout(READING_SECONDS):
                 venue_clock_at = await self._asker.measure_clock(Lane.LOOK_UP)
-                report = await self.by_client_id(command.instrument, command.client_order_id) or await self._among_fills(command)
+                report = await self.by_client_id(command.instrument, command.client_order_id)
+                filled = ZERO if report is not None else await self._among_fills(command)
         except _Failure as failure:
             return LookUpFailed(at=self._clock.now(), client_order_id=ours, reason=str(failure) or "the look-up took too long")
         if report is not None:
             return OrderReported(at=self._clock.now(), report=report)
-        return OrderAbsent(at=self._clock.now(), client_order_id=ours, venue_clock_at=venue_clock_at)
+        return OrderAbsent(at=self._clock.now(), client_order_id=ours, venue_clock_at=venue_clock_at, filled_quantity=filled)
 
     async def _orders(self) -> tuple[OrderReport, ...]:
         rows = await self._asker.rows(self._reads.open_orders, Lane.RECONCILE, symbols=self._instruments, settles=self._settles)
@@ -182,23 +182,13 @@ class Reader:
                 return report
         return None
 
-    async def _among_fills(self, command: LookUpOrder) -> OrderReport | None:
-        """The order that fills tell of, of unknown state; None when no fill since it was placed can be its."""
+    async def _among_fills(self, command: LookUpOrder) -> Decimal:
+        """What filled of an order that the venue does not know by our id: the signed sum of its fills since it was placed."""
         fills = [fill for fill in await self._fills(command.placed_at, Lane.LOOK_UP) if fill.instrument == command.instrument]
         its = [fill for fill in fills if _is_of(fill, command)]
-        if its:
-            return OrderReport(
-                instrument=command.instrument,
-                client_order_id=command.client_order_id,
-                venue_order_id=its[0].venue_order_id,
-                status=VenueOrderStatus.ACCEPTED,
-                filled_quantity=sum((fill.quantity for fill in its), ZERO),
-                average_price=None,
-                venue_at=its[-1].venue_at,
-            )
-        if self._reads.order_history is not None and any(fill.client_order_id is None for fill in fills):
+        if not its and self._reads.order_history is not None and any(fill.client_order_id is None for fill in fills):
             raise Unreadable("fills: one since the order was placed belongs to no order that the venue lists")
-        return None
+        return sum((fill.quantity for fill in its), ZERO)
 
 
 def _is_of(fill: FillReport, command: LookUpOrder) -> bool:

@@ -4,86 +4,54 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import sys
 import time
-from dataclasses import dataclass
-from decimal import Decimal
-from pathlib import Path
-from tempfile import mkdtemp
 
 from rich.console import Console
 
 from bot.core.units import Millis
 from bot.drivers.demo.observer import Observer
-from bot.drivers.demo.stage import ASSETS, VENUES, BotEnded, Stage, now_ms
+from bot.drivers.demo.prepare import DemoOptions, Prepared, prepare
+from bot.drivers.demo.stage import Stage, now_ms
 from bot.drivers.demo.story import Story
 from bot.drivers.demo.summary import Summary
 from bot.drivers.demo.view import Lines, Picture, View
-from bot.simulator.generator import GeneratedPath
-from bot.simulator.history import HistoryPath, parse_window
-from bot.simulator.market import MarketPath
 
-START_MS: Millis = 1_767_225_600_000  # 2026-01-01T00:00Z: where generated market time begins
-STORY_S = 60.0
-"""How long the story takes when no end is set."""
-MARKET_HOURS = 12
-"""Market time that the story spans: every venue settles its funding once in it."""
 READY_S = 20.0
+STORY_END = 0.95
+PATIENCE = 2
 STOP_S = 10.0
 TURN_S = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoOptions:
-    """What a person may choose. `seconds` None runs until interrupted; `speed` None spans the story with 12 hours of market time."""
-
-    seconds: float | None
-    plain: bool
-    seed: int
-    history: Path | None
-    window: str | None
-    speed: Decimal | None
-    summary: Path | None
-    folder: Path | None
-    crash: bool
-
-
-def market_of(options: DemoOptions) -> MarketPath:
-    """The path to play. Raises HistoryUnreadable with one sentence."""
-    if options.history is None:
-        return GeneratedPath(options.seed, START_MS, VENUES, ASSETS)
-    window = parse_window(options.window) if options.window else None
-    return HistoryPath(options.history, window, VENUES, ASSETS, seed=options.seed)
-
-
 async def demo(options: DemoOptions) -> int:
-    """Runs the demo; 0 when it passed, else 1. Raises HistoryUnreadable and OSError for bad input, before anything is started."""
-    path = market_of(options)
-    seconds = options.seconds or STORY_S
-    speed = options.speed or Decimal(MARKET_HOURS * 3600) / Decimal(str(seconds))
-    if options.summary is not None:
-        options.summary.parent.mkdir(parents=True, exist_ok=True)
-        options.summary.touch()
-    folder = options.folder or Path(mkdtemp(prefix="hedgebot-demo-"))
+    """Runs the demo; 0 when it passed, else 1. Raises HistoryUnreadable or DemoRefused for bad input, before anything is started."""
+    prepared = prepare(options)
     view: View = Lines(sys.stdout) if options.plain or not sys.stdout.isatty() else Picture(Console())
-    stage = Stage(folder, path, speed)
+    stage = Stage(prepared.folder, prepared.path, prepared.begin_ms, prepared.speed)
+    passed = False
     try:
-        return await Demo(stage, view, options, seconds, speed).run()
+        code = await Demo(stage, view, options, prepared).run()
+        passed = code == 0
+        return code
     finally:
         view.close()
         await stage.close()
+        if prepared.is_own_folder and passed:
+            shutil.rmtree(prepared.folder, ignore_errors=True)
 
 
 class Demo:
     """One demo on an open stage."""
 
-    def __init__(self, stage: Stage, view: View, options: DemoOptions, seconds: float, speed: Decimal) -> None:
+    def __init__(self, stage: Stage, view: View, options: DemoOptions, prepared: Prepared) -> None:
         self._stage = stage
         self._view = view
         self._options = options
-        self._seconds = seconds
-        self._speed = speed
+        self._prepared = prepared
+        self._seconds = prepared.seconds
         self._interrupted = asyncio.Event()
 
     async def run(self) -> int:
@@ -113,7 +81,7 @@ class Demo:
 
     def _announce(self) -> None:
         path = self._stage.venues.path
-        self._view.say(f"market: {path.label}, {self._speed:.0f} times as fast as life; folder {self._stage.folder}")
+        self._view.say(f"market: {path.label}, {self._prepared.speed:.0f} times as fast as life; folder {self._stage.folder}")
         for (venue, asset), text in path.provenance.items():
             if self._options.history is not None:
                 self._view.say(f"  {venue} {asset}: {text}")
@@ -131,9 +99,16 @@ class Demo:
                 self._view.say(_told(changed.name, changed.sentence, changed.injected_at, changed.seen_at, changed.healed_at))
             self._stage.refresh_rates()
             self._view.show(observer.status, story.events, header, now)
-            if self._options.seconds is not None and now - began >= self._seconds * 1000:
+            if self._is_done(story, now - began):
                 return
             await asyncio.sleep(TURN_S)
+
+    def _is_done(self, story: Story, played_ms: Millis) -> bool:
+        """With an end set, at that end; without, a little after the story's, or when waiting longer for it makes no sense."""
+        full = self._seconds * 1000
+        if self._options.seconds is not None:
+            return played_ms >= full
+        return (story.is_over and played_ms >= full * STORY_END) or played_ms >= full * PATIENCE
 
     async def _until_ready(self, observer: Observer, header: str) -> None:
         deadline = time.monotonic() + READY_S
@@ -155,12 +130,16 @@ class Demo:
         exit_code = await self._stage.stop_bot(STOP_S)
         stopped_in = time.monotonic() - began
         self._view.close()
-        summary = Summary(self._stage, story.events, observer.meter, truth, told, exit_code, stopped_in)
+        summary = Summary(self._stage, self._options, self._prepared, story.events, observer.meter, truth, told, exit_code, stopped_in)
         summary.print(Console(width=None if sys.stdout.isatty() else 140))
         failure = str(died.exception()) if died is not None else summary.failure()
+        if self._interrupted.is_set() and not story.is_over:
+            failure = "It was interrupted before the story was over."
         if self._options.summary is not None:
             summary.write(self._options.summary)
         with contextlib.suppress(BrokenPipeError):
+            if failure is not None and self._prepared.is_own_folder:
+                print(f"journal, configuration and log are kept in {self._prepared.folder}")  # noqa: T201  so is this
             print("PASSED" if failure is None else f"FAILED: {failure}", flush=True)  # noqa: T201  the verdict is the output
         return 0 if failure is None else 1
 
@@ -175,4 +154,4 @@ def _told(name: str, sentence: str, injected: Millis | None, seen: Millis | None
     return f"story: {name} healed after {(healed - injected) / 1000:.2f} s"
 
 
-__all__ = ["BotEnded", "DemoOptions", "demo", "market_of"]
+__all__ = ["DemoOptions", "demo"]

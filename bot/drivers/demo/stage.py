@@ -7,6 +7,8 @@ Keys are drawn for the run and open nothing but the simulated venues.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import os
 import secrets
 import signal
@@ -49,6 +51,7 @@ POLICY: Mapping[str, Any] = {
     "deleveraging_rest_ms": 20_000,
 }
 RESTARTS_MAX = 5
+PR_SET_PDEATHSIG = 1
 
 
 class BotEnded(Exception):
@@ -58,15 +61,16 @@ class BotEnded(Exception):
 class Stage:
     """The scene of one demo. `open` first; `close` always."""
 
-    def __init__(self, folder: Path, path: MarketPath, speed: Decimal) -> None:
+    def __init__(self, folder: Path, path: MarketPath, begin_ms: Millis, speed: Decimal) -> None:
         self.folder = folder
+        self.begin_ms = begin_ms
         self.holdings: dict[str, Decimal] = {}
         self.restarts = 0
         self.exit_codes: list[int] = []
         self._keys = {venue: _credential(venue) for venue in VENUES}
         accounts = {v: SimulatedAccount(credential=c, balances={"USDT": MARGIN}) for v, c in self._keys.items()}
         self.market_label = path.label
-        self.venues = SimulatedVenues(accounts, path, speed)
+        self.venues = SimulatedVenues(accounts, path, speed, begin_ms=begin_ms)
         self._bot: asyncio.subprocess.Process | None = None
         self._ending = False
         self._rates: dict[str, Decimal | None] = {}
@@ -182,6 +186,8 @@ class Stage:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,  # Ctrl-C is for the demo, which stops the bot in its own time
+                preexec_fn=_end_with_parent,
             )
 
     def _config(self) -> dict[str, Any]:
@@ -226,6 +232,12 @@ def _credential(venue: str) -> Credential:
         account=f"{venue}-demo",
         passphrase=secrets.token_hex(8) if venue == "okx" else None,
     )
+
+
+def _end_with_parent() -> None:
+    """Asks the system (Linux) to stop this process in order when the one that started it is gone: no bot outlives its demo."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _named(key: Credential) -> dict[str, str]:

@@ -120,7 +120,7 @@ class Script:
             self._silence(0.26),
             self._deleveraging(0.45),
             self._holding("redemption", 0.53, "BTC", Decimal("3.9"), "1.5 BTC are redeemed"),
-            self._settlement(0.58),
+            self._settlement(0.62),
             self._flip(0.70),
             self._holding("late_deposit", 0.85, "ETH", Decimal("91.5"), "the last ETH of the day arrives"),
         ]

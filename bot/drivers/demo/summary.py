@@ -16,8 +16,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bot import __version__
 from bot.core.units import ZERO
 from bot.drivers.demo.observer import DeltaMeter, Truth
+from bot.drivers.demo.prepare import DemoOptions, Prepared
 from bot.drivers.demo.stage import ASSETS, VENUES, Stage
 from bot.drivers.demo.story import GRACE_MS, StoryEvent, agrees
 from bot.drivers.demo.view import after
@@ -33,6 +35,8 @@ class Summary:
     def __init__(
         self,
         stage: Stage,
+        options: DemoOptions,
+        prepared: Prepared,
         events: Sequence[StoryEvent],
         meter: DeltaMeter,
         truth: Truth,
@@ -41,6 +45,8 @@ class Summary:
         stopped_in_s: float,
     ) -> None:
         self._stage = stage
+        self._options = options
+        self._prepared = prepared
         self._events = events
         self._meter = meter
         self._truth = truth
@@ -86,14 +92,18 @@ class Summary:
         return doubled
 
     def as_json(self) -> dict[str, Any]:
-        """The report. Money and quantities are text, exact; times are wall ms, durations seconds."""
+        """The report. Money and quantities are text, exact; basis points and seconds are numbers; instants are wall ms."""
         told = self._told or {}
         failure = self.failure()
         return {
             "passed": failure is None,
             "reason": failure,
+            "version": __version__,
+            "seed": self._options.seed,
+            "speed": float(self._prepared.speed),
+            "seconds": self._prepared.seconds,
             "market": self._market(),
-            "collateral": {a: str(self._truth.collateral[a]) for a in ASSETS},
+            "collateral_hedged_units": {a: str(self._truth.collateral[a]) for a in ASSETS},
             "collateral_seen": told.get("collateral", []),
             "orders": dict(told.get("orders_by_outcome", {})),
             "orders_at_venues": {v: len(b["open_orders"]) + len(b["closed_orders"]) for v, b in self._books.items()},
@@ -147,7 +157,7 @@ class Summary:
             "label": self._stage.market_label,
             "provenance": {f"{v} {a}": text for (v, a), text in path.provenance.items() if a in ASSETS},
             "redemption_rate": REDEMPTION_LABEL,
-            "market_ms_played": self._stage.venues.market_ms - path.start_ms,
+            "market_seconds_played": (self._stage.venues.market_ms - self._stage.begin_ms) / 1000,
         }
 
     def _delta(self) -> dict[str, Any]:
@@ -195,8 +205,8 @@ def _exact(position: Mapping[str, str] | None) -> str | None:
     return position["low"]
 
 
-def _round(value: Decimal) -> str:
-    return str(value.quantize(Decimal("0.001")))
+def _round(value: Decimal) -> float:
+    return float(round(value, 3))
 
 
 def _story_table(events: Sequence[StoryEvent]) -> Table:

@@ -75,7 +75,7 @@ class Picture:
 
     def __init__(self, console: Console) -> None:
         self._said: list[str] = []
-        self._is_tall = console.size.height >= TALL_LINES
+        self._console = console
         self._live = Live(console=console, auto_refresh=False, screen=False, transient=False)
         self._live.start()
         self._next_at: Millis = 0
@@ -85,7 +85,7 @@ class Picture:
         if now < self._next_at:
             return
         self._next_at = now + 250
-        self._live.update(_screen(told, events, header, self._said, is_tall=self._is_tall), refresh=True)
+        self._live.update(_screen(told, events, header, self._said, is_tall=self._console.size.height >= TALL_LINES), refresh=True)
 
     def say(self, sentence: str) -> None:
         """Keeps the sentence under the tables."""
@@ -156,8 +156,7 @@ def _venues(told: Told) -> Table:
 
 def _decisions(told: Told, count: int) -> Panel:
     lines = [
-        Text(f"{clock(d['at'])} {d['subject']:<26} {d['sentence']}", overflow="ellipsis", no_wrap=True)
-        for d in told["decisions"][-count:]
+        Text(f"{clock(d['at'])} {d['subject']:<26} {d['sentence']}", overflow="ellipsis", no_wrap=True) for d in told["decisions"][-count:]
     ]
     return Panel(Group(*lines) if lines else Text("nothing yet"), title="last decisions and why", title_align="left")
 

@@ -22,7 +22,7 @@ from bot.adapters.telemetry.port import RecordedTelemetry
 from bot.adapters.telemetry.prometheus import Metrics
 from bot.adapters.telemetry.redaction import HIDDEN, Redaction
 from bot.core.events import OrderOutcomeUnknown, VenueLink
-from bot.core.units import ClientOrderId
+from bot.core.units import ClientOrderId, VenueId
 
 CANARY = "k3y-w1th/odd+chars=\"'é"
 
@@ -210,3 +210,21 @@ def test_what_was_known_already_is_not_worth_a_line() -> None:
     telemetry.event_folded(doubt, is_news=True)
     (line,) = lines(stream)
     assert (line["event"], line["level"]) == ("OrderOutcomeUnknown", "warning")
+
+
+def test_a_break_is_a_warning_with_both_figures() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    said = "unexplained: record -2, venue -1"
+    RecordedTelemetry(Metrics()).noted(Note(at=1, kind="break", subject="okx:BTC-USDT-SWAP", sentence=said))
+    (line,) = lines(stream)
+    assert (line["event"], line["level"], line["said"]) == ("break", "warning", said)
+
+
+def test_a_venue_that_falls_silent_is_a_warning() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    telemetry = RecordedTelemetry(Metrics())
+    for link in (VenueLink.DOWN, VenueLink.UP):
+        telemetry.event_folded(VenueLinkChanged(at=1, venue=VenueId("okx"), link=link, reason="told so"), is_news=True)
+    assert [line["level"] for line in lines(stream)] == ["warning", "info"]
