@@ -40,6 +40,29 @@ relative to the folder of the file. Examples: [simulation.yaml](../config/simula
 This page is generated from the code: `python -m bot.config.reference docs/configuration.md`.
 """
 
+_HOLDINGS = """## The holdings file
+
+A collateral source of kind `file` reads YAML or CSV. Totals, not changes, in each asset's own units; the bot sees a new file within
+milliseconds of its being renamed into place.
+
+```yaml
+complete: 2          # optional: the number of rows; with it, a row that is taken out is a holding of zero
+holdings:
+  - {asset: BTC, location: custody, quantity: 12.5}
+  - {asset: wstETH, location: custody, quantity: 40, redemption_rate: 1.2034}
+```
+
+```csv
+asset,location,quantity,redemption_rate
+BTC,custody,12.5,
+wstETH,custody,40,1.2034
+complete,,2,
+```
+
+Without `complete`, absence is not zero: to redeem everything, write the zero. A file that is half-written, has no final line break, names a
+holding twice or carries a figure that is not a plain number is not believed at all: the last totals stay, and age.
+"""
+
 _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("Top level", "", Settings),
     ("logging", "", LoggingSettings),
@@ -55,7 +78,7 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
 
 def page() -> str:
     """The whole page as Markdown."""
-    return "\n".join([_OPENING, *_model_tables(), *_policy_table(), *_hosts()])
+    return "\n".join([_OPENING, *_model_tables(), *_policy_table(), *_hosts(), _HOLDINGS])
 
 
 def _model_tables() -> Iterator[str]:

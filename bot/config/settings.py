@@ -76,7 +76,7 @@ class Settings(BaseModel):
 
     @property
     def control_path(self) -> Path:
-        """The unix socket on which a running bot answers `hedgebot status`."""
+        """The unix socket on which a running bot tells its statement."""
         return self.state_dir / "control.sock"
 
     @property

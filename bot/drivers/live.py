@@ -21,6 +21,7 @@ from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.settings import VenueSettings as AccountSettings
 from bot.config import Settings
+from bot.core.events import VenueLink
 from bot.core.records import Ledger
 from bot.core.statement import BookStatement
 from bot.core.units import VenueId
@@ -142,6 +143,7 @@ def why_unready(told: BookStatement | None, not_ready: Mapping[VenueId, str]) ->
     if told is None:
         return "the run has not begun"
     if told.ready:
-        return None
+        able = any(v.link is VenueLink.UP and v.reconciled for v in told.venues)
+        return None if able else "no venue can take a hedge at present"
     waiting = [f"{v.venue} ({not_ready[v.venue]})" if v.venue in not_ready else v.venue for v in told.venues if not v.reconciled]
     return f"waiting for {', '.join(waiting)}" if waiting else "waiting for a collateral source"

@@ -110,3 +110,14 @@ async def test_a_venue_that_only_does_not_answer_yet_keeps_the_run_alive(monkeyp
     for refusal in refusals:
         refusal.lasts = False
     await bench.until(bench.converged, NOT_READY_RETRY_MAX_S + 5, 1)
+
+
+@virtual
+async def test_a_run_whose_venues_have_all_fallen_silent_is_not_ready():
+    bench = await hedged_bench()
+    await bench.passes(2)
+    assert why_unready(bench.life.run.loop.statement(), {}) is None
+    for wire in bench.world.wires.values():
+        wire.silent = True
+    await bench.passes(3)
+    assert why_unready(bench.life.run.loop.statement(), {}) == "no venue can take a hedge at present"

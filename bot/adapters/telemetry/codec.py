@@ -1,4 +1,4 @@
-"""The statement of the book as JSON and back: what `GET /status` answers and `hedgebot status` reads.
+"""The statement of the book as JSON and back: what `GET /status` answers.
 
 Decimals are strings, so that no digit is lost; unknown figures are null.
 """

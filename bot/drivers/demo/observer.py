@@ -1,7 +1,7 @@
 """What is really so, and what the bot says: sampled side by side.
 
-Truth comes from the venues' own books and the treasury's holdings; the bot is asked for its statement over its control socket, as
-`hedgebot status` would. True net delta is measured on truth alone, in basis points of collateral, weighted by time.
+Truth comes from the venues' own books and the treasury's holdings; the bot is asked for its statement over its control socket,
+as any program of its user may. True net delta is measured on truth alone, in basis points of collateral, weighted by time.
 """
 
 from __future__ import annotations

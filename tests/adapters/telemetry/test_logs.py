@@ -21,7 +21,8 @@ from bot.adapters.telemetry.logs import configure_logging, logger
 from bot.adapters.telemetry.port import RecordedTelemetry
 from bot.adapters.telemetry.prometheus import Metrics
 from bot.adapters.telemetry.redaction import HIDDEN, Redaction
-from bot.core.events import OrderOutcomeUnknown, VenueLink
+from bot.core.events import OrderOutcomeUnknown, VenueLink, VenueLinkChanged
+from bot.core.records import Note
 from bot.core.units import ClientOrderId, VenueId
 
 CANARY = "k3y-w1th/odd+chars=\"'é"
