@@ -91,6 +91,21 @@ def simulate(config: ConfigArgument) -> None:
 
 
 @app.command()
+def status(
+    config: ConfigArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole statement as JSON instead of a screen.")] = False,
+) -> None:
+    """Show what the bot that runs on CONFIG holds, where it is hedged, and what it decided last and why.
+
+    It asks the running bot over its control socket; exit code 1 when none answers.
+    """
+    from bot.drivers.status import show_status
+
+    settings = _settings(config)
+    raise typer.Exit(run_async(lambda: show_status(settings.control_path, as_json=as_json)))
+
+
+@app.command()
 def check(config: ConfigArgument) -> None:
     """Check CONFIG and explain it: the resolved settings with secrets masked, the policy in words, and the config hash.
 

@@ -46,7 +46,7 @@ def written(tmp_path: Path, **changes: object) -> Path:
 
 
 def test_help_is_there_for_every_command(tmp_path: Path) -> None:
-    for command in ("run", "simulate", "check", "demo"):
+    for command in ("run", "simulate", "status", "check", "demo"):
         done = hedgebot(command, "--help", cwd=tmp_path)
         assert done.returncode == 0
         assert command in done.stdout

@@ -1,0 +1,29 @@
+"""`hedgebot status CONFIG`: one look at a running bot."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+
+from bot.adapters.telemetry.codec import to_json
+from bot.adapters.telemetry.endpoints import EndpointUnavailable, fetch_statement
+from bot.drivers.screen import book_screen
+
+PLAIN_WIDTH = 140
+
+
+async def show_status(control: Path, *, as_json: bool) -> int:
+    """Prints the statement; 1 and one sentence when no bot answers on the control socket."""
+    try:
+        statement = to_json(await fetch_statement(control))
+    except EndpointUnavailable as unavailable:
+        sys.stderr.write(f"hedgebot: {unavailable}\n")
+        return 1
+    if as_json:
+        sys.stdout.write(statement.decode() + "\n")
+    else:
+        Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH).print(book_screen(orjson.loads(statement)))
+    return 0

@@ -1,0 +1,120 @@
+"""`simulate`, `run` and `status` as the README tells: three processes, a holdings file that changes, and a stop that leaves the hedges."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.adapters.collateral.holdings import Row, write_holdings
+from bot.core.units import Asset
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+CONFIG = Path(__file__).parents[2] / "config" / "simulation.yaml"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def hedgebot(*words: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as out:
+        running = subprocess.Popen([sys.executable, "-m", "bot", *words], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        try:
+            yield running
+        finally:
+            running.kill()
+            running.wait()
+
+
+def asked(config: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "status", str(config), "--json"], capture_output=True, text=True, timeout=30, check=False
+    )
+    told: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
+    return told
+
+
+def until(true: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.3)
+
+
+def held_at_venues(port: int) -> dict[str, Decimal]:
+    """BTC that each venue's own books hold for us, in base units."""
+    sizes = {"binanceusdm": ("BTCUSDT", 1), "bybit": ("BTCUSDT", 1), "okx": ("BTC-USDT-SWAP", "0.01")}
+    found = {}
+    for venue, (symbol, size) in sizes.items():
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/truth?venue={venue}", headers={"Host": "simulator.control"})
+        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310  our own loopback address
+            (account,) = json.loads(reply.read())["accounts"].values()
+        held = [Decimal(p["contracts"]) for p in account["positions"] if p["symbol"] == symbol]
+        found[venue] = sum(held, Decimal(0)) * Decimal(size)
+    return found
+
+
+def test_a_holdings_file_is_hedged_and_a_stop_leaves_the_hedges(tmp_path: Path) -> None:
+    port = free_port()
+    document = yaml.safe_load(CONFIG.read_text())
+    document |= {"state_dir": "state", "listen": f"127.0.0.1:{free_port()}"}
+    document["routes"] = dict.fromkeys(document["routes"], f"http://127.0.0.1:{port}")
+    document["simulator"]["listen"] = f"127.0.0.1:{port}"
+    document["collateral"]["sources"][0]["path"] = "holdings.yaml"
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(document))
+    holdings = tmp_path / "holdings.yaml"
+    write_holdings(holdings, [Row(Asset("BTC"), "custody", Decimal("1.5"))])
+
+    with ExitStack() as stack:
+        stack.enter_context(hedgebot("simulate", str(config), log=tmp_path / "venues.log"))
+        bot = stack.enter_context(hedgebot("run", str(config), log=tmp_path / "bot.log"))
+        until(lambda: held_btc(asked(config)) == Decimal("-1.5"), 60)
+        assert sum(held_at_venues(port).values()) == Decimal("-1.5")
+        with urllib.request.urlopen(f"http://{document['listen']}/readyz", timeout=10) as ready:
+            assert ready.status == 200
+
+        write_holdings(holdings, [Row(Asset("BTC"), "custody", Decimal("0.6"))])
+        until(lambda: held_btc(asked(config)) == Decimal("-0.6"), 20)
+
+        screen = subprocess.run(
+            [sys.executable, "-m", "bot", "status", str(config)], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert screen.returncode == 0
+        assert "Is it neutral?" in screen.stdout
+        assert "ACTIVE" in screen.stdout
+
+        began = time.monotonic()
+        bot.send_signal(signal.SIGTERM)
+        assert bot.wait(15) == 0
+        assert time.monotonic() - began < 10
+        assert sum(held_at_venues(port).values()) == Decimal("-0.6")
+        gone = subprocess.run([sys.executable, "-m", "bot", "status", str(config)], capture_output=True, text=True, timeout=30, check=False)
+        assert gone.returncode == 1
+        assert len(gone.stderr.strip().splitlines()) == 1
+
+
+def held_btc(told: dict[str, Any]) -> Decimal | None:
+    """What the bot says that it holds of BTC; None while it does not know."""
+    rows = [a for a in told.get("assets", []) if a["asset"] == "BTC" and a["position"] is not None]
+    if not rows or rows[0]["position"]["low"] != rows[0]["position"]["high"]:
+        return None
+    return Decimal(rows[0]["position"]["low"])
