@@ -154,7 +154,7 @@ class Script:
         )
 
     def _lost_answer(self, fraction: float) -> StoryEvent:
-        """The next order that a venue accepts, whichever it is, is never answered. A deposit makes sure that one comes."""
+        """The next order that each venue accepts is never answered. A deposit makes sure that at least one comes."""
         label = "lost answer"
         plan = self._stage.venues.server.plan
         armed: list[int] = []
@@ -176,7 +176,7 @@ class Script:
 
         return StoryEvent(
             name="lost_answer",
-            sentence="a venue accepts an order and the reply never arrives",
+            sentence="orders are accepted at the venues and the replies never arrive",
             fraction=fraction,
             begin=begin,
             proceed=proceed,
