@@ -14,15 +14,9 @@ from decimal import Decimal
 from bot.core import events as ev
 from bot.core.ledger import noted, put
 from bot.core.policy import Policy
+from bot.core.rates import annualised
 from bot.core.records import PAYMENTS_REMEMBERED, FundingState, Ledger, Note
-from bot.core.units import ONE, YEAR_MS, ZERO, Millis
-
-
-def annual_rate(rate: Decimal, interval_ms: Millis) -> Decimal:
-    """Simple annual rate of a rate per interval. Raises ValueError for an interval that is not positive."""
-    if interval_ms <= 0:
-        raise ValueError(f"a funding interval must be positive, got {interval_ms} ms")
-    return rate * YEAR_MS / interval_ms
+from bot.core.units import ONE, ZERO, Millis
 
 
 def smoothed(before: Decimal | None, latest: Decimal, elapsed_ms: Millis, half_life_ms: Millis) -> Decimal:
@@ -44,7 +38,7 @@ def apply_rate(ledger: Ledger, event: ev.FundingRateObserved, policy: Policy) ->
     if event.rate is None or interval is None:
         return ledger
     elapsed = event.at - before.observed_at if before else 0
-    annual = smoothed(before.annual if before else None, annual_rate(event.rate, interval), elapsed, policy.funding_half_life_ms)
+    annual = smoothed(before.annual if before else None, annualised(event.rate, interval), elapsed, policy.funding_half_life_ms)
     state = replace(
         before or FundingState(rate=None, interval_ms=None, annual=None, observed_at=event.at),
         rate=event.rate,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core import events as ev
-from bot.core.funding import annual_rate, apply_payment, apply_rate, smoothed
+from bot.core.funding import apply_payment, apply_rate, smoothed
+from bot.core.rates import annualised
 from bot.core.records import PAYMENTS_REMEMBERED, FundingState, Ledger
 from bot.core.units import Asset, InstrumentId, VenueId
 from tests.core.story import listed, policy_for
@@ -45,12 +46,12 @@ def after(*events: ev.FundingRateObserved, ledger: Ledger | None = None) -> Fund
     ],
 )
 def test_f2_the_same_carry_has_the_same_annual_rate_whatever_the_interval(rate: str, hours: int, annual: str) -> None:
-    assert annual_rate(D(rate), hours * HOUR) == D(annual)
+    assert annualised(D(rate), hours * HOUR) == D(annual)
 
 
 def test_an_interval_that_is_no_length_is_refused() -> None:
     with pytest.raises(ValueError, match="must be positive"):
-        annual_rate(D("0.0001"), 0)
+        annualised(D("0.0001"), 0)
 
 
 def test_after_one_half_life_the_old_weighs_one_half() -> None:
