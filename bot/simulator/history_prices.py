@@ -2,7 +2,9 @@
 
 A gap of at most BRIDGED_MS inside the window is crossed on a straight line and told; a longer one disqualifies the file for this
 window, and the next coarser one is tried. A venue without usable bars is synthesised from the one with the finest, and says so.
-Price: perpetual bars. Mark: mark bars, else the price itself. Index: the venue's own spot bars, else Binance's, else the mark.
+Price: perpetual bars. Mark: mark bars of at most an hour, else the price itself; one knot in eight hours, taken in a crash, would hold the
+mark a per cent or two from the price until the next, where no real venue's mark stays.
+Index: the venue's own spot bars, else Binance's, else the mark.
 """
 
 from __future__ import annotations
@@ -80,8 +82,15 @@ def prices_of(
 
 def _recorded(files: HistoryFiles, venue: str, asset: str, window: tuple[Millis, Millis], fair: Knots, says: str) -> Prices:
     marks = _choose(files, "mark", venue, asset, window).bars
-    mark: Price = fair if marks is None else Ridden(marks, fair)
-    says += "; mark = price" if marks is None else f"; mark {_told(marks, window)}"
+    if marks is None:
+        mark: Price = fair
+        says += "; mark = price"
+    elif marks.interval_ms > HOUR_MS:
+        mark = fair
+        says += f"; mark = price ({marks.source} is too coarse)"
+    else:
+        mark = Ridden(marks, fair)
+        says += f"; mark {_told(marks, window)}"
     for spot_venue in (venue, _INDEX_VENUE):
         spot = _choose(files, "spot", spot_venue, asset, window).bars
         if spot is not None:

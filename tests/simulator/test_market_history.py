@@ -115,6 +115,17 @@ def test_a_mark_stays_inside_its_own_bars(directory: Path) -> None:
     assert all(float(p.mark) <= high * 1.0000001 for p in seen)
 
 
+def test_marks_of_eight_hours_are_too_coarse_to_stand_beside_the_price(directory: Path) -> None:
+    """A single knot 2 % off would hold the mark away from the price for hours, beyond every price collar."""
+    (directory / "klines/mark_1h.parquet").unlink()
+    coarse = [("binance", "perp_linear", f"{asset}USDT", scaled(bars(asset, 8 * HOUR_MS), 1.02)) for asset in ASSETS]
+    write_bars(directory / "klines/mark_8h.parquet", coarse)
+    path = replay(directory)
+    seen = point(path, DAY + 12_345_678, "binanceusdm", "BTC")
+    assert seen.mark == seen.fair
+    assert "mark = price (klines/mark_8h.parquet is too coarse)" in path.provenance["binanceusdm", "BTC"]
+
+
 def test_without_spot_and_mark_bars_the_price_stands_for_both(directory: Path) -> None:
     (directory / "klines/mark_1h.parquet").unlink()
     (directory / "klines/binance_spot_5m.parquet").unlink()
