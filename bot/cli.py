@@ -1,4 +1,6 @@
-"""The command line: run, simulate, check, demo. Help is written for somebody who sees it for the first time.
+"""The command line: run, simulate, status, reduce, halt, resume, resolve, check, demo.
+
+Help is written for somebody who sees it for the first time.
 
 Exit codes: 0 done, 1 it ran and failed (one sentence says why), 2 what was asked for cannot be done as asked (one sentence: field path,
 value, what is allowed); with 2 nothing was sent and nothing was overwritten.
@@ -11,7 +13,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -32,6 +34,7 @@ app = typer.Typer(
 )
 
 ConfigArgument = Annotated[Path, typer.Argument(help="The YAML configuration.", show_default=False)]
+T = TypeVar("T")
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
@@ -47,9 +50,9 @@ def refuse(sentence: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def run_async(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Runs to the end on uvloop; its return value is the exit code."""
-    import uvloop  # here, because `--help` and `check` need no event loop
+def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Runs to the end on uvloop, and gives what it gives: mostly the exit code."""
+    import uvloop  # here, because `--help` needs no event loop
 
     return uvloop.run(work())
 
@@ -78,16 +81,20 @@ def run(config: ConfigArgument) -> None:
 
 
 @app.command()
-def simulate(config: ConfigArgument) -> None:
+def simulate(
+    config: ConfigArgument,
+    faults: Annotated[Path | None, typer.Option("--faults", metavar="FILE", help="A plan of faults, YAML or JSON.")] = None,
+) -> None:
     """Run only the venues of a simulation on this machine, so that any ccxt program can trade on them.
 
     CONFIG is the bot's own configuration with `environment: simulation`; its `simulator` section says where to listen and which market
-    to play. Stop with Ctrl-C.
+    to play. FILE says what goes wrong, where and when: `faults:` and a list such as `{venue: okx, kind: drop_reply, operation: place,
+    after_ms: 5000}`. Stop with Ctrl-C.
     """
     from bot.drivers.simulate import run_simulator
 
     settings = _settings(config)
-    raise typer.Exit(run_async(lambda: _refusing(run_simulator(settings))))
+    raise typer.Exit(run_async(lambda: _refusing(run_simulator(settings, faults))))
 
 
 @app.command()
@@ -105,15 +112,85 @@ def status(
     raise typer.Exit(run_async(lambda: show_status(settings.control_path, as_json=as_json)))
 
 
+ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who asks: it stays in the journal.", show_default=False)]
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why: it stays in the journal.", show_default=False)]
+VenueOption = Annotated[str | None, typer.Option("--venue", metavar="VENUE", help="Only this venue, not the whole book.")]
+
+
+@app.command()
+def reduce(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
+    """Let the bot that runs on CONFIG only reduce: at one venue, or in the whole book what brings its net delta nearer to zero.
+
+    It stays so, over every restart, until somebody resumes it.
+    """
+    _operate(config, "reduce", by=by, why=why, venue=venue)
+
+
+@app.command()
+def halt(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
+    """Stop the bot that runs on CONFIG from placing anything, and cancel what works. The hedges stay.
+
+    It tells venue by venue, within five seconds, what is still open. For the whole book a file named HALT is written beside the journal
+    first: it counts also while the bot does not answer. It stays so, over every restart, until somebody resumes it.
+    """
+    _operate(config, "halt", by=by, why=why, venue=venue)
+
+
+@app.command()
+def resume(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
+    """Let the bot that runs on CONFIG, or one venue, go on. What still stands in the way counts again at once."""
+    _operate(config, "resume", by=by, why=why, venue=venue)
+
+
+@app.command()
+def resolve(
+    config: ConfigArgument,
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="Its client order id.", show_default=False)],
+    by: ByOption,
+    filled: Annotated[
+        str, typer.Option("--filled", metavar="QUANTITY", help="How much of it executed, in its own unit: base coin, or quote if inverse.")
+    ] = "0",
+    why: WhyOption = "looked at the venue",
+) -> None:
+    """End the doubt about one ORDER with what you found of it at the venue. The venue is then read before anything increases there."""
+    try:
+        executed = Decimal(filled)
+    except InvalidOperation:
+        refuse(f"--filled: {filled!r} is not a number")
+    _operate(config, "resolve", by=by, why=why, order=order, filled=executed)
+
+
+def _operate(
+    config: Path, action: str, *, by: str, why: str, venue: str | None = None, order: str | None = None, filled: Decimal | None = None
+) -> NoReturn:
+    from bot.core.events import OperatorAction
+    from bot.core.units import ClientOrderId, VenueId
+    from bot.drivers.operate import operate
+    from bot.ports import OperatorRequest
+
+    settings = _settings(config)
+    request = OperatorRequest(
+        action=OperatorAction(action),
+        by=by,
+        why=why,
+        venue=None if venue is None else VenueId(venue),
+        order=None if order is None else ClientOrderId(order),
+        filled=filled,
+    )
+    raise typer.Exit(run_async(lambda: operate(settings, request)))
+
+
 @app.command()
 def check(config: ConfigArgument) -> None:
-    """Check CONFIG and explain it: the resolved settings with secrets masked, the policy in words, and the config hash.
+    """Check CONFIG and explain it: the resolved settings with secrets masked, the policy in words, the config hash, and every host that
+    the venues' client will use, held against the list of what may leave in this environment.
 
     Nothing is opened and nothing is sent.
     """
     import yaml
 
     from bot.config import policy_in_words
+    from bot.drivers.check import hosts_in_use, mismatch, table
 
     settings = _settings(config)
     typer.echo(yaml.safe_dump(settings.masked_dump(), sort_keys=False, allow_unicode=True).rstrip())
@@ -123,12 +200,25 @@ def check(config: ConfigArgument) -> None:
     for warning in settings.warnings():
         typer.echo(f"\nWorth a second look: {warning}")
     typer.echo(f"\nconfig hash {settings.config_hash}")
+    found = run_async(lambda: _refusing(hosts_in_use(settings)))
+    if isinstance(found, int):
+        raise typer.Exit(found)
+    typer.echo("\nHosts that ccxt will use:")
+    for line in table(found):
+        typer.echo(f"  {line}")
+    if (fault := mismatch(found)) is not None:
+        refuse(fault)
 
 
 @app.command()
 def demo(
     duration: Annotated[
-        str | None, typer.Option("--for", metavar="TIME", help="Stop after this much wall time, for example 60s or 5m.")
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="TIME",
+            help="Stop after this much wall time, for example 60s or 5m; up to half as long again while the story is not over.",
+        ),
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live screen.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated market.")] = 7,
@@ -139,15 +229,22 @@ def demo(
         str | None, typer.Option("--window", metavar="FROM..TO", help="Part of the history, for example 2025-02-21..2025-02-22.")
     ] = None,
     speed: Annotated[
-        str | None, typer.Option("--speed", help="Market seconds per wall second. Default: 12 market hours over the whole story.")
+        str | None, typer.Option("--speed", help="Market seconds per wall second. Default: ten market hours over the whole story.")
     ] = None,
     summary: Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write the report to this file as JSON.")] = None,
     folder: Annotated[
         Path | None, typer.Option("--folder", metavar="DIR", help="Where configuration, journal and log go. Default: a new one.")
     ] = None,
+    venues: Annotated[
+        str | None,
+        typer.Option("--venues", metavar="NAMES", help="Venues that take part, for example binanceusdm,bybit,okx. Default: all."),
+    ] = None,
+    faults: Annotated[
+        Path | None, typer.Option("--faults", metavar="FILE", help="Also a plan of faults at the venues, such as config/faults-demo.yaml.")
+    ] = None,
     crash: Annotated[bool, typer.Option("--crash", help="Also kill the bot (SIGKILL) in the middle and restart it.")] = False,
 ) -> None:
-    """See the whole thing work on this machine: three simulated venues, the bot, and collateral that comes and goes.
+    """See the whole thing work on this machine: simulated venues, the bot, and collateral that comes and goes.
 
     A scripted story brings deposits, a redemption, a lost answer, a silent venue, a partial auto-deleveraging, funding settlements and a
     funding flip. It ends with a verdict: exit code 0 only if the book is hedged, every event was seen and healed, and the bot's record
@@ -168,6 +265,8 @@ def demo(
         summary=summary,
         folder=folder,
         crash=crash,
+        venues=tuple(name.strip() for name in venues.split(",")) if venues is not None else (),
+        faults=faults,
     )
     raise typer.Exit(run_async(lambda: _refusing(run_demo(options))))
 
@@ -181,8 +280,8 @@ def _settings(config: Path) -> Any:
         refuse(str(error))
 
 
-async def _refusing(work: Coroutine[Any, Any, int]) -> int:
-    """The work's exit code; 2 and one sentence when what was asked for cannot be done as asked."""
+async def _refusing(work: Coroutine[Any, Any, T]) -> T | int:
+    """What the work gives, mostly its exit code; 2 and one sentence when what was asked for cannot be done as asked."""
     from bot.drivers.refusals import REFUSALS, in_one_sentence
 
     try:

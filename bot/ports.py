@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder, ReadVenue
 from bot.core.events import (
     CancelUnconfirmed,
     Event,
-    FundingPaid,
     FundingRateObserved,
+    FundingRecordsRead,
     LookUpFailed,
+    MarketObserved,
+    OperatorAction,
     OrderAbsent,
     OrderOutcomeUnknown,
     OrderRefused,
@@ -28,7 +31,7 @@ from bot.core.events import (
 from bot.core.instrument import Instrument
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
-from bot.core.units import Millis, VenueId
+from bot.core.units import ClientOrderId, Millis, VenueId
 
 PlaceAnswer = OrderReported | OrderRefused | OrderOutcomeUnknown
 CancelAnswer = OrderReported | CancelUnconfirmed
@@ -89,11 +92,18 @@ class Venue(Protocol):
     async def funding_rates(self) -> Sequence[FundingRateObserved]:
         """Current rate and interval of each instrument; an empty answer when nothing could be read."""
 
-    async def funding_payments(self, since: Millis) -> Sequence[FundingPaid]:
-        """Payments that the venue recorded at or after `since`; an empty answer when nothing could be read."""
+    async def funding_payments(self, since: Millis) -> FundingRecordsRead | None:
+        """Every payment that the venue recorded at or after `since` (our clock); None when not all of it could be read."""
+
+    async def markets(self) -> Sequence[MarketObserved]:
+        """Open interest and the last 24 hours' volume of each instrument, base units; one that could not be read is left out."""
 
     async def listen(self, inbox: Inbox) -> None:
         """Pumps all streams into the inbox until cancelled: quotes, order, fill and margin reports, link changes."""
+
+    async def disarm(self) -> None:
+        """Switches off whatever would cancel our orders once we are not heard of any more. The last word of an orderly stop that left no
+        order open, after `listen` has ended; never of any other end. Does nothing where there is no such switch."""
 
     async def close(self) -> None:
         """Ends every connection. Safe to call twice."""
@@ -170,6 +180,45 @@ class JournalRefused(Exception):
 
 class JournalUnavailable(Exception):
     """An append could not be made durable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorRequest:
+    """What a named person asks of a running bot. RESOLVE is about `order`; `filled` of it executed, in its own unit, unsigned."""
+
+    action: OperatorAction
+    by: str
+    why: str
+    venue: VenueId | None = None
+    order: ClientOrderId | None = None
+    filled: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorAnswer:
+    """What came of it, in one sentence; `accepted` False: nothing was done. `trading_state` is that of the venue asked for, or the book."""
+
+    accepted: bool
+    sentence: str
+    trading_state: str
+
+
+@dataclass(frozen=True, slots=True)
+class HaltTold:
+    """Who halts the book from outside the process, and why."""
+
+    by: str
+    why: str
+
+
+class HaltSwitch(Protocol):
+    """Something outside the process, and outliving it, by which a person halts the book also while nothing in it answers."""
+
+    def told(self) -> HaltTold | None:
+        """Who halts, None: nobody. Cheap, asked at least once a second. What is there and cannot be read halts."""
+
+    def clear(self) -> None:
+        """Nobody halts any more. Raises OSError when that cannot be made so."""
 
 
 class Telemetry(Protocol):

@@ -6,9 +6,7 @@ above 1 is refused with a hint: 40 where 0.4 was meant would otherwise switch a 
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
@@ -16,13 +14,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, create_model
 
+from bot.config.explained import explanations_of
 from bot.config.values import SECTION
-from bot.core.policy import CEILINGS, Policy
+from bot.core.ceilings import CEILINGS
+from bot.core.policy import Policy
 from bot.core.units import ONE
 
 FRACTIONS = frozenset(
     {"rebalance_band", "venue_share_max", "margin_ratio_max", "price_collar", "slippage_max", "reference_deviation_max"}
-    | {"funding_flip_exit", "funding_flip_enter", "venue_share_drift"}
+    | {"funding_flip_exit", "funding_flip_enter", "funding_trip_annual", "venue_share_drift", "rebalance_band_hard"}
+    | {"open_interest_share_max", "open_interest_share_total_max", "spread_max", "collateral_share_max", "unsettled_profit_max"}
+    | {"settle_exposure_max", "stablecoin_depeg_warn", "stablecoin_depeg_max", "staked_depeg_warn", "staked_depeg_max"}
+    | {"reserve_need_rate", "deleveraging_rank_max", "impact_cost", "risk_free_rate", "stable_band_exit", "stable_band_enter"}
+    | {"participation_max"}
 )
 """Fields that are fractions: 0.4 is 40 %."""
 
@@ -108,11 +112,4 @@ else:
 @cache
 def explanations() -> dict[str, str]:
     """What each policy field means: the text that stands below it in the core."""
-    body = ast.parse(inspect.getsource(Policy)).body[0]
-    assert isinstance(body, ast.ClassDef)  # noqa: S101  the source of a class is a class
-    found: dict[str, str] = {}
-    for declared, text in zip(body.body, body.body[1:], strict=False):
-        explained = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and text.value.value
-        if explained and isinstance(declared, ast.AnnAssign) and isinstance(declared.target, ast.Name):
-            found[declared.target.id] = str(explained)
-    return found
+    return explanations_of(Policy)

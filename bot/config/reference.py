@@ -35,7 +35,8 @@ it out, and whatever is wrong is said in one sentence with exit code 2 before an
 the settings as the bot understands them, without secrets, and the policy in words.
 
 Fractions are never percentages (0.4 is 40 %). Names that end in `_ms` are milliseconds, in `_notional_max` USD. Relative paths are
-relative to the folder of the file. Examples: [simulation.yaml](../config/simulation.yaml), [testnet.yaml](../config/testnet.yaml).
+relative to the folder of the file. Examples: [simulation.yaml](../config/simulation.yaml), [testnet.yaml](../config/testnet.yaml),
+[demo.yaml](../config/demo.yaml).
 
 This page is generated from the code: `python -m bot.config.reference docs/configuration.md`.
 """

@@ -18,12 +18,23 @@ from bot.core.units import Asset
 
 VENUE_HOSTS: dict[str, tuple[str, ...]] = {
     "binanceusdm": ("fapi.binance.com", "fstream.binance.com"),
+    "binancecoinm": ("dapi.binance.com", "dstream.binance.com"),
     "bybit": ("api.bybit.com", "stream.bybit.com"),
+    "deribit": ("www.deribit.com",),
     "okx": ("www.okx.com", "ws.okx.com"),
+    "hyperliquid": ("api.hyperliquid.xyz",),
 }
 """The venues that are known, and the production hosts that ccxt speaks to for each: a simulation must say where each one lives."""
 
+_WALLETS: dict[str, dict[str, Decimal]] = {
+    "binancecoinm": {"BTC": Decimal(20), "ETH": Decimal(400)},
+    "hyperliquid": {"USDC": Decimal(1_000_000)},
+}
+"""What a simulated account starts with where USDT is of no use."""
+
 VENUES_WITH_PASSPHRASE = frozenset({"okx"})
+VENUES_WITH_WALLET = frozenset({"hyperliquid"})
+"""Where the key's public half is the account's address, and its secret half the private key of that address or of a wallet it approved."""
 
 _ASSET = re.compile(r"[A-Za-z0-9]{1,20}")
 _VENUE_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9_.-]{2,39}")
@@ -35,6 +46,7 @@ class Environment(StrEnum):
 
     SIMULATION = "simulation"
     TESTNET = "testnet"
+    DEMO = "demo"
     MAINNET = "mainnet"
 
 
@@ -106,6 +118,8 @@ class VenueSettings(BaseModel):
     """Perpetuals that may be used as hedges, in the venue's own spelling."""
     leverage: Annotated[WholeNumber, Field(ge=1, le=20)] = 5
     """Leverage set on each instrument: it decides the initial margin that a position binds, not how much is hedged."""
+    request_share: Annotated[ExactNumber, Field(ge=Decimal("0.1"), le=1)] = Decimal(1)
+    """Our part of the venue's request limits. Limits are counted per address and per account: give each of two bots behind one 0.5."""
     credentials: Credentials
     """The account's key. It needs trading rights and no others."""
 
@@ -175,8 +189,10 @@ class SimulatorSettings(BaseModel):
     window: Annotated[str, Field(pattern=_WINDOW.pattern)] | None = None
     """Part of the history to replay, `FROM..TO` in UTC, for example 2025-02-21..2025-02-22."""
     balances: dict[str, dict[AssetName, Annotated[ExactNumber, Field(ge=0)]]] = {}
-    """Wallet of each account at the start, by venue and asset; 1,000,000 USDT where a venue is left out."""
+    """Wallet of each account at the start, by venue and asset; where a venue is left out 1,000,000 USDT, on `hyperliquid` as many USDC, or
+    20 BTC and 400 ETH on `binancecoinm`."""
 
     def balances_of(self, venue: str) -> dict[Asset, Decimal]:
         """The wallet with which the account at `venue` starts, in the assets' own units."""
-        return {Asset(asset): held for asset, held in self.balances.get(venue, {"USDT": Decimal(1_000_000)}).items()}
+        usual = _WALLETS.get(venue, {"USDT": Decimal(1_000_000)})
+        return {Asset(asset): held for asset, held in self.balances.get(venue, usual).items()}

@@ -17,13 +17,24 @@ from bot.config.policy_section import PolicySection, plain
 from bot.config.sections import (
     VENUE_HOSTS,
     VENUES_WITH_PASSPHRASE,
+    VENUES_WITH_WALLET,
     CollateralSettings,
     Environment,
     LoggingSettings,
     SimulatorSettings,
     VenueSettings,
 )
-from bot.config.values import SECTION, Address, AddressText, LoopbackUrl, PathBesideConfig, empty_is_default
+from bot.config.values import (
+    ADDRESS,
+    PRIVATE_KEY,
+    SECTION,
+    Address,
+    AddressText,
+    Credentials,
+    LoopbackUrl,
+    PathBesideConfig,
+    empty_is_default,
+)
 from bot.core.policy import Policy
 from bot.core.units import ONE, InstrumentId, VenueId
 
@@ -33,7 +44,7 @@ def _known_environment(value: Any) -> Any:
     if value not in names:
         raise ValueError(f"expected {', '.join(names[:-1])} or {names[-1]}")
     if value == Environment.MAINNET:
-        raise ValueError("mainnet is refused until hedgebot has been released for it; use simulation or testnet")
+        raise ValueError("mainnet is refused until hedgebot has been released for it; use simulation, testnet or demo")
     return value
 
 
@@ -43,11 +54,12 @@ class Settings(BaseModel):
     model_config = SECTION
 
     environment: Annotated[Environment, BeforeValidator(_known_environment)]
-    """`simulation`, `testnet` or `mainnet`. There is no default: which world is meant is always written down."""
+    """Which world is meant; there is no default. `testnet`: each venue's own environment for trying things out. `demo`: the demo
+    accounts of a real account, at the venues that have them. Which hosts that is: [venues.md](venues.md)."""
     name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")] = "hedgebot"
     """Whose book this is. The journal belongs to this name, so that two books never share one by mistake."""
     state_dir: PathBesideConfig
-    """Folder of the journal and the control socket; relative to the folder of this configuration."""
+    """Folder of the journal, the control socket and the halt file; relative to the folder of this configuration."""
     listen: AddressText = Address("127.0.0.1", 9108)
     """Where /metrics, /healthz and /readyz are served; port 0 takes any free one."""
     logging: Annotated[LoggingSettings, BeforeValidator(empty_is_default)] = LoggingSettings()
@@ -55,7 +67,7 @@ class Settings(BaseModel):
     routes: dict[str, LoopbackUrl] = {}
     """Simulation only: where each venue host lives on this machine, `host: http://127.0.0.1:PORT`. Hosts not listed are refused."""
     venues: Annotated[dict[str, VenueSettings], Field(min_length=1)]
-    """The venues that carry the hedge: `binanceusdm`, `bybit`, `okx`."""
+    """The venues that carry the hedge: `binanceusdm`, `binancecoinm`, `bybit`, `deribit`, `okx`, `hyperliquid`."""
     collateral: CollateralSettings
     """What is hedged."""
     policy: Annotated[PolicySection, BeforeValidator(empty_is_default)] = PolicySection()
@@ -78,6 +90,11 @@ class Settings(BaseModel):
     def control_path(self) -> Path:
         """The unix socket on which a running bot tells its statement."""
         return self.state_dir / "control.sock"
+
+    @property
+    def halt_path(self) -> Path:
+        """The file that halts the book while it is there."""
+        return self.state_dir / "HALT"
 
     @property
     def identity(self) -> str:
@@ -181,11 +198,22 @@ def _check_credentials(settings: Settings) -> None:
             raise ValueError(f"{path}.passphrase: is missing; {venue} keys have one")
         if venue not in VENUES_WITH_PASSPHRASE and told.credentials.passphrase is not None:
             raise ValueError(f"{path}.passphrase: {venue} keys have none, remove it")
+        if venue in VENUES_WITH_WALLET:
+            _check_wallet(path, told.credentials)
         for name, secret in told.credentials.named().items():
             if secret.text is not None and settings.environment is not Environment.SIMULATION:
                 raise ValueError(
                     f"{path}.{name}: a secret may be written into the config only in a simulation; write {{env: NAME}} or {{file: path}}"
                 )
+
+
+def _check_wallet(path: str, credentials: Credentials) -> None:
+    for name, form, wanted in (
+        ("api_key", ADDRESS, "the account's address: 0x and 40 hexadecimal digits"),
+        ("secret", PRIVATE_KEY, "a private key: 64 hexadecimal digits, with or without 0x"),
+    ):
+        if not form.fullmatch(credentials.named()[name].reveal()):
+            raise ValueError(f"{path}.{name}: is not {wanted}")
 
 
 def _check_sources(settings: Settings) -> None:

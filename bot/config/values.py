@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,15 +175,19 @@ def _read_secret_file(path: Path) -> str:
     return value
 
 
+ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+PRIVATE_KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}")
+
+
 class Credentials(BaseModel):
     """The key of one venue account."""
 
     model_config = SECTION
 
     api_key: Secret
-    """The key's public half."""
+    """The key's public half. Hyperliquid: the account's address, also where an API wallet signs for it."""
     secret: Secret
-    """The key's secret half, which signs requests."""
+    """The key's secret half, which signs requests. Hyperliquid: the private key of an API wallet (or of the account)."""
     passphrase: Secret | None = None
     """OKX only: the passphrase chosen when the key was made."""
 

@@ -51,7 +51,7 @@ def check(problem: Problem) -> None:
     """Raises ValueError for a number that is not finite or has a sign it cannot have, and for anything that is named twice."""
     _once("an instrument", [c.instrument for c in problem.candidates])
     _once("an asset", [r.asset for r in problem.requirements])
-    _once("a venue", [v.venue for v in problem.venues])
+    _once("a venue", [" ".join((v.venue, *sorted(v.instruments))) for v in problem.venues])
     for c in problem.candidates:
         if not all(v.is_finite() for v in (c.short, c.carry, c.cost_to_open, c.cost_to_close, c.margin_use, c.notional_weight)):
             raise ValueError(f"{c.instrument}: a number is not finite")

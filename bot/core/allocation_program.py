@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.core.allocation_terms import REQUIRED, Bound, Candidate, Problem, Requirement, VenueRoom
+from bot.core.allocation_terms import REQUIRED, Bound, Candidate, Problem, Requirement
 from bot.core.simplex import Column, Exact
 from bot.core.units import ZERO, Asset, VenueId
 
@@ -134,7 +134,7 @@ def _rows(
     shorts: Sequence[int],
     digits: int,
 ) -> Iterable[Row]:
-    """All limits over several instruments: by asset, by venue, of the book."""
+    """All limits over several instruments: by asset, by venue or pool of margin there, of the book."""
     by_asset: dict[Asset, list[int]] = {}
     by_venue: dict[VenueId, list[int]] = {}
     for i, candidate in enumerate(candidates):
@@ -143,7 +143,6 @@ def _rows(
     weights = _whole([c.notional_weight for c in candidates])
     margins = _whole([c.margin_use for c in candidates])
     ones = ([1] * len(candidates), 0)
-    venues = {room.venue: room for room in problem.venues}
 
     def row(subject: str, bounds: Iterable[Bound], members: Iterable[int], coefficients: tuple[list[int], int]) -> Row:
         power = ten_to(digits + coefficients[1])
@@ -154,12 +153,13 @@ def _rows(
     for asset in sorted(by_asset):
         requirement = requirements.get(asset, Requirement(asset=asset, required=ZERO))
         yield row(asset, (Bound(limit=REQUIRED, most=requirement.required), *requirement.bounds), by_asset[asset], ones)
-    for venue in sorted(by_venue):
-        room = venues.get(venue, VenueRoom(venue=venue))
-        if room.notional:
-            yield row(venue, room.notional, by_venue[venue], weights)
-        if room.margin:
-            yield row(venue, room.margin, by_venue[venue], margins)
+    for room in sorted(problem.venues, key=lambda r: (r.venue, tuple(sorted(r.instruments)))):
+        named = frozenset(room.instruments)
+        members = [i for i in by_venue.get(room.venue, ()) if not named or candidates[i].instrument in named]
+        if members and room.notional:
+            yield row(room.venue, room.notional, members, weights)
+        if members and room.margin:
+            yield row(room.venue, room.margin, members, margins)
     if problem.gross:
         yield row(BOOK, problem.gross, range(len(candidates)), weights)
 

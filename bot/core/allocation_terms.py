@@ -64,9 +64,13 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueRoom:
-    """What one venue can take: bounds on its notional (share, leverage), and on the margin in use there."""
+    """What one venue can take: bounds on its notional (share, leverage), and on the margin in use there.
+
+    `instruments`: the only ones that it counts, of an account that keeps several pools of margin; none: all that are at the venue.
+    """
 
     venue: VenueId
+    instruments: tuple[InstrumentId, ...] = ()
     notional: tuple[Bound, ...] = ()
     margin: tuple[Bound, ...] = ()
 

@@ -21,9 +21,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOrder(Command):
-    """Place one IOC limit order: one wire attempt, never repeated.
+    """Place one limit order, IOC or (`post_only`) resting until cancelled and never taking: one wire attempt, never repeated.
 
-    `quantity` is signed base units (sell < 0) and `contracts` the same in the venue's unit, unsigned, already a multiple of the lot;
+    `quantity` is signed contract units (sell < 0; base if linear, quote if inverse) and `contracts` the same as the venue counts them,
+    unsigned, already a multiple of the lot;
     `price` is a multiple of the tick; `expires_at` is our clock's instant after which the venue must refuse the request.
     """
 
@@ -34,6 +35,7 @@ class PlaceOrder(Command):
     price: Decimal
     reduce_only: bool
     expires_at: Millis
+    post_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

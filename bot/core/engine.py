@@ -9,18 +9,42 @@ A decision compares what is with what should be. It has no modes: opening, hedgi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 
+from bot.core import (
+    conduct,
+    deployment,
+    execution,
+    exposure,
+    funding,
+    funding_ledger,
+    invariants,
+    netting,
+    observations,
+    operation,
+    questions,
+    reconciliation,
+    repetition,
+    risk,
+    target,
+    trading,
+    traffic,
+    working,
+)
 from bot.core import events as ev
-from bot.core import execution, exposure, funding, invariants, questions, reconciliation, risk
 from bot.core import ledger as book
 from bot.core.commands import Command, PlaceOrder
-from bot.core.events import Quote
+from bot.core.copying import replace
+from bot.core.events import MarginReport, Quote
+from bot.core.instrument import Instrument
+from bot.core.limits import Breach
 from bot.core.order import OrderState, Trigger
-from bot.core.policy import Breach, Policy
+from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
-from bot.core.units import ZERO, Millis
+from bot.core.units import ZERO, InstrumentId, Millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,22 +69,29 @@ MATERIAL = (
     ev.VenueLinkChanged,
     ev.ReportUnreadable,
     ev.InstrumentListed,
+    ev.OperatorActed,
     ev.StopRequested,
 )
 """Events after which a decision is due at once, if they changed anything."""
+_MATERIAL = frozenset(MATERIAL)
 
 
 def step(ledger: Ledger, event: ev.Event, policy: Policy) -> Step:
     """Folds one event and, when it is a DecisionDue, decides. Raises TypeError for an event of an unknown class."""
     if isinstance(event, ev.DecisionDue):
         after, commands = decide(ledger, event, policy)
+        wrong = conduct.broken(ledger, after, commands, policy, event.at)
+        if wrong:  # nothing of such a decision may leave, nor may the ledger expect its orders
+            return Step(ledger=_halted(ledger, wrong, event.at))
         return Step(ledger=_checked(after, ledger, event.at), commands=commands)
-    before = None if isinstance(event, ev.SessionStarted) else ledger
+    before = None if _begins_anew(event) else ledger  # then all of it is looked at again
     after = _checked(fold(ledger, event, policy), before, event.at)
-    material = isinstance(event, MATERIAL) or (
-        isinstance(event, ev.CollateralConfirmed) and event.source not in ledger.sources_confirmed_at
-    )
+    material = type(event) in _MATERIAL or (isinstance(event, ev.CollateralConfirmed) and event.source not in ledger.sources_confirmed_at)
     return Step(ledger=after, decide_soon=material and after is not ledger)
+
+
+def _begins_anew(event: ev.Event) -> bool:
+    return isinstance(event, ev.SessionStarted) or (isinstance(event, ev.OperatorActed) and event.action is ev.OperatorAction.RESUME)
 
 
 def fold(ledger: Ledger, event: ev.Event, policy: Policy) -> Ledger:
@@ -68,23 +99,42 @@ def fold(ledger: Ledger, event: ev.Event, policy: Policy) -> Ledger:
     folder = _FOLDERS.get(type(event))
     if folder is None:
         raise TypeError(f"no rule for {type(event).__name__}")
-    return folder(ledger, event, policy)
+    after = folder(ledger, event, policy)
+    return after if after.executions is ledger.executions else _without_repetition(after, policy, event.at)
+
+
+def _without_repetition(ledger: Ledger, policy: Policy, at: Millis) -> Ledger:
+    """The ledger with each venue HALTED at which an instrument executed too often without a change of its target (C13).
+
+    The count begins anew: from here on the venue's own state says it, until a named person resumes it.
+    """
+    most = policy.repeated_executions_max
+    for instrument in [i for i, record in ledger.executions.items() if record.count >= most]:
+        found = repetition.repetition_breach(ledger, policy, instrument)
+        if found is not None:
+            ledger = trading.enter(ledger, found.limit, at, found.sentence(), venue=ledger.venue_of(instrument))
+            fresh = replace(ledger.executions[instrument], count=0)
+            ledger = replace(ledger, executions=book.put(ledger.executions, instrument, fresh))
+    return ledger
 
 
 def _checked(ledger: Ledger, before: Ledger | None, at: Millis) -> Ledger:
-    """The ledger with its broken invariants noted; once broken, broken for this run."""
+    """The ledger with its broken invariants noted; once broken, broken until a named person resumes the book."""
     found = invariants.broken(ledger, before)
-    if not found or set(found) <= set(ledger.invariants_broken):
-        return ledger
+    return ledger if not found or set(found) <= set(ledger.invariants_broken) else _halted(ledger, found, at)
+
+
+def _halted(ledger: Ledger, found: tuple[str, ...], at: Millis) -> Ledger:
     ledger = book.noted(ledger, Note(at=at, kind="invariant", subject="book", sentence=f"HALTED: {found[0]}"))
     return replace(ledger, invariants_broken=tuple(dict.fromkeys((*ledger.invariants_broken, *found))))
 
 
 def _on_fill(ledger: Ledger, event: ev.FillReported, _: Policy) -> Ledger:
     after = book.apply_fill(ledger, event.fill, event.at)
-    if after.tallies.breaks_by_cause != ledger.tallies.breaks_by_cause:
-        return reconciliation.distrust(after, after.venue_of(event.fill.instrument))
-    return after
+    if after.tallies.breaks_by_cause == ledger.tallies.breaks_by_cause:
+        return after
+    venue = after.venue_of(event.fill.instrument)
+    return reconciliation.distrust(reconciliation.after_fills(ledger, after, venue, event.at), venue)
 
 
 def _on_refused(ledger: Ledger, event: ev.OrderRefused, _: Policy) -> Ledger:
@@ -142,8 +192,16 @@ def _on_listed(ledger: Ledger, event: ev.InstrumentListed, policy: Policy) -> Le
 def _on_margin(ledger: Ledger, event: ev.MarginObserved, _: Policy) -> Ledger:
     record = book.venue_record(ledger, event.venue)
     margins = book.put(record.margins, event.margin.asset, event.margin)
-    held = {i: ledger.positions[i].quantity for i in book.positions_at(ledger, event.venue)}
-    return book.with_venue(ledger, event.venue, replace(record, margins=margins, margin_positions=held))
+    settled = [i for i in book.positions_at(ledger, event.venue) if _stands_behind(event.margin, ledger.instruments.get(i))]
+    held = {**record.margin_positions, **{i: ledger.positions[i].quantity for i in settled}}
+    others = {i: m for i, m in record.margin_marks.items() if i not in settled}
+    marks = others | {i: mark for i in settled if (mark := event.marks.get(i, ZERO)) > ZERO}
+    return book.with_venue(ledger, event.venue, replace(record, margins=margins, margin_positions=held, margin_marks=marks))
+
+
+def _stands_behind(margin: MarginReport, listed: Instrument | None) -> bool:
+    """Whether an account's word is on this instrument's position: on all of them, or on those that settle in its asset."""
+    return margin.is_account_wide or listed is None or listed.settle == margin.asset
 
 
 def _on_unreadable_report(ledger: Ledger, event: ev.ReportUnreadable, _: Policy) -> Ledger:
@@ -159,11 +217,12 @@ def _on_stop(ledger: Ledger, event: ev.StopRequested, _: Policy) -> Ledger:
 _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
     ev.SessionStarted: lambda ledger, event, _: book.restart(ledger, event),
     ev.InstrumentListed: _on_listed,
-    ev.CollateralObserved: lambda ledger, event, _: book.apply_collateral(ledger, event),
-    ev.CollateralConfirmed: lambda ledger, event, _: book.confirm_source(ledger, event),
-    ev.CollateralUnreadable: lambda ledger, event, _: book.source_unreadable(ledger, event.source, event.reason, event.at),
+    ev.CollateralObserved: lambda ledger, event, _: observations.apply_collateral(ledger, event),
+    ev.CollateralConfirmed: lambda ledger, event, _: observations.confirm_source(ledger, event),
+    ev.CollateralUnreadable: lambda ledger, event, _: observations.source_unreadable(ledger, event.source, event.reason, event.at),
     ev.FundingRateObserved: funding.apply_rate,
-    ev.FundingPaid: lambda ledger, event, _: funding.apply_payment(ledger, event),
+    ev.FundingPaid: lambda ledger, event, _: funding_ledger.apply_payment(ledger, event),
+    ev.FundingRecordsRead: funding_ledger.apply_records,
     ev.OrderReported: _on_order_report,
     ev.FillReported: _on_fill,
     ev.OrderRefused: _on_refused,
@@ -176,6 +235,10 @@ _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
     ev.MarginObserved: _on_margin,
     ev.VenueLinkChanged: lambda ledger, event, _: reconciliation.apply_link(ledger, event),
     ev.ReportUnreadable: _on_unreadable_report,
+    ev.MarketObserved: lambda ledger, event, _: observations.apply_market(ledger, event),
+    ev.ReferencePriceObserved: lambda ledger, event, _: observations.apply_reference(ledger, event),
+    ev.DelegationObserved: lambda ledger, event, _: observations.apply_delegation(ledger, event),
+    ev.OperatorActed: lambda ledger, event, _: operation.apply_act(ledger, event),
     ev.StopRequested: _on_stop,
 }
 
@@ -183,11 +246,21 @@ _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
 def decide(ledger: Ledger, event: ev.DecisionDue, policy: Policy) -> tuple[Ledger, tuple[Command, ...]]:
     """Compares what is with what should be, on the quotes of the event, and returns the orders and questions that follow."""
     now = event.at
-    ledger = replace(ledger, quotes={q.instrument: _with_sane_mark(q) for q in event.quotes}, decided_at=now)
+    ledger = replace(ledger, quotes={q.instrument: _with_sane_mark(q) for q in event.quotes if _is_of_numbers(q)}, decided_at=now)
+    ledger = trading.after_quiet(ledger, policy, now)
+    ledger = deployment.observe(funding_ledger.expect(ledger, policy, now), policy, now)
+    ledger = netting.watched(ledger, policy, now)
     ledger, about_orders = questions.ask(ledger, policy, now)
     ledger, readings = questions.read(ledger, policy, now)
+    ledger = traffic.counted(ledger, policy, (*about_orders, *readings), now)
     ledger, orders = _hedge(ledger, policy, now)
-    return ledger, (*about_orders, *orders, *readings)
+    return traffic.counted(ledger, policy, orders, now), (*about_orders, *orders, *readings)
+
+
+def _is_of_numbers(quote: Quote) -> bool:
+    """Whether every figure of a quote is one (C16): else the instrument is not quoted, and nothing is priced there."""
+    figures = (quote.bid, quote.ask, quote.bid_quantity, quote.ask_quantity, quote.mark, quote.index)
+    return all(figure is None or figure.is_finite() for figure in figures)
 
 
 def _with_sane_mark(quote: Quote) -> Quote:
@@ -195,38 +268,57 @@ def _with_sane_mark(quote: Quote) -> Quote:
     return replace(quote, mark=None) if quote.mark is not None and quote.mark <= ZERO else quote
 
 
-def _hedge(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[PlaceOrder, ...]]:
-    commands: list[PlaceOrder] = []
+def _hedge(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[Command, ...]]:
     if risk.trading_state(ledger, policy, now) is risk.TradingState.HALTED:
-        return ledger, ()
-    targets = dict(ledger.targets)
-    for asset in exposure.hedged_assets(policy):
-        plan = execution.plan_asset(ledger, policy, asset, now)
+        return execution.withdraw_all(ledger, policy, now)
+    assets = exposure.hedged_assets(policy)
+    ledger, withdrawn = execution.withdraw_all(ledger, policy, now, planned=assets)
+    commands: list[Command] = list(withdrawn)
+    # What rests is planned anew, as if it were not there: the plan tells whether it may stay, and what to add to it.
+    found = target.targets_for(working.as_if_withdrawn(ledger), policy, now)
+    ledger = found.remembered(ledger)
+    targets = {**ledger.targets, **target.targets_of(found.plans)}
+    for plan in found.plans:
+        ledger, cancels = execution.withdraw(ledger, policy, plan, now)
         placement = execution.place_orders(ledger, policy, plan, now)
         ledger = placement.ledger
-        commands.extend(placement.commands)
-        targets |= execution.targets_of((plan,))
+        commands.extend((*cancels, *placement.commands))
         for command in placement.commands:
             ledger = book.noted(ledger, _order_note(ledger, command, plan, now))
         ledger = _note_refusals(ledger, "withheld", placement.refused, now)
-        ledger = _note_refusals(ledger, "delta is left unhedged by", execution.shortfalls(plan), now)
-    return replace(ledger, targets=targets) if targets != ledger.targets else ledger, tuple(commands)
+        ledger = _note_refusals(ledger, "delta is left unhedged by", target.shortfalls(plan), now)
+        ledger = _note_refusals(ledger, "short beyond what is needed, held by", target.surpluses(plan), now)
+    return _with_targets(ledger, policy, targets), tuple(commands)
 
 
-def _order_note(ledger: Ledger, command: PlaceOrder, plan: execution.Plan, now: Millis) -> Note:
+def _with_targets(ledger: Ledger, policy: Policy, targets: Mapping[InstrumentId, Decimal]) -> Ledger:
+    """The ledger with what was decided, and with what each instrument may execute until its target changes again."""
+    if targets == ledger.targets and targets.keys() <= ledger.executions.keys():
+        return ledger
+    executions = dict(ledger.executions)
+    for instrument, aimed in targets.items():
+        mark, held = exposure.mark_of(ledger, instrument), exposure.recorded(ledger, instrument)
+        if mark is not None and held is not None:
+            needed = ledger.instruments[instrument].units_of(aimed - held, mark)
+            least = policy.rebalance_notional_min / mark
+            executions[instrument] = repetition.retargeted(executions.get(instrument), aimed, needed, least)
+    return replace(ledger, targets=targets, executions=executions)
+
+
+def _order_note(ledger: Ledger, command: PlaceOrder, plan: target.Plan, now: Millis) -> Note:
     order = ledger.orders[command.client_order_id]
     verb = "sell" if command.quantity < 0 else "buy"
-    limits = sorted({s.binding.value for s in plan.allocation.shares if s.binding} if plan.allocation else ())
+    limits = sorted({b.limit for s in plan.allocation.shares for b in s.limits} if plan.allocation else ())
     bound = f"; at a limit: {', '.join(limits)}" if limits else ""
     sentence = f"{verb} {abs(command.quantity):f} at {command.price:f} or better; {order.reason}{bound}"
     return Note(at=now, kind="decision", subject=command.instrument, sentence=sentence, order=command.client_order_id)
 
 
 def _note_refusals(ledger: Ledger, what: str, breaches: tuple[Breach, ...], now: Millis) -> Ledger:
-    """Tells what limits refused, in one sentence per subject, once while it is the newest thing said of that subject."""
+    """Tells what limits refused, in one sentence per subject, once while nothing but refusals is said of that subject."""
     for subject in sorted({b.subject for b in breaches}):
         sentence = f"{what}: {', '.join(sorted(b.limit.value for b in breaches if b.subject == subject))}"
-        newest = next((n for n in reversed(ledger.notes) if n.subject == subject), None)
-        if newest is None or newest.sentence != sentence:
+        of_subject = (n for n in reversed(ledger.notes) if n.subject == subject)
+        if sentence not in {n.sentence for n in takewhile(lambda n: n.kind == "breach", of_subject)}:
             ledger = book.noted(ledger, Note(at=now, kind="breach", subject=subject, sentence=sentence))
     return ledger

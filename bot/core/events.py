@@ -7,122 +7,38 @@ lost, doubled or reordered notice heals by itself. What a venue did not say is N
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
 from bot.core.instrument import Instrument
 from bot.core.policy import Policy
+from bot.core.reports import (
+    FillKind,
+    FillReport,
+    FundingPayment,
+    MarginReport,
+    OrderReport,
+    PositionReport,
+    Quote,
+    VenueLink,
+    VenueOrderStatus,
+)
 from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
 
-
-class VenueOrderStatus(StrEnum):
-    """What a venue says of an order. ACCEPTED: it exists and may still fill."""
-
-    ACCEPTED = "accepted"
-    FILLED = "filled"
-    CANCELED = "canceled"
-    REJECTED = "rejected"
-
-
-class FillKind(StrEnum):
-    """Why a fill happened: our order, or the venue's own action."""
-
-    TRADE = "trade"
-    AUTO_DELEVERAGING = "auto_deleveraging"
-    LIQUIDATION = "liquidation"
-    SETTLEMENT = "settlement"
-
-
-class VenueLink(StrEnum):
-    """How well we hear a venue. UP: streams alive and fresh. STALE: silent or lagging. DOWN: not connected."""
-
-    UP = "up"
-    STALE = "stale"
-    DOWN = "down"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
-    """The newest market view of one instrument. Quantities at the touch are base units, None where unknown.
-
-    `book_at` and `mark_at` are our clock when the touch and the mark last arrived.
-    """
-
-    instrument: InstrumentId
-    bid: Decimal
-    ask: Decimal
-    bid_quantity: Decimal | None
-    ask_quantity: Decimal | None
-    mark: Decimal | None
-    index: Decimal | None
-    book_at: Millis
-    mark_at: Millis | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderReport:
-    """What a venue says of one order. `filled_quantity` is the signed cumulative base quantity, None when it was not told."""
-
-    instrument: InstrumentId
-    client_order_id: ClientOrderId | None
-    venue_order_id: str | None
-    status: VenueOrderStatus
-    filled_quantity: Decimal | None
-    average_price: Decimal | None
-    venue_at: Millis | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FillReport:
-    """One execution: signed base `quantity`, `price`, and `fee` (> 0 when paid) in `fee_asset`, None when not told."""
-
-    instrument: InstrumentId
-    fill_id: str
-    client_order_id: ClientOrderId | None
-    venue_order_id: str | None
-    quantity: Decimal
-    price: Decimal
-    fee: Decimal | None
-    fee_asset: Asset | None
-    kind: FillKind
-    venue_at: Millis
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionReport:
-    """A venue's word on one position: signed base quantity; entry and mark None when not told."""
-
-    instrument: InstrumentId
-    quantity: Decimal
-    entry_price: Decimal | None
-    mark_price: Decimal | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarginReport:
-    """A venue's cross-margin account in its settle asset. `margin_balance` is equity incl. unrealised PnL; absent figures are None.
-
-    `is_account_wide`: margin balance, maintenance and initial margin are those of the whole account, told again with every settle asset.
-    """
-
-    asset: Asset
-    margin_balance: Decimal | None
-    wallet_balance: Decimal | None
-    maintenance_margin: Decimal | None
-    initial_margin: Decimal | None
-    is_account_wide: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FundingPayment:
-    """One settled payment as the venue recorded it: `quantity` of `asset`, > 0 when we received it; `payment_id` is the venue's."""
-
-    instrument: InstrumentId
-    payment_id: str
-    quantity: Decimal
-    asset: Asset
-    venue_at: Millis
+__all__ = [
+    "FillKind",
+    "FillReport",
+    "FundingPayment",
+    "MarginReport",
+    "OrderReport",
+    "PositionReport",
+    "Quote",
+    "VenueLink",
+    "VenueOrderStatus",
+]
+"""What is told, beside the events that tell it: everything here is reached as `events.Name`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,9 +110,19 @@ class FundingRateObserved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingPaid(Event):
-    """A funding payment was recorded by the venue. Entered once per (instrument, payment id), however often it is told."""
+    """A funding payment was recorded by the venue. Entered once per settlement of an instrument, however often it is told."""
 
     payment: FundingPayment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingRecordsRead(Event):
+    """Every funding payment that a venue has on record for our instruments within [from_at, to_at] (its clock), all pages answered."""
+
+    venue: VenueId
+    from_at: Millis
+    to_at: Millis
+    payments: tuple[FundingPayment, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,10 +213,14 @@ class VenueUnreadable(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginObserved(Event):
-    """A stream told the account's margin between two complete readings."""
+    """A stream told the account's margin between two complete readings.
+
+    `marks` (quote per base unit, > 0) are those that the venue had told when it did; where one is left out, it is not known.
+    """
 
     venue: VenueId
     margin: MarginReport
+    marks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +238,58 @@ class ReportUnreadable(Event):
 
     venue: VenueId
     what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketObserved(Event):
+    """How large an instrument's market is: open interest and the last 24 hours' volume, base units; None where the venue did not tell."""
+
+    instrument: InstrumentId
+    open_interest: Decimal | None
+    volume_24h: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencePriceObserved(Event):
+    """The market price of a stablecoin in USD, or of a staked token in units of what it stands for; never from its issuer."""
+
+    source: str
+    asset: Asset
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationObserved(Event):
+    """How much of an asset a custodian has delegated to a venue: what the venue holds beyond it is unsettled profit."""
+
+    venue: VenueId
+    asset: Asset
+    delegated: Decimal
+
+
+class OperatorAction(StrEnum):
+    """What a named person may ask for."""
+
+    REDUCE = "reduce"
+    HALT = "halt"
+    RESUME = "resume"
+    RESOLVE = "resolve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorActed(Event):
+    """A named person acted: on the whole book (`venue` None) or one venue; RESOLVE is about one order in doubt.
+
+    `filled_quantity` is what the person found of that order at the venue (signed contract units: base if linear, quote if
+    inverse), 0 or None: nothing of it filled.
+    """
+
+    action: OperatorAction
+    by: str
+    why: str
+    venue: VenueId | None = None
+    client_order_id: ClientOrderId | None = None
+    filled_quantity: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

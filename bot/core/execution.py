@@ -1,44 +1,36 @@
 """target - position - working - in doubt = child orders, and at what price they go.
 
 The quantity of an asset's orders is never "deposit -> short that much": it is the point of the net-delta range nearest to zero, so what
-is in flight or in doubt is counted as done for the side it is on and as nothing for the other. Orders are IOC limits: they reach
-`slippage_max` through the touch, never beyond the collar from mark, and expire at the venue. Rounding is toward zero: never more than
-was decided; what remains below a lot is dust, told and left alone.
+is in flight or in doubt is counted as done for the side it is on and as nothing for the other. What may wait rests post-only at the near
+touch (see `working`); what may not is an IOC limit that reaches `slippage_max` through the touch, never beyond the collar from mark.
+Each is a slice: no more than the order limit, than a multiple of what the touch shows, than a part of what others trade. Rounding is
+toward zero: never more than was decided; what remains below a lot is dust, told and left alone.
 
-A change of venue is one decision with two legs. Its reducing leg is never larger than what its increasing leg, after rounding and
-after the last gate, really sends: a move may leave delta for an instant, never by plan.
+A change of venue has two legs, one after the other. First the increasing one, in slices that over-hedge the book by no more than the
+hard band or one slice; then, in later decisions, the reducing one, up to what certain fills have over-hedged, also inside the no-trade
+band. So a leg that fills nothing, is refused or goes unanswered opens no delta. Only where every increase is refused for room that the
+reduction would free does a slice of the reduction go first, inside the hard band; and what a plan gives up goes without any. A gap does
+not wait for room that a move would free: where the two together are refused, it goes alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from bot.core import exposure, gate, risk
-from bot.core.commands import PlaceOrder
-from bot.core.instrument import Instrument
+from bot.core import exposure, gate, questions, risk, working
+from bot.core.band import Urgency
+from bot.core.commands import CancelOrder, PlaceOrder
+from bot.core.drafting import draft, slice_breach
 from bot.core.ledger import put
+from bot.core.limits import Breach, Limit
 from bot.core.order import Order
-from bot.core.policy import Breach, Policy
+from bot.core.policy import Policy
 from bot.core.records import Ledger
-from bot.core.target import Allocation, Grade, Slot, allocate
-from bot.core.units import ONE, ZERO, Asset, ClientOrderId, InstrumentId, Millis, Range, down_to_step, toward_zero_to_step, up_to_step
-
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-ORDER_NUMBER_DIGITS = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What one asset's decision comes to. `gap` is the certain part of the net delta that is beyond the band (0: leave it)."""
-
-    asset: Asset
-    net: Range | None
-    gap: Decimal
-    slots: tuple[Slot, ...]
-    allocation: Allocation | None
-    blocked: tuple[Breach, ...]
+from bot.core.target import Grade, Plan
+from bot.core.units import ONE, ZERO, Asset, InstrumentId, Millis
+from bot.core.working import Style
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,83 +42,164 @@ class Placement:
     refused: tuple[Breach, ...]
 
 
-def client_order_id(epoch: str, number: int) -> ClientOrderId:
-    """The epoch followed by the order's number in base 36, six digits: the same under replay, never the same twice."""
-    digits = ""
-    for _ in range(ORDER_NUMBER_DIGITS):
-        number, rest = divmod(number, 36)
-        digits = DIGITS[rest] + digits
-    if number:
-        raise ValueError("more orders in one epoch than ids: start a new epoch")
-    return ClientOrderId(epoch + digits)
-
-
-def plan_asset(ledger: Ledger, policy: Policy, asset: Asset, now: Millis) -> Plan:
-    """What the shorts of one asset should become, instrument by instrument, and what stands in the way."""
-    net = exposure.net_delta(ledger, policy, asset)
-    band = exposure.rebalance_threshold(ledger, policy, asset)
-    if net is None or band is None:
-        breach = risk.delta_breach(ledger, policy, asset)
-        return Plan(asset=asset, net=net, gap=ZERO, slots=(), allocation=None, blocked=(breach,) if breach else ())
-    certain = net.nearest_zero
-    gap = certain if abs(certain) > band else ZERO
-    slots: list[Slot] = []
-    blocked: list[Breach] = []
-    for instrument in exposure.instruments_of(ledger, policy, asset):
-        slot, breaches = risk.slot_of(ledger, policy, instrument, now)
-        blocked.extend(breaches)
-        if slot is not None:
-            slots.append(slot)
-    needed = sum((s.short for s in slots), ZERO) + gap
-    allocation = allocate(needed, slots)
-    return Plan(asset=asset, net=net, gap=gap, slots=tuple(slots), allocation=allocation, blocked=tuple(blocked))
-
-
 def place_orders(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> Placement:
-    """Turns a plan into orders: increases first, then reductions as far as the gap and the increases sent allow."""
-    if plan.allocation is None:
-        return Placement(ledger=ledger, commands=(), refused=())
-    moves = risk.trading_state(ledger, policy, now) is risk.TradingState.ACTIVE
-    shorts = {s.instrument: s.short for s in plan.slots}
-    changes = {s.instrument: s.short - shorts[s.instrument] for s in plan.allocation.shares}
-    room = {s.instrument: s.most - s.short for s in plan.slots}
-    moves = moves and _is_worth_moving(ledger, policy, changes)
-    increases = {i: c for i, c in changes.items() if c > ZERO and (moves or plan.gap > ZERO)}
-    if not moves:
-        increases = _scaled(increases, max(plan.gap, ZERO))
-    # The others with room stand by for what rounding or a refusal leaves over.
-    standby = {s.instrument: ZERO for s in plan.slots if s.grade is Grade.PREFERRED and room[s.instrument] > ZERO}
-    ledger, sold, up_commands, up_refused = _send(ledger, policy, plan, standby | increases if increases else {}, room, now)
-    budget = max(ZERO, sold - plan.gap)
-    reductions = _scaled({i: -c for i, c in changes.items() if c < ZERO}, budget)
-    holds = {i: -s for i, s in shorts.items() if s > ZERO and changes[i] <= ZERO}
-    ledger, _, down_commands, down_refused = _send(
-        ledger, policy, plan, {i: -reductions.get(i, ZERO) for i in holds} if reductions else {}, holds, now
+    """Turns a plan into orders: increases first, then reductions as far as certain fills allow."""
+    legs = legs_of(ledger, policy, plan, now)
+    up = _send(ledger, policy, plan, {**legs.standby, **legs.increases} if legs.increases else {}, legs.rooms, now, is_move=legs.is_move)
+    if legs.is_move and not up.commands and (alone := _scaled(legs.increases, legs.gap_max)):
+        up = _send(ledger, policy, plan, {**legs.standby, **alone}, legs.rooms, now, is_move=False)
+    if legs.is_move and not up.commands and _is_without_way(ledger, legs, up.refused):
+        legs = replace(legs, reductions=_scaled(legs.leaving, legs.first_max))
+    held = legs.holds if plan.gap < ZERO else {i: legs.holds[i] for i in legs.reductions}
+    wanted = {i: -legs.reductions.get(i, ZERO) for i in held} if legs.reductions else {}
+    down = _send(up.ledger, policy, plan, wanted, held, now, is_move=legs.is_move)
+    return Placement(ledger=down.ledger, commands=up.commands + down.commands, refused=up.refused + down.refused)
+
+
+def withdraw(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> tuple[Ledger, tuple[CancelOrder, ...]]:
+    """Cancels what rests on an asset's instruments and may not stay. `plan` was made as if nothing rested there."""
+    instruments = exposure.instruments_of(ledger, policy, plan.asset)
+    legs = legs_of(working.as_if_withdrawn(ledger, instruments), policy, plan, now, first=working.resting(ledger, instruments))
+    commands: list[CancelOrder] = []
+    for order in working.resting(ledger, instruments):
+        wanted = legs.reductions.get(order.instrument, ZERO) - legs.increases.get(order.instrument, ZERO)
+        course = _course(ledger, policy, plan, now, selling=order.quantity < ZERO)
+        reason = working.reason_to_withdraw(ledger, policy, order, wanted, course, now)
+        if reason is not None:
+            ledger, cancels = questions.cancel(ledger, policy, order, now)
+            commands.extend(cancels)
+    return ledger, tuple(commands)
+
+
+def withdraw_all(ledger: Ledger, policy: Policy, now: Millis, planned: Collection[Asset] = ()) -> tuple[Ledger, tuple[CancelOrder, ...]]:
+    """Cancels everything that rests on instruments of no `planned` asset: nobody works it any more."""
+    commands: list[CancelOrder] = []
+    for order in working.resting(ledger):
+        if ledger.instruments[order.instrument].base not in planned:
+            ledger, cancels = questions.cancel(ledger, policy, order, now)
+            commands.extend(cancels)
+    return ledger, tuple(commands)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Legs:
+    """What a plan may send now, base units of short per instrument, all >= 0.
+
+    `standby`: others with room, for what rounding or a refusal leaves over. `rooms`, `holds` (<= 0): the most that an instrument takes
+    and gives. `leaving`: what a move takes away; `first_max`: how much of it may go before its increase; `gap_max`: how much of the
+    increases hedges what is open now.
+    """
+
+    increases: Mapping[InstrumentId, Decimal]
+    reductions: Mapping[InstrumentId, Decimal]
+    standby: Mapping[InstrumentId, Decimal]
+    rooms: Mapping[InstrumentId, Decimal]
+    holds: Mapping[InstrumentId, Decimal]
+    leaving: Mapping[InstrumentId, Decimal]
+    is_move: bool
+    first_max: Decimal
+    gap_max: Decimal
+
+
+NO_LEGS = Legs(increases={}, reductions={}, standby={}, rooms={}, holds={}, leaving={}, is_move=False, first_max=ZERO, gap_max=ZERO)
+
+
+def legs_of(ledger: Ledger, policy: Policy, plan: Plan, now: Millis, first: Sequence[Order] = ()) -> Legs:
+    """What may be sent for a plan, with what is in flight counted in. `first`: whose instruments are served before the others."""
+    net = exposure.net_delta(ledger, policy, plan.asset)
+    if plan.allocation is None or net is None:
+        return NO_LEGS
+    free = {s.instrument: s for s in plan.slots if not ledger.open_orders(s.instrument)}
+    changes = {s.instrument: s.short - free[s.instrument].short for s in plan.allocation.shares if s.instrument in free}
+    served = frozenset(o.instrument for o in first)
+    rise = {i: c for i, c in changes.items() if c > ZERO}
+    leaving = {i: -c for i, c in changes.items() if c < ZERO}
+    hard = exposure.hard_threshold(ledger, policy, plan.asset) or ZERO
+    is_move = _may_move(ledger, policy, leaving, now) or _is_under_way(ledger, policy, plan, now)
+    rise_max, fall_max = max(ZERO, min(net.low, plan.gap)), max(ZERO, min(-net.high, -plan.gap))
+    if is_move:
+        one_slice = policy.order_notional_max / (exposure.mark_of_asset(ledger, policy, plan.asset) or ONE)
+        rise = {i: min(c, one_slice) for i, c in rise.items()}
+        rise_max, fall_max = max(ZERO, net.low + max(hard, one_slice)), max(ZERO, -net.high)
+    if plan.gap < ZERO and plan.urgency is Urgency.AT_ONCE:
+        rise_max = ZERO  # first what the latest slice of a move left to do
+    fall_max += plan.given_up
+    return Legs(
+        increases=_scaled(rise, rise_max, served),
+        reductions=_scaled(leaving, fall_max, served),
+        # A change of venue that goes elsewhere than where it was worked out to go is worth nothing.
+        standby={i: ZERO for i, s in free.items() if plan.gap > ZERO and s.grade is Grade.PREFERRED and s.most > s.short},
+        rooms={i: s.most - s.short for i, s in free.items()},
+        holds={i: -s.short for i, s in free.items() if s.short > ZERO and changes[i] <= ZERO},
+        leaving=leaving,
+        is_move=is_move,
+        first_max=max(ZERO, hard - net.high) if plan.gap == ZERO else ZERO,
+        gap_max=max(ZERO, min(net.low, plan.gap)),
     )
-    return Placement(ledger=ledger, commands=up_commands + down_commands, refused=up_refused + down_refused)
 
 
-def _is_worth_moving(ledger: Ledger, policy: Policy, changes: Mapping[InstrumentId, Decimal]) -> bool:
-    """Whether what would leave some instruments for others is more than a trifle, in USD."""
-    leaving = sum((-c * (exposure.mark_of(ledger, i) or ZERO) for i, c in changes.items() if c < ZERO), ZERO)
-    return leaving >= policy.venue_move_notional_min
+def _may_move(ledger: Ledger, policy: Policy, leaving: Mapping[InstrumentId, Decimal], now: Millis) -> bool:
+    """Whether hedges may change venue now: the book is active, it is more than a trifle (USD), and the other leg could leave."""
+    if risk.trading_state(ledger, policy, now) is not risk.TradingState.ACTIVE:
+        return False
+    value = sum((q * (exposure.mark_of(ledger, i) or ZERO) for i, q in leaving.items()), ZERO)
+    if value < policy.venue_move_notional_min:
+        return False
+    return any(not risk.keeps_failing(ledger, policy, i, now) for i in leaving)
 
 
-def shortfalls(plan: Plan) -> tuple[Breach, ...]:
-    """The limits that keep certain delta unhedged, each once, with how much fits nowhere (base units); empty when all fits."""
-    if plan.allocation is None or plan.gap <= ZERO or plan.allocation.unplaced <= ZERO:
-        return ()
-    limits = {s.binding for s in plan.allocation.shares if s.binding} | {b.limit for b in plan.blocked}
-    return tuple(Breach(limit, plan.asset, plan.allocation.unplaced, ZERO, "fits nowhere") for limit in sorted(limits))
+def _is_under_way(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> bool:
+    """Whether a leg of a change of venue is on its way, so that the other still belongs to it."""
+    if risk.trading_state(ledger, policy, now) is not risk.TradingState.ACTIVE:
+        return False
+    return any(not order.is_resting for i in plan.moves for order in ledger.open_orders(i))
 
 
-def _scaled(parts: Mapping[InstrumentId, Decimal], total: Decimal) -> dict[InstrumentId, Decimal]:
-    """Positive parts cut down, largest first, so that they sum to at most `total`."""
+FREED_BY_REDUCING = frozenset(
+    (
+        Limit.VENUE_SHARE,
+        Limit.GROSS_NOTIONAL,
+        Limit.INSTRUMENT_NOTIONAL,
+        Limit.OPEN_INTEREST_SHARE,
+        Limit.LEVERAGE,
+        Limit.MARGIN_RATIO,
+        Limit.MARGIN_BUFFER,
+        Limit.LIQUIDATION_DISTANCE,
+    )
+)
+"""Limits under which the reducing leg of a move makes the room that its increasing leg needs."""
+FREED_AT_ITS_VENUE = FREED_BY_REDUCING - {Limit.GROSS_NOTIONAL, Limit.OPEN_INTEREST_SHARE}
+"""Of those, the ones of a venue or an instrument: only what leaves there frees it."""
+
+
+def _is_without_way(ledger: Ledger, legs: Legs, refused: Sequence[Breach]) -> bool:
+    """Whether the increase of a move has no room before its reduction frees it: every one refused for that, and nothing under way.
+
+    A venue's share and margin are freed by what leaves the venue itself, not by what leaves another.
+    """
+    if not legs.increases or not refused or any(b.limit not in FREED_BY_REDUCING for b in refused):
+        return False
+    venues = {ledger.venue_of(i) for i in legs.leaving}
+    if any(b.limit in FREED_AT_ITS_VENUE and b.subject not in venues for b in refused):
+        return False
+    bases = {ledger.instruments[i].base for i in legs.rooms}
+    return not any(ledger.instruments[o.instrument].base in bases for o in ledger.open_orders())
+
+
+def _scaled(parts: Mapping[InstrumentId, Decimal], total: Decimal, served: Collection[InstrumentId] = ()) -> dict[InstrumentId, Decimal]:
+    """Positive parts cut down so that they sum to at most `total`: those `served` before come first, then the largest."""
     left, cut = total, {}
-    for instrument, part in sorted(parts.items(), key=lambda item: (-item[1], item[0])):
+    for instrument, part in sorted(parts.items(), key=lambda item: (item[0] not in served, -item[1], item[0])):
         cut[instrument] = min(part, left)
         left -= cut[instrument]
     return {i: c for i, c in cut.items() if c > ZERO}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sent:
+    ledger: Ledger
+    commands: tuple[PlaceOrder, ...]
+    refused: tuple[Breach, ...]
 
 
 def _send(
@@ -136,30 +209,47 @@ def _send(
     changes: Mapping[InstrumentId, Decimal],
     room: Mapping[InstrumentId, Decimal],
     now: Millis,
-) -> tuple[Ledger, Decimal, tuple[PlaceOrder, ...], tuple[Breach, ...]]:
+    *,
+    is_move: bool,
+) -> _Sent:
     """Sends changes of short (> 0: sell) of one sign, coarse lots first; what rounding left of one is tried on the next."""
-    carry, sent = ZERO, ZERO
+    carry = ZERO
     commands: list[PlaceOrder] = []
     refused: list[Breach] = []
+    selling = any(c > ZERO for c in changes.values())
+    course = _course(ledger, policy, plan, now, selling=selling)
     for instrument in sorted(changes, key=lambda i: (-_lot_in_base(ledger, i), i)):
-        wanted = changes[instrument] + carry
-        limit = room[instrument]
-        wanted = min(wanted, limit) if limit > ZERO else max(wanted, limit)
-        order, command = draft(ledger, policy, instrument, -wanted, now, _reason(plan))
-        if order is None or command is None:
-            carry = changes[instrument] + carry
+        manner = working.manner_of(ledger, policy, course, instrument, now)
+        if manner.style is Style.PASSIVE and working.waits(ledger, policy, instrument, now, selling=selling):
             continue
-        breach = gate.order_breach(ledger, policy, order, now)
+        due = changes[instrument] + carry
+        wanted = min(due, room[instrument]) if selling else max(due, room[instrument])
+        reason = f"{_purpose(plan, is_move=is_move)}; {manner.style.value}: {manner.why}"
+        order, command = draft(ledger, policy, instrument, -wanted, now, reason, manner)
+        if order is None or command is None:
+            breach = slice_breach(ledger, policy, instrument, -wanted, now, manner)
+        else:
+            breach = gate.order_breach(ledger, policy, order, now)
         if breach is not None:
             refused.append(breach)
-            carry = changes[instrument] + carry
+        if breach is not None or order is None or command is None:
+            carry = due
             continue
-        ledger = replace(ledger, orders=put(ledger.orders, order.client_order_id, order), order_number=ledger.order_number + 1)
+        ledger = ledger.with_order(put(ledger.orders, order.client_order_id, order), order, order_number=ledger.order_number + 1)
         commands.append(command)
-        sent += -order.quantity
-        left = changes[instrument] + carry + order.quantity
+        left = due + _in_base(ledger, order)
         carry = left if abs(left) < _least_in_base(ledger, instrument) else ZERO  # more than dust: a slice, sent next time
-    return ledger, sent, tuple(commands), tuple(refused)
+    return _Sent(ledger=ledger, commands=tuple(commands), refused=tuple(refused))
+
+
+def _course(ledger: Ledger, policy: Policy, plan: Plan, now: Millis, *, selling: bool) -> working.Course:
+    instruments = exposure.instruments_of(ledger, policy, plan.asset)
+    return working.course_of(ledger, policy, instruments, plan.urgency, now, selling=selling, is_gap=plan.gap != ZERO)
+
+
+def _in_base(ledger: Ledger, order: Order) -> Decimal:
+    """Signed base units of an order at the mark it was decided on."""
+    return ledger.instruments[order.instrument].base_of(order.quantity, exposure.mark_of(ledger, order.instrument) or ONE)
 
 
 def _lot_in_base(ledger: Ledger, instrument: InstrumentId) -> Decimal:
@@ -173,93 +263,7 @@ def _least_in_base(ledger: Ledger, instrument: InstrumentId) -> Decimal:
     return listed.to_base(listed.tradable_contracts_min(mark), mark)
 
 
-def _reason(plan: Plan) -> str:
-    if plan.gap == ZERO:
-        return f"{plan.asset}: change of venue"
-    return f"{plan.asset}: net delta {plan.gap:+f}"
-
-
-def draft(
-    ledger: Ledger, policy: Policy, instrument: InstrumentId, quantity: Decimal, now: Millis, reason: str
-) -> tuple[Order | None, PlaceOrder | None]:
-    """One child order for a signed quantity, rounded toward zero, sliced and priced; (None, None) when it is dust."""
-    listed = ledger.instruments[instrument]
-    quote = ledger.quotes.get(instrument)
-    if quote is None or quote.mark is None:
-        return None, None
-    held = ledger.positions[instrument].quantity
-    reduces = held * quantity < ZERO and abs(quantity) <= abs(held)
-    slice_max = policy.order_notional_max / quote.mark
-    sized = quantity if abs(quantity) <= slice_max else slice_max.copy_sign(quantity)
-    contracts = listed.to_contracts(sized, quote.mark)
-    if listed.contracts_max is not None and abs(contracts) > listed.contracts_max:
-        contracts = toward_zero_to_step(listed.contracts_max, listed.lot).copy_sign(contracts)
-    least = max(listed.lot, listed.contracts_min) if reduces else listed.tradable_contracts_min(quote.bid)
-    if abs(contracts) < least:
-        return None, None
-    price = limit_price(listed, policy, quote.bid, quote.ask, quote.mark, selling=contracts < ZERO)
-    order = Order(
-        client_order_id=client_order_id(ledger.epoch, ledger.order_number + 1),
-        instrument=instrument,
-        quantity=listed.to_base(contracts, quote.mark),
-        price=price,
-        reduce_only=reduces,
-        placed_at=now,
-        expires_at=now + policy.order_expiry_ms,
-        arrival_mid=(quote.bid + quote.ask) / 2,
-        reason=reason,
-        clock_offset_ms=_clock_offset(ledger, instrument),
-    )
-    return order, _command(order, abs(contracts))
-
-
-def _clock_offset(ledger: Ledger, instrument: InstrumentId) -> Millis:
-    """The venue's clock minus ours as measured last; its expiry is enforced by the venue's."""
-    record = ledger.venues.get(ledger.venue_of(instrument))
-    return record.clock_offset_ms or 0 if record is not None else 0
-
-
-def _command(order: Order, contracts: Decimal) -> PlaceOrder:
-    return PlaceOrder(
-        client_order_id=order.client_order_id,
-        instrument=order.instrument,
-        quantity=order.quantity,
-        contracts=contracts,
-        price=order.price,
-        reduce_only=order.reduce_only,
-        expires_at=order.expires_at,
-    )
-
-
-def limit_price(listed: Instrument, policy: Policy, bid: Decimal, ask: Decimal, mark: Decimal, *, selling: bool) -> Decimal:
-    """The IOC limit: through the touch by the slippage allowed, held inside the collar from mark, rounded to the safe side."""
-    if selling:
-        floor = max(bid * (ONE - policy.slippage_max), mark * (ONE - policy.price_collar))
-        return up_to_step(floor, listed.tick)
-    ceiling = min(ask * (ONE + policy.slippage_max), mark * (ONE + policy.price_collar))
-    return down_to_step(ceiling, listed.tick)
-
-
-def targets_of(plans: Sequence[Plan]) -> Mapping[InstrumentId, Decimal]:
-    """The signed quantity (short < 0) that each instrument should carry, for those that were decided on."""
-    return {s.instrument: -s.short for p in plans if p.allocation is not None for s in p.allocation.shares}
-
-
-def entered_as_recorded(ledger: Ledger, commands: Sequence[PlaceOrder], at: Millis) -> Ledger:
-    """The ledger with orders entered exactly as a journal recorded them, whatever would be decided today."""
-    for command in commands:
-        order = Order(
-            client_order_id=command.client_order_id,
-            instrument=command.instrument,
-            quantity=command.quantity,
-            price=command.price,
-            reduce_only=command.reduce_only,
-            placed_at=at,
-            expires_at=command.expires_at,
-            arrival_mid=None,
-            reason="entered from the journal",
-            clock_offset_ms=_clock_offset(ledger, command.instrument),
-        )
-        number = int(command.client_order_id[-ORDER_NUMBER_DIGITS:], 36)
-        ledger = replace(ledger, orders=put(ledger.orders, order.client_order_id, order), order_number=max(ledger.order_number, number))
-    return ledger
+def _purpose(plan: Plan, *, is_move: bool) -> str:
+    words = [f"net delta {plan.gap:+f}"] if plan.gap != ZERO else []
+    words += ["given up for want of margin"] if plan.given_up > ZERO else ["change of venue"] if is_move else []
+    return f"{plan.asset}: {', '.join(words)}"

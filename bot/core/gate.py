@@ -1,98 +1,117 @@
 """The last gate: may this very order leave?
 
-It asks again what `risk` decided, with the order counted in: a target that a later rounding or slicing pushed over a limit dies here.
-Reductions pass wherever something is there to reduce; a part of each venue's order rate is kept for them, so that increases can never
-use up the requests by which risk is taken off. A refusal is a `Breach` with its numbers.
+It asks again what `risk` decided, as if that had not run, with the order counted in and the ledger as it is: a target that a later
+rounding, slicing or mistake pushed over a limit dies here. A refusal is a `Breach` with its numbers. `CHECKS` is the whole list, in the
+order in which they are asked; `INCREASE_CHECKS` follow for what is no reduction.
+
+Reductions pass wherever something is there to reduce: they are held to a sane price, to what the venue takes, and to the order rate,
+of which a part is kept for them. Cancels and questions never come here: they always pass.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
-from itertools import takewhile
+from collections.abc import Callable
 
-from bot.core import exposure, margin, risk
-from bot.core.order import Order, OrderState
-from bot.core.policy import Breach, Limit, Policy
+from bot.core import allowances, exposure, gate_checks, margin, risk, traffic
+from bot.core.limits import Breach, Limit
+from bot.core.order import Order
+from bot.core.policy import Policy
 from bot.core.records import Ledger
-from bot.core.units import ZERO, Millis, VenueId
+from bot.core.units import ZERO, Millis
 
-INCREASES_MAX = (3, 4)
-"""The fraction of a venue's order rate up to which increases may fill it."""
-
-
-def orders_in_window(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> int:
-    """Orders placed at a venue within the rate window, whatever became of them."""
-    since = now - policy.order_rate_window_ms
-    newest_first = takewhile(lambda o: o.placed_at > since, reversed(tuple(ledger.orders.values())))
-    return sum(1 for o in newest_first if ledger.venue_of(o.instrument) == venue)
-
-
-def increases_max(policy: Policy) -> int:
-    """Orders within the rate window from which on an increase waits; at least one, else nothing would ever be hedged."""
-    part, whole = INCREASES_MAX
-    return max(1, policy.order_rate_max * part // whole)
+Check = Callable[[Ledger, Policy, Order, Millis], Breach | None]
+"""Why an order may not leave, or None. The ledger does not contain it yet; the instant is our clock."""
 
 
 def order_breach(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
-    """The last gate: why this very order may not leave, everything counted in, or None. `ledger` does not contain it yet."""
-    venue = ledger.venue_of(order.instrument)
-    state = risk.trading_state(ledger, policy, now)
-    if state is risk.TradingState.HALTED:
-        return Breach(Limit.TRADING_STATE, "book", None, None, state.value)
-    blocked = risk.instrument_breach(ledger, policy, order.instrument, now)
-    if blocked is not None:
-        return blocked
-    sent = orders_in_window(ledger, policy, venue, now)
-    allowed = policy.order_rate_max if order.reduce_only else increases_max(policy)
-    if sent >= allowed:
-        return Breach(Limit.ORDER_RATE, venue, Decimal(sent + 1), Decimal(allowed))
-    return _price_breach(ledger, policy, order) or _quantity_breach(ledger, policy, order, now)
-
-
-def _price_breach(ledger: Ledger, policy: Policy, order: Order) -> Breach | None:
-    mark = exposure.mark_of(ledger, order.instrument)
-    if mark is None or order.price <= ZERO:
-        return Breach(Limit.PRICE_COLLAR, order.instrument, order.price, None, "no mark to hold the price against")
-    distance = abs(order.price - mark) / mark
-    if distance > policy.price_collar:
-        return Breach(Limit.PRICE_COLLAR, order.instrument, distance, policy.price_collar)
+    """Why this very order may not leave, everything counted in, or None. `ledger` does not contain it yet."""
+    for check in CHECKS if order.reduce_only else (*CHECKS, *INCREASE_CHECKS):
+        found = check(ledger, policy, order, now)
+        if found is not None:
+            return found
     return None
 
 
-def _quantity_breach(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
-    mark = exposure.mark_of(ledger, order.instrument) or ZERO
-    value = abs(order.quantity) * mark
-    if order.quantity == ZERO:
-        return Breach(Limit.INSTRUMENT_FILTER, order.instrument, ZERO, None, "an order of nothing")
-    if value > policy.order_notional_max:
-        return Breach(Limit.ORDER_NOTIONAL, order.instrument, value, policy.order_notional_max)
+def _halted(ledger: Ledger, policy: Policy, _: Order, now: Millis) -> Breach | None:
+    state = risk.trading_state(ledger, policy, now)
+    return Breach(Limit.TRADING_STATE, "book", None, None, state.value) if state is risk.TradingState.HALTED else None
+
+
+def _instrument(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
+    return risk.instrument_breach(ledger, policy, order.instrument, now)
+
+
+def _reduction(ledger: Ledger, _: Policy, order: Order, __: Millis) -> Breach | None:
     held = ledger.positions[order.instrument].quantity
-    if order.reduce_only:
-        if held * order.quantity >= ZERO or abs(order.quantity) > abs(held):
-            return Breach(Limit.INSTRUMENT_FILTER, order.instrument, order.quantity, held, "reduces more than is there")
+    if order.reduce_only and (held * order.quantity >= ZERO or abs(order.quantity) > abs(held)):
+        return Breach(Limit.INSTRUMENT_FILTER, order.instrument, order.quantity, held, "reduces more than is there")
+    return None
+
+
+def _obstacles(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
+    return next(iter(risk.increase_breaches(ledger, policy, order.instrument, now)), None)
+
+
+def _reducing_book(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
+    """In a REDUCING book only what brings the worse end of |net delta| nearer to zero (DESIGN, section 3)."""
+    if risk.trading_state(ledger, policy, now) is risk.TradingState.ACTIVE:
         return None
-    return _increase_breach(ledger, policy, order, value, now)
+    asset = ledger.instruments[order.instrument].base
+    net = exposure.net_delta(ledger, policy, asset)
+    if net is None:
+        return Breach(Limit.TRADING_STATE, asset, None, None, "reducing, and its net delta is not known")
+    mark = exposure.mark_of(ledger, order.instrument) or order.price
+    added = ledger.instruments[order.instrument].base_of(order.quantity, mark)
+    before, after = abs(net.worst), max(abs(net.low + added), abs(net.high + added))
+    return Breach(Limit.TRADING_STATE, asset, after, before, "reducing: brings net delta no nearer to zero") if after >= before else None
 
 
-def _increase_breach(ledger: Ledger, policy: Policy, order: Order, value: Decimal, now: Millis) -> Breach | None:
-    venue = ledger.venue_of(order.instrument)
-    unnamed = risk.unnamed_breach(ledger, policy, order.instrument)
-    if unnamed is not None:
-        return unnamed
-    breaches = risk.venue_breaches(ledger, policy, venue, now)
-    if breaches:
-        return breaches[0]
-    doubts = sum(1 for o in ledger.open_orders() if o.state is OrderState.IN_DOUBT)
-    if doubts > policy.orders_in_doubt_max:
-        return Breach(Limit.ORDERS_IN_DOUBT, "book", Decimal(doubts), Decimal(policy.orders_in_doubt_max))
-    total = exposure.venue_notional(ledger, policy, venue)
-    required = exposure.share_base(ledger, policy)
-    if total is None or required is None:
-        return Breach(Limit.COLLATERAL_UNKNOWN, venue, None, None, "the venue's share cannot be computed")
-    cap = required * policy.venue_share_max
-    if total + value > cap:
-        return Breach(Limit.VENUE_SHARE, venue, total + value, cap, "USD of notional")
-    gross = exposure.gross_notional(ledger, policy)
-    if gross is None or gross + value > policy.gross_notional_max:
-        return Breach(Limit.GROSS_NOTIONAL, "book", None if gross is None else gross + value, policy.gross_notional_max)
-    return margin.increase_breach(ledger, policy, venue, total + value, exposure.margin_notional(ledger, policy, venue))
+def _doubts(ledger: Ledger, policy: Policy, _: Order, __: Millis) -> Breach | None:
+    return next(iter(risk.doubt_breaches(ledger, policy)), None)
+
+
+def _allowances(ledger: Ledger, policy: Policy, order: Order, _: Millis) -> Breach | None:
+    added = gate_checks.value_at_mark(ledger, order)
+    caps = allowances.of_increase(ledger, policy, order.instrument)
+    return next((found for cap in caps if (found := cap.breach_of(added)) is not None), None)
+
+
+def _margin(ledger: Ledger, policy: Policy, order: Order, _: Millis) -> Breach | None:
+    return margin.increase_breach(ledger, policy, order.instrument, order.quantity)
+
+
+def _rates(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
+    return traffic.rate_breach(ledger, policy, order, now)
+
+
+def _duplicate(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
+    return traffic.duplicate_breach(ledger, policy, order, now)
+
+
+CHECKS: tuple[Check, ...] = (
+    gate_checks.sanity_breach,
+    _halted,
+    _instrument,
+    _rates,
+    gate_checks.price_breach,
+    gate_checks.filter_breach,
+    gate_checks.value_breach,
+    _reduction,
+)
+"""What every order is held to."""
+
+INCREASE_CHECKS: tuple[Check, ...] = (
+    gate_checks.second_price_breach,
+    _obstacles,
+    _doubts,
+    _duplicate,
+    _allowances,
+    _reducing_book,
+    _margin,
+)
+"""What an order is held to that is no reduction."""
+
+
+def increases_max(policy: Policy) -> int:
+    """Orders within the rate window from which on an increase waits."""
+    return traffic.part_for_increases(policy.order_rate_max)

@@ -12,25 +12,33 @@ Neither moves it when the venue's reading that was adopted later already contain
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
+from itertools import takewhile
 from typing import TypeVar
 
 from bot.core import events as ev
-from bot.core.order import Order, OrderState, Trigger, absence_is_proven, advance, with_fill, with_report
+from bot.core.copying import replace
+from bot.core.instrument import ContractKind, Instrument
+from bot.core.order import Order, OrderState, Trigger, absence_is_proven, advance, is_of, with_fill, with_report
 from bot.core.policy import Policy
 from bot.core.records import (
     FILLS_REMEMBERED,
     NOTES_REMEMBERED,
     ORDERS_REMEMBERED,
+    ORDERS_REMEMBERED_MS,
     BreakCause,
-    Holding,
     Ledger,
     Note,
+    Position,
     Tallies,
     VenueRecord,
 )
-from bot.core.units import ZERO, ClientOrderId, InstrumentId, Millis, VenueId
+from bot.core.repetition import executed, moved_otherwise
+from bot.core.seen import NOTHING_SEEN
+from bot.core.units import ONE, ZERO, ClientOrderId, InstrumentId, Millis, VenueId
+
+DROPPED_AT_ONCE = 100
+"""Closed orders that wait to be forgotten together: each time takes a look at all."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -80,58 +88,72 @@ def with_order(ledger: Ledger, order: Order, at: Millis) -> Ledger:
     if before == order:
         return ledger
     gained = order.filled - before.filled
+    positions, executions, tallies = ledger.positions, ledger.executions, ledger.tallies
     if gained != ZERO:
-        ledger = _move_position(ledger, before, gained, at)
+        positions = _moved(positions, before, gained, at)
+        executions = put(executions, order.instrument, executed(executions.get(order.instrument), before, gained))
     if not order.state.is_open and before.state is not order.state:
         outcome = order.state.value
         if order.state is OrderState.CANCELED and order.filled != ZERO:
             outcome = "partially_filled"
-        tallies = replace(ledger.tallies, orders_by_outcome=counted(ledger.tallies.orders_by_outcome, outcome))
-        ledger = replace(ledger, tallies=tallies)
-    return replace(ledger, orders=_remembered(put(ledger.orders, order.client_order_id, order)))
+        tallies = replace(tallies, orders_by_outcome=counted(tallies.orders_by_outcome, outcome))
+    orders = _remembered(put(ledger.orders, order.client_order_id, order), at)
+    return ledger.with_order(orders, order, positions=positions, executions=executions, tallies=tallies)
 
 
-def _move_position(ledger: Ledger, before: Order, gained: Decimal, at: Millis) -> Ledger:
-    position = ledger.positions.get(before.instrument)
+def _moved(positions: Mapping[InstrumentId, Position], before: Order, gained: Decimal, at: Millis) -> Mapping[InstrumentId, Position]:
+    position = positions.get(before.instrument)
     if position is None:
-        return ledger
+        return positions
     adopted = position.adopted_here_at
-    ended_at = before.over_at if before.closed_at is None else min(before.closed_at, before.over_at)
-    if adopted is not None and ended_at <= adopted:
-        return ledger  # the adopted reading came after this order had ended, or must have: it contains the fill
-    return replace(ledger, positions=put(ledger.positions, before.instrument, position.moved(gained, at)))
+    if adopted is not None and (before.is_over_by(adopted) or _had_ended(before, adopted)):
+        return positions  # the adopted reading came after this order had ended, or must have: it contains the fill
+    return put(positions, before.instrument, position.moved(gained, at))
 
 
-def _remembered(orders: Mapping[ClientOrderId, Order]) -> Mapping[ClientOrderId, Order]:
-    if len(orders) <= ORDERS_REMEMBERED + 100:
+def _had_ended(order: Order, at: Millis) -> bool:
+    """Whether its first end came by then. One that rests after that, being found again, executes at any time."""
+    return not order.is_resting and order.closed_at is not None and order.closed_at <= at
+
+
+def _remembered(orders: Mapping[ClientOrderId, Order], at: Millis) -> Mapping[ClientOrderId, Order]:
+    """The orders without the oldest closed ones, many at once; they stand in the order in which they were placed."""
+    if len(orders) <= ORDERS_REMEMBERED + DROPPED_AT_ONCE:
         return orders
-    closed = [o.client_order_id for o in orders.values() if not o.state.is_open]
-    dropped = set(closed[: max(0, len(closed) - ORDERS_REMEMBERED)])
+    old = takewhile(lambda o: abs(at - o.placed_at) >= ORDERS_REMEMBERED_MS, orders.values())
+    closed = [o.client_order_id for o in old if not o.state.is_open]
+    if len(closed) < DROPPED_AT_ONCE:
+        return orders
+    dropped = set(closed[: max(0, sum(not o.state.is_open for o in orders.values()) - ORDERS_REMEMBERED)])
     return {key: order for key, order in orders.items() if key not in dropped}
 
 
 def apply_order_report(ledger: Ledger, report: ev.OrderReport, at: Millis) -> Ledger:
     """Folds what a venue says of one order. A report on an order that is not ours changes nothing here (see `reconciliation`)."""
     order = order_of(ledger, report)
-    if order is None:
+    if order is None or not is_of(order, report.venue_order_id):
         return ledger
     return with_order(ledger, with_report(order, report.status, report.filled_quantity, report.venue_order_id, at), at)
 
 
 def apply_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledger:
-    """Folds one execution, once per fill id."""
-    seen = ledger.fill_ids.get(fill.instrument, {})
-    if fill.fill_id in seen:
+    """Folds one execution, once per fill id. One that is older than all that are remembered is no news: a reading tells any difference."""
+    seen = ledger.fill_ids.get(fill.instrument, NOTHING_SEEN)
+    if fill.fill_id in seen or seen.may_have_forgotten(fill.venue_at):
         return ledger
     order = order_of(ledger, fill)
+    if order is None and _is_of_a_forgotten_order(ledger, fill):
+        return ledger
+    if order is not None and not is_of(order, fill.venue_order_id):
+        order = None  # of a second order under our id: counted by itself, else ours would have filled more than it asked for
     if order is None and _may_be_of_an_unidentified_order(ledger, fill):
         return ledger  # not entered: the next complete reading tells it again, when the doubt is over
-    remembered = {**seen, fill.fill_id: None}
-    if len(remembered) > FILLS_REMEMBERED:
-        remembered = dict.fromkeys(list(remembered)[-FILLS_REMEMBERED:])
-    ledger = replace(ledger, fill_ids=put(ledger.fill_ids, fill.instrument, remembered))
-    if order is not None or fill.instrument in ledger.positions:
-        ledger = replace(ledger, tallies=_tallied(ledger, fill, order))
+    is_counted = order is not None or fill.instrument in ledger.positions
+    ledger = replace(
+        ledger,
+        fill_ids=put(ledger.fill_ids, fill.instrument, seen.adding(fill.fill_id, fill.venue_at, FILLS_REMEMBERED)),
+        tallies=_tallied(ledger, fill, order) if is_counted else ledger.tallies,
+    )
     if order is not None:
         return with_order(ledger, with_fill(order, fill.quantity, fill.venue_order_id, at), at)
     return _apply_foreign_fill(ledger, fill, at)
@@ -149,6 +171,11 @@ def order_of(ledger: Ledger, told: ev.FillReport | ev.OrderReport) -> Order | No
     )
 
 
+def _is_of_a_forgotten_order(ledger: Ledger, fill: ev.FillReport) -> bool:
+    """Whether a fill is of an order of this run that closed so long ago that it was forgotten: all that it filled was counted then."""
+    return fill.client_order_id is not None and bool(ledger.epoch) and fill.client_order_id.startswith(ledger.epoch)
+
+
 def _may_be_of_an_unidentified_order(ledger: Ledger, fill: ev.FillReport) -> bool:
     """Whether a fill that carries only the venue's order id could be of an order of ours whose venue id is not known yet.
 
@@ -160,24 +187,31 @@ def _may_be_of_an_unidentified_order(ledger: Ledger, fill: ev.FillReport) -> boo
 
 
 def _tallied(ledger: Ledger, fill: ev.FillReport, order: Order | None) -> Tallies:
-    tallies, slippage = ledger.tallies, ZERO
+    tallies, slippage, listed = ledger.tallies, ZERO, ledger.instruments.get(fill.instrument)
+    inverse = listed is not None and listed.kind is ContractKind.INVERSE
     if order is not None and order.arrival_mid is not None:
-        slippage = fill.quantity * (fill.price - order.arrival_mid)  # a sell below mid, or a buy above it, costs
+        quantity = fill.quantity / fill.price if inverse else fill.quantity
+        slippage = quantity * (fill.price - order.arrival_mid)  # a sell below mid, or a buy above it, costs
     return replace(
         tallies,
         fills=tallies.fills + 1,
-        fees_usd=tallies.fees_usd + _fee_usd(ledger, fill),
-        filled_notional_usd=tallies.filled_notional_usd + abs(fill.quantity) * fill.price,
+        fees_usd=tallies.fees_usd + _fee_usd(listed, fill),
+        filled_notional_usd=tallies.filled_notional_usd + abs(fill.quantity) * (ONE if inverse else fill.price),
         slippage_usd=tallies.slippage_usd + slippage,
     )
 
 
-def _fee_usd(ledger: Ledger, fill: ev.FillReport) -> Decimal:
-    """A fee in USD: in the base at the fill's price; in a third asset (a venue's own token) it is not known and not counted."""
-    listed = ledger.instruments.get(fill.instrument)
-    if fill.fee is None or listed is None or fill.fee_asset in (None, listed.quote, listed.settle):
+def _fee_usd(listed: Instrument | None, fill: ev.FillReport) -> Decimal:
+    """A fee in USD: in the base at the fill's price; in a third asset (a venue's own token) it is not known and not counted.
+
+    One that names no asset is in the settle asset.
+    """
+    if fill.fee is None or listed is None:
         return fill.fee or ZERO
-    return fill.fee * fill.price if fill.fee_asset == listed.base else ZERO
+    asset = fill.fee_asset or listed.settle
+    if asset == listed.base:
+        return fill.fee * fill.price
+    return fill.fee if asset in (listed.quote, listed.settle) else ZERO
 
 
 def _apply_foreign_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledger:
@@ -189,9 +223,16 @@ def _apply_foreign_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledg
     taken = at if fill.kind in (ev.FillKind.AUTO_DELEVERAGING, ev.FillKind.LIQUIDATION) else position.deleveraged_at
     moved = replace(position.moved(fill.quantity, at), dispute=None, deleveraged_at=taken)
     ledger = replace(ledger, positions=put(ledger.positions, fill.instrument, moved))
+    ledger = with_move(ledger, fill.instrument, fill.quantity)
     return with_break(
         ledger, CAUSE_OF_FILL[fill.kind], fill.instrument, at, f"{fill.quantity:+f} at {fill.price:f}, not by an order of ours"
     )
+
+
+def with_move(ledger: Ledger, instrument: InstrumentId, by: Decimal) -> Ledger:
+    """The ledger with what may be executed there widened by signed contract units that moved without an order of ours."""
+    record = moved_otherwise(ledger.executions.get(instrument), by)
+    return ledger if record is None else replace(ledger, executions=put(ledger.executions, instrument, record))
 
 
 def change_order(ledger: Ledger, order_id: ClientOrderId, trigger: Trigger, at: Millis) -> Ledger:
@@ -218,7 +259,7 @@ def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledg
     record = venue_record(ledger, ledger.venue_of(order.instrument))
     if record.clock_offset_ms is None or record.agreed_at is None:
         return ledger
-    if not record.reconciled or record.agreed_at <= order.over_at:
+    if not record.reconciled or order.over_at is None or record.agreed_at <= order.over_at:
         return ledger
     if not absence_is_proven(order, event.venue_clock_at, record.clock_offset_ms, policy.doubt_margin_ms):
         return ledger
@@ -226,60 +267,18 @@ def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledg
     return change_order(ledger, event.client_order_id, proven, event.at)
 
 
-def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
-    """Sets the total of one asset at one location; an untold redemption rate keeps the one that was told before.
-
-    A total alone does not make its source known in this run: others may follow, and what has not been told is not zero. That takes the
-    source's own word that it has told everything (`confirm_source`).
-    A total below nothing, or a rate that is not positive, makes no sense: the source counts as unreadable, and ages.
-    """
-    if event.quantity < ZERO or (event.redemption_rate is not None and event.redemption_rate <= ZERO):
-        return source_unreadable(ledger, event.source, f"senseless total of {event.asset} at {event.location}", event.at)
-    key = (event.source, event.location, event.asset)
-    before = ledger.holdings.get(key)
-    rate = event.redemption_rate
-    if rate is None and before is not None:
-        rate = before.redemption_rate
-    holding = Holding(
-        source=event.source,
-        location=event.location,
-        asset=event.asset,
-        quantity=event.quantity,
-        redemption_rate=rate,
-        observed_at=event.at,
-    )
-    confirmed = ledger.sources_confirmed_at
-    ledger = replace(
-        ledger,
-        holdings=put(ledger.holdings, key, holding),
-        sources_confirmed_at=put(confirmed, event.source, event.at) if event.source in confirmed else confirmed,
-        sources_unreadable={k: v for k, v in ledger.sources_unreadable.items() if k != event.source},
-    )
-    if before is not None and before.quantity == event.quantity:
-        return ledger
-    sentence = f"{event.asset} at {event.location}: {before.quantity if before else ZERO:f} -> {event.quantity:f}"
-    return noted(ledger, Note(at=event.at, kind="collateral", subject=event.asset, sentence=sentence))
-
-
-def confirm_source(ledger: Ledger, event: ev.CollateralConfirmed) -> Ledger:
-    """A source has told all its totals, or was read again and says the same: they are known, and fresh."""
-    readable = {k: v for k, v in ledger.sources_unreadable.items() if k != event.source}
-    confirmed = put(ledger.sources_confirmed_at, event.source, event.at)
-    return replace(ledger, sources_confirmed_at=confirmed, sources_unreadable=readable)
-
-
-def source_unreadable(ledger: Ledger, source: str, reason: str, at: Millis) -> Ledger:
-    """A source could not be read or made no sense; what it said last stays, and ages."""
-    if ledger.sources_unreadable.get(source) == reason:
-        return ledger
-    note = Note(at=at, kind="collateral", subject=source, sentence=f"not readable: {reason}")
-    return noted(replace(ledger, sources_unreadable=put(ledger.sources_unreadable, source, reason)), note)
+def end_doubt(ledger: Ledger, order_id: ClientOrderId, filled: Decimal, at: Millis) -> Ledger:
+    """Ends an order in doubt by a person's word: `filled` (signed contract units, no less than known) of it filled, and no more will."""
+    order = with_report(ledger.orders[order_id], ev.VenueOrderStatus.ACCEPTED, filled, None, at)
+    if order.state.is_open:
+        order = advance(replace(order, state=OrderState.IN_DOUBT), Trigger.PROVEN_ABSENT if order.filled == ZERO else Trigger.ENDED, at)
+    return with_order(ledger, order, at)
 
 
 def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
     """A new run: nothing is reconciled, no link is up, and an order whose end we did not see is in doubt.
 
-    A broken invariant halts one run: what is still broken breaks again with the first event.
+    A broken invariant halts over every restart too, until a named person resumes the book: a crash or an orchestrator's restart is nobody.
     """
     fresh_at = event.at if event.is_fresh else ledger.fresh_at
     ledger = replace(ledger, epoch=event.epoch, started_at=event.at, fresh_at=fresh_at, order_number=0)
@@ -288,11 +287,18 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
         ledger = with_order(ledger, advance(order, Trigger.RESTARTED, event.at), event.at)
     venues = {
         venue: replace(
-            r, link=ev.VenueLink.DOWN, link_since=event.at, reconciled=False, disagreements=0, read_pending=False, read_asked_at=None
+            r,
+            link=ev.VenueLink.DOWN,
+            link_since=event.at,
+            reconciled=False,
+            disagreements=0,
+            read_pending=False,
+            read_asked_at=None,
+            messages=(),
         )
         for venue, r in ledger.venues.items()
     }
-    return replace(ledger, venues=venues, sources_confirmed_at={}, sources_unreadable={}, invariants_broken=())
+    return replace(ledger, venues=venues, sources_confirmed_at={}, sources_unreadable={})
 
 
 def positions_at(ledger: Ledger, venue: VenueId) -> tuple[InstrumentId, ...]:

@@ -10,15 +10,19 @@ Theory of operation. An order is entered as PENDING_NEW before its first byte le
    in part and that the venue does not know by its id ends by the same proof, with those fills, once nothing of it can execute any more.
 
 An order that the venue speaks of after its end is open again and keeps the instant of its first end.
+
+An IOC order is over a little after its request's expiry, whatever became of it. A post-only one rests: its expiry fences only the
+request, and it may execute until the venue says that it ended (see `over_at`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from bot.core.copying import replace
 from bot.core.events import VenueOrderStatus
 from bot.core.units import ZERO, ClientOrderId, InstrumentId, Millis, Range
 
@@ -98,9 +102,10 @@ TRANSITIONS: Mapping[tuple[OrderState, Trigger], OrderState] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Order:
-    """One child order. Quantities are signed base units; `placed_at`, `expires_at`, `closed_at`, `asked_at` are our clock.
+    """One child order. Quantities are signed contract units (see `instrument`); `placed_at`, `expires_at`, `closed_at`, `asked_at` and
+    `cancel_asked_at` are our clock.
 
     `closed_at` is its first end, kept when it is reopened. `reported_filled` is the venue's cumulative figure, `fills_filled` the sum
     of the distinct fills; `clock_offset_ms` is the venue's clock minus ours when it was placed; `arrival_mid` is the middle of the book
@@ -117,18 +122,20 @@ class Order:
     arrival_mid: Decimal | None
     reason: str
     clock_offset_ms: Millis = 0
+    post_only: bool = False
     state: OrderState = OrderState.PENDING_NEW
     venue_order_id: str | None = None
     reported_filled: Decimal = ZERO
     fills_filled: Decimal = ZERO
     closed_at: Millis | None = None
     asked_at: Millis | None = None
+    cancel_asked_at: Millis | None = None
     doubted_at: Millis | None = None
 
     @property
     def filled(self) -> Decimal:
         """Signed filled quantity: the larger, in magnitude, of the two accounts of it."""
-        return max(self.reported_filled, self.fills_filled, key=abs)
+        return self.reported_filled if abs(self.reported_filled) >= abs(self.fills_filled) else self.fills_filled
 
     @property
     def leaves(self) -> Decimal:
@@ -136,14 +143,39 @@ class Order:
         return self.quantity - self.filled if self.state.is_open else ZERO
 
     @property
-    def over_at(self) -> Millis:
-        """Our clock from which on nothing of it can execute any more, whatever became of it: a reading from after that contains it."""
-        return self.expires_at + OVER_AFTER_MS
+    def is_resting(self) -> bool:
+        """Whether it stands in the venue's book until somebody cancels it, as far as we know."""
+        return self.post_only and self.state is OrderState.WORKING
+
+    @property
+    def over_at(self) -> Millis | None:
+        """Our clock from which on nothing of it can execute any more, whatever became of it: a reading from after that contains it.
+
+        None while a post-only order may rest for as long as it likes. One in doubt would be found, and cancelled, if it rested: what is
+        neither found nor in a reading from well after the doubt began is over.
+        """
+        if not self.post_only:
+            return self.expires_at + OVER_AFTER_MS
+        if not self.state.is_open:
+            return self.closed_at
+        if self.state is OrderState.IN_DOUBT:
+            return max(self.expires_at, self.doubted_at or self.expires_at) + OVER_AFTER_MS
+        return None
+
+    def is_over_by(self, at: Millis) -> bool:
+        """Whether nothing of it can have executed after `at` (our clock)."""
+        over_at = self.over_at
+        return over_at is not None and over_at <= at
 
     @property
     def may_fill(self) -> Range:
         """What it may still add to the position: anything between nothing and all that it leaves."""
         return Range.spanning(ZERO, self.leaves)
+
+
+def is_of(order: Order, venue_order_id: str | None) -> bool:
+    """Whether the venue's order is this one. A second one under our id (a venue that replaces, or lost its own record) is not."""
+    return venue_order_id is None or order.venue_order_id in (None, venue_order_id)
 
 
 def trigger_of(status: VenueOrderStatus, *, told_filled: bool, complete: bool) -> Trigger:
@@ -176,14 +208,14 @@ def with_report(order: Order, status: VenueOrderStatus, filled: Decimal | None, 
         reported = filled
     if status is VenueOrderStatus.FILLED and filled is None:
         reported = order.quantity
-    order = replace(order, reported_filled=reported, venue_order_id=venue_order_id or order.venue_order_id)
+    order = replace(order, reported_filled=reported, venue_order_id=order.venue_order_id or venue_order_id)  # the first: see `is_of`
     complete = abs(order.filled) >= abs(order.quantity)
     return advance(order, trigger_of(status, told_filled=filled is not None, complete=complete), at)
 
 
 def with_fill(order: Order, quantity: Decimal, venue_order_id: str | None, at: Millis) -> Order:
     """The order after one new distinct fill of signed `quantity`. A fill counts whatever the state says."""
-    order = replace(order, fills_filled=order.fills_filled + quantity, venue_order_id=venue_order_id or order.venue_order_id)
+    order = replace(order, fills_filled=order.fills_filled + quantity, venue_order_id=order.venue_order_id or venue_order_id)
     if abs(order.filled) >= abs(order.quantity):
         return advance(order, Trigger.COMPLETED, at)
     if order.state in (OrderState.REFUSED, OrderState.ABSENT):
@@ -198,5 +230,5 @@ def absence_is_proven(order: Order, venue_clock_at: Millis, clock_offset_ms: Mil
     (translated to it by the wider of the offset now and the one when it was placed) plus a margin can the request no longer be
     accepted. One that filled was accepted: nothing more of it can execute when the clock is as far past `over_at`.
     """
-    end = order.expires_at if order.filled == ZERO else order.over_at
-    return venue_clock_at > end + max(abs(clock_offset_ms), abs(order.clock_offset_ms)) + margin_ms
+    end = order.expires_at if order.filled == ZERO and not order.post_only else order.over_at
+    return end is not None and venue_clock_at > end + max(abs(clock_offset_ms), abs(order.clock_offset_ms)) + margin_ms

@@ -1,7 +1,7 @@
-"""What the operator decided, as one frozen dataclass, and the names of all limits.
+"""What the operator decided, as one frozen dataclass.
 
-Every limit has a safe default and a hard ceiling in code: configuration may tighten a limit or move it below its ceiling, nothing
-can be switched off by leaving it out. Fractions are never percent (0.4, not 40); `_bps` is basis points, `_ms` milliseconds.
+Every limit has a safe default and a hard ceiling in code (`ceilings`): configuration may tighten a limit or move it below its ceiling,
+nothing can be switched off by leaving it out. Fractions are never percent (0.4, not 40); `_bps` is basis points, `_ms` milliseconds.
 Sources of the defaults: Ethena's and Resolv's published practice (domain notes, "suggested defaults").
 """
 
@@ -10,65 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 
-from bot.core.units import ZERO, Asset, InstrumentId, Millis
-
-
-class Limit(StrEnum):
-    """Every limit that can refuse or alarm; also the metric's label and the runbook's heading."""
-
-    NET_DELTA = "net_delta"
-    VENUE_SHARE = "venue_share"
-    MARGIN_RATIO = "margin_ratio"
-    ORDER_NOTIONAL = "order_notional"
-    ORDER_RATE = "order_rate"
-    ORDERS_IN_DOUBT = "orders_in_doubt"
-    GROSS_NOTIONAL = "gross_notional"
-    PRICE_COLLAR = "price_collar"
-    REFERENCE_DEVIATION = "reference_deviation"
-    QUOTE_AGE = "quote_age"
-    VENUE_LINK = "venue_link"
-    UNRECONCILED = "unreconciled"
-    IN_DOUBT = "in_doubt"
-    COLLATERAL_UNKNOWN = "collateral_unknown"
-    COLLATERAL_AGE = "collateral_age"
-    FUNDING_FLIP = "funding_flip"
-    TRADING_STATE = "trading_state"
-    INSTRUMENT_FILTER = "instrument_filter"
-    REPEATED_ORDER = "repeated_order"
-    NO_INSTRUMENT = "no_instrument"
-    CLOCK_OFFSET = "clock_offset"
-    LEVERAGE = "leverage"
-    MARGIN_UNKNOWN = "margin_unknown"
-    DISPUTED = "disputed"
-    FOREIGN_ORDERS = "foreign_orders"
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """A refusal carries its numbers: which limit, on what, what was observed, what is allowed (None: nothing to compare)."""
-
-    limit: Limit
-    subject: str
-    observed: Decimal | None
-    allowed: Decimal | None
-    detail: str = ""
-
-    def sentence(self) -> str:
-        """One line for people."""
-        numbers = "" if self.observed is None else f": {self.observed:f}"
-        numbers += "" if self.allowed is None else f" (allowed {self.allowed:f})"
-        words = f", {self.detail}" if self.detail else ""
-        return f"{self.limit.value} on {self.subject}{numbers}{words}"
-
-
-@dataclass(frozen=True, slots=True)
-class Ceiling:
-    """The widest value that configuration may give a policy field, and the narrowest."""
-
-    lowest: Decimal
-    highest: Decimal
+from bot.core.units import Asset, InstrumentId, Millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,40 +83,111 @@ class Policy:
     """Annual funding above which a flipped venue is preferred again."""
     funding_dwell_ms: Millis = 24 * 3_600_000
     """How long a rate must stay beyond a threshold before the flip counts, and the shortest time between two flips."""
+    funding_age_max_ms: Millis = 3 * 3_600_000
+    """Oldest reading of a funding rate that still counts as known; the shortest intervals are an hour."""
+    funding_trip_annual: Decimal = Decimal("-0.5")
+    """Annual funding, as a mean over about a day, below which a venue counts as flipped at once."""
+    funding_trip_half_life_ms: Millis = 12 * 3_600_000
+    """Half-life of that mean, and how long the rate must have been watched for it to count."""
     clock_offset_max_ms: Millis = 500
     """Widest offset between our clock and a venue's."""
-
-
-CEILINGS: Mapping[str, Ceiling] = {
-    "rebalance_band": Ceiling(Decimal("0.00001"), Decimal("0.02")),
-    "rebalance_notional_min": Ceiling(ZERO, Decimal(10_000)),
-    "venue_share_max": Ceiling(Decimal("0.05"), Decimal(1)),
-    "venue_share_drift": Ceiling(ZERO, Decimal("0.1")),
-    "venue_move_notional_min": Ceiling(ZERO, Decimal(1_000_000)),
-    "margin_ratio_max": Ceiling(Decimal("0.01"), Decimal("0.8")),
-    "leverage_max": Ceiling(Decimal("0.1"), Decimal(10)),
-    "order_notional_max": Ceiling(Decimal(10), Decimal(5_000_000)),
-    "gross_notional_max": Ceiling(Decimal(100), Decimal(20_000_000_000)),
-    "order_rate_max": Ceiling(Decimal(1), Decimal(300)),
-    "order_rate_window_ms": Ceiling(Decimal(1_000), Decimal(60_000)),
-    "orders_in_doubt_max": Ceiling(Decimal(1), Decimal(20)),
-    "price_collar": Ceiling(Decimal("0.0005"), Decimal("0.05")),
-    "slippage_max": Ceiling(Decimal("0.0001"), Decimal("0.02")),
-    "reference_deviation_max": Ceiling(Decimal("0.0005"), Decimal("0.05")),
-    "quote_age_max_ms": Ceiling(Decimal(100), Decimal(30_000)),
-    "collateral_age_max_ms": Ceiling(Decimal(1_000), Decimal(86_400_000)),
-    "report_age_max_ms": Ceiling(Decimal(1_000), Decimal(300_000)),
-    "order_retry_pause_ms": Ceiling(Decimal(100), Decimal(60_000)),
-    "deleveraging_rest_ms": Ceiling(Decimal(1_000), Decimal(86_400_000)),
-    "order_expiry_ms": Ceiling(Decimal(500), Decimal(5_000)),
-    "doubt_margin_ms": Ceiling(Decimal(500), Decimal(60_000)),
-    "doubt_query_interval_ms": Ceiling(Decimal(100), Decimal(2_000)),
-    "report_interval_ms": Ceiling(Decimal(1_000), Decimal(30_000)),
-    "decision_interval_ms": Ceiling(Decimal(1), Decimal(1_000)),
-    "decision_beat_ms": Ceiling(Decimal(100), Decimal(10_000)),
-    "funding_half_life_ms": Ceiling(Decimal(1_000), Decimal(30 * 86_400_000)),
-    "funding_flip_exit": Ceiling(Decimal("-5"), Decimal("0.5")),
-    "funding_flip_enter": Ceiling(Decimal("-5"), Decimal("0.5")),
-    "funding_dwell_ms": Ceiling(Decimal(1_000), Decimal(30 * 86_400_000)),
-    "clock_offset_max_ms": Ceiling(Decimal(50), Decimal(1_000)),
-}
+    rebalance_band_hard: Decimal = Decimal("0.0025")
+    """Net delta as a fraction of an asset's collateral beyond which it is corrected at once; between the bands flow may cancel it first."""
+    netting_window_ms: Millis = 2_000
+    """How long a net delta between the two bands waits for flow that cancels it."""
+    risk_aversion: Decimal = Decimal("0.000001")
+    """What a stray costs: per USD, in the half-quadratic penalty of the no-trade band (F11)."""
+    volatility_annual: Decimal = Decimal("0.6")
+    """Annual volatility of the hedged coins, as assumed by the no-trade band."""
+    order_cost_usd: Decimal = Decimal(0)
+    """USD that an order costs whatever its quantity, beside fees and spread."""
+    flow_half_life_ms: Millis = 24 * 3_600_000
+    """Half-life of the observed variance of collateral flow."""
+    instrument_notional_max: Decimal = Decimal(25_000_000)
+    """USD of one instrument's position and orders."""
+    open_interest_share_max: Decimal = Decimal("0.10")
+    """Our notional over an instrument's open interest."""
+    open_interest_share_total_max: Decimal = Decimal("0.07")
+    """Our notional of an asset over its open interest at all configured venues."""
+    open_interest_min: Decimal = Decimal(1_000_000)
+    """USD of open interest below which an instrument takes no increase."""
+    touch_notional_min: Decimal = Decimal(200)
+    """USD shown at the touch, on both sides together, below which an instrument takes no increase: next to no depth behind its price."""
+    spread_max: Decimal = Decimal("0.002")
+    """Spread over mid beyond which an instrument takes no increase."""
+    collateral_share_max: Decimal = Decimal("0.75")
+    """A venue's margin balance over all that the book owns (collateral and margin balances)."""
+    margin_buffer_target: Decimal = Decimal("0.425")
+    """Margin balance over notional below which a linear account takes no increase."""
+    margin_buffer_min: Decimal = Decimal("0.275")
+    """Margin balance over notional below which a linear account's hedges move elsewhere, or shrink."""
+    inverse_buffer_target: Decimal = Decimal("0.30")
+    """As `margin_buffer_target`, of a coin-margined account."""
+    inverse_buffer_min: Decimal = Decimal("0.21")
+    """As `margin_buffer_min`, of a coin-margined account. At 0.20 the least distance would bite first where no tiers are known."""
+    liquidation_distance_target: Decimal = Decimal("0.35")
+    """Fraction of the mark to the liquidation price below which an account takes no increase, also after the order."""
+    liquidation_distance_min: Decimal = Decimal("0.20")
+    """Fraction of the mark to the liquidation price below which a venue is reduced."""
+    notional_rate_max: Decimal = Decimal(5_000_000)
+    """USD of orders at one venue within `order_rate_window_ms`."""
+    message_rate_max: int = 200
+    """Orders, cancels and queries to one venue within `order_rate_window_ms`."""
+    duplicate_window_ms: Millis = 500
+    """A second order of the same instrument, side, quantity and price within this time is refused."""
+    repeated_executions_max: int = 12
+    """Executions of one instrument without a change of its target, from which on its venue is halted until a named operator resumes it."""
+    doubt_notional_max: Decimal = Decimal(1_000_000)
+    """USD of orders in doubt over the whole book beyond which nothing increases anywhere."""
+    reference_age_max_ms: Millis = 120_000
+    """Oldest reference price of a stablecoin or staked token that still counts as known."""
+    stablecoin_depeg_warn: Decimal = Decimal("0.003")
+    """Fraction below one USD at which a stablecoin is told of."""
+    stablecoin_depeg_max: Decimal = Decimal("0.01")
+    """Fraction below one USD at which nothing increases that settles in the stablecoin."""
+    staked_depeg_warn: Decimal = Decimal("0.005")
+    """Fraction by which a staked token's market price below its redemption rate is told of."""
+    staked_depeg_max: Decimal = Decimal("0.02")
+    """Fraction by which a staked token's market price may fall below its redemption rate; beyond it new deployment is refused."""
+    unsettled_profit_max: Decimal = Decimal("0.01")
+    """Unsettled profit at one venue over all that the book owns, beyond which the venue takes no increase."""
+    settle_exposure_max: Decimal = Decimal("0.9")
+    """What the book owns in one stablecoin over all that it owns, beyond which nothing increases that settles in it."""
+    reserve_fund_usd: Decimal = Decimal(0)
+    """USD of the reserve that bears losses; 0: none."""
+    reserve_need_rate: Decimal = Decimal("0.0125")
+    """USD of reserve needed per USD of short: a day's unwind, 0.5 % funding and 0.75 % slippage (LlamaRisk, December 2024)."""
+    reserve_coverage_min: Decimal = Decimal("1.2")
+    """Reserve over need below which people are told."""
+    deleveraging_rank_max: Decimal = Decimal("0.8")
+    """Rank in a venue's queue of auto-deleveraging (0 safe, 1 next) from which on an instrument takes new hedges only as a last resort."""
+    quiet_period_ms: Millis = 5 * 60_000
+    """How long nothing of the kind may happen before a venue or the book leaves a state that a quiet period ends."""
+    switch_payback_ms: Millis = 7 * 86_400_000
+    """Time within which a change of venue for better funding must have paid for its cost."""
+    carry_gap_half_life_ms: Millis = 7 * 86_400_000
+    """Half-life with which the difference of two venues' funding is expected to vanish."""
+    switch_dwell_ms: Millis = 24 * 3_600_000
+    """Shortest time between two changes of venue of one asset for better funding."""
+    reallocation_interval_ms: Millis = 60_000
+    """How often the allocation is worked out again while neither delta nor a limit asks for it."""
+    impact_cost: Decimal = Decimal("0.0002")
+    """Fraction of the notional that a change of venue is assumed to cost beside fees and spreads."""
+    risk_free_rate: Decimal = Decimal("0.04")
+    """Annual rate that stables earn: the floor of what a hedge should carry."""
+    stable_band_exit: Decimal = Decimal("0.02")
+    """How far below `risk_free_rate` an asset's funding must fall until new deployment is refused."""
+    stable_band_enter: Decimal = Decimal("0.02")
+    """How far above it the funding must rise until new deployment is welcome again."""
+    stable_dwell_ms: Millis = 3 * 86_400_000
+    """Shortest time between two turns of that signal."""
+    passive_deadline_ms: Millis = 10_000
+    """How long a gap that is not urgent is worked with post-only orders before it is taken with an IOC; 0: at once."""
+    passive_reprice_ms: Millis = 2_000
+    """How long a post-only order rests before it is cancelled and placed anew at the touch."""
+    passive_attempts_max: int = 5
+    """Post-only orders of one gap, from which on it is taken with an IOC."""
+    slice_depth_multiple: Decimal = Decimal(20)
+    """Quantity of one order over what is shown at the touch."""
+    participation_max: Decimal = Decimal("0.1")
+    """Notional of one instrument's orders within a minute over its average minute's volume."""

@@ -14,9 +14,11 @@ from typing import ParamSpec, TypeVar
 
 DIGITS = 40
 HALF = Decimal("0.5")
+LN_2 = Decimal("0.6931471805599453094172321214581765680755")
 INFINITE = Decimal("Infinity")
 """A distance or a multiple without an end; compares above every limit. Never stored in the ledger."""
 
+_NEGLIGIBLE = Decimal("1e-28")
 _CONTEXT = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN)
 
 P = ParamSpec("P")
@@ -43,3 +45,27 @@ def root(value: Decimal, degree: int) -> Decimal:
     if value < 0 or degree < 1:
         raise ValueError(f"a root needs a value >= 0 and a degree >= 1, got {value} and {degree}")
     return value if value == 0 else value ** (Decimal(1) / degree)
+
+
+HALVED_AWAY = 1_000
+"""Half-lives after which nothing is left: less than one part in 10^300, which no sum of money can hold."""
+
+
+def halved(elapsed_ms: int, half_life_ms: int) -> Decimal:
+    """What is left of 1 after so many milliseconds (below 0 counts as 0) with this half-life (> 0): 0.5 ** (elapsed / half-life).
+
+    Off by less than one part in 10^24, and nothing after a thousand half-lives. It is asked for with every reading of a rate, mostly for a
+    small part of the half-life, where the series of the exponential needs a few terms and `Decimal`'s own power of a fraction takes twenty
+    times as long.
+    """
+    whole, rest = divmod(max(0, elapsed_ms), half_life_ms)
+    if whole > HALVED_AWAY:
+        return Decimal(0)
+    exponent = rest * LN_2 / half_life_ms
+    term = total = Decimal(1)
+    number = 0
+    while term > _NEGLIGIBLE or term < -_NEGLIGIBLE:
+        number += 1
+        term = -term * exponent / number
+        total += term
+    return total if whole == 0 else total * HALF**whole

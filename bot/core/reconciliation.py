@@ -4,22 +4,41 @@ The venue is the truth for positions, orders and fills; but one reading is a sam
 
 1. The reading's fills and order reports are folded first: what they explain is not a difference.
 2. A difference while an order of ours may still fill, or while fills arrived during the reading, proves nothing: read again. An
-   order in doubt stands in the way only until it must be over: else its doubt and the difference would wait for each other.
+   order in doubt stands in the way only until it must be over: else its doubt and the difference would wait for each other. One that
+   rests is cancelled first: the venue counts as not reconciled, and nothing rests at such a venue (see `working`).
 3. A difference that remains is a dispute: exposure spans both figures and nothing increases there. When a second complete reading says
    the same, the venue's figure is adopted and a break with its cause is told.
 4. Positions may lag behind fills by seconds, and a venue may add up fills in other steps than ours. A figure between the least and the
    most that our record passed through within `POSITION_LAG_MS` is disputed, and not adopted while the venue may still be late.
 5. The very first reading of an instrument is adopted as it stands if nothing moved or may move at the account meanwhile, else when a
    second one says the same: a fill between question and answer would count twice. What was there before us is told as pre-existing.
+6. What was adopted tells by its direction what it may be, and the venue's trading state follows. A position that shrank, with no fill to
+   be read, is presumed deleveraged or liquidated: hedged elsewhere, the venue REDUCING. One that grew or turned, or several that vanished
+   together (an account that was reset, or is not ours), is explained by nothing: the venue HALTED, its positions counted as they are.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from bot.core import events as ev
-from bot.core.ledger import apply_fill, apply_order_report, noted, order_of, put, venue_record, with_break, with_venue
+from bot.core import trading
+from bot.core.copying import replace
+from bot.core.instrument import ContractKind
+from bot.core.ledger import (
+    apply_fill,
+    apply_order_report,
+    noted,
+    order_of,
+    put,
+    venue_record,
+    with_break,
+    with_move,
+    with_venue,
+)
+from bot.core.limits import Limit
+from bot.core.order import is_of
 from bot.core.records import BreakCause, Dispute, Ledger, Note, Position
 from bot.core.units import CLOCK_STEP_TOLERANCE_MS, ZERO, InstrumentId, Millis, VenueId
 
@@ -29,16 +48,16 @@ READINGS_TO_ADOPT = 2
 
 def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
     """Folds a complete reading of one venue."""
-    fills_before = ledger.fill_ids
+    before, fills_before = ledger, ledger.fill_ids
     for fill in sorted(event.fills, key=lambda f: (f.venue_at, f.fill_id)):
         ledger = apply_fill(ledger, fill, event.at)
     for report in event.orders:
         ledger = apply_order_report(ledger, report, event.at)
-    ledger = _with_foreign_orders(ledger, event)
-    agreed = True
+    ledger = _with_foreign_orders(after_fills(before, ledger, event.venue, event.at), event)
+    agreed, vanished = _tells_all_that_is_held(ledger, event), _vanished_together(ledger, event)
     for told in event.positions:
         news = ledger.fill_ids.get(told.instrument) is not fills_before.get(told.instrument)
-        ledger, settled = _settle_position(ledger, told, event, news_during_reading=news)
+        ledger, settled = _settle_position(ledger, told, event, news_during_reading=news, vanished=vanished)
         agreed = agreed and settled
     record = venue_record(ledger, event.venue)
     agreed = agreed and event.asked_at >= record.link_since  # one that was asked for before a silence says nothing of what it hid
@@ -53,9 +72,30 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         clock_offset_ms=event.clock_offset_ms,
         margins={m.asset: m for m in event.margins},
         margin_positions={p.instrument: p.quantity for p in event.positions},
+        equity_told={m.asset: m for m in event.margins},
+        inverse_told={p.instrument: p for p in event.positions if not _is_linear(ledger, p.instrument)},
+        margin_marks=_marks(event.positions),
         unreadable=None,
+        deleveraging_ranks={p.instrument: p.deleveraging_rank for p in event.positions if p.deleveraging_rank is not None},
     )
     return with_venue(ledger, event.venue, record)
+
+
+def _tells_all_that_is_held(ledger: Ledger, event: ev.VenueReported) -> bool:
+    """Whether every position that our record has there is told, flat or not: one that is left out may be gone."""
+    told = {p.instrument for p in event.positions}
+    here = (i for i in ledger.occupied if ledger.venue_of(i) == event.venue)
+    return all(i in told or i not in ledger.positions or ledger.positions[i].quantity == ZERO for i in here)
+
+
+def _is_linear(ledger: Ledger, instrument: InstrumentId) -> bool:
+    listed = ledger.instruments.get(instrument)
+    return listed is not None and listed.kind is ContractKind.LINEAR
+
+
+def _marks(positions: Sequence[ev.PositionReport]) -> Mapping[InstrumentId, Decimal]:
+    """The marks at which a reading counts, in the venue's own words: quotes are not in the journal, and a replay would take others."""
+    return {p.instrument: p.mark_price for p in positions if p.mark_price is not None and p.mark_price > ZERO}
 
 
 def apply_unreadable(ledger: Ledger, event: ev.VenueUnreadable) -> Ledger:
@@ -67,15 +107,19 @@ def apply_unreadable(ledger: Ledger, event: ev.VenueUnreadable) -> Ledger:
     return with_venue(ledger, event.venue, replace(record, read_pending=False, unreadable=event.reason))
 
 
-def _settle_position(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported, *, news_during_reading: bool) -> tuple[Ledger, bool]:
+def _settle_position(
+    ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported, *, news_during_reading: bool, vanished: bool
+) -> tuple[Ledger, bool]:
     position = ledger.positions.get(told.instrument)
     if position is None:
         settled = _is_quiet(told.instrument, event) or _was_told_before(ledger, told, event)
         return (_adopt_first(ledger, told, event), True) if settled else (ledger, False)
     if position.quantity == told.quantity:
+        if position.dispute is None and position.entry_price == told.entry_price:
+            return ledger, True
         calm = replace(position, dispute=None, entry_price=told.entry_price)
         return replace(ledger, positions=put(ledger.positions, told.instrument, calm)), True
-    may_fill = any(event.asked_at < o.over_at for o in ledger.open_orders(told.instrument))
+    may_fill = any(not o.is_over_by(event.asked_at) for o in ledger.open_orders(told.instrument))
     if may_fill or news_during_reading or _moved_during(ledger, told.instrument, event):
         return ledger, False
     readings = 1
@@ -85,11 +129,39 @@ def _settle_position(ledger: Ledger, told: ev.PositionReport, event: ev.VenueRep
         since = position.dispute.since if position.dispute else event.at
         disputed = replace(position, dispute=Dispute(observed=told.quantity, readings=readings, since=since))
         return replace(ledger, positions=put(ledger.positions, told.instrument, disputed)), False
-    cause = _cause(position.quantity, told.quantity)
+    cause = BreakCause.UNEXPLAINED if vanished else _cause(position.quantity, told.quantity)
     sentence = f"record {position.quantity:f}, venue {told.quantity:f}"
+    if vanished:
+        sentence += ", and so did every other position there: an account that was reset, or is not ours"
     ledger = with_break(ledger, cause, told.instrument, event.at, sentence)
     taken = event.at if cause is BreakCause.AUTO_DELEVERAGING else None
+    ledger = with_move(ledger, told.instrument, told.quantity - position.quantity)
+    ledger = trading.enter(ledger, _LIMIT_OF[cause], event.at, f"{told.instrument}: {sentence}", venue=event.venue)
     return _adopt(ledger, told, event, taken), True
+
+
+_LIMIT_OF = {BreakCause.AUTO_DELEVERAGING: Limit.AUTO_DELEVERAGING, BreakCause.UNEXPLAINED: Limit.UNEXPLAINED_POSITION}
+
+
+def _vanished_together(ledger: Ledger, event: ev.VenueReported) -> bool:
+    """Whether a venue tells that nothing is left where our record has several positions: no deleveraging takes all of them at once."""
+    held = sum(1 for p in event.positions if p.instrument in ledger.positions and ledger.positions[p.instrument].quantity != ZERO)
+    return held > 1 and all(p.quantity == ZERO for p in event.positions)
+
+
+def after_fills(before: Ledger, after: Ledger, venue: VenueId, at: Millis) -> Ledger:
+    """The later ledger with its venue REDUCING, if the fills between the two were somebody else's, or a liquidation.
+
+    A deleveraging or settlement that the venue told of is explained: it rests its instrument, and hides nothing more.
+    """
+    for cause, limit in _FILLS_THAT_REDUCE.items():
+        count = after.tallies.breaks_by_cause.get(cause, 0) - before.tallies.breaks_by_cause.get(cause, 0)
+        if count:
+            after = trading.enter(after, limit, at, f"{count} fills by {cause.value}", venue=venue)
+    return after
+
+
+_FILLS_THAT_REDUCE = {BreakCause.FOREIGN_FILL: Limit.FOREIGN_ORDERS, BreakCause.LIQUIDATION: Limit.AUTO_DELEVERAGING}
 
 
 def _may_be_late(position: Position, observed: Decimal, asked_at: Millis) -> bool:
@@ -107,7 +179,7 @@ def _may_be_late(position: Position, observed: Decimal, asked_at: Millis) -> boo
 
 def _moved_during(ledger: Ledger, instrument: InstrumentId, event: ev.VenueReported) -> bool:
     """Whether a fill came or an order of ours ended after the reading was asked for: its answers may be from before and after it."""
-    ended = (o.closed_at for o in ledger.orders.values() if o.instrument == instrument and o.closed_at is not None)
+    ended = (o.closed_at for o in ledger.orders_of(instrument) if o.closed_at is not None)
     moved = (p.left_at for p in ledger.positions[instrument].left_behind)
     last = event.at + CLOCK_STEP_TOLERANCE_MS  # what lies farther ahead is from before our clock stepped back
     return any(event.asked_at <= at <= last for at in (*ended, *moved))
@@ -149,18 +221,35 @@ def _adopt_first(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReporte
 
 
 def _with_foreign_orders(ledger: Ledger, event: ev.VenueReported) -> Ledger:
-    """Remembers working orders that are not ours; each new one is a break. While any works, the venue takes no increase."""
+    """Remembers working orders that are not ours; each new one is a break. The venue is REDUCING until a quiet period after the last.
+
+    A second order under the id of one of ours is not ours either: ours is the one that the venue told first.
+    """
     foreign = tuple(
         sorted(
-            report.client_order_id or report.venue_order_id or "?"
+            _told_name(ledger, report)
             for report in event.orders
-            if report.status is ev.VenueOrderStatus.ACCEPTED and order_of(ledger, report) is None
+            if report.status is ev.VenueOrderStatus.ACCEPTED and not _is_ours(ledger, report)
         )
     )
     record = venue_record(ledger, event.venue)
     for order in sorted(set(foreign) - set(record.foreign_orders)):
         ledger = with_break(ledger, BreakCause.FOREIGN_ORDER, str(event.venue), event.at, f"order {order} is not ours")
+    if foreign != record.foreign_orders:
+        named = f"{len(foreign)} orders work that are not ours" if foreign else "no order works any more that is not ours"
+        ledger = trading.enter(ledger, Limit.FOREIGN_ORDERS, event.at, named, venue=event.venue)
     return with_venue(ledger, event.venue, replace(venue_record(ledger, event.venue), foreign_orders=foreign))
+
+
+def _is_ours(ledger: Ledger, report: ev.OrderReport) -> bool:
+    order = order_of(ledger, report)
+    return order is not None and is_of(order, report.venue_order_id)
+
+
+def _told_name(ledger: Ledger, report: ev.OrderReport) -> str:
+    """What a foreign order is called: by its client id, unless that is one of ours."""
+    second = order_of(ledger, report) is not None
+    return (report.venue_order_id if second else report.client_order_id or report.venue_order_id) or "?"
 
 
 def apply_link(ledger: Ledger, event: ev.VenueLinkChanged) -> Ledger:

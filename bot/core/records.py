@@ -6,28 +6,65 @@ None means that nobody told us; it never means zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
+from typing import Any
 
-from bot.core.events import MarginReport, Quote, VenueLink
+from bot.core.carry import SleeveSignal
+from bot.core.copying import replace
+from bot.core.events import MarginReport, PositionReport, Quote, VenueLink
 from bot.core.instrument import Instrument
+from bot.core.limits import Limit
+from bot.core.lookups import Lookups
 from bot.core.order import Order
+from bot.core.payments import FundingAccount
+from bot.core.seen import Seen
+from bot.core.target_records import Allocated, Flow, VenueMove
 from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
 
 FILLS_REMEMBERED = 2_000
 """Fill ids kept per instrument, so that a fill told twice counts once; venues re-tell far fewer."""
 ORDERS_REMEMBERED = 500
 """Closed orders kept in the ledger, so that a late fill finds its order; the journal keeps all of them."""
+ORDERS_REMEMBERED_MS: Millis = 60_000
+"""Every order placed this lately is kept beside these: limits count what was sent within a window, and the longest is this long."""
 POSITION_LAG_MS: Millis = 30_000
 """How far a venue's position may lag behind its fills. Lags of 1 to 30 s are on record (hummingbot issue 5127)."""
 PASSAGE_MS: Millis = 1_000
 """Figures that a position left within one such span are remembered as one: sweeps of any number of fills take bounded room."""
 NOTES_REMEMBERED = 40
 """Sentences kept for people."""
-PAYMENTS_REMEMBERED = 500
-"""Funding payment ids kept per instrument."""
+
+
+class TradingState(StrEnum):
+    """What the book, or a venue, may do.
+
+    REDUCING a venue: only reductions there. REDUCING the book: also what brings the worse end of |net delta| nearer to zero, inside all
+    caps, on reconciled venues. HALTED: cancels and queries only.
+    """
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRecord:
+    """One reason why a venue (None: the book) is not ACTIVE: a limit, or a person.
+
+    `since` is when `state` was entered and `last_at` when the cause was last seen, both our clock; `by` names the person, "" for none.
+    `latched`: no quiet period ends it, only a named person does.
+    """
+
+    venue: VenueId | None
+    cause: Limit
+    state: TradingState
+    since: Millis
+    last_at: Millis
+    by: str
+    why: str
+    latched: bool
 
 
 class BreakCause(StrEnum):
@@ -40,6 +77,7 @@ class BreakCause(StrEnum):
     FOREIGN_FILL = "foreign_fill"
     FOREIGN_ORDER = "foreign_order"
     UNEXPLAINED = "unexplained"
+    FUNDING_RECORD = "funding_record"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +110,9 @@ class Passage:
     high: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Position:
-    """Our record of one position: signed base quantity, moved by fills.
+    """Our record of one position: signed contract units (base if linear, quote if inverse), moved by fills.
 
     `adopted_at` (venue's clock) and `adopted_here_at` (ours) tell when a venue's reading last replaced the record: fills from before
     are already in it and do not move it again. `left_behind` tells what fills moved the record away from within `POSITION_LAG_MS`, so
@@ -105,12 +143,38 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Messages:
+    """How many cancels and questions went to a venue around `at` (our clock)."""
+
+    at: Millis
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executions:
+    """What one instrument executed since the last real change of its target (see `repetition`).
+
+    `target` is signed base units, None before any; `needed` and `executed` are contract units, never negative; `side` is that of the
+    latest execution (-1, 0, 1), `count` how many were repeated.
+    """
+
+    target: Decimal | None
+    needed: Decimal
+    executed: Decimal = ZERO
+    side: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class VenueRecord:
     """What we know of one venue. `reported_at` is when the last complete reading was asked for; `reconciled` whether it agreed.
 
     `agreed_at` is when the last reading was asked for that agreed in everything; `disagreements` counts those since that did not.
     `first_told` holds the figures of positions that one reading has told and no second has confirmed. `margin_positions` are the positions
-    (signed base) for which `margins` were told.
+    (signed contract units) for which `margins` were told, `margin_marks` the marks at which they were, as far as told. `equity_told` are
+    the accounts as the last complete reading told them, and `inverse_told` the positions of that same reading that are not known to be
+    linear, each with its mark: one instant (see `holdings`).
+    `deleveraging_ranks` are as the last reading told them; `messages` what was asked lately.
     """
 
     link: VenueLink = VenueLink.DOWN
@@ -123,15 +187,24 @@ class VenueRecord:
     clock_offset_ms: Millis | None = None
     margins: Mapping[Asset, MarginReport] = field(default_factory=dict)
     margin_positions: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    equity_told: Mapping[Asset, MarginReport] = field(default_factory=dict)
+    inverse_told: Mapping[InstrumentId, PositionReport] = field(default_factory=dict)
+    margin_marks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     first_told: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     disagreements: int = 0
     foreign_orders: tuple[str, ...] = ()
     unreadable: str | None = None
+    messages: tuple[Messages, ...] = ()
+    deleveraging_ranks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FundingState:
-    """One instrument's funding. `annual` is the smoothed simple annual rate (> 0: shorts receive); rates are per interval."""
+    """One instrument's funding. `annual` is the smoothed simple annual rate (> 0: shorts receive); rates are per interval.
+
+    `annual_fast` is smoothed over about a day, for the trip-wire; `watched_since` is when readings began that no gap interrupts.
+    `next_settlement_at` is the venue's clock.
+    """
 
     rate: Decimal | None
     interval_ms: Millis | None
@@ -140,6 +213,26 @@ class FundingState:
     flipped: bool = False
     beyond_since: Millis | None = None
     flipped_at: Millis | None = None
+    next_settlement_at: Millis | None = None
+    annual_fast: Decimal | None = None
+    watched_since: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """How large an instrument's market is, base units, as told last (our clock)."""
+
+    open_interest: Decimal | None
+    volume_24h: Decimal | None
+    observed_at: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencePrice:
+    """A stablecoin's price in USD, or a staked token's in what it stands for, as told last (our clock)."""
+
+    price: Decimal
+    observed_at: Millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +246,7 @@ class Note:
     order: ClientOrderId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Tallies:
     """Counts and sums over the life of the journal. USD figures take a quote stablecoin for one dollar."""
 
@@ -161,17 +254,16 @@ class Tallies:
     breaks_by_cause: Mapping[str, int] = field(default_factory=dict)
     fills: int = 0
     fees_usd: Decimal = ZERO
-    funding_usd: Decimal = ZERO
-    funding_usd_by_venue: Mapping[VenueId, Decimal] = field(default_factory=dict)
     filled_notional_usd: Decimal = ZERO
     slippage_usd: Decimal = ZERO
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ledger:
+class Ledger(Lookups):
     """The record. Nothing but `ledger.fold` and `engine.step` makes a new one. No slots: it remembers which of its orders are open.
 
-    `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did.
+    `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did. `strayed_at` tells
+    since when an asset's certain net delta is beyond the soft edge of its no-trade band.
     """
 
     epoch: str = ""
@@ -186,31 +278,39 @@ class Ledger:
     sources_unreadable: Mapping[str, str] = field(default_factory=dict)
     positions: Mapping[InstrumentId, Position] = field(default_factory=dict)
     orders: Mapping[ClientOrderId, Order] = field(default_factory=dict)
-    fill_ids: Mapping[InstrumentId, Mapping[str, None]] = field(default_factory=dict)
+    fill_ids: Mapping[InstrumentId, Seen] = field(default_factory=dict)
     venues: Mapping[VenueId, VenueRecord] = field(default_factory=dict)
     funding: Mapping[InstrumentId, FundingState] = field(default_factory=dict)
-    payment_ids: Mapping[InstrumentId, Mapping[str, None]] = field(default_factory=dict)
+    payments: Mapping[InstrumentId, FundingAccount] = field(default_factory=dict)
+    payments_read_at: Mapping[VenueId, Millis] = field(default_factory=dict)
+    sleeves: Mapping[Asset, SleeveSignal] = field(default_factory=dict)
     quotes: Mapping[InstrumentId, Quote] = field(default_factory=dict)
+    markets: Mapping[InstrumentId, Market] = field(default_factory=dict)
+    references: Mapping[Asset, ReferencePrice] = field(default_factory=dict)
+    delegations: Mapping[VenueId, Mapping[Asset, Decimal]] = field(default_factory=dict)
     targets: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    allocated: Allocated | None = None
+    venue_moves: Mapping[Asset, VenueMove] = field(default_factory=dict)
+    flows: Mapping[Asset, Flow] = field(default_factory=dict)
+    strayed_at: Mapping[Asset, Millis] = field(default_factory=dict)
+    states: tuple[StateRecord, ...] = ()
+    executions: Mapping[InstrumentId, Executions] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     tallies: Tallies = field(default_factory=Tallies)
     invariants_broken: tuple[str, ...] = ()
 
-    def open_orders(self, instrument: InstrumentId | None = None) -> tuple[Order, ...]:
-        """Orders that may still fill, of one instrument or of all."""
-        return self._open if instrument is None else tuple(o for o in self._open if o.instrument == instrument)
+    def with_order(self, orders: Mapping[ClientOrderId, Order], changed: Order, **others: Any) -> Ledger:
+        """The ledger with `orders`, in which `changed` is new and last, or stands where it stood; closed ones may have been dropped.
 
-    @cached_property
-    def _open(self) -> tuple[Order, ...]:
-        """Worked out once per ledger: a decision asks hundreds of times, and hundreds of closed orders are remembered."""
-        return tuple(o for o in self.orders.values() if o.state.is_open)
-
-    @cached_property
-    def occupied(self) -> frozenset[InstrumentId]:
-        """Instruments that carry a position, or may come to carry one; worked out once per ledger."""
-        held = {i for i, p in self.positions.items() if p.quantity != ZERO or p.dispute is not None}
-        return frozenset(held | {o.instrument for o in self._open})
-
-    def venue_of(self, instrument: InstrumentId) -> VenueId:
-        """The venue of an instrument; works before the venue has described it."""
-        return VenueId(instrument.partition(":")[0])
+        `others`: what else changes with it, by field.
+        Which orders are open is carried over: looking through hundreds of closed ones would cost more than all the rest of a report.
+        """
+        after = replace(self, orders=orders, **others)
+        known, order_id = self.__dict__.get("_open"), changed.client_order_id
+        after.__dict__["_last_change"] = (self.orders, order_id)
+        was = self.orders.get(order_id)
+        if known is None or (was is not None and not was.state.is_open and changed.state.is_open):
+            return after  # a reopened one takes its old place among the others
+        still = (changed if o is was else o for o in known) if was is not None else (*known, changed)
+        after.__dict__["_open"] = tuple(o for o in still if o.state.is_open)
+        return after

@@ -1,26 +1,25 @@
-"""Limits on targets, and the trading state: the first two of three questions.
+"""What stands in the way, and the trading state: what targets and the last gate both ask.
 
-What may the book do at all (`trading_state`), and what may each instrument carry (`slot_of`)? The third, whether this very order may
-leave, is asked by `gate`. A refusal is a `Breach` with its numbers. An age that lies ahead of our clock counts as too old: our clock
-stepped back, and what died before must not look young.
-
-What an instrument carries beyond its room is moved away. For that the venue is judged as its reducing orders in flight will leave it:
-else one asset's reduction would, until its answer, drive out another's hedge. For what it may take they count as not done.
+What may the book do at all (`trading_state`), what may a venue take (`venue_breaches`), may an order leave for an instrument at all
+(`instrument_breach`), may it increase there (`increase_breaches`)? What each instrument should carry is told by `target`, whether this
+very order may leave by `gate`. A refusal is a `Breach` with its numbers. An age that lies ahead of our clock counts as too old: our
+clock stepped back, and what died before must not look young.
 
 Un-neutrality is the risk that this bot exists to end: a net-delta breach pages and hurries the hedge, it never halts it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
-from enum import StrEnum
 
-from bot.core import exposure, margin
+from bot.core import exposure, obstacles, records, trading, traffic
 from bot.core.events import Quote, VenueLink
+from bot.core.limit_table import nearing
+from bot.core.limits import Breach, Effect, Limit
 from bot.core.order import OrderState
-from bot.core.policy import Breach, Limit, Policy
+from bot.core.policy import Policy
 from bot.core.records import Ledger
-from bot.core.target import Grade, Slot
 from bot.core.units import ZERO, Asset, InstrumentId, Millis, VenueId, is_recent
 
 RETRY_PAUSE_FACTOR_MAX = 30
@@ -28,17 +27,13 @@ FRUITLESS_MAX = 2
 """Orders in a row that came to nothing, from which on an instrument is no place to move hedges to."""
 
 
-class TradingState(StrEnum):
-    """What the book may do. REDUCING: only what brings the worse end of |net delta| nearer to zero; HALTED: cancels and queries."""
-
-    ACTIVE = "active"
-    REDUCING = "reducing"
-    HALTED = "halted"
+TradingState = records.TradingState
 
 
+@exposure.once
 def state_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
     """Why the book as a whole is not ACTIVE, if it is not."""
-    found = []
+    found = _cause_breaches(ledger, None)
     for name in sorted(policy.collateral_sources):
         confirmed = ledger.sources_confirmed_at.get(name)
         if confirmed is None:
@@ -51,25 +46,63 @@ def state_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach,
         for holding in exposure.counted_holdings(ledger, policy)
         if holding.redemption_rate is None and holding.quantity != ZERO
     )
-    doubts = sum(1 for o in ledger.open_orders() if o.state is OrderState.IN_DOUBT)
-    if doubts > policy.orders_in_doubt_max:
-        found.append(Breach(Limit.ORDERS_IN_DOUBT, "book", Decimal(doubts), Decimal(policy.orders_in_doubt_max)))
-    return tuple(found)
+    return (*found, *doubt_breaches(ledger, policy))
+
+
+def doubt_breaches(ledger: Ledger, policy: Policy) -> tuple[Breach, ...]:
+    """Whether more is in doubt over the whole book than may be: orders, or their value at marks (at their prices where there is none)."""
+    return tuple(
+        Breach(limit, "book", used, allowed, words, Effect.REDUCING)
+        for limit, used, allowed, words in _doubts(ledger, policy)
+        if used > allowed
+    )
+
+
+def nearly_in_doubt(ledger: Ledger, policy: Policy) -> tuple[Breach, ...]:
+    """The same while it is no more than may be, but all of it or nearly: people are told."""
+    near = (nearing(limit, "book", used, allowed, words) for limit, used, allowed, words in _doubts(ledger, policy) if used <= allowed)
+    return tuple(replace(breach, effect=Effect.TELLS) for breach in near if breach is not None)
+
+
+def _doubts(ledger: Ledger, policy: Policy) -> tuple[tuple[Limit, Decimal, Decimal, str], ...]:
+    doubts = [o for o in ledger.open_orders() if o.state is OrderState.IN_DOUBT]
+    value = sum((traffic.value_of(ledger, o, exposure.mark_of(ledger, o.instrument) or o.price) for o in doubts), ZERO)
+    return (
+        (Limit.ORDERS_IN_DOUBT, Decimal(len(doubts)), Decimal(policy.orders_in_doubt_max), "orders"),
+        (Limit.DOUBT_NOTIONAL, value, policy.doubt_notional_max, "USD in doubt"),
+    )
 
 
 def trading_state(ledger: Ledger, policy: Policy, now: Millis) -> TradingState:
-    """The state of the book, from the ledger alone."""
-    if ledger.stopping or ledger.invariants_broken:
+    """The state of the book, from the ledger alone: its own causes (see `trading`), and what stands in the way at this moment."""
+    held = trading.state_of(ledger, None)
+    if ledger.stopping or ledger.invariants_broken or held is TradingState.HALTED:
         return TradingState.HALTED
-    return TradingState.REDUCING if state_breaches(ledger, policy, now) else TradingState.ACTIVE
+    return TradingState.REDUCING if held is TradingState.REDUCING or state_breaches(ledger, policy, now) else TradingState.ACTIVE
 
 
+def venue_state(ledger: Ledger, venue: VenueId) -> TradingState:
+    """The state of one venue by its own causes: where the book is stricter, that counts. What merely lasts (a link) is no state."""
+    return trading.state_of(ledger, venue)
+
+
+def _cause_breaches(ledger: Ledger, venue: VenueId | None) -> list[Breach]:
+    """Each cause of a state, named by the limit that brought it, the strictest first."""
+    subject = venue or "book"
+    return [
+        Breach(r.cause, subject, None, None, f"{r.state.value}, {r.why}" + (f", by {r.by}" if r.by else ""))
+        for r in trading.causes(ledger, venue)
+    ]
+
+
+@exposure.once
 def venue_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> tuple[Breach, ...]:
     """Why a venue takes no increase now; empty when it does."""
     record = ledger.venues.get(venue)
     if record is None or record.link is not VenueLink.UP:
-        return (Breach(Limit.VENUE_LINK, venue, None, None, record.link.value if record else "never heard of"),)
-    found = _earlier_life_breaches(ledger, policy, venue, now)
+        link = Breach(Limit.VENUE_LINK, venue, None, None, record.link.value if record else "never heard of")
+        return (link, *_cause_breaches(ledger, venue))
+    found = _earlier_life_breaches(ledger, policy, venue, now) + _cause_breaches(ledger, venue)
     if not record.reconciled or record.reported_at is None:
         found.append(Breach(Limit.UNRECONCILED, venue, None, None, "no complete reading that agrees yet"))
     elif not is_recent(now, record.reported_at, policy.report_age_max_ms):
@@ -77,9 +110,9 @@ def venue_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) 
     if record.clock_offset_ms is None or abs(record.clock_offset_ms) > policy.clock_offset_max_ms:
         observed = None if record.clock_offset_ms is None else Decimal(abs(record.clock_offset_ms))
         found.append(Breach(Limit.CLOCK_OFFSET, venue, observed, Decimal(policy.clock_offset_max_ms)))
-    if record.foreign_orders:
+    if record.foreign_orders and not any(b.limit is Limit.FOREIGN_ORDERS for b in found):
         found.append(Breach(Limit.FOREIGN_ORDERS, venue, Decimal(len(record.foreign_orders)), ZERO, record.foreign_orders[0]))
-    return tuple(found)
+    return (*found, *obstacles.of_venue(ledger, policy, venue))
 
 
 def is_within_earlier_life(ledger: Ledger, policy: Policy, now: Millis) -> bool:
@@ -120,12 +153,22 @@ def second_source(ledger: Ledger, policy: Policy, instrument: InstrumentId, now:
     it is the other's.
     """
     own = ledger.quotes.get(instrument)
-    quotes = (ledger.quotes.get(i) for i in exposure.instruments_of(ledger, policy, ledger.instruments[instrument].base))
-    fresh = [(q.mark, q.instrument) for q in quotes if q is not None and q.mark is not None and _is_fresh(q, policy, now)]
-    middle = exposure.median([mark for mark, of in fresh if len(fresh) > 2 or of != instrument])
+    fresh, middle = _fresh_marks(ledger, policy, ledger.instruments[instrument].base, now)
+    if len(fresh) <= 2:
+        middle = exposure.median([mark for mark, of in fresh if of != instrument])
     if middle is not None:
         return middle
     return own.index if own is not None and own.index is not None and own.index > ZERO else None
+
+
+@exposure.once
+def _fresh_marks(
+    ledger: Ledger, policy: Policy, asset: Asset, now: Millis
+) -> tuple[tuple[tuple[Decimal, InstrumentId], ...], Decimal | None]:
+    """The venues' fresh marks of an asset, and their median."""
+    quotes = (ledger.quotes.get(i) for i in exposure.instruments_of(ledger, policy, asset))
+    fresh = tuple((q.mark, q.instrument) for q in quotes if q is not None and q.mark is not None and _is_fresh(q, policy, now))
+    return fresh, exposure.median([mark for mark, _ in fresh])
 
 
 def _is_fresh(quote: Quote, policy: Policy, now: Millis) -> bool:
@@ -133,7 +176,10 @@ def _is_fresh(quote: Quote, policy: Policy, now: Millis) -> bool:
 
 
 def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Breach | None:
-    """Why no order at all may leave for an instrument now: something is in flight, in doubt or disputed, or it is resting."""
+    """Why no order at all may leave for an instrument now: something is in flight, in doubt or disputed, or reductions came to nothing."""
+    venue = ledger.venue_of(instrument)
+    if venue_state(ledger, venue) is TradingState.HALTED:
+        return _cause_breaches(ledger, venue)[0]
     position = ledger.positions.get(instrument)
     if position is None:
         return Breach(Limit.UNRECONCILED, instrument, None, None, "its position was never told")
@@ -142,16 +188,18 @@ def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
     open_orders = ledger.open_orders(instrument)
     if open_orders:
         return Breach(Limit.IN_DOUBT, instrument, Decimal(len(open_orders)), ZERO, open_orders[0].state.value)
-    pause = _retry_pause_left(ledger, policy, instrument, now)
-    if pause > 0:
-        return Breach(Limit.REPEATED_ORDER, instrument, Decimal(pause), ZERO, "resting after fruitless orders, ms left")
-    return quote_breach(ledger, policy, instrument, now)
+    resting = rest_breach(ledger, policy, instrument, now, reductions=True)
+    return resting or quote_breach(ledger, policy, instrument, now)
 
 
-def _retry_pause_left(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Millis:
-    """Milliseconds of rest still due after the latest orders on an instrument came to nothing, doubling with each."""
-    fruitless, last_end = _fruitless(ledger, instrument)
-    return _rest_left(fruitless, last_end, policy.order_retry_pause_ms, now)
+def rest_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis, *, reductions: bool = False) -> Breach | None:
+    """Why an instrument rests after its latest orders came to nothing, twice as long with each; of `reductions`, after theirs alone.
+
+    An account whose leverage or mode was changed refuses increases for ever, and may be reduced all the while.
+    """
+    fruitless, last_end = _fruitless(ledger, instrument, reductions=reductions)
+    left = _rest_left(fruitless, last_end, policy.order_retry_pause_ms, now)
+    return Breach(Limit.REPEATED_ORDER, instrument, Decimal(left), ZERO, "resting after fruitless orders, ms left") if left > 0 else None
 
 
 def _rest_left(times: int, since: Millis, first_ms: Millis, now: Millis) -> Millis:
@@ -163,14 +211,16 @@ def _rest_left(times: int, since: Millis, first_ms: Millis, now: Millis) -> Mill
     return left if 0 < left <= 2 * first_ms * factor else 0  # a clock that stepped far back does not prolong it
 
 
-def _fruitless(ledger: Ledger, instrument: InstrumentId) -> tuple[int, Millis]:
-    """How many of an instrument's latest orders came to nothing, in a row, and when the last of them ended."""
+def _fruitless(ledger: Ledger, instrument: InstrumentId, *, reductions: bool = False) -> tuple[int, Millis]:
+    """How many of an instrument's latest orders (its `reductions` alone) came to nothing, in a row, and when the last of them ended."""
     fruitless, last_end = 0, 0
-    for order in reversed(tuple(ledger.orders.values())):
-        if order.instrument != instrument or order.state.is_open:
+    for order in reversed(ledger.orders_of(instrument)):
+        if order.state.is_open:
             continue
         if order.filled != ZERO:
             break
+        if order.post_only or (reductions and not order.reduce_only):
+            continue  # that nobody took a post-only one is an attempt, which says nothing against the instrument
         fruitless += 1
         last_end = max(last_end, order.closed_at or order.placed_at)
         if fruitless > RETRY_PAUSE_FACTOR_MAX:
@@ -178,20 +228,12 @@ def _fruitless(ledger: Ledger, instrument: InstrumentId) -> tuple[int, Millis]:
     return fruitless, last_end
 
 
-def slot_of(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> tuple[Slot | None, tuple[Breach, ...]]:
-    """What an instrument may carry, or None when it can take no order at all now; with everything that stands in the way."""
-    blocked = instrument_breach(ledger, policy, instrument, now)
-    if blocked is not None:
-        return None, (blocked,)
-    short = -ledger.positions[instrument].quantity
-    unnamed = unnamed_breach(ledger, policy, instrument)
-    breaches = (() if unnamed is None else (unnamed,)) + venue_breaches(ledger, policy, ledger.venue_of(instrument), now)
-    if breaches:
-        # What it has can be reduced, at a venue that answers; it can take no more.
-        most = max(short, ZERO)
-        return Slot(instrument=instrument, short=short, most=most, grade=Grade.HOLD, binding=breaches[0].limit), breaches
-    most, binding = _most(ledger, policy, instrument)
-    return Slot(instrument=instrument, short=short, most=most, grade=_grade(ledger, policy, instrument, now), binding=binding), ()
+def increase_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> tuple[Breach, ...]:
+    """Why an instrument takes no increase now, whatever its quantity; empty when it does. Asked by the target and by the last gate."""
+    first = (unnamed_breach(ledger, policy, instrument), rest_breach(ledger, policy, instrument, now))
+    own = obstacles.of_instrument(ledger, policy, instrument, now)
+    told = tuple(found for found in first if found is not None)
+    return (*told, *venue_breaches(ledger, policy, ledger.venue_of(instrument), now), *own)
 
 
 def unnamed_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Breach | None:
@@ -202,55 +244,46 @@ def unnamed_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> 
     return Breach(Limit.NO_INSTRUMENT, instrument, known.worst if known else None, ZERO, "carried, but not configured any more")
 
 
-def _grade(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Grade:
-    state = ledger.funding.get(instrument)
-    if state is not None and state.flipped:
-        return Grade.AVOID
-    taken = ledger.positions[instrument].deleveraged_at
-    if taken is not None and now - taken < policy.deleveraging_rest_ms:
-        return Grade.HOLD
+def keeps_failing(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> bool:
+    """Whether so many of an instrument's latest orders came to nothing that no hedge is moved there, or away, for a while."""
+    return _failing_left(ledger, policy, instrument, now) > 0
+
+
+def _failing_left(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Millis:
     fruitless, last_end = _fruitless(ledger, instrument)
-    if _rest_left(fruitless - FRUITLESS_MAX + 1, last_end, policy.deleveraging_rest_ms, now) > 0:
-        return Grade.HOLD  # else a hedge would be moved there, fail, and be bought back where it was, over and over
-    return Grade.PREFERRED
+    return _rest_left(fruitless - FRUITLESS_MAX + 1, last_end, policy.deleveraging_rest_ms, now)
 
 
-def _most(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Decimal, Limit | None]:
-    """The most short (base units) that venue share, leverage and margin leave to an instrument, and which of them binds."""
-    venue = ledger.venue_of(instrument)
-    mark = exposure.mark_of(ledger, instrument)
-    required = exposure.share_base(ledger, policy)
-    total = exposure.venue_notional(ledger, policy, venue)
-    own = exposure.notional(ledger, policy, instrument)
-    reducing = any(o.reduce_only for o in ledger.open_orders())
-    expected = exposure.venue_notional(ledger, policy, venue, reduced=True) if reducing else total
-    short = max(ZERO, -ledger.positions[instrument].quantity)
-    if mark is None or required is None or total is None or own is None or expected is None:
-        return short, Limit.COLLATERAL_UNKNOWN
-    cap, told = required * policy.venue_share_max, exposure.margin_notional(ledger, policy, venue)
-    ceiling, binding = cap, Limit.VENUE_SHARE
-    breach = margin.increase_breach(ledger, policy, venue, ZERO, told)
-    levered = policy.leverage_max * max(margin.margin_balance(ledger, venue) or ZERO, ZERO)
-    if breach is None and levered < ceiling:
-        ceiling, binding = levered, Limit.LEVERAGE
-    drift = max(cap * policy.venue_share_drift, policy.rebalance_notional_min)
-    keeps = short * mark <= ceiling - (expected - own) + drift  # within the drift: prices carried it here, that is no reason to move
-    kept = short if keeps else max((ceiling - (expected - own)) / mark, ZERO)
-    if breach is not None:
-        return kept, breach.limit
-    charged = margin.notional_max(ledger, policy, venue, told)
-    if charged is not None and charged < ceiling:
-        ceiling, binding = charged, Limit.MARGIN_RATIO  # keeps the venue from more, and moves nothing away
-    return max((ceiling - (total - own)) / mark, kept), binding
+def last_resort_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Breach | None:
+    """Why an instrument takes new hedges only as a last resort, with the ms that are left of it; people are told, nothing is blocked.
+
+    It was deleveraged or liquidated lately, or so many of its latest orders came to nothing that a hedge moved there would only come back.
+    """
+    position = ledger.positions.get(instrument)
+    taken = None if position is None else position.deleveraged_at
+    if taken is not None and now - taken < policy.deleveraging_rest_ms:
+        left, why = taken + policy.deleveraging_rest_ms - now, "deleveraged"
+    else:
+        left, why = _failing_left(ledger, policy, instrument, now), "its latest orders came to nothing"
+    words = f"a last resort: {why}, ms left"
+    return Breach(Limit.REST, instrument, Decimal(left), ZERO, words, Effect.TELLS) if left > 0 else None
 
 
 def delta_breach(ledger: Ledger, policy: Policy, asset: Asset) -> Breach | None:
-    """Whether the worse end of an asset's net delta is outside its band: pages, never halts."""
+    """Whether an asset's net delta is where it should not be: pages, never halts.
+
+    That is: its worse end beyond the hard edge of the no-trade band, or beyond the soft edge for longer than flow may take to cancel it
+    and orders to work it. Judged at the latest decision.
+    """
     net = exposure.net_delta(ledger, policy, asset)
     if not any(i in policy.instruments for i in exposure.instruments_of(ledger, policy, asset)):
-        return Breach(Limit.NO_INSTRUMENT, asset, None if net is None else net.worst, ZERO, "nothing is listed that could hedge it")
-    band = exposure.rebalance_threshold(ledger, policy, asset)
-    if net is None or band is None:
-        return Breach(Limit.NET_DELTA, asset, None, None, "not known")
+        told = None if net is None else net.worst
+        return Breach(Limit.NO_INSTRUMENT, asset, told, ZERO, "nothing is listed that could hedge it", Effect.PAGES)
+    soft, hard = exposure.rebalance_threshold(ledger, policy, asset), exposure.hard_threshold(ledger, policy, asset)
+    if net is None or soft is None or hard is None:
+        return Breach(Limit.NET_DELTA, asset, None, None, "not known", Effect.PAGES)
     detail = "base units" if asset in exposure.hedged_assets(policy) else "base units, and no collateral of it is configured"
-    return Breach(Limit.NET_DELTA, asset, net.worst, band, detail) if abs(net.worst) > band else None
+    since, now = ledger.strayed_at.get(asset), ledger.decided_at
+    lasts = since is not None and now is not None and not 0 <= now - since <= policy.netting_window_ms + policy.passive_deadline_ms
+    edge = soft if lasts else hard
+    return Breach(Limit.NET_DELTA, asset, net.worst, edge, detail, Effect.PAGES) if abs(net.worst) > edge else None

@@ -56,21 +56,18 @@ class SliceLimits:
 
 
 @precisely
-def next_slice(remainder: Decimal, depth: Decimal | None, volume: Decimal | None, limits: SliceLimits) -> Slice | None:
-    """The next slice of a remainder, given resting depth and the volume expected while it works; None while either is unknown.
+def next_slice(remainder: Decimal, depth: Decimal | None, volume: Decimal | None, limits: SliceLimits) -> Slice:
+    """The next slice of a remainder, given resting depth and the volume expected while it works; one that is unknown bounds nothing.
 
     Of equal bounds the first in the rule's order is named. Raises ValueError for a negative figure.
     """
-    if depth is None or volume is None:
-        return None
-    if min(remainder, depth, volume) < ZERO:
+    if min(remainder, depth or ZERO, volume or ZERO) < ZERO:
         raise ValueError(f"notionals are not negative, got {remainder}, {depth}, {volume}")
-    allowed = [
-        Slice(remainder, SliceBound.REMAINDER),
-        Slice(limits.order_notional_max, SliceBound.ORDER_NOTIONAL),
-        Slice(limits.depth_share * depth, SliceBound.DEPTH),
-        Slice(limits.participation * volume, SliceBound.PARTICIPATION),
-    ]
+    allowed = [Slice(remainder, SliceBound.REMAINDER), Slice(limits.order_notional_max, SliceBound.ORDER_NOTIONAL)]
+    if depth is not None:
+        allowed.append(Slice(limits.depth_share * depth, SliceBound.DEPTH))
+    if volume is not None:
+        allowed.append(Slice(limits.participation * volume, SliceBound.PARTICIPATION))
     if limits.leg_notional_max is not None:
         allowed.append(Slice(limits.leg_notional_max, SliceBound.LEG_RISK))
     return min(allowed, key=lambda candidate: candidate.notional)

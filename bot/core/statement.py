@@ -9,17 +9,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.core import execution, exposure, margin, risk
+from bot.core import allowances, exposure, funding_statement, margin, risk, trading
+from bot.core.allocation_terms import Binding
+from bot.core.allowances import Allowance
+from bot.core.deployment import DeploymentStatement, deployment_of, weighted_annual
 from bot.core.events import VenueLink
+from bot.core.funding import known_annual
+from bot.core.funding_statement import FundingStatement
+from bot.core.limits import Breach, Limit
 from bot.core.order import OrderState
-from bot.core.policy import Breach, Limit, Policy
+from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger, VenueRecord
+from bot.core.standing import breaches
 from bot.core.units import BPS, ONE, ZERO, Asset, ClientOrderId, InstrumentId, Millis, Range, VenueId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetStatement:
-    """One hedged asset. `hedge_ratio` = short / collateral at the middle of both ranges; `net_delta_bps` is of collateral."""
+    """One hedged asset. `coin_equity`: its coins in accounts at venues, at the mark of now; `held_usd` is of collateral and these.
+
+    `hedge_ratio` = short / (collateral + coin equity) at the middle of both ranges, and `net_delta_bps` is of the same. `dust`: certain net
+    delta beyond the band that is less than any order can carry.
+    """
 
     asset: Asset
     mark: Decimal | None
@@ -31,11 +42,20 @@ class AssetStatement:
     hedge_ratio: Decimal | None
     collateral_usd: Decimal | None
     in_band: bool | None
+    coin_equity: Decimal | None = None
+    held_usd: Decimal | None = None
+    dust: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstrumentStatement:
-    """One perpetual. `funding_annual` is the smoothed rate (> 0: shorts receive); `target` the signed quantity last decided."""
+    """One perpetual. `funding_annual` is the smoothed rate (> 0: shorts receive; None: unknown or too old);
+    `target` the signed quantity last decided, and `target_limits` what keeps the share of it from more (a limit, and what it is a limit of;
+    empty: nothing does, or the instrument is frozen). `position_units` is the position as the record keeps it: in contract units, which are
+    quote units of an inverse one.
+
+    Liquidation while the rest of its margin stands still: None also where there is none. The distance is a fraction of the mark.
+    """
 
     instrument: InstrumentId
     venue: VenueId
@@ -48,11 +68,34 @@ class InstrumentStatement:
     funding_interval_ms: Millis | None
     funding_flipped: bool
     quote_at: Millis | None
+    liquidation_price: Decimal | None = None
+    liquidation_distance: Decimal | None = None
+    position_units: Range | None = None
+    target_limits: tuple[Binding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateStatement:
+    """A trading state and its strictest cause: a limit's name, since when (our clock), who asked for it ("": nobody), and why.
+
+    `cause` is None while ACTIVE; `since` is None for what merely lasts (an old collateral total) and goes by itself.
+    """
+
+    state: str
+    cause: str | None = None
+    since: Millis | None = None
+    by: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueStatement:
-    """One venue. `margin_ratio` = maintenance margin / margin balance (0 safe, 1 liquidation)."""
+    """One venue. `margin_ratio` = maintenance margin / margin balance (0 safe, 1 liquidation).
+
+    `margin_buffer` = margin balance / notional; `liquidation_distance`: how far the marks of its shorts may rise together, as a fraction;
+    both of the worst pool of margin, and None also where there is no end. `trading` is the venue's own state; where the book's is
+    stricter, that one counts.
+    """
 
     venue: VenueId
     link: VenueLink
@@ -66,6 +109,10 @@ class VenueStatement:
     funding_annual: Decimal | None
     orders_working: int
     orders_in_doubt: int
+    trading: StateStatement
+    maintenance_margin_usd: Decimal | None = None
+    margin_buffer: Decimal | None = None
+    liquidation_distance: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,19 +145,25 @@ class BookStatement:
     at: Millis
     epoch: str
     trading_state: str
+    trading: StateStatement
     ready: bool
     assets: tuple[AssetStatement, ...]
     instruments: tuple[InstrumentStatement, ...]
     venues: tuple[VenueStatement, ...]
     collateral: tuple[CollateralStatement, ...]
     breaches: tuple[Breach, ...]
+    allowances: tuple[Allowance, ...]
     decisions: tuple[DecisionStatement, ...]
     orders_by_outcome: Mapping[str, int]
     breaks_by_cause: Mapping[str, int]
     fills: int
     fees_usd: Decimal
-    funding_usd: Decimal
+    funding_usd: Decimal | None
     funding_usd_by_venue: Mapping[VenueId, Decimal]
+    funding: tuple[FundingStatement, ...]
+    funding_annual: Decimal | None
+    deployment: tuple[DeploymentStatement, ...]
+    reserve_runway_ms: Millis | None
     filled_notional_usd: Decimal
     slippage_usd: Decimal
     gross_notional_usd: Decimal | None
@@ -130,18 +183,21 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
     assets = tuple(_asset(ledger, policy, a) for a in exposure.assets_in_book(ledger, policy))
     required = exposure.required_notional(ledger, policy)
     usd = _sum_ranges([a.net_delta_usd for a in assets])
-    collateral_usd = sum((a.collateral_usd or ZERO for a in assets), ZERO)
+    held_usd = sum((a.held_usd or ZERO for a in assets), ZERO)
     tallies = ledger.tallies
+    trades = _book_state(ledger, policy, now)
     return BookStatement(
         at=now,
         epoch=ledger.epoch,
-        trading_state=risk.trading_state(ledger, policy, now).value,
+        trading_state=trades.state,
+        trading=trades,
         ready=is_ready(ledger, policy, now),
         assets=assets,
-        instruments=tuple(_instrument(ledger, policy, i) for i in sorted(ledger.instruments)),
-        venues=tuple(_venue(ledger, policy, v, required) for v in exposure.venues_in_book(ledger, policy)),
+        instruments=tuple(_instrument(ledger, policy, i, now) for i in sorted(ledger.instruments)),
+        venues=tuple(_venue(ledger, policy, v, required, now) for v in exposure.venues_in_book(ledger, policy)),
         collateral=tuple(_holding(h) for (source, *_), h in sorted(ledger.holdings.items()) if source in policy.collateral_sources),
         breaches=breaches(ledger, policy, now),
+        allowances=allowances.all_of(ledger, policy),
         decisions=tuple(
             DecisionStatement(at=n.at, kind=n.kind, subject=n.subject, sentence=n.sentence, order=n.order) for n in ledger.notes
         ),
@@ -149,19 +205,42 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         breaks_by_cause=tallies.breaks_by_cause,
         fills=tallies.fills,
         fees_usd=tallies.fees_usd,
-        funding_usd=tallies.funding_usd,
-        funding_usd_by_venue=tallies.funding_usd_by_venue,
+        funding_usd=funding_statement.usd_of(ledger, policy),
+        funding_usd_by_venue=funding_statement.usd_by_venue(ledger, policy),
+        funding=funding_statement.lines_of(ledger, policy, now),
+        funding_annual=funding_statement.annual_of_book(ledger, policy, now),
+        deployment=tuple(deployment_of(ledger, policy, a, now) for a in exposure.hedged_assets(policy)),
+        reserve_runway_ms=funding_statement.runway_ms(ledger, policy, now),
         filled_notional_usd=tallies.filled_notional_usd,
         slippage_usd=tallies.slippage_usd,
         gross_notional_usd=exposure.gross_notional(ledger, policy),
         required_notional_usd=required,
         net_delta_usd=usd,
-        net_delta_bps=None if usd is None or collateral_usd == ZERO else usd.times(ONE / collateral_usd / BPS),
-        settle_exposure_usd=margin.settle_exposure(ledger),
+        net_delta_bps=None if usd is None or held_usd == ZERO else usd.times(ONE / held_usd / BPS),
+        settle_exposure_usd=exposure.settle_exposure(ledger, policy),
         orders_in_doubt=len(doubts),
         oldest_doubt_ms=None if oldest is None else now - oldest,
         invariants_broken=ledger.invariants_broken,
     )
+
+
+def _book_state(ledger: Ledger, policy: Policy, now: Millis) -> StateStatement:
+    state = risk.trading_state(ledger, policy, now).value
+    if ledger.invariants_broken:
+        return StateStatement(state=state, cause=Limit.INVARIANT.value, why=ledger.invariants_broken[0])
+    if ledger.stopping:
+        return StateStatement(state=state, cause=Limit.TRADING_STATE.value, why="the run is to end")
+    if trading.causes(ledger, None):
+        return _state(ledger, None)
+    breach = next(iter(risk.state_breaches(ledger, policy, now)), None)
+    return StateStatement(state=state) if breach is None else StateStatement(state=state, cause=breach.limit.value, why=breach.sentence())
+
+
+def _state(ledger: Ledger, venue: VenueId | None) -> StateStatement:
+    cause = next(iter(trading.causes(ledger, venue)), None)
+    if cause is None:
+        return StateStatement(state=risk.TradingState.ACTIVE.value)
+    return StateStatement(state=cause.state.value, cause=cause.cause.value, since=cause.since, by=cause.by, why=cause.why)
 
 
 def is_ready(ledger: Ledger, policy: Policy, now: Millis) -> bool:
@@ -170,31 +249,6 @@ def is_ready(ledger: Ledger, policy: Policy, now: Millis) -> bool:
         return False
     records = [ledger.venues.get(v) for v in sorted({ledger.venue_of(i) for i in policy.instruments})]
     return all(r is not None and r.agreed_at is not None and r.agreed_at >= ledger.started_at for r in records)
-
-
-def breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
-    """Every limit that binds or is broken now, each (limit, subject) once."""
-    found = list(risk.state_breaches(ledger, policy, now))
-    hedged = exposure.hedged_assets(policy)
-    for venue in exposure.venues_in_book(ledger, policy):
-        found.extend(risk.venue_breaches(ledger, policy, venue, now))
-    for asset in exposure.assets_in_book(ledger, policy):
-        breach = risk.delta_breach(ledger, policy, asset)
-        if breach is not None:
-            found.append(breach)
-        if asset in hedged:
-            found.extend(execution.shortfalls(execution.plan_asset(ledger, policy, asset, now)))
-        for instrument in exposure.instruments_of(ledger, policy, asset):
-            unnamed = risk.unnamed_breach(ledger, policy, instrument)
-            if unnamed is not None:
-                found.append(unnamed)
-            blocked = risk.instrument_breach(ledger, policy, instrument, now)
-            if blocked is not None:
-                found.append(blocked)
-            state = ledger.funding.get(instrument)
-            if state is not None and state.flipped:
-                found.append(Breach(Limit.FUNDING_FLIP, instrument, state.annual, policy.funding_flip_exit))
-    return tuple({(b.limit, b.subject): b for b in found}.values())
 
 
 def _sum_ranges(ranges: Sequence[Range | None]) -> Range | None:
@@ -207,34 +261,36 @@ def _sum_ranges(ranges: Sequence[Range | None]) -> Range | None:
 
 
 def _asset(ledger: Ledger, policy: Policy, asset: Asset) -> AssetStatement:
-    held = exposure.collateral(ledger, policy, asset)
-    short = exposure.position_of_asset(ledger, policy, asset)
+    collateral = exposure.collateral(ledger, policy, asset)
+    held = exposure.held(ledger, policy, asset)
     net = exposure.net_delta(ledger, policy, asset)
     mark = exposure.mark_of_asset(ledger, policy, asset)
     band = exposure.rebalance_threshold(ledger, policy, asset)
     bps = None
     if net is not None and held is not None and held.middle > ZERO:
         bps = net.times(ONE / held.middle / BPS)
-    ratio = None
-    if held is not None and short is not None and held.middle > ZERO:
-        ratio = -short.middle / held.middle
     return AssetStatement(
         asset=asset,
         mark=mark,
-        collateral=held,
-        position=short,
+        collateral=collateral,
+        position=exposure.position_of_asset(ledger, policy, asset),
         net_delta=net,
         net_delta_usd=None if net is None or mark is None else net.times(mark),
         net_delta_bps=bps,
-        hedge_ratio=ratio,
-        collateral_usd=None if held is None or mark is None else held.middle * mark,
+        hedge_ratio=exposure.hedge_ratio(ledger, policy, asset),
+        collateral_usd=None if collateral is None or mark is None else collateral.middle * mark,
         in_band=None if net is None or band is None else abs(net.worst) <= band,
+        coin_equity=exposure.coin_equity(ledger, policy, asset),
+        held_usd=None if held is None or mark is None else held.middle * mark,
+        dust=exposure.dust(ledger, policy, asset),
     )
 
 
-def _instrument(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> InstrumentStatement:
+def _instrument(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> InstrumentStatement:
     state = ledger.funding.get(instrument)
     quote = ledger.quotes.get(instrument)
+    liquidation = margin.liquidation(ledger, policy, instrument)
+    share = None if ledger.allocated is None else ledger.allocated.shares.get(instrument)
     return InstrumentStatement(
         instrument=instrument,
         venue=ledger.venue_of(instrument),
@@ -243,15 +299,20 @@ def _instrument(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Ins
         target=ledger.targets.get(instrument),
         mark=exposure.mark_of(ledger, instrument),
         notional_usd=exposure.notional(ledger, policy, instrument),
-        funding_annual=state.annual if state else None,
+        funding_annual=known_annual(ledger, policy, instrument, now),
         funding_interval_ms=state.interval_ms if state else None,
         funding_flipped=state.flipped if state else False,
         quote_at=quote.book_at if quote else None,
+        liquidation_price=liquidation.price if liquidation else None,
+        liquidation_distance=_finite(liquidation.distance) if liquidation else None,
+        position_units=exposure.position_units(ledger, instrument),
+        target_limits=share.limits if share else (),
     )
 
 
-def _venue(ledger: Ledger, policy: Policy, venue: VenueId, required: Decimal | None) -> VenueStatement:
+def _venue(ledger: Ledger, policy: Policy, venue: VenueId, required: Decimal | None, now: Millis) -> VenueStatement:
     record = ledger.venues.get(venue) or VenueRecord()
+    here = [i for i in exposure.instruments_in_book(ledger, policy) if ledger.venue_of(i) == venue]
     notional = exposure.venue_notional(ledger, policy, venue)
     orders = [o for o in ledger.open_orders() if ledger.venue_of(o.instrument) == venue]
     doubts = sum(1 for o in orders if o.state is OrderState.IN_DOUBT)
@@ -263,27 +324,21 @@ def _venue(ledger: Ledger, policy: Policy, venue: VenueId, required: Decimal | N
         clock_offset_ms=record.clock_offset_ms,
         notional_usd=notional,
         venue_share=None if notional is None or not required else notional / required,
-        margin_balance_usd=margin.margin_balance(ledger, venue),
-        margin_ratio=margin.margin_ratio(ledger, venue),
-        funding_annual=_venue_funding(ledger, policy, venue),
+        margin_balance_usd=margin.margin_balance(ledger, policy, venue),
+        margin_ratio=margin.margin_ratio(ledger, policy, venue),
+        funding_annual=weighted_annual(ledger, policy, here, now),
         orders_working=len(orders) - doubts,
         orders_in_doubt=doubts,
+        trading=_state(ledger, venue),
+        maintenance_margin_usd=margin.maintenance_now(ledger, policy, venue),
+        margin_buffer=_finite(margin.buffer(ledger, policy, venue)),
+        liquidation_distance=_finite(margin.joint_distance(ledger, policy, venue)),
     )
 
 
-def _venue_funding(ledger: Ledger, policy: Policy, venue: VenueId) -> Decimal | None:
-    """The venue's annual rates weighted by what we are short there; the plain mean while we are flat."""
-    weighted, weights, plain = ZERO, ZERO, []
-    for instrument in exposure.instruments_in_book(ledger, policy):
-        state = ledger.funding.get(instrument)
-        if ledger.venue_of(instrument) != venue or state is None or state.annual is None:
-            continue
-        plain.append(state.annual)
-        weight = exposure.notional(ledger, policy, instrument) or ZERO
-        weighted, weights = weighted + weight * state.annual, weights + weight
-    if weights > ZERO:
-        return weighted / weights
-    return sum(plain, ZERO) / len(plain) if plain else None
+def _finite(figure: Decimal | None) -> Decimal | None:
+    """What has no end is no figure to show."""
+    return figure if figure is not None and figure.is_finite() else None
 
 
 def _holding(holding: Holding) -> CollateralStatement:

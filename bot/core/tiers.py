@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 
 from bot.core.precision import precisely
@@ -168,3 +170,44 @@ def maintenance_rate_of(leverage_max: Decimal) -> Decimal:
     if leverage_max <= ZERO:
         raise ValueError(f"a leverage must be positive, got {leverage_max}")
     return ONE / (2 * leverage_max)
+
+
+class TierRule(StrEnum):
+    """How a venue reads its table: by slices of notional, by one rate for the whole position, or rising with each base unit."""
+
+    SLICED = "sliced"
+    WHOLE = "whole"
+    GRADED = "graded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarginTiers:
+    """What a venue lists for one instrument. `rate_per_unit` is of GRADED only, whose one row gives the rates of a position of nothing.
+
+    Rows of WHOLE count the position in contracts. What does not fit together is refused where it is read from the venue; here it gives
+    no table, so that nothing is decided on it and nothing fails over it.
+    """
+
+    rule: TierRule
+    rows: tuple[TierRow, ...]
+    rate_per_unit: Decimal = ZERO
+
+    def table_of(self, *, contracts: Decimal, base: Decimal) -> TierTable | None:
+        """The table of a position of this size (either sign); None when the venue allows none as large, or its rows do not fit."""
+        try:
+            return self._table_of(abs(contracts), abs(base))
+        except ValueError:
+            return None
+
+    def _table_of(self, contracts: Decimal, base: Decimal) -> TierTable | None:
+        if self.rule is TierRule.SLICED:
+            return self._sliced
+        if self.rule is TierRule.WHOLE:
+            return whole(self.rows, contracts)
+        first = self._sliced.rows[0]
+        return graded(base, maintenance_rate=first.maintenance_rate, initial_rate=first.initial_rate, rate_per_unit=self.rate_per_unit)
+
+    @cached_property
+    def _sliced(self) -> TierTable:
+        """Made once: every decision asks for it many times, and it follows from the rows alone."""
+        return TierTable(self.rows)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NewType
 
 VenueId = NewType("VenueId", str)
-"""An exchange plus our account on it, spelled as the exchange's ccxt id: `binanceusdm`, `bybit`, `okx`."""
+"""An exchange plus our account on it, spelled as the exchange's ccxt id: `binanceusdm`, `bybit`, `okx`, `hyperliquid`."""
 
 Asset = NewType("Asset", str)
 """A coin or token as people write it: `BTC`, `ETH`, `wstETH`, `USDT`."""

@@ -1,6 +1,6 @@
 """`hedgebot run CONFIG`: the bot on real clocks, real venues (or a simulation's), the embedded journal.
 
-The one line that differs between a simulation, a testnet and (one day) mainnet is which environment the venue adapters are told.
+The one line that differs between a simulation, a testnet, a demo and (one day) mainnet is which environment the venue adapters are told.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import partial
 
 from bot import __version__
 from bot.adapters.collateral.file import FileSource
+from bot.adapters.halt_file import HaltFile
 from bot.adapters.journal.sqlite import SqliteJournal
 from bot.adapters.telemetry.endpoints import Endpoints
 from bot.adapters.telemetry.logs import configure_logging, logger
@@ -19,18 +20,18 @@ from bot.adapters.telemetry.prometheus import Metrics
 from bot.adapters.venue.ccxt_venue import CcxtVenue
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.settings import Environment
-from bot.adapters.venue.settings import VenueSettings as AccountSettings
 from bot.config import Settings
 from bot.core.events import VenueLink
 from bot.core.records import Ledger
 from bot.core.statement import BookStatement
 from bot.core.units import VenueId
+from bot.drivers.check import account_of
 from bot.drivers.refusals import REFUSALS, in_one_sentence
-from bot.ports import Clock, CollateralSource, Venue
+from bot.ports import Clock, CollateralSource
 from bot.shell.clock import SystemClock
 from bot.shell.lifecycle import Run, World, stop_on_signals
 
-FUNDING_POLL_S = {Environment.SIMULATION: 2.0, Environment.TESTNET: 30.0, Environment.MAINNET: 30.0}
+FUNDING_POLL_S = dict.fromkeys(Environment, 30.0) | {Environment.SIMULATION: 2.0}
 """How often funding is asked for. A simulation's market time is compressed, and with it the time between settlements."""
 
 
@@ -40,15 +41,18 @@ async def run_bot(settings: Settings) -> int:
     log, metrics, clock = logger(), Metrics(), SystemClock()
     journal = SqliteJournal(settings.journal_path, settings.identity, on_append_seconds=metrics.journal_append_seconds.observe)
     try:
-        venues = _venues(settings, clock, metrics)
+        venues = venues_of(settings, clock, metrics)
+        for venue in venues.values():
+            await venue.prove()
         sources: list[CollateralSource] = []
         world = World(
-            venues=venues,
+            venues=dict(venues),
             sources=sources,
             journal=journal,
             clock=clock,
             telemetry=RecordedTelemetry(metrics),
             funding_poll_s=FUNDING_POLL_S[Environment(settings.environment.value)],
+            halt=HaltFile(settings.halt_path),
         )
         run = Run(world, settings.to_policy(), settings.config_hash)
         sources.extend(_sources(settings, run.loop.ledger, clock))  # they need to know what the journal remembers of them
@@ -82,23 +86,24 @@ async def run_bot(settings: Settings) -> int:
         journal.close()
 
 
-def _venues(settings: Settings, clock: Clock, metrics: Metrics) -> dict[VenueId, Venue]:
-    venues: dict[VenueId, Venue] = {}
-    for name, section in settings.venues.items():
-        keys = {key: secret.reveal() for key, secret in section.credentials.named().items()}
-        account = AccountSettings(
-            venue=VenueId(name),
-            environment=Environment(settings.environment.value),
-            api_key=keys["api_key"],
-            secret=keys["secret"],
-            passphrase=keys.get("passphrase"),
-            venue_symbols=section.instruments,
-            leverage=section.leverage,
-            routes=dict(settings.routes),
+def venues_of(settings: Settings, clock: Clock, metrics: Metrics) -> dict[VenueId, CcxtVenue]:
+    """The configured venues. Raises VenueNotReady with one sentence for one that cannot be used as configured."""
+    venues: dict[VenueId, CcxtVenue] = {}
+    for name in settings.venues:
+        account = account_of(settings, name)
+        whole = {limit.name: limit.shared(account.request_share).units for limit in PROFILES[account.venue].limits}
+        venues[account.venue] = CcxtVenue(
+            account,
+            clock,
+            budget_seen=partial(_budget_seen, metrics, account.venue, whole),
+            stay_away=partial(_stay_away, metrics, account.venue),
+            armed=partial(_armed, metrics, account.venue),
         )
-
-        venues[VenueId(name)] = CcxtVenue(account, clock, budget_seen=partial(_budget_seen, metrics, VenueId(name)))
     return venues
+
+
+def _armed(metrics: Metrics, venue: VenueId, armed: bool) -> None:
+    metrics.dead_man_switch.labels(venue).set(armed)
 
 
 def _sources(settings: Settings, ledger: Ledger, clock: Clock) -> list[CollateralSource]:
@@ -116,9 +121,13 @@ def _sources(settings: Settings, ledger: Ledger, clock: Clock) -> list[Collatera
     ]
 
 
-def _budget_seen(metrics: Metrics, venue: VenueId, budget: str, left: int) -> None:
-    whole = next(limit.units for limit in PROFILES[venue].limits if limit.name == budget)
-    metrics.request_budget.labels(venue, budget).set(left / whole)
+def _budget_seen(metrics: Metrics, venue: VenueId, whole: Mapping[str, int], budget: str, left: int) -> None:
+    metrics.request_budget.labels(venue, budget).set(left / whole[budget])
+
+
+def _stay_away(metrics: Metrics, venue: VenueId, seconds: float) -> None:
+    metrics.stay_away.labels(venue).inc()
+    metrics.stay_away_seconds.labels(venue).inc(seconds)
 
 
 def _endpoints(settings: Settings, metrics: Metrics, run: Run) -> Endpoints:
@@ -135,6 +144,7 @@ def _endpoints(settings: Settings, metrics: Metrics, run: Run) -> Endpoints:
         metrics=metrics,
         statement=statement,
         unready=unready,
+        act=run.control.act,
     )
 
 

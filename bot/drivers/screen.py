@@ -5,9 +5,11 @@ Drawn with rich; nothing here asks or decides. Unknown figures are `?`. `hedgebo
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.panel import Panel
 from rich.table import Table
@@ -17,65 +19,148 @@ from bot.core.units import BPS, Millis
 
 Told = dict[str, Any]
 DECISIONS_SHOWN = 8
+BREACHES_SHOWN = 3
+RISE_SHOWN_MAX = Decimal(10)
+"""From a tenfold rise on the figure says no more."""
+STATE_STYLE = {"active": "green", "reducing": "yellow", "halted": "red"}
 LINK_STYLE = {"up": "green", "stale": "yellow", "down": "red"}
 
 
-def book_screen(told: Told, decisions: int = DECISIONS_SHOWN) -> Group:
-    """The whole statement, with so many of its last decisions."""
-    return Group(_state_line(told), _assets(told), _venues(told), _decisions(told, decisions))
+def book_screen(told: Told, decisions: int = DECISIONS_SHOWN, *, wraps: bool = True) -> Group:
+    """The whole statement, with so many of its last decisions; `wraps`: each in full, else cut to one line."""
+    return Group(
+        _state_line(told),
+        _assets(told),
+        _venues(told),
+        _venue_causes(told),
+        _bounds(told),
+        _deployment(told),
+        _decisions(told, decisions, wraps),
+    )
 
 
 def _state_line(told: Told) -> Text:
-    style = {"active": "bold green", "reducing": "bold yellow"}.get(told["trading_state"], "bold red")
-    line = Text("trading ").append(told["trading_state"].upper(), style=style)
-    line.append(f"   ready {'yes' if told['ready'] else 'no'}   orders in doubt {told['orders_in_doubt']}   fills {told['fills']}")
+    line = Text("trading ").append(told["trading_state"].upper(), style=f"bold {STATE_STYLE[told['trading_state']]}")
+    line.append(_why(told["trading"]))
+    line.append(f"\nready {'yes' if told['ready'] else 'no'}   orders in doubt {told['orders_in_doubt']}   fills {told['fills']}")
     line.append(f"   fees {money(told['fees_usd'])}   funding {money(told['funding_usd'])}")
-    for breach in told["breaches"][:3]:
-        line.append(f"\n  limit {breach['limit']} on {breach['subject']} {breach['detail']}", style="yellow")
+    # What holds orders back comes first: the sort keeps the order of the rest.
+    breaches = sorted(told["breaches"], key=lambda breach: breach["effect"] == "tells")
+    for breach in breaches[:BREACHES_SHOWN]:
+        detail = f": {breach['detail']}" if breach["detail"] else ""
+        line.append(f"\n  limit {breach['limit']} on {breach['subject']}{detail}", style="yellow")
+    if len(breaches) > BREACHES_SHOWN:
+        line.append(f"\n  and {len(breaches) - BREACHES_SHOWN} more limits", style="yellow")
     return line
 
 
+def _why(trading: Told) -> str:
+    """The cause of a state, since when and by whom, and its reason, as far as there is one."""
+    parts = [trading["cause"] or "", f"since {clock(trading['since'])}" if trading["since"] is not None else ""]
+    parts.append(f"by {trading['by']}" if trading["by"] else "")
+    told = " ".join(part for part in parts if part)
+    return (f" ({told})" if told else "") + (f": {trading['why']}" if trading["why"] else "")
+
+
+def _table(title: str, names: Sequence[str], words: Collection[str]) -> Table:
+    """A table whose figures are never cut: what is too wide goes on in the next line."""
+    table = Table(title=title, title_justify="left", expand=False, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    for name in names:
+        table.add_column(name, justify="left" if name in words else "right", overflow="fold")
+    return table
+
+
 def _assets(told: Told) -> Table:
-    table = Table(title="Is it neutral?", title_justify="left", expand=False)
-    for name in ("asset", "collateral", "short", "net delta", "USD", "bps of collateral", "hedge ratio"):
-        table.add_column(name, justify="left" if name == "asset" else "right")
+    names = ("asset", "collateral", "at venues", "short", "net delta", "USD", "bps of\nboth", "hedge\nratio", "dust")
+    table = _table("Is it neutral? Two figures: at least, at most", names, ("asset",))
     for row in told["assets"]:
         style = {True: "green", False: "red"}.get(row["in_band"], "yellow")
         table.add_row(
             row["asset"],
-            quantity(row["collateral"]),
-            quantity(row["position"]),
-            Text(quantity(row["net_delta"]), style=style),
-            Text(span(row["net_delta_usd"], 0), style=style),
-            Text(span(row["net_delta_bps"], 2), style=style),
+            _stacked(quantity(row["collateral"])),
+            units(row.get("coin_equity")),
+            _stacked(quantity(row["position"])),
+            Text(_stacked(quantity(row["net_delta"])), style=style),
+            Text(_stacked(span(row["net_delta_usd"], 0)), style=style),
+            Text(_stacked(span(row["net_delta_bps"], 2)), style=style),
             percent(row["hedge_ratio"], 2),
+            units(row.get("dust")),
         )
     return table
 
 
+def _stacked(told: str) -> str:
+    """The two figures of a range below each other: beside each other they make a table too wide."""
+    return told.replace(" .. ", "\n")
+
+
 def _venues(told: Told) -> Table:
-    table = Table(title="Where is it hedged?", title_justify="left", expand=False)
-    for name in ("venue", "link", "short USD", "venue share", "margin ratio", "funding a year", "in doubt"):
-        table.add_column(name, justify="left" if name in ("venue", "link") else "right")
+    names = ("venue", "link", "trading", "short USD", "venue\nshare", "margin\nratio", "liquidation\nat", "funding\na year", "in\ndoubt")
+    table = _table("Where is it hedged?", names, ("venue", "link", "trading"))
     for row in told["venues"]:
-        link = Text(row["link"] if row["reconciled"] else f"{row['link']}, not reconciled", style=LINK_STYLE[row["link"]])
+        link = Text(row["link"] if row["reconciled"] else f"{row['link']}, not\nreconciled", style=LINK_STYLE[row["link"]])
         table.add_row(
             row["venue"],
             link,
+            Text(row["trading"]["state"], style=STATE_STYLE[row["trading"]["state"]]),
             money(row["notional_usd"]),
             percent(row["venue_share"], 1),
             percent(row["margin_ratio"], 2),
+            _rise(row.get("liquidation_distance")),
             percent(row["funding_annual"], 2),
             str(row["orders_in_doubt"]),
         )
     return table
 
 
-def _decisions(told: Told, count: int) -> Panel:
+def _venue_causes(told: Told) -> Text:
+    """One line for each venue that is not active."""
+    rows = [row for row in told["venues"] if row["trading"]["state"] != "active"]
     lines = [
-        Text(f"{clock(d['at'])} {d['subject']:<26} {d['sentence']}", overflow="ellipsis", no_wrap=True) for d in told["decisions"][-count:]
+        Text(f"  {row['venue']} ").append(row["trading"]["state"], style=STATE_STYLE[row["trading"]["state"]]).append(_why(row["trading"]))
+        for row in rows
     ]
-    return Panel(Group(*lines) if lines else Text("nothing yet"), title="last decisions and why", title_align="left")
+    return Text("\n").join(lines)
+
+
+def _bounds(told: Told) -> Text:
+    """One line: the instruments that carry all they may, each with the limits that keep it from more."""
+    bound = [
+        f"{row['instrument']} ({', '.join(sorted({b['limit'] for b in row['target_limits']}))})"
+        for row in told["instruments"]
+        if row.get("target_limits")
+    ]
+    return Text(f"kept from more by a limit: {', '.join(bound)}" if bound else "nothing is kept from more by a limit")
+
+
+def _rise(distance: str | None) -> str:
+    """The rise of all its marks at which a venue liquidates; a dash where none does, or nobody knows."""
+    if distance is None:
+        return "-"
+    return f"+{percent(distance, 0)}" if Decimal(distance) < RISE_SHOWN_MAX else "> +999 %"
+
+
+def _deployment(told: Told) -> Text:
+    """One line per asset: what new money is advised to do, at what carry, and what a conversion would bring."""
+    line = Text("new deployment")
+    for row in told["deployment"]:
+        style = {"welcome": "green", "refused": "red"}.get(row["state"], "yellow")
+        line.append(f"\n  {row['asset']} ").append(row["state"], style=style).append(f" at {percent(row['carry_annual'], 2)} a year")
+        if row["state"] == "refused":
+            line.append(f": {row['reason']}")
+        if (to_stables := row["conversion"]) is not None:
+            line.append(f"; in stables {money(to_stables['usd'])} USD would earn {money(to_stables['gain_usd_annual'])} more a year")
+    return line
+
+
+def _decisions(told: Told, count: int, wraps: bool) -> Panel:
+    rows = Table.grid(padding=(0, 1))
+    rows.add_column(no_wrap=True)
+    rows.add_column(no_wrap=True)
+    rows.add_column(overflow="fold" if wraps else "ellipsis", no_wrap=not wraps)
+    for decision in told["decisions"][-count:]:
+        rows.add_row(clock(decision["at"]), Text(decision["subject"]), Text(decision["sentence"]))
+    return Panel(rows if rows.row_count else Text("nothing yet"), title="last decisions and why", title_align="left")
 
 
 def book_line(told: Told | None) -> str:
@@ -93,8 +178,15 @@ def book_line(told: Told | None) -> str:
 
 
 def quantity(told: Told | None) -> str:
-    """A range of base units, four decimals; `?` when it is not known."""
-    return "?" if told is None else span(told, 4)
+    """A range of base units, four decimals, two from ten thousand on; `?` when it is not known."""
+    return "?" if told is None else span(told, 2 if max(abs(Decimal(told["low"])), abs(Decimal(told["high"]))) >= 10_000 else 4)
+
+
+def units(told: str | None) -> str:
+    """Base units, four decimals; `?` when not known, `-` for none."""
+    if told is None:
+        return "?"
+    return f"{Decimal(told):,.4f}" if Decimal(told) else "-"
 
 
 def span(told: Told | None, digits: int) -> str:

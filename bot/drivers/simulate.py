@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from pathlib import Path
 
 from bot.config import ConfigError, Settings, SimulatorSettings
 from bot.core.units import Asset
+from bot.drivers.planned_faults import arm_plan, read_plan
 from bot.drivers.refusals import port_taken
 from bot.drivers.simulated import SimulatedAccount, SimulatedVenues
 from bot.simulator.desk import wall_ms
@@ -18,14 +20,18 @@ from bot.simulator.listings import contracts_of
 from bot.simulator.market import MarketPath
 
 
-async def run_simulator(settings: Settings) -> int:
-    """Serves until SIGINT or SIGTERM. Raises ConfigError, HistoryUnreadable or OSError (port in use) before anything is served."""
+async def run_simulator(settings: Settings, faults: Path | None = None) -> int:
+    """Serves until SIGINT or SIGTERM, with the faults of a plan's file, whose times count from the start.
+
+    Raises ConfigError, HistoryUnreadable or OSError (port in use) before anything is served.
+    """
     told = settings.simulator
     if told is None:
         raise ConfigError("simulator: is missing; `hedgebot simulate` needs this section (an empty one, `simulator: {}`, is enough)")
     if not told.listen.is_loopback:
         raise ConfigError(f"simulator.listen: {told.listen} is not allowed: the venues are served on loopback only")
     venues = SimulatedVenues(_accounts(settings, told), _path(settings, told), told.speed)
+    planned = None if faults is None else (faults, read_plan(faults, venues))
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -37,6 +43,8 @@ async def run_simulator(settings: Settings) -> int:
     sys.stdout.write(_greeting(venues))
     sys.stdout.flush()
     try:
+        if planned is not None:
+            arm_plan(*planned, venues, wall_ms())
         waiting = asyncio.create_task(stopped.wait())
         await asyncio.wait({playing, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()

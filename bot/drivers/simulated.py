@@ -13,16 +13,13 @@ from decimal import Decimal
 
 from bot.core.units import Millis
 from bot.simulator.desk import Desk, wall_ms
-from bot.simulator.dialects.binanceusdm import BinanceUsdm
-from bot.simulator.dialects.bybit import Bybit
-from bot.simulator.dialects.dialect import Credential, DialectFactory
-from bot.simulator.dialects.okx import OkxDialect
+from bot.simulator.dialects.dialect import Credential
+from bot.simulator.dialects.registry import DIALECTS
 from bot.simulator.listings import exchange_of
 from bot.simulator.market import MarketPath, to_ticks
 from bot.simulator.model import Contract
 from bot.simulator.server import SimulatorServer
 
-DIALECTS: Mapping[str, DialectFactory] = {"binanceusdm": BinanceUsdm, "bybit": Bybit, "okx": OkxDialect}
 TICK_S = 0.1
 
 

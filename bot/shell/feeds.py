@@ -7,9 +7,10 @@ error, and is tried again slowly. Only when no venue opened and every one of the
 A source's life: listen until the end. A feed that ends or raises unexpectedly ends the run: a leg that nobody hears any more must
 not go unnoticed.
 
-Funding rates and payments are polled, because venues' streams do not all carry them, and so are the instruments' own terms. None of it
-decides whether collateral is hedged; so a poll that raises (which is our own mistake: ports answer a failure with nothing) or hangs is
-logged with its traceback each time and tried again on the next beat, and neither stops the other nor ends the run.
+Funding rates and payments are polled, because venues' streams do not all carry them, and so are the size of each market and the
+instruments' own terms. None of it decides whether what is hedged stays hedged; so a poll that raises (which is our own mistake: ports
+answer a failure with nothing) or hangs is logged with its traceback each time and tried again on the next beat, stops no other, and does
+not end the run.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ OPEN_MAX_S = 60.0
 """Longest attempt to open a venue: its markets have to be loaded, but an attempt that hangs must not be the last one."""
 POLL_MAX_S = 30.0
 """Longest single poll."""
+MARKETS_EVERY_S = 30.0
+"""How often a venue is asked how large its markets are, from when it opened: nothing is increased where that is not known."""
 DESCRIBE_EVERY_S = 300.0
 """How often a venue is asked again for its instruments: venues change lots, ticks and limits, and tell nobody."""
 PAYMENTS_OVERLAP_MS: Millis = 3_600_000
@@ -91,6 +94,7 @@ async def feed_venue(venue: Venue, inbox: Inbox, clock: Clock, polls: FundingPol
     """Opens a venue and pumps it until cancelled. Raises VenueNotReady when no venue at all can be used, FeedEnded otherwise."""
     await _open(venue, inbox, clock, openings)
     async with asyncio.TaskGroup() as group:
+        group.create_task(_poll_markets(venue, inbox, clock), name=f"markets {venue.id}")
         group.create_task(_never_ending(venue.listen(inbox), venue.id), name=f"listen {venue.id}")
         group.create_task(_poll_funding(venue, inbox, clock, polls), name=f"funding {venue.id}")
         group.create_task(_describe_again(venue, inbox, clock), name=f"instruments {venue.id}")
@@ -136,33 +140,42 @@ async def _never_ending(listening: Coroutine[Any, Any, None], name: str) -> NoRe
 
 
 async def _poll_funding(venue: Venue, inbox: Inbox, clock: Clock, polls: FundingPolls) -> NoReturn:
-    """Rates on a beat; payments since the newest one known, with an overlap: each is entered once by its id."""
+    """Rates on a beat; the venue's records of payments since the newest one known, with an overlap: each is entered once."""
     newest = polls.newest_payment_at
     while True:
-        for event in await _polled(venue.funding_rates(), "funding_rates", venue):
+        for event in await _polled(venue.funding_rates(), "funding_rates", venue) or ():
             inbox.put(event)
         since = max(polls.payments_from, newest - PAYMENTS_OVERLAP_MS)
-        for payment in await _polled(venue.funding_payments(since), "funding_payments", venue):
-            inbox.put(payment)
-            newest = max(newest, payment.payment.venue_at)
+        records = await _polled(venue.funding_payments(since), "funding_payments", venue)
+        if records is not None:
+            inbox.put(records)
+            newest = max([newest, *(payment.venue_at for payment in records.payments)])
         await clock.sleep(polls.every_s)
+
+
+async def _poll_markets(venue: Venue, inbox: Inbox, clock: Clock) -> NoReturn:
+    """How large each market is, on a beat that starts at once."""
+    while True:
+        for event in await _polled(venue.markets(), "markets", venue) or ():
+            inbox.put(event)
+        await clock.sleep(MARKETS_EVERY_S)
 
 
 async def _describe_again(venue: Venue, inbox: Inbox, clock: Clock) -> NoReturn:
     """Tells the venue's instruments on a beat; unchanged ones change nothing."""
     while True:
         await clock.sleep(DESCRIBE_EVERY_S)
-        _list(await _polled(venue.describe(), "instruments", venue), inbox, clock)
+        _list(await _polled(venue.describe(), "instruments", venue) or (), inbox, clock)
 
 
-async def _polled(poll: Coroutine[Any, Any, Sequence[T]], what: str, venue: Venue) -> Sequence[T]:
-    """What a poll found, nothing when it raised or hung."""
+async def _polled(poll: Coroutine[Any, Any, T], what: str, venue: Venue) -> T | None:
+    """What a poll found, None when it raised or hung."""
     try:
         async with asyncio.timeout(POLL_MAX_S):
             return await poll
     except Exception:
         log.exception("poll_failed", what=what, venue=venue.id)
-        return ()
+        return None
 
 
 async def feed_source(source: CollateralSource, inbox: Inbox) -> NoReturn:

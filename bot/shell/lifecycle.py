@@ -19,10 +19,12 @@ from typing import Any
 
 import structlog
 
+from bot.core.commands import CancelOrder
 from bot.core.events import Event, SessionStarted, StopRequested
 from bot.core.policy import Policy
 from bot.core.units import Millis, VenueId
-from bot.ports import Clock, CollateralSource, Journal, JournalUnavailable, Telemetry, Venue
+from bot.ports import Clock, CollateralSource, HaltSwitch, Journal, JournalUnavailable, Telemetry, Venue
+from bot.shell.control import Control
 from bot.shell.dispatch import CUT_S, Dispatcher
 from bot.shell.feeds import FundingPolls, Openings, feed_source, feed_venue
 from bot.shell.left_out import refuse_left_out
@@ -36,8 +38,9 @@ DRAIN_S = 6.0
 FEEDS_END_S = 1.0
 SETTLE_S = 0.75
 CONSUMER_END_S = 0.5
+DISARM_S = 0.5
 CLOSE_S = 1.0
-STOP_S = DRAIN_S + FEEDS_END_S + SETTLE_S + CUT_S + CONSUMER_END_S + CLOSE_S
+STOP_S = DRAIN_S + FEEDS_END_S + SETTLE_S + CUT_S + CONSUMER_END_S + DISARM_S + CLOSE_S
 """Longest stop."""
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -52,6 +55,7 @@ class World:
     clock: Clock
     telemetry: Telemetry
     funding_poll_s: float
+    halt: HaltSwitch | None = None
 
 
 def epoch_of(counter: int, started_at: Millis, tag: str) -> str:
@@ -99,6 +103,7 @@ class Run:
             carry_out=self._dispatcher.carry_out,
             course=course,
         )
+        self.control = Control(self.loop, world.clock, sorted(world.venues), world.halt)
 
     def _answer(self, event: Event) -> None:
         self.loop.put(event)
@@ -135,6 +140,7 @@ class Run:
         fresh, known = self._world.journal.is_fresh, len(self._recovery.ledger.orders)
         log.info("session_started", epoch=epoch, config=self._config_hash, orders_known=known, fresh=fresh)
         self.loop.put(SessionStarted(at=now, epoch=epoch, config_hash=self._config_hash, policy=self._policy, is_fresh=fresh))
+        self.control.heed_switch()  # before the first decision
 
     async def _supervise(self) -> None:
         tasks = [asyncio.create_task(c, name=n) for n, c in self._background()]
@@ -145,7 +151,7 @@ class Run:
             await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
             dead = next((t for t in (consumer, *tasks) if t.done()), None)
             await self._drain(consumer, self._stop_reason if dead is None else f"{dead.get_name()} ended")
-            await self._end(tasks, consumer)
+            await self._end(tasks, consumer, orderly=dead is None)
         finally:  # also when this very task is cancelled: nothing may go on that would be answered by nobody
             for task in everything:
                 task.cancel()
@@ -158,6 +164,7 @@ class Run:
     def _background(self) -> Sequence[tuple[str, Coroutine[Any, Any, Any]]]:
         world, since = self._world, self._recovery.began_at
         found: list[tuple[str, Coroutine[Any, Any, Any]]] = [(f"source {s.name}", feed_source(s, self.loop)) for s in world.sources]
+        found.append(("halt switch", self.control.watch_switch()))
         payments_from = world.clock.now() if since is None else since
         for venue in world.venues.values():
             newest = self._recovery.newest_payment_at.get(venue.id, payments_from)
@@ -166,7 +173,7 @@ class Run:
         return found
 
     async def _drain(self, consumer: asyncio.Task[None], reason: str) -> None:
-        """After StopRequested: until no order is open, or time is up."""
+        """After StopRequested: until no order is open, or time is up. What may rest even then is sent one last cancel."""
         log.info("stopping", reason=reason)
         clock = self._world.clock
         self.loop.put(StopRequested(at=clock.now(), reason=reason))
@@ -175,10 +182,15 @@ class Run:
             await clock.sleep(0.02)
             if self.loop.ledger.stopping and not self.loop.ledger.open_orders():
                 return
-        left = [o.client_order_id for o in self.loop.ledger.open_orders()]
-        log.warning("stopped_with_open_orders", orders=left)
+        left = self.loop.ledger.open_orders()
+        for order in left:
+            if order.post_only:  # it may rest: nobody would watch it from now on, and a loop that died has withdrawn nothing
+                self._dispatcher.carry_out(
+                    CancelOrder(client_order_id=order.client_order_id, instrument=order.instrument, venue_order_id=order.venue_order_id)
+                )
+        log.warning("stopped_with_open_orders", orders=[o.client_order_id for o in left])
 
-    async def _end(self, tasks: Sequence[asyncio.Task[Any]], consumer: asyncio.Task[None]) -> None:
+    async def _end(self, tasks: Sequence[asyncio.Task[Any]], consumer: asyncio.Task[None], *, orderly: bool) -> None:
         for task in tasks:
             task.cancel()
         await _within(FEEDS_END_S, tasks)
@@ -188,6 +200,11 @@ class Run:
         await self._dispatcher.settle(SETTLE_S)
         self.loop.end()
         await _within(CONSUMER_END_S, [consumer])
+        if orderly and not self.loop.ledger.open_orders():  # else the venues' dead-man switches withdraw what may still rest
+            disarming = [asyncio.create_task(v.disarm(), name=f"disarm {v.id}") for v in self._world.venues.values()]
+            await _within(DISARM_S, disarming)
+            for task in disarming:
+                task.cancel()
         closing = [asyncio.create_task(v.close(), name=f"close {v.id}") for v in self._world.venues.values()]
         await _within(CLOSE_S, closing)
         for task in closing:

@@ -26,7 +26,7 @@ import structlog
 
 from bot.core.commands import Command, PlaceOrder
 from bot.core.engine import step
-from bot.core.events import DecisionDue, Event, Quote
+from bot.core.events import DecisionDue, Event, OperatorActed, Quote
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
 from bot.core.statement import BookStatement, statement_of
@@ -76,6 +76,7 @@ class Loop:
         self._recorder = Recorder()
         self._unwritten: list[Event] = []
         self._untold: list[Callable[[], None]] = []
+        self._awaited: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self._overrun = False
         self._ended = False
@@ -104,6 +105,13 @@ class Loop:
         else:
             self._queue.append(event)
         self._wake.set()
+
+    def put_awaited(self, event: Event) -> asyncio.Future[None]:
+        """As `put`; the future is done when the event was taken and written."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._awaited.append(done)
+        self.put(event)
+        return done
 
     def put_quote(self, quote: Quote) -> None:
         """Newest market view of one instrument; older ones are overwritten unseen."""
@@ -151,6 +159,7 @@ class Loop:
     def _turn(self) -> None:
         """Takes everything that is queued, decides if it is due, writes, dispatches."""
         self._beat_at = self._clock.steady()
+        awaited, self._awaited = self._awaited, []
         for _ in range(len(self._queue)):
             self._take(self._queue.popleft())
         commands: tuple[Command, ...] = ()
@@ -158,6 +167,9 @@ class Loop:
             commands = self._decide()
         if self._unwritten or commands:
             commands = self._written(commands)
+        for done in awaited:
+            if not done.done():  # whoever waited may have given up
+                done.set_result(None)
         for command in commands:
             self._untold.append(partial(self._telemetry.command_dispatched, command))
             self._carry_out(command)
@@ -203,7 +215,8 @@ class Loop:
         is_recorded = bool(self._unwritten) and isinstance(self._unwritten[-1], DecisionDue)
         if not self._unwritten:
             return commands
-        if self._write(commands if is_recorded else (), durable=bool(places)) or not places:
+        durable = bool(places) or any(isinstance(event, OperatorActed) for event in self._unwritten)
+        if self._write(commands if is_recorded else (), durable=durable) or not places:
             return commands
         now = self._clock.now()
         for place in places:

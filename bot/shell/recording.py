@@ -8,8 +8,8 @@ margins, its clock's offset. Facts that bring nothing but stamps are held, the n
 * before anything that may depend on them: any other fact or decision, so that a replay decides on the very stamps that counted;
 * at an orderly stop, and before a snapshot.
 
-Rates and payments of funding depend on no stamp and let the held wait. A decision that only asks for a reading is not written: the
-next reading is recorded, and a new run asks by itself.
+Rates and payments of funding and the size of a market depend on no stamp and let the held wait. A decision that only asks for a reading
+is not written: the next reading is recorded, and a new run asks by itself.
 
 So a replay equals the book at every order and at an orderly stop, except for quotes, the instant of the newest decision, and when a venue
 was last asked. After a crash its stamps may be older by the periods below, never newer: fills are then asked for from an earlier instant,
@@ -28,7 +28,9 @@ from bot.core.events import (
     Event,
     FundingPaid,
     FundingRateObserved,
+    FundingRecordsRead,
     MarginObserved,
+    MarketObserved,
     VenueReported,
     VenueUnreadable,
 )
@@ -55,11 +57,15 @@ class Recorder:
         """What to write after a fact took the ledger from `before` to `after`; nothing when it changed nothing."""
         if after is before:
             return ()
-        if isinstance(event, FundingRateObserved | FundingPaid):
+        if isinstance(event, FundingRateObserved | FundingPaid | MarketObserved):
             return (event,)
         key = _key(event)
         if key is None:
             return (*self.rest(), event)
+        if isinstance(event, FundingRecordsRead) and not same_but_for_stamps(before, after):
+            self._held.pop(key, None)  # superseded by this one
+            self._written_at[key] = event.at
+            return (event,)
         if same_but_for_stamps(before, after):
             self._held.pop(key, None)
             self._held[key] = event  # last: what is held stays in the order in which it was heard
@@ -98,6 +104,7 @@ def _without_stamps(ledger: Ledger) -> Ledger:
         ledger,
         quotes={},
         decided_at=None,
+        payments_read_at={},
         sources_confirmed_at=dict.fromkeys(ledger.sources_confirmed_at, 0),
         venues={venue: _record_without_stamps(record) for venue, record in ledger.venues.items()},
     )
@@ -111,8 +118,13 @@ def _record_without_stamps(record: VenueRecord) -> VenueRecord:
         clock_offset_ms=None if record.clock_offset_ms is None else 0,
         unreadable=None if record.unreadable is None else "",
         margins={},
+        equity_told={},
+        inverse_told={},
+        margin_marks={},
         read_asked_at=None,
         read_pending=False,
+        messages=(),
+        deleveraging_ranks={},
     )
 
 
@@ -122,6 +134,8 @@ def _key(event: Event) -> Key | None:
         return ("source", event.source, "confirmed")
     if isinstance(event, MarginObserved):
         return ("venue", event.venue, "margin", event.margin.asset)
+    if isinstance(event, FundingRecordsRead):
+        return ("funding", event.venue, "records")
     if isinstance(event, VenueReported | VenueUnreadable):
         return ("venue", event.venue, "read")
     return None

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from bot.core.commands import Command, PlaceOrder
+from bot.core.drafting import entered_as_recorded
 from bot.core.engine import step
-from bot.core.events import Event, FundingPaid, SessionStarted
-from bot.core.execution import entered_as_recorded
+from bot.core.events import Event, FundingPaid, FundingPayment, FundingRecordsRead, SessionStarted
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import VenueId
@@ -39,13 +39,19 @@ class Course:
         self.events += 1
         if isinstance(event, SessionStarted) and self.began_at is None:
             self.began_at = event.at
-        if isinstance(event, FundingPaid):
-            venue = VenueId(event.payment.instrument.partition(":")[0])
-            self._newest_payment_at[venue] = max(self._newest_payment_at.get(venue, 0), event.payment.venue_at)
+        for payment in _payments_in(event):
+            venue = VenueId(payment.instrument.partition(":")[0])
+            self._newest_payment_at[venue] = max(self._newest_payment_at.get(venue, 0), payment.venue_at)
 
     def snapshot(self, ledger: Ledger, policy: Policy) -> Snapshot:
         """All of it now."""
         return Snapshot(ledger=ledger, policy=policy, began_at=self.began_at, newest_payment_at=dict(self._newest_payment_at))
+
+
+def _payments_in(event: Event) -> Sequence[FundingPayment]:
+    if isinstance(event, FundingPaid):
+        return (event.payment,)
+    return event.payments if isinstance(event, FundingRecordsRead) else ()
 
 
 def recovered(

@@ -1,6 +1,6 @@
 """Whether a venue takes an order at all. Refusals come in this order, the first one that applies; a refused request changes nothing.
 
-    UNKNOWN_ACCOUNT, UNKNOWN_SYMBOL, NOT_TRADING (no mark price yet)
+    UNKNOWN_ACCOUNT, UNKNOWN_SYMBOL (also delisted), NOT_TRADING (no mark price yet, or halted)
     CLIENT_ID_FORM, DUPLICATE_CLIENT_ID (among open orders on Binance, ever on Bybit and OKX)
     CONTRACTS_MIN (also zero and less), CONTRACTS_MAX, LOT
     PRICE_MISSING (a limit order without one, or a post-only order that is not a limit order), TICK (also zero and less), PRICE_BAND
@@ -24,12 +24,13 @@ from typing import Literal
 from bot.core.units import ONE, ZERO
 from bot.simulator import margin
 from bot.simulator.accounts import Account
+from bot.simulator.listed import Listing
 from bot.simulator.matching import limit_of
 from bot.simulator.model import Contract, OrderKind, OrderRequest, Refusal, Refused, Side, TimeInForce
 from bot.simulator.state import Market, VenueState
 
-ClientIdScope = Literal["open", "ever"]
-"""How long a client order id stays taken: while its order is open, or for ever (as long as its order is kept)."""
+ClientIdScope = Literal["open", "ever", "never"]
+"""How long a client order id stays taken: while its order is open, for ever (as long as its order is kept), or not at all."""
 
 CLIENT_ID_FORM = re.compile(r"[\x21-\x7e]{1,64}")
 """What a client order id may look like on a venue that says nothing else."""
@@ -50,6 +51,10 @@ def accepted(state: VenueState, request: OrderRequest, rules: ClientIdRules) -> 
     """
     account, market = state.account(request.account), state.market(request.symbol)
     mark = market.known.mark
+    if market.contract.listing is Listing.DELISTED:
+        raise Refused(Refusal.UNKNOWN_SYMBOL, f"{request.symbol} is not listed any more")
+    if market.contract.listing is Listing.HALTED:
+        raise Refused(Refusal.NOT_TRADING, f"{request.symbol} is halted")
     _check_client_id(account, request.client_order_id, rules)
     request = replace(request, contracts=_contracts(market.contract, request.contracts), price=_price(market.contract, request, mark))
     if not request.reduce_only:
@@ -71,7 +76,7 @@ def _check_client_id(account: Account, client_order_id: str | None, rules: Clien
     if rules.form.fullmatch(client_order_id) is None:
         raise Refused(Refusal.CLIENT_ID_FORM, f"a client order id has to match {rules.form.pattern}")
     taken = account.newest_by_client_id.get(client_order_id)
-    if taken is not None and (rules.scope == "ever" or taken in account.working):
+    if taken is not None and (rules.scope == "ever" or (rules.scope == "open" and taken in account.working)):
         raise Refused(Refusal.DUPLICATE_CLIENT_ID, f"client order id {client_order_id} belongs to order {taken}")
 
 
@@ -121,10 +126,10 @@ def _check_margin(state: VenueState, account: Account, market: Market, request: 
     before, after = state.committed(account, market), state.committed(account, market, buys=buys, sells=sells)
     if after <= before:
         return
-    quote_notional = margin.notional(contract, state.worst(account, contract.symbol, buys=buys, sells=sells), mark)
-    highest = margin.leverage_max(contract, quote_notional)
+    worst = state.worst(account, contract.symbol, buys=buys, sells=sells)
+    highest = margin.leverage_max(contract, margin.tiered(contract, worst, mark))
     if leverage > highest:
-        raise Refused(Refusal.LEVERAGE, f"at a notional of {quote_notional} the highest leverage is {highest}, not {leverage}")
+        raise Refused(Refusal.LEVERAGE, f"with {worst} contracts the highest leverage is {highest}, not {leverage}")
     signed = request.contracts * request.side.sign
     loss = max(ZERO, margin.worth(contract, signed, price) - margin.worth(contract, signed, mark))
     fee = max(ZERO, margin.value(contract, signed, price) * contract.taker_fee)

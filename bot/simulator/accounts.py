@@ -16,7 +16,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -59,6 +59,15 @@ class Archive(Generic[_Record]):
         return tuple(islice(filter(wanted, oldest_first), max(0, limit)))
 
 
+RANK_LOWEST = Decimal("0.2")
+"""The lowest of the five steps in which venues tell ranks: what an open position has until it is told another."""
+
+
+def steps_of(rank: Decimal, steps: int) -> int:
+    """A rank as venues tell it: in whole steps from 0 (none) to `steps` (next), rounded up."""
+    return int((rank * steps).to_integral_value(rounding=ROUND_CEILING))
+
+
 @dataclass(slots=True)
 class Tally:
     """One wallet by its causes, in the asset's own units. `fees` is positive when paid."""
@@ -76,13 +85,18 @@ class Tally:
 
 @dataclass(slots=True)
 class Holding:
-    """A net position: signed contracts and their cost, the sum of the signed worths at which they were opened (see `margin`)."""
+    """A net position: signed contracts and their cost, the sum of the signed worths at which they were opened (see `margin`).
+
+    `rank` is its place in the queue of auto-deleveraging while it is open, a fraction: told from outside, because a venue ranks an
+    account among all others, of which there are none here.
+    """
 
     contract: Contract
     contracts: Decimal = ZERO
     cost: Decimal = ZERO
     opened_at: Millis = 0
     updated_at: Millis = 0
+    rank: Decimal = RANK_LOWEST
 
     def unrealised(self, mark: Decimal) -> Decimal:
         """Profit at a mark price, in settle units."""

@@ -1,13 +1,14 @@
 """The control endpoint: what other programs may do to the simulated venues, over HTTP under the host `simulator.control`.
 
     GET    /truth?venue=V[&account=A]   the venue's own books
-    GET    /faults                      faults in waiting, and every incident so far with wall times
-    POST   /faults                      {venue, kind, operation?, times?, skip?, delay_ms?, status?, body?, label?} -> {number}
-    DELETE /faults/N                    takes a waiting fault back
+    GET    /faults                      what waits, which conditions stand, and every incident so far with wall times
+    POST   /faults                      any fault or condition in the form of `fault_codec` -> {number}
+    DELETE /faults/N                    takes a waiting fault back, or lifts a condition
     POST   /silence                     {venue, http?, sockets?, label?}
     POST   /restore                     {venue}
     POST   /sockets/close               {venue, label?} -> {closed}
     POST   /adl                         {venue, account, symbol, contracts}
+    POST   /adl/rank                    {venue, account, symbol, rank}: the place in the queue, a fraction from 0 to 1
     POST   /funding                     {venue, symbol}
     POST   /deposit                     {venue, account, asset, quantity}
 
@@ -17,21 +18,22 @@ Bodies are JSON objects; money is text. A request that cannot be done is answere
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
-from bot.simulator.desk import Desk
-from bot.simulator.dialects.dialect import HttpReply, HttpRequest, Operation, as_json
-from bot.simulator.faults import Fault, FaultKind, FaultPlan, Incident
+from bot.simulator.desk import Desk, wall_ms
+from bot.simulator.dialects.dialect import HttpReply, HttpRequest, as_json
+from bot.simulator.fault_codec import fault_of
+from bot.simulator.faults import Armed, FaultPlan, Incident
+from bot.simulator.lasting import Lasting
 from bot.simulator.model import Refused
 from bot.simulator.truth import truth_of
 
 CONTROL_HOST = "simulator.control"
-
-_FAULT_FIELDS = {"venue", "kind", "operation", "times", "skip", "delay_ms", "status", "body", "label"}
 
 
 class Unusable(Exception):
@@ -41,15 +43,17 @@ class Unusable(Exception):
 class Control:
     """Answers control requests."""
 
-    def __init__(self, desks: Mapping[str, Desk], plan: FaultPlan) -> None:
+    def __init__(self, desks: Mapping[str, Desk], plan: FaultPlan, lasting: Lasting) -> None:
         self._desks = desks
         self._plan = plan
+        self._lasting = lasting
         self._posts: dict[str, Callable[[_Body], Any]] = {
             "/faults": self._arm,
             "/silence": self._silence,
             "/restore": self._restore,
             "/sockets/close": self._close_sockets,
             "/adl": self._deleverage,
+            "/adl/rank": self._rank,
             "/funding": self._settle_funding,
             "/deposit": self._deposit,
         }
@@ -72,33 +76,19 @@ class Control:
         if request.method == "GET" and request.path == "/faults":
             return {
                 "armed": [_fault_row(number, fault) for number, fault in self._plan.armed.items()],
+                "standing": [_fault_row(number, each) for number, each in self._lasting.standing.items()],
                 "incidents": [_incident_row(incident) for incident in self._plan.incidents],
             }
         number = request.path.removeprefix("/faults/")
         if request.method == "DELETE" and number.isdecimal():
-            return {"disarmed": self._plan.disarm(int(number))}
+            return {"disarmed": self._lasting.disarm(int(number), wall_ms())}
         raise Unusable(f"there is no {request.method} {request.path}")
 
     def _arm(self, body: _Body) -> Any:
-        unknown = body.values.keys() - _FAULT_FIELDS
-        if unknown:
-            raise Unusable(f"unknown field {min(unknown)!r}")
         try:
-            operation = Operation(body.text("operation")) if "operation" in body.values else None
-            fault = Fault(
-                venue=self._desk(body).name,
-                kind=FaultKind(body.text("kind")),
-                operation=operation,
-                times=body.integer("times", 1),
-                skip=body.integer("skip", 0),
-                delay_ms=body.integer("delay_ms", 0),
-                status=body.integer("status", 0) if "status" in body.values else None,
-                body=body.text("body") if "body" in body.values else None,
-                label=body.text("label", ""),
-            )
+            return {"number": self._lasting.arm(fault_of(body.values), wall_ms())}
         except ValueError as error:
             raise Unusable(str(error)) from None
-        return {"number": self._plan.arm(fault)}
 
     def _silence(self, body: _Body) -> Any:
         http, sockets = body.flag("http", default=True), body.flag("sockets", default=True)
@@ -122,6 +112,10 @@ class Control:
     def _deposit(self, body: _Body) -> Any:
         reports = self._desk(body).deposit(body.text("account"), body.text("asset"), body.decimal("quantity"))
         return {"reports": len(reports)}
+
+    def _rank(self, body: _Body) -> Any:
+        self._desk(body).exchange.rank(body.text("account"), body.text("symbol"), body.decimal("rank"))
+        return {}
 
     def _desk(self, body: _Body) -> Desk:
         venue = body.text("venue")
@@ -174,17 +168,9 @@ class _Body:
         return value
 
 
-def _fault_row(number: int, fault: Fault) -> dict[str, Any]:
-    return {
-        "number": number,
-        "venue": fault.venue,
-        "kind": fault.kind.value,
-        "operation": None if fault.operation is None else fault.operation.value,
-        "times": fault.times,
-        "skip": fault.skip,
-        "delay_ms": fault.delay_ms,
-        "label": fault.label,
-    }
+def _fault_row(number: int, fault: Armed) -> dict[str, Any]:
+    row = {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(fault).items()}
+    return {"number": number, **row}
 
 
 def _incident_row(incident: Incident) -> dict[str, Any]:

@@ -28,15 +28,20 @@ from bot.simulator.dialects.dialect import (
     Socket,
     Timed,
 )
+from bot.simulator.dialects.trouble import Topic
 from bot.simulator.exchange import Exchange
 from bot.simulator.faults import FaultPlan
-from bot.simulator.model import BalanceReport, MarketTick, Report
+from bot.simulator.model import BalanceReport, MarketTick, Order, OrderRequest, Report
+from bot.simulator.stream_faults import Wire
 
 LINE_MAX = 2_000
 """Messages that may wait for one socket."""
 
 FAILURES_MAX = 100
 """Failures of the simulator itself that are kept: the first ones tell most."""
+
+Door = Callable[[HttpRequest, Operation | None], HttpReply | None]
+"""Looks at a request before the venue does; see `Desk.put_up`."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,9 +54,11 @@ def wall_ms() -> Millis:
 class Line:
     """The messages on their way to one socket, at most `LINE_MAX` of them. `cut` ends the connection at once."""
 
-    def __init__(self, socket: Socket, cut: Callable[[], None]) -> None:
+    def __init__(self, socket: Socket, cut: Callable[[], None], wire: Wire | None = None) -> None:
         self.socket = socket
         self._cut = cut
+        self._wire = wire
+        self._held: list[tuple[Topic, str]] = []
         self._waiting: deque[str] = deque()
         self._news = asyncio.Event()
         self._closing = False
@@ -60,7 +67,7 @@ class Line:
         """Puts messages in the line; cuts a socket whose line is full."""
         if self._closing:
             return
-        self._waiting.extend(messages)
+        self._waiting.extend(messages if self._wire is None else self._wire.pass_on(tuple(messages), self._held))
         if len(self._waiting) > LINE_MAX:
             self.cut()
         elif self._waiting:
@@ -111,6 +118,32 @@ class Desk:
         self._talking = asyncio.Event()
         self._talking.set()
         self._silence: int | None = None
+        self._wire: Wire | None = None
+        self.shift_ms: Millis = 0
+        self._doors: list[Door] = []
+
+    def now(self) -> Millis:
+        """What the venue takes for the time: the clock, and by how much it is off."""
+        return self.clock() + self.shift_ms
+
+    def put_up(self, door: Door) -> Callable[[], None]:
+        """From now on requests meet a door, the newest first; returns what takes it down."""
+        self._doors.insert(0, door)
+        return lambda: self._doors.remove(door)
+
+    def at_door(self, request: HttpRequest, operation: Operation | None) -> HttpReply | None:
+        """What a request (None: the opening of a socket) is answered with before the venue sees it; None where it gets in."""
+        answers = (door(request, operation) for door in tuple(self._doors))
+        return next((reply for reply in answers if reply is not None), None)
+
+    def note(self, failure: str) -> None:
+        """Keeps a failure of the simulation itself."""
+        if len(self.failures) < FAILURES_MAX:
+            self.failures.append(f"{self.name}, {failure}")
+
+    def wired(self, plan: FaultPlan) -> None:
+        """From now on what sockets say passes the plan's faults."""
+        self._wire = Wire(self.name, lambda: self.dialect.troubles, plan, self.clock)
 
     @property
     def sockets_open(self) -> int:
@@ -137,7 +170,7 @@ class Desk:
     def handle(self, request: HttpRequest) -> Answer:
         """Deals with a request and publishes what happened. A failure of the simulator itself is answered by a bare HTTP 500."""
         try:
-            answer = self.dialect.handle(request, self.clock())
+            answer = self.dialect.handle(request, self.now())
         except Exception as failure:  # a simulator's own bug must look like a venue's outage, and must be found
             self._failed(failure, f"{request.method} {request.path}")
             return Answer(HttpReply(status=500, body=b"Internal Server Error", content_type="text/plain"))
@@ -146,15 +179,15 @@ class Desk:
 
     def connect(self, socket: Socket, cut: Callable[[], None]) -> Line:
         """A new socket, greeted as the venue greets."""
-        line = Line(socket, cut)
+        line = Line(socket, cut, self._wire)
         self._lines.append(line)
-        line.offer(socket.opened(self.clock()))
+        line.offer(socket.opened(self.now()))
         return line
 
     def heard(self, line: Line, text: str) -> None:
         """A text frame from a socket."""
         try:
-            answer = line.socket.received(text, self.clock())
+            answer = line.socket.received(text, self.now())
         except Exception as failure:
             self._failed(failure, "a socket's frame")
             line.cut()
@@ -173,7 +206,7 @@ class Desk:
         """Tells every open socket what happened."""
         if not reports:
             return
-        now = self.clock()
+        now = self.now()
         if isinstance(self.dialect, Listening):
             try:
                 self.dialect.heard(reports, now)
@@ -183,7 +216,7 @@ class Desk:
 
     def beat(self) -> None:
         """What time alone brings: the venue's own timers, then periodic pushes."""
-        now = self.clock()
+        now = self.now()
         if isinstance(self.dialect, Timed):
             try:
                 self.publish(self.dialect.elapsed(now))
@@ -193,15 +226,25 @@ class Desk:
 
     def tick(self, tick: MarketTick) -> tuple[Report, ...]:
         """The outside market moved. Raises what the engine raises, as do the next three."""
-        return self._happened(self.exchange.on_tick(tick, self.clock()))
+        return self._happened(self.exchange.on_tick(tick, self.now()))
 
     def settle_funding(self, symbol: str) -> tuple[Report, ...]:
         """Settles one funding interval of a contract now."""
-        return self._happened(self.exchange.settle_funding(symbol, self.clock()))
+        return self._happened(self.exchange.settle_funding(symbol, self.now()))
 
     def deleverage(self, account: str, symbol: str, contracts: Decimal) -> tuple[Report, ...]:
         """Auto-deleverages unsigned `contracts` of an account's position now."""
-        return self._happened(self.exchange.deleverage(account, symbol, contracts, self.clock()))
+        return self._happened(self.exchange.deleverage(account, symbol, contracts, self.now()))
+
+    def place(self, request: OrderRequest) -> Order:
+        """An order that comes by no client of ours."""
+        order, reports = self.exchange.place(request, self.now())
+        self.publish(reports)
+        return order
+
+    def cancel(self, account: str, symbol: str, order_id: int) -> None:
+        """Cancels an open order as its account would."""
+        self.publish(self.exchange.cancel(account, symbol, self.now(), order_id=order_id)[1])
 
     def deposit(self, account: str, asset: str, quantity: Decimal) -> tuple[Report, ...]:
         """Adds margin to an open account; a negative quantity withdraws."""
@@ -215,24 +258,31 @@ class Desk:
             return
         parts = [name for name, wanted in (("http", http), ("sockets", sockets)) if wanted]
         self._silence = plan.began(self.name, "silence", self.clock(), detail="+".join(parts), label=label)
-        if http:
-            self._answering.clear()
-        if sockets:
-            self._talking.clear()
+        self.quiet(http=http, sockets=sockets)
 
     def restore(self, plan: FaultPlan) -> None:
         """The venue speaks again; requests that waited are dealt with now."""
         if self._silence is not None:
             plan.ended(self._silence, self.clock())
         self._silence = None
+        self.speak()
+
+    def quiet(self, *, http: bool, sockets: bool) -> None:
+        """Like `silence`, without a record."""
+        if http:
+            self._answering.clear()
+        if sockets:
+            self._talking.clear()
+
+    def speak(self) -> None:
+        """Like `restore`, without a record."""
         self._answering.set()
         self._talking.set()
 
     def close_sockets(self, plan: FaultPlan, *, label: str = "") -> int:
         """Cuts every open socket; returns how many there were."""
         lines = tuple(self._lines)
-        now = self.clock()
-        plan.ended(plan.began(self.name, "close_sockets", now, detail=f"{len(lines)} sockets", label=label), now)
+        plan.happened(self.name, "close_sockets", self.clock(), detail=f"{len(lines)} sockets", label=label)
         self.hang_up()
         return len(lines)
 
@@ -256,6 +306,5 @@ class Desk:
                 line.cut()
 
     def _failed(self, failure: Exception, where: str) -> None:
-        if len(self.failures) < FAILURES_MAX:
-            self.failures.append(f"{self.name}, {where}: {type(failure).__name__}: {failure}")
+        self.note(f"{where}: {type(failure).__name__}: {failure}")
         _log.error("simulator failure at %s in %s", self.name, where, exc_info=failure)

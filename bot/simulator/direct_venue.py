@@ -18,9 +18,10 @@ from bot.core.units import InstrumentId, Millis, VenueId
 from bot.ports import CancelAnswer, Clock, Inbox, LookUpAnswer, PlaceAnswer, ReadAnswer
 from bot.simulator.direct_words import (
     fill_report,
-    funding_paid,
+    funding_payment,
     instrument_of,
     margin_report,
+    market_observed,
     order_report,
     position_reports,
     quote_of,
@@ -36,6 +37,7 @@ from bot.simulator.model import (
     OrderKind,
     OrderReport,
     OrderRequest,
+    Reason,
     Refused,
     Report,
     Side,
@@ -66,6 +68,7 @@ class DirectVenue:
         self._wire = wire
         self._inbox: Inbox | None = None
         self._is_open = False
+        self.was_disarmed = False
         self._listed = {s: instrument_of(venue, c) for s, c in exchange.contracts.items() if symbols is None or s in symbols}
 
     async def open(self) -> Sequence[Instrument]:
@@ -98,6 +101,8 @@ class DirectVenue:
             return ev.OrderOutcomeUnknown(at=self._clock.now(), client_order_id=order_id, reason=str(error))
         if order is None:
             return ev.OrderRefused(at=self._clock.now(), client_order_id=order_id, code="expired", reason="arrived after its expiry")
+        if order.reason is Reason.POST_ONLY:
+            return ev.OrderRefused(at=self._clock.now(), client_order_id=order_id, code=Reason.POST_ONLY.value, reason="would have taken")
         return self._reported(order)
 
     async def cancel(self, command: CancelOrder) -> CancelAnswer:
@@ -134,13 +139,23 @@ class DirectVenue:
             return ()
         return tuple(rate_observed(listed, view, self._clock.now()) for listed, view in views)
 
-    async def funding_payments(self, since: Millis) -> Sequence[ev.FundingPaid]:
-        """The engine's records; nothing while the wire is silent."""
+    async def markets(self) -> Sequence[ev.MarketObserved]:
+        """The engine's open interest; nothing while the wire is silent."""
+        try:
+            views = await self._asked(lambda: [(listed, self._exchange.market(symbol)) for symbol, listed in self._listed.items()])
+        except (Unanswered, Refused):
+            return ()
+        return tuple(market_observed(listed, view, self._clock.now()) for listed, view in views)
+
+    async def funding_payments(self, since: Millis) -> ev.FundingRecordsRead | None:
+        """The engine's records; None while the wire is silent."""
+        to_at = self._clock.now()
         try:
             records = await self._asked(lambda: self._exchange.funding_payments(self._account, None, since))
         except Unanswered:
-            return ()
-        return tuple(funding_paid(self._listed[r.symbol], r, self._clock.now()) for r in records if r.symbol in self._listed)
+            return None
+        payments = tuple(funding_payment(self._listed[r.symbol], r) for r in records if r.symbol in self._listed)
+        return ev.FundingRecordsRead(at=self._clock.now(), venue=self.id, from_at=since, to_at=to_at, payments=payments)
 
     async def listen(self, inbox: Inbox) -> None:
         """Tells quotes on a beat and whenever they move, own reports as they arrive, and link changes as the wire falls silent."""
@@ -158,6 +173,10 @@ class DirectVenue:
                 link = now_link
                 inbox.put(ev.VenueLinkChanged(at=self._clock.now(), venue=self.id, link=link, reason="the wire"))
             await self._clock.sleep(BEAT_S)
+
+    async def disarm(self) -> None:
+        """This venue has no dead-man switch; that it was told to is noted."""
+        self.was_disarmed = True
 
     async def close(self) -> None:
         """Hears nothing more. What is on its way goes on."""
@@ -188,7 +207,8 @@ class DirectVenue:
         elif isinstance(report, FillReport) and report.fill.account == self._account:
             inbox.put(ev.FillReported(at=now, fill=fill_report(self._listed[report.fill.symbol], report.fill)))
         elif isinstance(report, BalanceReport) and report.balance.account == self._account:
-            inbox.put(ev.MarginObserved(at=now, venue=self.id, margin=margin_report(report.balance)))
+            marks = {listed.id: self._exchange.market(symbol).mark for symbol, listed in self._listed.items()}
+            inbox.put(ev.MarginObserved(at=now, venue=self.id, margin=margin_report(report.balance), marks=marks))
 
     async def _asked(self, deal: Callable[[], T]) -> T:
         """A call of an open venue. Raises Unanswered before it was opened."""
@@ -207,7 +227,7 @@ class DirectVenue:
             symbol=self._symbol(command.instrument),
             side=Side.SELL if command.quantity < 0 else Side.BUY,
             kind=OrderKind.LIMIT,
-            time_in_force=TimeInForce.IOC,
+            time_in_force=TimeInForce.POST_ONLY if command.post_only else TimeInForce.IOC,
             contracts=command.contracts,
             price=command.price,
             reduce_only=command.reduce_only,

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from bot.core import events as ev
 from bot.core.instrument import ContractKind, Instrument
-from bot.core.units import Asset, ClientOrderId, Millis, VenueId
+from bot.core.tiers import MarginTiers, TierRow, TierRule
+from bot.core.units import ONE, ZERO, Asset, ClientOrderId, Millis, VenueId
 from bot.simulator.model import Balance, BookView, Contract, Fill, FillKind, FundingRecord, MarketView, Order, OrderState, Position
 
 _STATUS = {
@@ -43,6 +44,19 @@ def instrument_of(venue: VenueId, contract: Contract) -> Instrument:
         funding_interval_ms=contract.funding_interval_ms,
         taker_fee=contract.taker_fee,
         maker_fee=contract.maker_fee,
+        tiers=tiers_of(contract),
+    )
+
+
+def tiers_of(contract: Contract) -> MarginTiers:
+    """The contract's leverage tiers as the core knows them."""
+    floors = (ZERO, *(tier.cap for tier in contract.tiers))
+    return MarginTiers(
+        rule=TierRule.WHOLE if contract.tiers_count_contracts else TierRule.SLICED,
+        rows=tuple(
+            TierRow(floor=floor, cap=tier.cap, maintenance_rate=tier.rate, initial_rate=ONE / tier.leverage_max)
+            for floor, tier in zip(floors, contract.tiers, strict=False)
+        ),
     )
 
 
@@ -85,6 +99,7 @@ def position_reports(listed: Mapping[str, Instrument], positions: Sequence[Posit
             quantity=held[symbol].contracts * instrument.contract_size if symbol in held else Decimal(0),
             entry_price=held[symbol].entry_price if symbol in held else None,
             mark_price=held[symbol].mark_price if symbol in held else None,
+            deleveraging_rank=held[symbol].deleveraging_rank if symbol in held and held[symbol].contracts else None,
         )
         for symbol, instrument in listed.items()
     )
@@ -109,8 +124,8 @@ def quote_of(listed: Instrument, book: BookView, view: MarketView, now: Millis) 
         instrument=listed.id,
         bid=book.bids[0].price,
         ask=book.asks[0].price,
-        bid_quantity=book.bids[0].contracts * listed.contract_size,
-        ask_quantity=book.asks[0].contracts * listed.contract_size,
+        bid_quantity=listed.to_base(book.bids[0].contracts, book.bids[0].price),
+        ask_quantity=listed.to_base(book.asks[0].contracts, book.asks[0].price),
         mark=view.mark,
         index=view.index,
         book_at=now,
@@ -129,13 +144,17 @@ def rate_observed(listed: Instrument, view: MarketView, now: Millis) -> ev.Fundi
     )
 
 
-def funding_paid(listed: Instrument, record: FundingRecord, now: Millis) -> ev.FundingPaid:
+def market_observed(listed: Instrument, view: MarketView, now: Millis) -> ev.MarketObserved:
+    """How large the market is; the engine keeps no volume."""
+    return ev.MarketObserved(at=now, instrument=listed.id, open_interest=view.open_interest)
+
+
+def funding_payment(listed: Instrument, record: FundingRecord) -> ev.FundingPayment:
     """A settled payment."""
-    payment = ev.FundingPayment(
+    return ev.FundingPayment(
         instrument=listed.id,
         payment_id=str(record.payment_id),
         quantity=record.amount,
         asset=Asset(record.asset),
         venue_at=record.at,
     )
-    return ev.FundingPaid(at=now, payment=payment)

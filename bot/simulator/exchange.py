@@ -22,6 +22,7 @@ from bot.simulator import margin, settlement
 from bot.simulator.acceptance import CLIENT_ID_FORM, ClientIdRules, ClientIdScope, accepted
 from bot.simulator.accounts import ARCHIVE_MAX, Account, Tally
 from bot.simulator.book import OrderBook
+from bot.simulator.listed import Listing
 from bot.simulator.matching import requote, work
 from bot.simulator.model import (
     AccountSettings,
@@ -61,7 +62,8 @@ class Exchange:
     ) -> None:
         """Opens a venue. Until told otherwise (`schedule_funding`), funding is due at whole multiples of each contract's interval."""
         self.name = name
-        self.contracts = MappingProxyType({contract.symbol: contract for contract in contracts})
+        self._contracts = {contract.symbol: contract for contract in contracts}
+        self.contracts = MappingProxyType(self._contracts)
         self._client_ids = ClientIdRules(duplicate_client_id_scope, client_id_form or CLIENT_ID_FORM)
         markets = {
             contract.symbol: Market(
@@ -92,7 +94,7 @@ class Exchange:
         chosen = holder.settings.leverage
         old = chosen.get(symbol)
         worst, bound = self._state.worst(holder, symbol), self._state.committed(holder, market)
-        highest = margin.leverage_max(market.contract, margin.notional(market.contract, worst, market.known.mark) if worst else ZERO)
+        highest = margin.leverage_max(market.contract, margin.tiered(market.contract, worst, market.known.mark) if worst else ZERO)
         if not leverage.is_finite() or leverage < ONE or leverage > highest:
             raise Refused(Refusal.LEVERAGE, f"leverage {leverage} is not between 1 and {highest}")
         chosen[symbol] = leverage
@@ -152,11 +154,26 @@ class Exchange:
         turn = self._turn(now)
         before, market.tick = market.tick, tick
         market.last = down_to_step(tick.fair, market.contract.tick).quantize(market.contract.tick)
-        requote(turn, market, tick)
+        if market.contract.listing is Listing.TRADING:
+            requote(turn, market, tick)
         settlement.liquidate(turn, market.contract.settle)
         if before is None or _published(before) != _published(tick):
             turn.market_changed(market)
         return turn.finish()
+
+    def amend(self, contract: Contract) -> None:
+        """The venue changes a contract's terms from here on: lot, tick, bounds, tiers, or whether it trades at all (`Listing`).
+
+        Resting orders and positions stay. Raises Refused(UNKNOWN_SYMBOL), ValueError for another size, base or settle asset.
+        """
+        market = self._state.market(contract.symbol)
+        same = ("base", "quote", "settle", "inverse", "contract_size")
+        if any(getattr(contract, name) != getattr(market.contract, name) for name in same):
+            raise ValueError(f"{contract.symbol} would be another contract")
+        market.contract = self._contracts[contract.symbol] = contract
+        for account in self._state.accounts.values():
+            if contract.symbol in account.holdings:
+                account.holdings[contract.symbol].contract = contract
 
     def schedule_funding(self, symbol: str, at: Millis) -> None:
         """Says when the contract's next settlement is due on the venue's wall clock; settling remains the caller's (`settle_funding`)."""
@@ -179,6 +196,16 @@ class Exchange:
         turn = self._turn(now)
         settlement.deleverage(turn, self._state.market(symbol), self._state.account(account), contracts)
         return turn.finish()
+
+    def rank(self, account: str, symbol: str, rank: Decimal) -> None:
+        """Puts a position at a place in the queue of auto-deleveraging, from 0 (none) to 1 (next); it stays there until told again.
+
+        Raises Refused(REDUCE_ONLY) for a contract that the account never traded, or a place that is none.
+        """
+        holding = self._state.account(account).holdings.get(self._state.market(symbol).contract.symbol)
+        if holding is None or not ZERO <= rank <= ONE:
+            raise Refused(Refusal.REDUCE_ONLY, f"{account} has no position in {symbol} to rank at {rank}")
+        holding.rank = rank
 
     def order(self, account: str, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None) -> Order | None:
         """An order, open or closed: by the venue's id when given, else the newest with the client's. None when unknown or forgotten."""

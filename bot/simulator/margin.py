@@ -5,12 +5,13 @@ One device serves both kinds of contract: `worth(contract, n, price)`, in settle
 position is kept as signed contracts and `cost`, the sum of the worths at its fills, and unrealised PnL = worth(mark) - cost.
 
     value         |worth|: what margin and fees are a fraction of, in settle units
-    maintenance   value x rate - deduction, of the tier that the quote notional falls in             (F3)
+    maintenance   value x rate - deduction, of the tier that the value falls in                      (F3)
     initial       value / leverage
     funding       -n x size x mark x rate (linear), -n x size / mark x rate (inverse): > 0 when received   (F1)
     liquidation   the price at which wallet + PnL = maintenance, everything else in the account standing still   (F4, F5)
 
-Tiers bound the quote notional; a tier's deduction is in settle units. Formulas and vectors: the project's reference, sections 1.4 and 6.
+Tiers bound the value, or the number of contracts where the venue counts those (OKX); a tier's deduction is in settle units.
+Formulas and vectors: the project's reference, sections 1.4 and 6.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from bot.core.units import ZERO
-from bot.simulator.model import Contract, Tier
+from bot.simulator.model import Contract, Order, Tier
 
 CASH_STEP = Decimal("0.00000001")
 """Every cash flow is rounded to this once, when it happens: sums of them are then exact (Binance books 8 decimals)."""
@@ -57,31 +58,43 @@ def entry_price(contract: Contract, contracts: Decimal, cost: Decimal) -> Decima
     return cost / (contracts * contract.contract_size)
 
 
+def filled_at(contract: Contract, order: Order) -> Decimal | None:
+    """The one price at which all that an order filled is worth what its fills were worth; None before the first."""
+    if contract.inverse and order.filled:
+        return order.filled * contract.contract_size / order.value_filled
+    return order.average_price
+
+
 def funding(contract: Contract, contracts: Decimal, mark: Decimal, rate: Decimal) -> Decimal:
     """One settlement's payment in settle units, > 0 when the holder receives it (F1)."""
     return cash(-value(contract, contracts, mark) * rate * (1 if contracts > ZERO else -1))
 
 
-def tier_at(contract: Contract, quote_notional: Decimal) -> int:
-    """Index of the tier that a notional falls in; beyond the last one, the last."""
+def tiered(contract: Contract, contracts: Decimal, mark: Decimal) -> Decimal:
+    """What the contract's tiers count of a position, >= 0: contracts, or value in settle units."""
+    return abs(contracts) if contract.tiers_count_contracts else value(contract, contracts, mark)
+
+
+def tier_at(contract: Contract, counted: Decimal) -> int:
+    """Index of the tier that a position falls in, as `tiered` counts it; beyond the last one, the last."""
     for index, tier in enumerate(contract.tiers):
-        if quote_notional <= tier.notional_max:
+        if counted <= tier.cap:
             return index
     return len(contract.tiers) - 1
 
 
-def leverage_max(contract: Contract, quote_notional: Decimal) -> Decimal:
-    """The most leverage that a position of this notional may carry; zero beyond the last tier, where none is allowed."""
-    if quote_notional > contract.tiers[-1].notional_max:
+def leverage_max(contract: Contract, counted: Decimal) -> Decimal:
+    """The most leverage that a position may carry, as `tiered` counts it; zero beyond the last tier, where none is allowed."""
+    if counted > contract.tiers[-1].cap:
         return ZERO
-    return contract.tiers[tier_at(contract, quote_notional)].leverage_max
+    return contract.tiers[tier_at(contract, counted)].leverage_max
 
 
 def maintenance(contract: Contract, contracts: Decimal, mark: Decimal) -> Decimal:
     """Maintenance margin of a position in settle units, by tier (F3)."""
     if not contracts:
         return ZERO
-    tier = contract.tiers[tier_at(contract, notional(contract, contracts, mark))]
+    tier = contract.tiers[tier_at(contract, tiered(contract, contracts, mark))]
     return value(contract, contracts, mark) * tier.rate - tier.deduction
 
 
@@ -101,21 +114,21 @@ def liquidation_price(contract: Contract, contracts: Decimal, cost: Decimal, mar
     if not contracts:
         return None
     tiers = contract.tiers
-    start = tier_at(contract, notional(contract, contracts, mark))
+    start = tier_at(contract, tiered(contract, contracts, mark))
     safe = rest - cost + worth(contract, contracts, mark) > maintenance(contract, contracts, mark)
-    if contract.inverse or not safe:
+    if contract.inverse or contract.tiers_count_contracts or not safe:
         return _solve(contract, contracts, cost, rest, tiers[start])
     unit = abs(contracts) * contract.contract_size
     if contracts < ZERO:
         for index in range(start, len(tiers)):
             price = _solve(contract, contracts, cost, rest, tiers[index])
-            if price is not None and (index == len(tiers) - 1 or price * unit <= tiers[index].notional_max):
-                return price if index == start else max(price, tiers[index - 1].notional_max / unit)
+            if price is not None and (index == len(tiers) - 1 or price * unit <= tiers[index].cap):
+                return price if index == start else max(price, tiers[index - 1].cap / unit)
         return None
     for index in range(start, -1, -1):
         price = _solve(contract, contracts, cost, rest, tiers[index])
-        if price is not None and (index == 0 or price * unit > tiers[index - 1].notional_max):
-            return price if index == start else min(price, tiers[index].notional_max / unit)
+        if price is not None and (index == 0 or price * unit > tiers[index - 1].cap):
+            return price if index == start else min(price, tiers[index].cap / unit)
     return None
 
 

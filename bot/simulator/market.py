@@ -40,7 +40,7 @@ _HALF_SPREAD = {"BTC": 0.00001, "ETH": 0.000015, "SOL": 0.00004}
 _HALF_SPREAD_ELSE = 0.0001
 _INTEREST = {"BTC": 8.0e9, "ETH": 5.0e9, "SOL": 1.5e9}
 _INTEREST_ELSE = 1.0e8
-_VENUE_WEIGHT = {"binanceusdm": 1.0, "bybit": 0.7, "okx": 0.6}
+_VENUE_WEIGHT = {"binanceusdm": 1.0, "binancecoinm": 0.5, "bybit": 0.7, "okx": 0.6, "hyperliquid": 0.4}
 _VENUE_WEIGHT_ELSE = 0.3
 
 REDEMPTION_LABEL = "wstETH redemption rate: synthesised, 3 % a year from 1.18 on 2024-10-01, one step a day at 12:00 UTC"

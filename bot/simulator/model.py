@@ -1,8 +1,7 @@
 """The simulator's nouns: contracts, orders, fills, positions, and the reports that tell what happened.
 
-Everything here is in the venue's own terms: quantities are unsigned `contracts` with a `side`, positions are signed contracts,
-prices are quote per base, rates are fractions per funding interval (> 0: longs pay shorts), times are milliseconds of the venue's
-own wall clock. Money is Decimal. Dialects translate these into each venue's native messages and nothing else.
+In the venue's own terms: quantities are unsigned `contracts` with a `side`, positions are signed contracts, prices are quote per base,
+rates are fractions per funding interval (> 0: longs pay shorts), times are milliseconds of the venue's own wall clock. Money is Decimal.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from bot.core.units import ZERO, Millis
+from bot.simulator.listed import Listing
 
 
 class Side(StrEnum):
@@ -119,9 +119,9 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One leverage tier: positions up to `notional_max` (quote), at most `leverage_max`, maintenance margin `rate` minus `deduction`."""
+    """Positions up to `cap` settle units (or contracts: `tiers_count_contracts`): leverage, maintenance `rate` minus `deduction`."""
 
-    notional_max: Decimal
+    cap: Decimal
     leverage_max: Decimal
     rate: Decimal
     deduction: Decimal = ZERO
@@ -152,6 +152,8 @@ class Contract:
     funding_cap: Decimal
     price_band: Decimal
     tiers: tuple[Tier, ...]
+    tiers_count_contracts: bool = False
+    listing: Listing = Listing.TRADING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +173,7 @@ class OrderRequest:
 
 @dataclass(slots=True, kw_only=True)
 class Order:
-    """An order as the venue keeps it. `notional_filled` is the sum of price x contracts over its fills."""
+    """An order as the venue keeps it. Sums over its fills: `notional_filled` of price x contracts, `value_filled` in settle units."""
 
     order_id: int
     request: OrderRequest
@@ -180,6 +182,7 @@ class Order:
     updated_at: Millis
     filled: Decimal = ZERO
     notional_filled: Decimal = ZERO
+    value_filled: Decimal = ZERO
     fees: Decimal = ZERO
     reason: str = ""
 
@@ -230,6 +233,7 @@ class Position:
     leverage: Decimal
     opened_at: Millis
     updated_at: Millis
+    deleveraging_rank: Decimal = ZERO  # the place in the queue of auto-deleveraging as a fraction: 0 none, 1 next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from aiohttp import WSMsgType, web
 
+from bot.core.units import Millis
 from bot.simulator.control import CONTROL_HOST, Control
-from bot.simulator.desk import Desk, Line
+from bot.simulator.desk import Desk, Line, wall_ms
 from bot.simulator.dialects.dialect import Answer, HttpReply, HttpRequest
 from bot.simulator.faults import Fault, FaultKind, FaultPlan
+from bot.simulator.lasting import Lasting
 from bot.simulator.model import OrderReport
 
 BEAT_SECONDS = 0.1
 FAREWELL_SECONDS = 0.2
+TOLD_MS: Millis = 1_000
+"""For how long a single refusal tells the client to stay away, where it tells that."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,10 +41,12 @@ class SimulatorServer:
         self.plan = plan or FaultPlan()
         self._by_host: dict[str, Desk] = {}
         for desk in desks:
+            desk.wired(self.plan)
             for host in desk.dialect.hosts:
                 if self._by_host.setdefault(host, desk) is not desk:
                     raise ValueError(f"{host} is listed by two venues")
-        self._control = Control(self.desks, self.plan)
+        self.lasting = Lasting(self.desks, self.plan)
+        self._control = Control(self.desks, self.plan, self.lasting)
         self._runner: web.ServerRunner | None = None
         self._beats: asyncio.Task[None] | None = None
         self._port = 0
@@ -87,6 +95,7 @@ class SimulatorServer:
         if beats is not None:
             beats.cancel()
             await asyncio.gather(beats, return_exceptions=True)
+        self.lasting.lift_all(wall_ms())
         for desk in self.desks.values():
             desk.hang_up()
             desk.restore(self.plan)
@@ -108,6 +117,7 @@ class SimulatorServer:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
+            self.lasting.beat(wall_ms())
             for desk in self.desks.values():
                 desk.beat()
 
@@ -143,13 +153,19 @@ class SimulatorServer:
     async def _serve(self, desk: Desk, asked: HttpRequest, request: web.BaseRequest) -> web.StreamResponse:
         operation, what = desk.operation(asked), f"{asked.method} {asked.path}"
         await desk.answering()
+        if (turned_away := desk.at_door(asked, operation)) is not None:
+            return _response(turned_away)
         fault = self.plan.before(desk.name, operation, what, desk.clock())
         if fault is not None:
             match fault.kind:
                 case FaultKind.REFUSE:
-                    return _page(fault)
+                    return (
+                        _page(fault) if fault.trouble is None else _response(desk.dialect.troubles.replies[fault.trouble].lasting(TOLD_MS))
+                    )
                 case FaultKind.DISCONNECT:
                     return _cut(request)
+                case FaultKind.SWALLOW:
+                    return await _say_nothing(request)
                 case _:
                     await asyncio.sleep(fault.delay_ms / 1000)
         if self._runner is None:
@@ -163,40 +179,42 @@ class SimulatorServer:
 
     async def _serve_socket(self, desk: Desk, asked: HttpRequest, request: web.BaseRequest) -> web.StreamResponse:
         await desk.talking()
-        opened = desk.dialect.open_socket(asked.host, asked.path, asked.query_string, desk.clock())
+        if (turned_away := desk.at_door(asked, None)) is not None:
+            return _response(turned_away)
+        opened = desk.dialect.open_socket(asked.host, asked.path, asked.query_string, desk.now())
         if isinstance(opened, HttpReply):
             return _response(opened)
         if self._runner is None:
             return _cut(request)
-        socket = web.WebSocketResponse(autoping=False, compress=False)
-        await socket.prepare(request)
+        stream = web.WebSocketResponse(autoping=False, compress=False)
+        await stream.prepare(request)
         line = desk.connect(opened, lambda: _abort(request))
-        writing = asyncio.create_task(_write(socket, line), name=f"simulator socket {asked.host}")
+        writing = asyncio.create_task(_write(stream, line), name=f"simulator socket {asked.host}")
         try:
-            await _read(desk, socket, line)
+            await _read(desk, stream, line)
         finally:
             desk.disconnect(line)
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
-        return socket
+        return stream
 
 
-async def _read(desk: Desk, socket: web.WebSocketResponse, line: Line) -> None:
+async def _read(desk: Desk, stream: web.WebSocketResponse, line: Line) -> None:
     """Takes what the client says, in order; a silent venue takes nothing, not even a ping."""
-    async for message in socket:
+    async for message in stream:
         await desk.talking()
         if message.type is WSMsgType.TEXT:
             desk.heard(line, message.data)
         elif message.type is WSMsgType.PING:
-            await socket.pong(message.data)
+            await stream.pong(message.data)
 
 
-async def _write(socket: web.WebSocketResponse, line: Line) -> None:
+async def _write(stream: web.WebSocketResponse, line: Line) -> None:
     """Sends what is in the line, in order, until it is finished or the client has gone."""
     try:
         while (message := await line.take()) is not None:
-            await socket.send_str(message)
-        await socket.close()
+            await stream.send_str(message)
+        await stream.close()
     except ConnectionError:
         return
 
@@ -209,10 +227,15 @@ async def _spoil(fault: Fault, answer: Answer, request: web.BaseRequest) -> web.
             return _response(answer.reply)
         case FaultKind.BAD_GATEWAY:
             return _page(fault)
-        case FaultKind.EMPTY_BODY:
-            return web.Response(status=200, body=b"", content_type=answer.reply.content_type)
+        case FaultKind.EMPTY_BODY | FaultKind.EMPTY_OBJECT:
+            body = b"" if fault.kind is FaultKind.EMPTY_BODY else b"{}"
+            return web.Response(status=200, body=body, content_type=answer.reply.content_type)
         case FaultKind.TRUNCATE_BODY:
             return await _truncated(answer.reply, request)
+        case FaultKind.NO_REPLY:
+            return await _say_nothing(request)
+        case FaultKind.RESET_REPLY:
+            return _reset(request)
         case _:
             return _cut(request)
 
@@ -239,6 +262,22 @@ def _page(fault: Fault) -> web.Response:
 def _cut(request: web.BaseRequest) -> web.StreamResponse:
     """Closes the connection; the response that is returned finds no way out any more."""
     _close(request)
+    return web.Response(status=500)
+
+
+def _reset(request: web.BaseRequest) -> web.StreamResponse:
+    """Resets the connection: closing a socket that may not linger sends RST."""
+    connection = None if request.transport is None else request.transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    _abort(request)
+    return web.Response(status=500)
+
+
+async def _say_nothing(request: web.BaseRequest) -> web.StreamResponse:
+    """Keeps the connection open and silent until the client has gone."""
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  aiohttp has no event for it
+        await asyncio.sleep(BEAT_SECONDS)
     return web.Response(status=500)
 
 

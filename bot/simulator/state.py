@@ -175,6 +175,7 @@ class VenueState:
             leverage=leverage,
             opened_at=holding.opened_at,
             updated_at=holding.updated_at,
+            deleveraging_rank=holding.rank if holding.contracts else ZERO,
         )
 
     def _liquidation_price(self, account: Account, holding: Holding, mark: Decimal) -> Decimal | None:

@@ -91,11 +91,12 @@ class Turn:
         contract = market.contract
         holding, tally = account.holding(contract), account.tally(contract.settle)
         realised = holding.fill(contracts * side.sign, price, self.now)
-        fee = margin.cash(margin.value(contract, contracts, price) * fee_rate)
+        value = margin.value(contract, contracts, price)
+        fee = margin.cash(value * fee_rate)
         tally.realised_pnl += realised
         tally.fees += fee
         if order is not None:
-            self._fill_order(account, order, contracts, price, fee)
+            self._fill_order(account, order, contracts, price, value, fee)
         record = Fill(
             fill_id=fill_id,
             order_id=None if order is None else order.order_id,
@@ -163,9 +164,10 @@ class Turn:
             self.reports.append(MarketReport(market.view(self.now)))
         return tuple(self.reports)
 
-    def _fill_order(self, account: Account, order: Order, contracts: Decimal, price: Decimal, fee: Decimal) -> None:
+    def _fill_order(self, account: Account, order: Order, contracts: Decimal, price: Decimal, value: Decimal, fee: Decimal) -> None:
         order.filled += contracts
         order.notional_filled += contracts * price
+        order.value_filled += value
         order.fees += fee
         order.reason = ""  # an earlier cut was told when it happened; from here on the fill is the news
         order.state = OrderState.PARTIALLY_FILLED if order.leaves else OrderState.FILLED

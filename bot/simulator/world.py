@@ -57,7 +57,7 @@ class SimulatedWorld:
         for venue, exchange in self.exchanges.items():
             exchange.open_account(ACCOUNT, {"USDT": deposit})
             for contract in exchange.contracts.values():
-                if contract.base in self.fair:
+                if contract.base in self.fair and contract.settle == "USDT":
                     listed = instrument_of(venue, contract)
                     self.instruments[listed.id] = listed
                     self._contracts[listed.id] = (exchange, contract)

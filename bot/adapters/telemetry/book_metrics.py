@@ -13,8 +13,10 @@ from decimal import Decimal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from bot.core.deployment import Conversion, DeploymentState
 from bot.core.events import VenueLink
-from bot.core.policy import Limit
+from bot.core.funding_statement import FundingStatement
+from bot.core.limits import Effect, Limit
 from bot.core.statement import BookStatement
 from bot.core.units import Millis, Range
 
@@ -52,7 +54,18 @@ def _age(now: Millis, at: Millis | None) -> Decimal | None:
 
 def _breaches(book: BookStatement) -> Iterator[Sample]:
     for limit in Limit:
-        yield (limit.value,), sum(breach.limit is limit for breach in book.breaches)
+        yield (limit.value,), sum(breach.limit is limit and breach.effect is not Effect.TELLS for breach in book.breaches)
+
+
+def _warnings(book: BookStatement) -> Iterator[Sample]:
+    for limit in Limit:
+        yield (limit.value,), sum(breach.limit is limit and breach.effect is Effect.TELLS for breach in book.breaches)
+
+
+def _venue_states(book: BookStatement) -> Iterator[Sample]:
+    for venue in book.venues:
+        for state in TRADING_STATES:
+            yield (venue.venue, state), venue.trading.state == state
 
 
 def _links(book: BookStatement) -> Iterator[Sample]:
@@ -97,12 +110,20 @@ _INSTRUMENTS = (
                ("venue", "instrument", "asset"), lambda b: (((i.venue, i.instrument, i.asset), i.funding_annual) for i in b.instruments)),
     BookMetric("funding_flipped_state", "1 while hedges avoid the instrument because its funding turned, else 0.",
                ("venue", "instrument", "asset"), lambda b: (((i.venue, i.instrument, i.asset), i.funding_flipped) for i in b.instruments)),
+    BookMetric("liquidation_price_usd", "Mark at which the position is liquidated, all else as it is; no sample where there is none.",
+               ("venue", "instrument", "asset"),
+               lambda b: (((i.venue, i.instrument, i.asset), i.liquidation_price) for i in b.instruments)),
+    BookMetric("liquidation_distance_ratio", "Distance from mark to that price, as a fraction of the mark.",
+               ("venue", "instrument", "asset"),
+               lambda b: (((i.venue, i.instrument, i.asset), i.liquidation_distance) for i in b.instruments)),
     BookMetric("quote_age_seconds", "Time since the touch last arrived.", ("venue", "instrument", "asset"),
                lambda b: (((i.venue, i.instrument, i.asset), _age(b.at, i.quote_at)) for i in b.instruments)),
 )  # fmt: skip
 
 _VENUES = (
     BookMetric("venue_link_state", "1 for the state the link to the venue is in, 0 for the others.", ("venue", "state"), _links),
+    BookMetric("venue_trading_state", "1 for the state the venue is in by its own causes, 0 for the others.", ("venue", "state"),
+               _venue_states),
     BookMetric("venue_reconciled_state", "1 when the venue was read in full and agrees with the ledger, else 0.", ("venue",),
                lambda b: (((v.venue,), v.reconciled) for v in b.venues)),
     BookMetric("venue_report_age_seconds", "Time since the venue was last read in full.", ("venue",),
@@ -117,6 +138,13 @@ _VENUES = (
                lambda b: (((v.venue,), v.margin_balance_usd) for v in b.venues)),
     BookMetric("margin_ratio", "Maintenance margin over margin balance: 0 safe, 1 liquidation.", ("venue",),
                lambda b: (((v.venue,), v.margin_ratio) for v in b.venues)),
+    BookMetric("maintenance_margin_usd", "What the venue requires for the positions as they are.", ("venue",),
+               lambda b: (((v.venue,), v.maintenance_margin_usd) for v in b.venues)),
+    BookMetric("margin_buffer_ratio", "Margin balance over notional, of the worst pool; no sample without a position.", ("venue",),
+               lambda b: (((v.venue,), v.margin_buffer) for v in b.venues)),
+    BookMetric("venue_liquidation_distance_ratio",
+               "How far the marks of all shorts may rise together until liquidation; no sample where no rise gets there.", ("venue",),
+               lambda b: (((v.venue,), v.liquidation_distance) for v in b.venues)),
     BookMetric("venue_funding_annual_ratio", "Annual funding of the venue, weighted by what is short there.", ("venue",),
                lambda b: (((v.venue,), v.funding_annual) for v in b.venues)),
     BookMetric("venue_orders_working", "Orders that rest or are on their way.", ("venue",),
@@ -125,6 +153,48 @@ _VENUES = (
                lambda b: (((v.venue,), v.orders_in_doubt) for v in b.venues)),
     BookMetric("funding_received_usd", "Funding received less paid over the life of the journal. A gauge: it can fall.", ("venue",),
                lambda b: (((venue,), usd) for venue, usd in b.funding_usd_by_venue.items())),
+)  # fmt: skip
+
+_PAID = ("venue", "instrument", "asset")
+
+
+def _paid(book: BookStatement) -> Iterator[tuple[tuple[str, ...], FundingStatement]]:
+    for line in book.funding:
+        if line.asset is not None:
+            yield (line.venue, line.instrument, line.asset), line
+
+
+def _conversions(book: BookStatement) -> Iterator[tuple[tuple[str, ...], Conversion]]:
+    for told in book.deployment:
+        if told.conversion is not None:
+            yield (told.asset,), told.conversion
+
+
+_FUNDING = (
+    BookMetric("funding_rate_age_seconds", "Time since the funding rate was last read.", ("venue", "instrument"),
+               lambda b: {f.instrument: ((f.venue, f.instrument), _seconds(f.rate_age_ms)) for f in b.funding}.values()),
+    BookMetric("funding_received_units_total", "Funding received, in the settle asset, over the life of the journal.", _PAID,
+               lambda b: ((labels, line.received) for labels, line in _paid(b)), counts=True),
+    BookMetric("funding_paid_units_total", "Funding paid, in the settle asset, over the life of the journal.", _PAID,
+               lambda b: ((labels, line.paid) for labels, line in _paid(b)), counts=True),
+    BookMetric("funding_settlements_total", "Funding settlements entered over the life of the journal.", ("venue", "instrument"),
+               lambda b: {f.instrument: ((f.venue, f.instrument), f.settlements) for f in b.funding}.values(), counts=True),
+    BookMetric("funding_difference_units", "Funding entered less what the venue's own records list: anything but 0 is an error.", _PAID,
+               lambda b: ((labels, line.difference) for labels, line in _paid(b))),
+    BookMetric("funding_records_age_seconds", "Time since the venue's funding records were last read to the end.", ("venue",),
+               lambda b: {f.venue: ((f.venue,), _age(b.at, f.records_read_at)) for f in b.funding}.values()),
+    BookMetric("funding_settled_age_seconds", "Time since the newest funding settlement entered.", ("venue", "instrument"),
+               lambda b: {f.instrument: ((f.venue, f.instrument), _age(b.at, f.last_settled_at)) for f in b.funding}.values()),
+    BookMetric("deployment_state", "1 for what is advised on new deployment of the asset, 0 for the others.", ("asset", "state"),
+               lambda b: (((d.asset, state.value), d.state is state) for d in b.deployment for state in DeploymentState)),
+    BookMetric("carry_annual_ratio", "Annual funding that more of the asset would earn, weighted by what is short.", ("asset",),
+               lambda b: (((d.asset,), d.carry_annual) for d in b.deployment)),
+    BookMetric("conversion_advised_usd", "Collateral that would earn more in stables; no sample unless deployment is refused.", ("asset",),
+               lambda b: ((labels, told.usd) for labels, told in _conversions(b))),
+    BookMetric("conversion_gain_usd", "What stables would earn more on it in a year.", ("asset",),
+               lambda b: ((labels, told.gain_usd_annual) for labels, told in _conversions(b))),
+    BookMetric("conversion_break_even_seconds", "After how long a conversion has paid for its cost.", ("asset",),
+               lambda b: ((labels, _seconds(told.break_even_ms)) for labels, told in _conversions(b))),
 )  # fmt: skip
 
 _BOOK = (
@@ -140,6 +210,9 @@ _BOOK = (
                lambda b: (((state,), b.trading_state == state) for state in TRADING_STATES)),
     BookMetric("ready_state", "1 when every source and venue has been heard in this run, else 0.", (), lambda b: [((), b.ready)]),
     BookMetric("breaches", "Subjects on which a limit binds or is broken now.", ("limit",), _breaches),
+    BookMetric("limit_warnings", "Subjects on which a limit is near, or of which people are only told.", ("limit",), _warnings),
+    BookMetric("limit_used_ratio", "Used over allowed notional of a limit; increases end at 1.", ("limit", "subject"),
+               lambda b: (((a.limit.value, a.subject), a.used_ratio) for a in b.allowances)),
     BookMetric("invariants_broken", "Invariants of the ledger that do not hold: any is a bug, and nothing is placed.", (),
                lambda b: [((), len(b.invariants_broken))]),
     BookMetric("orders_in_doubt", "Orders of which neither acceptance nor refusal is proven, over the book.", (),
@@ -150,6 +223,10 @@ _BOOK = (
                lambda b: [((), b.fees_usd)]),
     BookMetric("slippage_paid_usd", "Cost of fills against the mid price at decision, over the journal's life. A gauge: it can fall.", (),
                lambda b: [((), b.slippage_usd)]),
+    BookMetric("book_funding_annual_ratio", "Annual funding of the book, weighted by what is short.", (),
+               lambda b: [((), b.funding_annual)]),
+    BookMetric("reserve_runway_seconds", "How long the reserve pays the book's funding; no sample while shorts are not paying.", (),
+               lambda b: [((), _seconds(b.reserve_runway_ms))]),
     BookMetric("orders_total", "Orders by how they ended, over the life of the journal.", ("outcome",),
                lambda b: (((outcome,), count) for outcome, count in b.orders_by_outcome.items()), counts=True),
     BookMetric("fills_total", "Executions over the life of the journal.", (), lambda b: [((), b.fills)], counts=True),
@@ -159,7 +236,7 @@ _BOOK = (
                lambda b: (((cause,), count) for cause, count in b.breaks_by_cause.items()), counts=True),
 )  # fmt: skip
 
-BOOK_METRICS: tuple[BookMetric, ...] = (*_ASSETS, *_INSTRUMENTS, *_VENUES, *_BOOK)
+BOOK_METRICS: tuple[BookMetric, ...] = (*_ASSETS, *_INSTRUMENTS, *_VENUES, *_FUNDING, *_BOOK)
 
 
 def book_families(book: BookStatement) -> Iterator[Metric]:

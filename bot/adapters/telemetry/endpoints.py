@@ -1,10 +1,11 @@
-"""What a running bot answers: /metrics, /healthz and /readyz over TCP, and /status on a unix socket of its owner.
+"""What a running bot answers: /metrics, /healthz and /readyz over TCP, and /status and acts on a unix socket of its owner.
 
 - /metrics carries no account ids. It is rendered in a thread, so that a scrape does not hold up a decision.
 - /healthz says that the event loop turns and nothing more: it never depends on a venue or a store, or a restart would be the answer to
   somebody else's outage.
 - /readyz is 200 when everything configured has been heard, else 503 with the reason.
-- /status has the whole book and is therefore reachable by the bot's own user only (socket mode 0600).
+- /status has the whole book and is therefore reachable by the bot's own user only (socket mode 0600); there too a person reduces, halts,
+  resumes and resolves (see `control`).
 
 The endpoints are given callables and know nothing of the loop that they look into.
 """
@@ -22,14 +23,17 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from bot.adapters.telemetry.codec import from_json, to_json
+from bot.adapters.telemetry.codec import answer_from_json, from_json, request_to_json, to_json
+from bot.adapters.telemetry.control import Act, acts
 from bot.adapters.telemetry.prometheus import CONTENT_TYPE, Metrics
 from bot.core.statement import BookStatement
+from bot.ports import OperatorAnswer, OperatorRequest
 
 HEARTBEAT_SECONDS = 0.5
 _STALLED_SECONDS = 10.0
 _SOCKET_PATH_BYTES_MAX = 107  # sun_path holds 108 bytes, the last of them zero
 _FETCH_SECONDS = 5.0
+_ACT_SECONDS = 8.0  # a halt reports after five at most
 
 
 class EndpointUnavailable(Exception):
@@ -48,10 +52,14 @@ class Endpoints:
         metrics: Metrics,
         statement: Callable[[], BookStatement | None],
         unready: Callable[[], str | None],
+        act: Act | None = None,
     ) -> None:
-        """`port` 0 takes any free one; `control` is the path of the unix socket, None for none. Nothing is opened before `start`."""
+        """`port` 0 takes any free one; `control` is the path of the unix socket, None for none; `act` carries out what
+        people ask there, None: nothing is. Nothing is opened before `start`.
+        """
         self._host, self._wanted_port, self._control = host, port, control
         self._metrics, self._statement, self._unready = metrics, statement, unready
+        self._act = act
         self._runners: list[web.AppRunner] = []
         self._heart: asyncio.Task[None] | None = None
         self._beat_at = 0.0
@@ -94,6 +102,8 @@ class Endpoints:
     def _private(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/status", self._answer_status)
+        if self._act is not None:
+            app.router.add_routes(acts(self._act))
         return app
 
     async def _serve(self, app: web.Application, listener: socket.socket) -> None:
@@ -202,15 +212,32 @@ def _somebody_answers(name: str) -> bool:
 
 async def fetch_statement(control: Path) -> BookStatement:
     """The statement of the bot that listens on the unix socket `control`. Raises EndpointUnavailable with one sentence."""
-    timeout = aiohttp.ClientTimeout(total=_FETCH_SECONDS)
+    status, body = await _asked(control, "GET", "/status", b"")
+    if status != 200:
+        raise EndpointUnavailable(f"{control}: the bot runs and has made no decision yet")
     try:
-        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(_short(control)), timeout=timeout) as session:
-            async with session.get("http://hedgebot/status") as answer:
-                body = await answer.read()
-                if answer.status != 200:
-                    raise EndpointUnavailable(f"{control}: the bot runs and has made no decision yet")
-                return from_json(body)
-    except (aiohttp.ClientError, OSError):
-        raise EndpointUnavailable(f"{control}: no running hedgebot answers there") from None
+        return from_json(body)
     except ValueError:
         raise EndpointUnavailable(f"{control}: what answers there is another version of hedgebot") from None
+
+
+async def ask_to_act(control: Path, request: OperatorRequest) -> OperatorAnswer:
+    """What the bot that listens on the unix socket `control` says to a person's request.
+
+    Raises EndpointUnavailable, and `codec.RequestRefused` for what cannot be asked as it stands, each with one sentence.
+    """
+    _, body = await _asked(control, "POST", f"/{request.action.value}", request_to_json(request))
+    try:
+        return answer_from_json(body)
+    except ValueError:
+        raise EndpointUnavailable(f"{control}: what answers there is another version of hedgebot") from None
+
+
+async def _asked(control: Path, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    timeout = aiohttp.ClientTimeout(total=_ACT_SECONDS if method == "POST" else _FETCH_SECONDS)
+    try:
+        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(_short(control)), timeout=timeout) as session:
+            async with session.request(method, f"http://hedgebot{path}", data=body or None) as answer:
+                return answer.status, await answer.read()
+    except (aiohttp.ClientError, OSError):
+        raise EndpointUnavailable(f"{control}: no running hedgebot answers there") from None

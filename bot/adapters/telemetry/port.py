@@ -34,7 +34,7 @@ from bot.core.events import (
 from bot.core.records import Note
 
 _ROUTINE = (DecisionDue, CollateralConfirmed, FundingRateObserved, MarginObserved, VenueReported)
-_ALARMING_NOTES = ("break", "breach", "invariant")
+_ALARMING_NOTES = ("break", "breach", "invariant", "state", "operator")
 _ALARMING = (CollateralUnreadable, OrderOutcomeUnknown, CancelUnconfirmed, LookUpFailed, ReportUnreadable, VenueUnreadable)
 
 

@@ -54,6 +54,16 @@ class Metrics:
         self.request_budget = Gauge(
             "request_budget_ratio", "Unused part of a venue's request budget: 1 untouched.", ["venue", "budget"], **own
         )
+        self.stay_away = Counter("stay_away", "Times that a venue told us to stay away: too many requests, or a ban.", ["venue"], **own)
+        self.stay_away_seconds = Counter(
+            "stay_away_seconds", "Seconds for which a venue told us to stay away, added up as they were told.", ["venue"], **own
+        )
+        self.dead_man_switch = Gauge(
+            "dead_man_switch_armed",
+            "Whether a venue would cancel our orders if it never heard from us again: 1 armed, 0 not.",
+            ["venue"],
+            **own,
+        )
         self.loop_lag_seconds = Gauge("loop_lag_seconds", "How late the event loop's last beat was.", **own)
         self.journal_quarantined = Gauge("journal_quarantined_tails", "Tails of the journal that were cut off at the last start.", **own)
         self.started_at = Gauge("started_timestamp_seconds", "When this run began, seconds since the Unix epoch.", **own)

@@ -15,9 +15,9 @@ from typing import Any
 
 import ccxt.pro
 
+from bot.adapters.venue.doors import AllowList, Doors
 from bot.adapters.venue.outcomes import OutOfTime
-from bot.adapters.venue.profile import Expiry, Profile
-from bot.adapters.venue.routing import Door, RoutingSession
+from bot.adapters.venue.profile import Expiry, Hosts, Profile
 from bot.adapters.venue.settings import Environment, VenueSettings
 from bot.core.units import Millis
 from bot.ports import Clock
@@ -44,45 +44,68 @@ def expiring_at(instant: Millis) -> Iterator[None]:
         _EXPIRES_AT.reset(token)
 
 
-def doors(profile: Profile, settings: VenueSettings) -> dict[str, Door]:
-    """Where each host of the environment lives. The one place that knows what an environment is.
+def doors(profile: Profile, settings: VenueSettings) -> Doors:
+    """What may leave in the settings' environment, and where its hosts live. The one place that knows what an environment is.
 
-    In a simulation every host must have a route; elsewhere a host lives at itself, over TLS. Raises ValueError with one sentence.
+    In a simulation every host must have a route; elsewhere a host lives at itself, over TLS. Raises ValueError with one sentence: a host
+    without a route, an environment that the venue does not have, or one whose private requests could reach mainnet.
     """
-    hosts = profile.hosts[settings.environment]
-    if settings.environment is not Environment.SIMULATION:
-        return {name: Door(f"https://{name}", hosts.required_headers.get(name, {})) for name in hosts.names}
-    missing = [name for name in hosts.names if name not in settings.routes]
-    if missing:
-        raise ValueError(f"no route for {', '.join(missing)}")
-    return {name: Door(settings.routes[name]) for name in hosts.names}
+    hosts = profile.hosts_in(settings.environment)
+    keys = tuple(key for key in (settings.api_key, settings.passphrase) if key)
+    allowed = AllowList(hosts.openings, profile.private_marks, keys, (settings.secret,))
+    if settings.environment is Environment.SIMULATION:
+        if missing := [name for name in hosts.names if name not in settings.routes]:
+            raise ValueError(f"no route for {', '.join(missing)}")
+        return Doors(allowed, {name: settings.routes[name] for name in hosts.names})
+    if settings.environment is not Environment.MAINNET and (open_ones := _mainnet_within_reach(profile, hosts)):
+        raise ValueError(f"private requests in {settings.environment.value} could reach mainnet at {', '.join(open_ones)}")
+    return Doors(allowed, {name: f"https://{name}" for name in hosts.names})
 
 
-def make_client(profile: Profile, settings: VenueSettings, session: RoutingSession, clock: Clock) -> Any:
-    """The ccxt.pro client of one account. Nothing is sent yet. Call it on a running event loop."""
+def _mainnet_within_reach(profile: Profile, hosts: Hosts) -> list[str]:
+    mainnet = profile.hosts[Environment.MAINNET].names
+    return [each.host for each in hosts.openings if each.private and not each.headers and each.host in mainnet]
+
+
+def make_client(profile: Profile, settings: VenueSettings, session: object, clock: Clock, *, keyless: bool = False) -> Any:
+    """The ccxt.pro client of one account; `session` is a `RoutingSession`, or what stands where one would. Nothing is sent yet.
+
+    Call it on a running event loop. `keyless`: one that knows no key, for public questions only: whatever it is made to ask, it cannot act
+    for the account.
+    """
     client = getattr(ccxt.pro, profile.venue)(
         {
-            "apiKey": settings.api_key,
-            "secret": settings.secret,
-            "password": settings.passphrase,
+            **({} if keyless else {name: getattr(settings, ours) for name, ours in profile.credentials.items()}),
             "session": session,
             "enableRateLimit": False,
             "timeout": REQUEST_TIMEOUT_MS,
             "options": {**profile.options, "maxRetriesOnFailure": 0, "timeDifference": 0, "adjustForTimeDifference": False},
         }
     )
-    if settings.environment is Environment.TESTNET:
-        getattr(client, profile.switch_to_testnet)(True)
+    switch = profile.hosts_in(settings.environment).switch
+    if switch is not None:
+        getattr(client, switch)(True)
     client.logger = _silent_logger()
-    client.milliseconds = clock.now  # one clock: the offset that signing adds was measured against this one
+    client.milliseconds = _clock_of(client, profile, clock)
     client.streaming = {
         **client.streaming,
         "keepAlive": SOCKET_PING_MS,
         "maxPingPongMisses": 2,
         "connectionTimeout": SOCKET_OPEN_MS,
     }
-    _fence_signing(client, profile.writes.expiry, clock)
+    for step in profile.skipped:
+        setattr(client, step, _nothing)
+    _fence_signing(client, profile, clock)
+    if profile.writes.expiry is Expiry.SIGNED_INSTANT:
+        _sign_expiry(client, clock)
     return client
+
+
+def _clock_of(client: Any, profile: Profile, clock: Clock) -> Callable[[], Millis]:
+    """One clock, the one that the offset which signing adds was measured against; the venue's where ccxt signs without adding it."""
+    if profile.writes.signs_by_nonce:
+        return clock.now
+    return lambda: clock.now() - int(client.options["timeDifference"])
 
 
 def correct_clock(client: Any, offset_ms: Millis) -> None:
@@ -94,9 +117,9 @@ def tap(client: Any, heard: MessageHeard) -> None:
     """Shows every stream message to `heard`, then to ccxt.
 
     An exception out of ccxt's own code would end its receive loop for good while the socket stays open; here it ends the socket instead,
-    so that the subscription is made anew.
+    so that the subscription is made anew. The same goes for a frame that is no JSON.
     """
-    original = client.handle_message
+    original, socket_of = client.handle_message, client.client
 
     def shown(socket: Any, message: Any) -> None:
         heard(socket, message)
@@ -105,15 +128,29 @@ def tap(client: Any, heard: MessageHeard) -> None:
         except Exception as error:
             socket.on_error(ccxt.NetworkError(f"a message could not be taken: {type(error).__name__}"))
 
-    client.handle_message = shown
+    def guarded(url: str) -> Any:
+        socket = socket_of(url)
+        if "handle_text_or_binary_message" not in vars(socket):
+            decode = socket.handle_text_or_binary_message
+
+            def decoded(data: Any) -> None:
+                try:
+                    decode(data)
+                except Exception as error:
+                    socket.on_error(ccxt.NetworkError(f"a frame could not be read: {type(error).__name__}"))
+
+            socket.handle_text_or_binary_message = decoded
+        return socket
+
+    client.handle_message, client.client = shown, guarded
 
 
-def _fence_signing(client: Any, expiry: Expiry, clock: Clock) -> None:
+def _fence_signing(client: Any, profile: Profile, clock: Clock) -> None:
     """Puts the expiry of the current request into it in the instant of signing, so that no wait before it can stretch it.
 
     Time stands still for ccxt while it signs: the timestamp that a window is counted from is the instant that the window was made for.
     """
-    original = client.sign
+    original, usual_clock, writes = client.sign, client.milliseconds, profile.writes
 
     def fenced(*arguments: Any, **named: Any) -> Any:
         expires_at = _EXPIRES_AT.get()
@@ -123,18 +160,51 @@ def _fence_signing(client: Any, expiry: Expiry, clock: Clock) -> None:
         window = min(REQUEST_EXPIRY_MAX_MS, expires_at - now)
         if window <= 0:
             raise OutOfTime("its time was over before it was sent")
-        usual_window, client.milliseconds = client.options.get("recvWindow"), lambda: now
+        stamp = now if writes.signs_by_nonce else now - int(client.options["timeDifference"])
+        usual_window, client.milliseconds = client.options.get("recvWindow"), lambda: stamp
         try:
-            if expiry is Expiry.WINDOW:
+            if writes.expiry is Expiry.WINDOW:
                 client.options["recvWindow"] = window
+            if writes.expiry is Expiry.INSTANT_PARAMETER:
+                path, api, method, parameters, *rest = arguments
+                arguments = (path, api, method, {**parameters, "valid_until": stamp + window}, *rest)
             signed = original(*arguments, **named)
-            if expiry is Expiry.INSTANT_HEADER:
+            if writes.expiry is Expiry.INSTANT_HEADER:
                 signed["headers"] = {**(signed["headers"] or {}), "expTime": str(int(client.nonce()) + window)}
         finally:
-            client.options["recvWindow"], client.milliseconds = usual_window, clock.now
+            client.options["recvWindow"], client.milliseconds = usual_window, usual_clock
         return signed
 
     client.sign = fenced
+
+
+def _sign_expiry(client: Any, clock: Clock) -> None:
+    """Puts the expiry of the current request under its signature and beside it: an action is signed before it is made a request.
+
+    The two belong together by the action's nonce, which never repeats.
+    """
+    sign_action, sign, expiries = client.sign_l1_action, client.sign, dict[int, Millis]()
+
+    def signed_action(action: Any, nonce: int, vault: str | None = None) -> Any:
+        expires_at, now = _EXPIRES_AT.get(), clock.now()
+        if expires_at is None:
+            return sign_action(action, nonce, vault)
+        window = min(REQUEST_EXPIRY_MAX_MS, expires_at - now)
+        if window <= 0:
+            raise OutOfTime("its time was over before it was sent")
+        expiries.clear()
+        expiries[nonce] = now - client.options["timeDifference"] + window
+        return sign_action(action, nonce, vault, expiries[nonce])
+
+    def signed(path: str, api: Any, method: str, params: dict[str, Any], *more: Any, **named: Any) -> Any:
+        expires_after = expiries.pop(params.get("nonce", -1), None)
+        return sign(path, api, method, params if expires_after is None else {**params, "expiresAfter": expires_after}, *more, **named)
+
+    client.sign_l1_action, client.sign = signed_action, signed
+
+
+async def _nothing() -> bool:
+    return True
 
 
 def _silent_logger() -> logging.Logger:

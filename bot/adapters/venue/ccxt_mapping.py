@@ -1,6 +1,6 @@
 """A venue's own rows -> core words. Pure: dicts in, frozen reports out; no clock, no network, no ccxt object.
 
-The rule: units, signs and times are made ours here, once. Contracts become base units through `Instrument.to_base`; a short is
+The rule: units, signs and times are made ours here, once. Contracts become contract units through `Instrument`; a short is
 negative; a paid fee and received funding are positive; figures are exact strings from the venue's row (`Decimal(str(x))`, never a
 float). What is absent is None, never zero. What cannot be read raises `Unreadable`, which the adapter turns into a fact
 (`ReportUnreadable`, `VenueUnreadable`); nothing else gets out of here.
@@ -22,13 +22,19 @@ from bot.core.events import (
     PositionReport,
     VenueOrderStatus,
 )
-from bot.core.instrument import ContractKind, Instrument
-from bot.core.units import ZERO, Asset, ClientOrderId, Millis
+from bot.core.instrument import Instrument
+from bot.core.units import ONE, ZERO, Asset, ClientOrderId, Millis
 
 Instruments = Mapping[str, Instrument]
 """Ours, by the venue's symbol. Rows about anything else are not ours and map to None."""
 
-_SIDES = {"buy": 1, "sell": -1}
+WORTH_UNEXPLAINED = Decimal("0.001")
+WORTH_UNEXPLAINED_USD = Decimal("0.01")
+"""How far what the listed assets are worth may be from what the venue says that all are worth, as a fraction of it or in USD: it rounds.
+An asset that is left out and not listed is worth less than that."""
+
+_SIDES = {"buy": 1, "sell": -1, "b": 1, "a": -1}
+"""Also as bid and ask."""
 
 
 class Unreadable(Exception):
@@ -93,21 +99,15 @@ def order_report(row: Row, shape: OrderShape, instruments: Instruments) -> Order
     instrument = None if _is_elsewhere(row, shape.scope) else instruments.get(_required(row, shape.symbol))
     if instrument is None:
         return None
-    word = _required(row, shape.status)
-    status = shape.statuses.get(word)
-    if status is None:
-        raise Unreadable(f"order status {word!r} is not known")
-    contracts = figure(row, shape.filled)
-    if contracts is not None and contracts < ZERO:
-        raise Unreadable(f"{_name(shape.filled)} is negative")
+    status, contracts = _status(row, shape), _filled(row, shape)
     # Venues write an average of zero for an order that has no fill yet.
     average = price(row, shape.average) if contracts else None
     return OrderReport(
         instrument=instrument.id,
-        client_order_id=_client_id(row, shape.client_id),
+        client_order_id=_client_id(row, shape),
         venue_order_id=_required(row, shape.venue_id),
         status=status,
-        filled_quantity=None if contracts is None else _signed(instrument, contracts, _sign(row, shape.side), average),
+        filled_quantity=None if contracts is None else _signed(instrument, contracts, _sign(row, shape.side)),
         average_price=average,
         venue_at=instant(row, shape.at),
     )
@@ -120,7 +120,7 @@ def accepted(row: Row, shape: OrderShape, instrument: Instrument) -> OrderReport
         return None
     return OrderReport(
         instrument=instrument.id,
-        client_order_id=_client_id(row, shape.client_id),
+        client_order_id=_client_id(row, shape),
         venue_order_id=venue_id,
         status=VenueOrderStatus.ACCEPTED,
         filled_quantity=None,
@@ -146,9 +146,9 @@ def fill_report(row: Row, shape: FillShape, instruments: Instruments) -> FillRep
     return FillReport(
         instrument=instrument.id,
         fill_id=_required(row, shape.fill_id),
-        client_order_id=_client_id(row, shape.client_id),
+        client_order_id=_client_id(row, shape),
         venue_order_id=told(row, shape.venue_id),
-        quantity=_signed(instrument, contracts, _sign(row, shape.side), paid),
+        quantity=_signed(instrument, contracts, _sign(row, shape.side)),
         price=paid,
         fee=None if fee is None else fee * shape.fee_paid_sign,
         fee_asset=None if asset is None else Asset(asset),
@@ -188,43 +188,98 @@ def position_reports(rows: Iterable[Row], shape: PositionShape, instruments: Ins
 def _position(row: Row, shape: PositionShape, instrument: Instrument, contracts: Decimal) -> PositionReport:
     if contracts == ZERO:
         return PositionReport(instrument=instrument.id, quantity=ZERO, entry_price=None, mark_price=None)
-    mark = price(row, shape.mark)
+    mark, value = price(row, shape.mark), figure(row, shape.value)
+    if mark is None and value:
+        mark = abs(value / contracts)
     entry = price(row, shape.entry)
     direction = _sign(row, shape.side) if shape.side else 1
-    quantity = _signed(instrument, contracts, direction, mark or entry)
-    return PositionReport(instrument=instrument.id, quantity=quantity, entry_price=entry, mark_price=mark)
+    quantity = _signed(instrument, contracts, direction)
+    rank = _rank(row, shape)
+    return PositionReport(instrument=instrument.id, quantity=quantity, entry_price=entry, mark_price=mark, deleveraging_rank=rank)
+
+
+def _rank(row: Row, shape: PositionShape) -> Decimal | None:
+    """The place in the queue of auto-deleveraging as a fraction. A figure that makes no sense is not told: no reading fails for it."""
+    try:
+        steps = figure(row, shape.rank)
+    except Unreadable:
+        return None
+    return steps / shape.rank_max if steps is not None and ZERO <= steps <= shape.rank_max else None
 
 
 def margin_reports(answer: Any, shape: MarginShape, assets: Iterable[Asset], *, complete: bool = True) -> tuple[MarginReport, ...]:
-    """The account in each settle asset. Raises Unreadable when the answer has no list of assets, or, if `complete`, lacks one.
+    """The account in each settle asset. Raises Unreadable when the answer has no list of assets, or, if `complete`, lacks one that the
+    listed ones leave room for.
 
-    Figures are all of the account's, and marked so, or all of the asset's: a ratio of the two would mean nothing.
+    Figures are all of the account's, and marked so, or all of the asset's: a ratio of the two would mean nothing. Beside those of the
+    account stands the asset's own equity (Bybit's `equity` of a coin, OKX's `eq` of a currency), in its own units.
     """
     account = at_path(answer, shape.account_at)
-    details = at_path(account, shape.details_at)
-    if not isinstance(details, list):
+    details = at_path(account, shape.details_at) if shape.only_asset is None else [account]
+    if not isinstance(details, list) or (shape.only_asset is not None and figure(account, shape.margin_balance) is None):
         raise Unreadable("a margin answer without its assets")
-    rows = {told(row, shape.asset): row for row in details}
+    rows = {shape.only_asset or told(row, shape.asset): row for row in details}
     balance, maintenance = figure(account, shape.account_margin_balance), figure(account, shape.account_maintenance)
     account_wide = balance is not None and maintenance is not None
     reports = []
     for asset in assets:
         row = rows.get(asset)
-        if row is None and complete:
+        if row is None and complete and not _is_all_listed(account, details, shape):
             raise Unreadable(f"a margin answer without {asset}")
-        if row is None:
+        if row is None and not complete:
             continue
+        row = _nothing_of(shape) if row is None else row
         reports.append(
             MarginReport(
                 asset=asset,
                 margin_balance=balance if account_wide else figure(row, shape.margin_balance),
-                wallet_balance=figure(row, shape.wallet_balance),
+                wallet_balance=_wallet(row, shape),
                 maintenance_margin=maintenance if account_wide else figure(row, shape.maintenance),
                 initial_margin=figure(account, shape.account_initial) if account_wide else figure(row, shape.initial),
                 is_account_wide=account_wide,
+                equity=figure(row, shape.margin_balance) if account_wide else None,
             )
         )
     return tuple(reports)
+
+
+def _wallet(row: Row, shape: MarginShape) -> Decimal | None:
+    """What is in the wallet, as told or as it follows from the positions that stand in the same row."""
+    balance, positions = figure(row, shape.margin_balance), at_path(row, shape.positions_at)
+    if shape.wallet_balance or not shape.unrealised or balance is None:
+        return figure(row, shape.wallet_balance)
+    profits = [figure(each, shape.unrealised) for each in positions] if isinstance(positions, list) else [None]
+    return None if None in profits else balance - sum((profit for profit in profits if profit is not None), ZERO)
+
+
+def _is_all_listed(account: Any, details: Iterable[Row], shape: MarginShape) -> bool:
+    """Whether the listed assets are proven to be all that the account has: they are worth what the venue says that all of it is worth."""
+    whole = figure(account, shape.account_equity_usd) if shape.account_equity_usd else None
+    if whole is None:
+        return False
+    listed = sum((figure(row, shape.equity_usd) or ZERO for row in details), ZERO)
+    return abs(whole - listed) <= max(WORTH_UNEXPLAINED_USD, abs(whole) * WORTH_UNEXPLAINED)
+
+
+def _nothing_of(shape: MarginShape) -> Row:
+    """The row of an asset of which there is nothing."""
+    row: dict[str, Any] = {}
+    for spelled in (shape.margin_balance, shape.wallet_balance, shape.maintenance, shape.initial):
+        if spelled:
+            row[str(spelled[0][0])] = "0"
+    return row
+
+
+def base_units(row: Row, spelled: Paths, instrument: Instrument, at: Decimal | None = None) -> Decimal | None:
+    """A count of contracts, >= 0, in base units, those of an inverse instrument at a price; None when not told."""
+    contracts = figure(row, spelled)
+    if contracts is not None and contracts < ZERO:
+        raise Unreadable(f"{_name(spelled)} is negative")
+    if not contracts:
+        return contracts
+    if instrument.is_inverse and at is None:
+        raise Unreadable("contracts of an inverse instrument without a price")
+    return instrument.to_base(contracts, ONE if at is None else at)
 
 
 def funding_interval(row: Row, shape: FundingShape) -> Millis | None:
@@ -239,12 +294,14 @@ def funding_interval(row: Row, shape: FundingShape) -> Millis | None:
 
 
 def funding_payment(row: Row, shape: PaymentShape, instruments: Instruments) -> FundingPayment | None:
-    """One settled payment, > 0 when received; None when its instrument is not ours."""
+    """One settled payment, > 0 when received; None when its instrument is not ours, or the row tells of none."""
     symbol = told(row, shape.symbol)
     instrument = instruments.get(symbol) if symbol and not _is_elsewhere(row, shape.scope) else None
     if instrument is None:
         return None
     quantity, at = figure(row, shape.quantity), instant(row, shape.at)
+    if shape.often_none and not quantity:
+        return None
     if quantity is None or at is None:
         raise Unreadable("a funding payment without a quantity or a time")
     return FundingPayment(
@@ -279,12 +336,8 @@ def _fill_kind(row: Row, shape: FillShape) -> FillKind:
     return FillKind.TRADE
 
 
-def _signed(instrument: Instrument, contracts: Decimal, direction: int, at_price: Decimal | None) -> Decimal:
-    if contracts == ZERO:
-        return ZERO
-    if at_price is None and instrument.kind is ContractKind.INVERSE:
-        raise Unreadable("contracts of an inverse instrument without a price")
-    return instrument.to_base(contracts, at_price or ZERO) * direction
+def _signed(instrument: Instrument, contracts: Decimal, direction: int) -> Decimal:
+    return ZERO if contracts == ZERO else instrument.units_of_contracts(contracts) * direction
 
 
 def _sign(row: Row, spelled: Paths) -> int:
@@ -294,9 +347,28 @@ def _sign(row: Row, spelled: Paths) -> int:
     return _SIDES[side]
 
 
-def _client_id(row: Row, spelled: Paths) -> ClientOrderId | None:
-    value = told(row, spelled)
-    return None if value is None else ClientOrderId(value)
+def _client_id(row: Row, shape: OrderShape | FillShape) -> ClientOrderId | None:
+    value = told(row, shape.client_id)
+    return None if value is None else ClientOrderId(shape.client_id_of(value))
+
+
+def _status(row: Row, shape: OrderShape) -> VenueOrderStatus:
+    if shape.without_status is not None and told(row, shape.status) is None:
+        return shape.without_status
+    word = _required(row, shape.status)
+    if word not in shape.statuses:
+        raise Unreadable(f"order status {word!r} is not known")
+    return shape.statuses[word]
+
+
+def _filled(row: Row, shape: OrderShape) -> Decimal | None:
+    """Contracts that filled, unsigned; None when not told."""
+    contracts, asked, left = (figure(row, spelled) for spelled in (shape.filled, shape.asked, shape.left))
+    if contracts is None and asked is not None and left is not None:
+        contracts = asked - left
+    if contracts is not None and contracts < ZERO:
+        raise Unreadable(f"{_name(shape.filled or shape.left)} is negative")
+    return contracts
 
 
 def _required(row: Row, spelled: Paths) -> str:

@@ -8,43 +8,52 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from bot.adapters.venue import funding_reads
+import structlog
+
+from bot.adapters.venue import funding_reads, market_reads
+from bot.adapters.venue.apart import apart
 from bot.adapters.venue.asking import Asker, NotAnswered
-from bot.adapters.venue.ccxt_client import MessageHeard, doors, expiring_at, make_client, tap
+from bot.adapters.venue.ccxt_client import doors, expiring_at, make_client, tap
 from bot.adapters.venue.ccxt_mapping import Unreadable, accepted, at_path, order_report, told
+from bot.adapters.venue.dead_man import ArmedTold, DeadManSwitch
+from bot.adapters.venue.feedback import Brake, StayAwayTold
 from bot.adapters.venue.opening import Opened, open_account, redescribe
 from bot.adapters.venue.outcomes import NOT_SENT, Refused, classify
-from bot.adapters.venue.profile import Ask, Profile
+from bot.adapters.venue.profile import Profile
 from bot.adapters.venue.profiles import PROFILES
+from bot.adapters.venue.questions import Ask
 from bot.adapters.venue.reading import Reader
+from bot.adapters.venue.rehearsal import Rehearsal, rehearse
 from bot.adapters.venue.routing import RoutingSession, counting_attempts
 from bot.adapters.venue.settings import VenueSettings
 from bot.adapters.venue.streams import Listener
-from bot.adapters.venue.throttle import BudgetSeen, Gate, Lane, LaneFull
+from bot.adapters.venue.throttle import BudgetSeen, Gate, Lane, NotAdmitted
 from bot.core.commands import CancelOrder, LookUpOrder, PlaceOrder, ReadVenue
 from bot.core.events import (
     CancelUnconfirmed,
-    FundingPaid,
     FundingRateObserved,
+    FundingRecordsRead,
     LookUpFailed,
+    MarketObserved,
     OrderOutcomeUnknown,
     OrderRefused,
     OrderReported,
+    VenueOrderStatus,
     VenueUnreadable,
 )
 from bot.core.instrument import Instrument
-from bot.core.units import ZERO, ClientOrderId, InstrumentId, Millis
+from bot.core.units import ZERO, InstrumentId, Millis
 from bot.ports import CancelAnswer, Clock, Inbox, LookUpAnswer, PlaceAnswer, ReadAnswer, VenueNotReady
+
+log = structlog.get_logger(__name__)
 
 ANSWER_SECONDS = 6.0
 """Beyond ccxt's own 4 s: nothing may keep an order's outcome open for longer."""
 DESCRIBE_SECONDS = 20.0
-BAN_SECONDS_FIRST = 1.0
-BAN_SECONDS_MAX = 600.0
-_BAN_STATUSES = frozenset({418, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,8 @@ class _Connection:
 
     client: Any
     session: RoutingSession
+    public: Any
+    public_session: RoutingSession
     asker: Asker
     reader: Reader
     opened: Opened
@@ -62,9 +73,21 @@ class _Connection:
 
 
 class CcxtVenue:
-    """Implements `bot.ports.Venue`. `budget_seen` is told what each grant leaves of a request limit."""
+    """Implements `bot.ports.Venue`.
 
-    def __init__(self, settings: VenueSettings, clock: Clock, *, budget_seen: BudgetSeen | None = None) -> None:
+    `budget_seen` is told what each grant leaves of a request limit, `stay_away` for how long the venue wants to be left
+    alone, `armed` whether its dead-man switch is armed.
+    """
+
+    def __init__(
+        self,
+        settings: VenueSettings,
+        clock: Clock,
+        *,
+        budget_seen: BudgetSeen | None = None,
+        stay_away: StayAwayTold | None = None,
+        armed: ArmedTold | None = None,
+    ) -> None:
         """Raises VenueNotReady when the settings cannot work: an unknown venue, a host without a route, a passphrase missing."""
         profile = PROFILES.get(settings.venue)
         if profile is None:
@@ -79,27 +102,70 @@ class CcxtVenue:
         self._profile: Profile = profile
         self._settings = settings
         self._clock = clock
-        self._gate = Gate(profile.limits, budget_seen=budget_seen)
-        self._heard: MessageHeard | None = None
+        limits = [limit.shared(settings.request_share) for limit in profile.limits]
+        self._gate = Gate(limits, budget_seen=budget_seen)
+        self._brake = Brake(settings.venue, profile.feedback, self._gate, stay_away)
+        self._listener: Listener | None = None
+        self._armed_told = armed
+        self._switch: DeadManSwitch | None = None
         self._up: _Connection | None = None
+        self._proven = False
+
+    async def prove(self) -> Rehearsal:
+        """What the client will ask for in this environment, held against the list of what may leave. Sends nothing.
+
+        Raises VenueNotReady with one sentence when something does not fit. `open` asks once, whoever asked before.
+        """
+        told = await rehearse(self._profile, self._settings, self._clock)
+        if told.faults:
+            more = f" (and {len(told.faults) - 1} more)" if len(told.faults) > 1 else ""
+            raise VenueNotReady(
+                f"{self.id}: what ccxt would send does not fit the {self._settings.environment.value} environment: {told.faults[0]}{more}"
+            )
+        self._proven = True
+        return told
 
     async def open(self) -> Sequence[Instrument]:
         """See the port. May be called again after a failure; ConnectionError when the venue did not answer as it should."""
         await self.close()
+        if not self._proven:
+            await self.prove()
         session = RoutingSession(self._doors, headers_seen=self._headers_seen)
+        public_session = RoutingSession(self._doors.public(), headers_seen=self._headers_seen)
         client = make_client(self._profile, self._settings, session, self._clock)
+        public = make_client(self._profile, self._settings, public_session, self._clock, keyless=True)
         try:
-            if not session.one_wire_attempt or client.options["maxRetriesOnFailure"]:
+            if not (session.one_wire_attempt and public_session.one_wire_attempt) or client.options["maxRetriesOnFailure"]:
                 raise VenueNotReady("the client would send some requests twice")
             tap(client, self._message_heard)
-            asker = Asker(client, self._profile, self._settings, self._gate, self._clock)
+            asker = Asker(
+                client,
+                self._profile,
+                self._settings,
+                self._gate,
+                self._clock,
+                public=public,
+                listing=partial(apart, self._listing, f"{self.id} markets"),
+                brake=self._brake,
+            )
             opened = await open_account(asker, self._profile, self._settings)
         except BaseException:
-            await _let_go(client, session)
+            await _let_go((client, public), (session, public_session))
             raise
-        reader = Reader(asker, self._profile.reads, self.id, opened.instruments, self._clock)
-        self._up = _Connection(client, session, asker, reader, opened)
+        sent = self._profile.writes.client_id_as_sent
+        reader = Reader(asker, self._profile.reads, self.id, opened.instruments, self._clock, sent)
+        self._up = _Connection(client, session, public, public_session, asker, reader, opened)
         return tuple(opened.instruments.values())
+
+    async def _listing(self) -> list[dict[str, Any]]:
+        """ccxt's markets, by a client without a key that lives as long as this question and shares nothing with any other loop."""
+        session = RoutingSession(self._doors.public())
+        client = make_client(self._profile, self._settings, session, self._clock, keyless=True)
+        try:
+            markets: list[dict[str, Any]] = await client.fetch_markets(dict(self._profile.markets_parameters))
+            return markets
+        finally:
+            await _let_go((client,), (session,))
 
     async def describe(self) -> Sequence[Instrument]:
         """The instruments in use as the venue describes them now, changed or not; empty when it could not be read."""
@@ -127,8 +193,11 @@ class CcxtVenue:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     order = await self._send(up, command, instrument)
             except Exception as error:
-                return self._not_placed(ours, error, sent=attempts.count > 0)
-        return self._placed(command, instrument, order)
+                up.asker.noticed(Ask.PLACE, error)
+                sent, failure = attempts.count > 0, error
+            else:
+                return self._placed(command, instrument, order)
+        return await self._not_placed(up, command, failure, sent=sent)
 
     async def cancel(self, command: CancelOrder) -> CancelAnswer:
         """One cancel attempt. What the venue did with the order is then asked for, where its answer does not say."""
@@ -137,17 +206,26 @@ class CcxtVenue:
         if up is None or instrument is None:
             return CancelUnconfirmed(at=self._clock.now(), client_order_id=ours, reason="the venue is not open")
         try:
-            scope = {str(writes.cancel.symbol_as): instrument.venue_symbol, writes.cancel_client_id_as: ours}
-            answer = await up.asker.ask(writes.cancel, Lane.URGENT, **scope)
+            answer = await self._cancelled(up, instrument, writes.client_id_as_sent(ours))
             report = None
             if isinstance(answer, dict) and told(answer, self._profile.reads.order.status) is not None:
                 report = order_report(answer, self._profile.reads.order, {instrument.venue_symbol: instrument})
             report = report or await up.reader.by_client_id(command.instrument, ours)
-        except (NotAnswered, Unreadable) as failure:
+        except (NotAnswered, Unreadable, ValueError) as failure:
             return CancelUnconfirmed(at=self._clock.now(), client_order_id=ours, reason=str(failure))
         if report is None:
             return CancelUnconfirmed(at=self._clock.now(), client_order_id=ours, reason="taken, but the order is not known to the venue")
         return OrderReported(at=self._clock.now(), report=report)
+
+    async def _cancelled(self, up: _Connection, instrument: Instrument, sent_id: str) -> Any:
+        """The answer to one cancel; nothing where ccxt has made something else of it. Raises NotAnswered or Unreadable."""
+        writes = self._profile.writes
+        if writes.cancel_by_ccxt:
+            name, parameters = up.opened.ccxt_symbols[instrument.venue_symbol], {writes.cancel_client_id_as: sent_id}
+            await up.asker.call(Ask.CANCEL, Lane.CANCEL, lambda: up.client.cancel_order("", name, parameters))
+            return None
+        (scope,) = up.asker.scopes(writes.cancel, [instrument.venue_symbol])
+        return await up.asker.ask(writes.cancel, Lane.CANCEL, **scope, **{writes.cancel_client_id_as: sent_id})
 
     async def look_up(self, command: LookUpOrder) -> LookUpAnswer:
         """See `reading`."""
@@ -168,47 +246,71 @@ class CcxtVenue:
             return ()
         return await funding_reads.rates(self._up.asker, self._profile.funding, self._up.opened.instruments, self._clock)
 
-    async def funding_payments(self, since: Millis) -> Sequence[FundingPaid]:
+    async def funding_payments(self, since: Millis) -> FundingRecordsRead | None:
         """See `funding_reads`."""
         if self._up is None:
+            return None
+        return await funding_reads.payments(self.id, self._up.asker, self._profile.funding, self._up.opened.instruments, self._clock, since)
+
+    async def markets(self) -> Sequence[MarketObserved]:
+        """See `market_reads`."""
+        if self._up is None:
             return ()
-        return await funding_reads.payments(self._up.asker, self._profile.funding, self._up.opened.instruments, self._clock, since)
+        return await market_reads.observed(self._up.asker, self._profile.market, self._up.opened.instruments, self._clock)
 
     async def listen(self, inbox: Inbox) -> None:
         """See `streams`. Raises VenueNotReady when the venue was not opened."""
         up = self._up
         if up is None:
             raise VenueNotReady(f"{self.id} was not opened")
-        symbols = list(up.opened.ccxt_symbols.values())
-        listener = Listener(up.asker, self._profile, up.opened.instruments, symbols, self._clock, inbox)
-        self._heard = listener.heard
+        listener = Listener(up.asker, self._profile, up.opened.instruments, up.opened.ccxt_symbols, self._clock, inbox)
+        self._listener = listener
         try:
-            await listener.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(listener.run(), name=f"{self.id} streams")
+                group.create_task(up.asker.keep_clock(), name=f"{self.id} clock")
+                group.create_task(self._keep_armed(up, listener), name=f"{self.id} dead-man switch")
         finally:
-            self._heard = None
+            self._listener = None
+
+    async def _keep_armed(self, up: _Connection, listener: Listener) -> None:
+        if self._profile.dead_man is None:
+            log.info("dead_man_switch_absent", venue=self.id)
+            return
+        self._switch = DeadManSwitch(
+            self.id, up.asker, self._profile.dead_man, up.opened.instruments, listener.private_sockets, self._clock, self._armed_told
+        )
+        await self._switch.run()
+
+    async def disarm(self) -> None:
+        """See `dead_man`."""
+        if self._switch is not None:
+            await self._switch.disarm()
 
     async def close(self) -> None:
         """Ends every connection. Safe to call twice."""
-        up, self._up = self._up, None
+        up, self._up, self._switch = self._up, None, None
         if up is not None:
-            await _let_go(up.client, up.session)
+            await _let_go((up.client, up.public), (up.session, up.public_session))
 
     async def _turn(self, command: PlaceOrder) -> str | None:
         """Waits for the request's turn; why it never came, None when it came."""
-        lane = Lane.URGENT if command.reduce_only else Lane.INCREASE
+        lane = Lane.REDUCE if command.reduce_only else Lane.INCREASE
         seconds = max(0, command.expires_at - self._clock.now()) / 1_000
         try:
             async with asyncio.timeout(seconds):
                 await self._gate.admit(lane, self._profile.weights[Ask.PLACE])
         except TimeoutError:
             return "its time was over while it waited for the venue's request limit"
-        except LaneFull as full:
-            return str(full)
+        except NotAdmitted as refused:
+            return str(refused)
         return None
 
     async def _send(self, up: _Connection, command: PlaceOrder, instrument: Instrument) -> Any:
+        """One limit order, IOC or post-only, never both: `postOnly` is sent as Binance GTX, Bybit PostOnly and OKX `post_only`."""
         writes = self._profile.writes
-        parameters = {**writes.place_parameters, writes.client_id_as: command.client_order_id, "timeInForce": "IOC"}
+        parameters = {**writes.place_parameters, writes.client_id_as: writes.client_id_as_sent(command.client_order_id)}
+        parameters |= {"postOnly": True} if command.post_only else {"timeInForce": "IOC"}
         if command.reduce_only:
             parameters["reduceOnly"] = True
         return await up.client.create_order(
@@ -233,29 +335,41 @@ class CcxtVenue:
                 raise Unreadable("an answer without our order's id")
         except Unreadable as unreadable:
             return OrderOutcomeUnknown(at=self._clock.now(), client_order_id=ours, reason=str(unreadable))
-        return OrderReported(at=self._clock.now(), report=report)
+        if self._listener is not None and report.status in (VenueOrderStatus.ACCEPTED, VenueOrderStatus.FILLED):
+            self._listener.taken(ours)
+        return OrderReported(at=self._clock.now(), report=replace(report, client_order_id=ours))
 
-    def _not_placed(self, ours: ClientOrderId, error: Exception, *, sent: bool) -> PlaceAnswer:
-        outcome = classify(self.id, error, sent=sent)
+    async def _not_placed(self, up: _Connection, command: PlaceOrder, error: Exception, *, sent: bool) -> PlaceAnswer:
+        outcome, ours = classify(self.id, error, sent=sent), command.client_order_id
         reason = self._settings.redact(outcome.reason)
+        if outcome.code in self._profile.writes.ended_codes:
+            return await self._ended(up, command, reason)
         if isinstance(outcome, Refused):
             return OrderRefused(at=self._clock.now(), client_order_id=ours, code=outcome.code, reason=reason)
         return OrderOutcomeUnknown(at=self._clock.now(), client_order_id=ours, reason=reason)
 
+    async def _ended(self, up: _Connection, command: PlaceOrder, reason: str) -> PlaceAnswer:
+        """An order that was taken and is gone: as the venue keeps it."""
+        try:
+            report = await up.reader.by_client_id(command.instrument, command.client_order_id)
+        except (NotAnswered, Unreadable):
+            report = None
+        if report is None:
+            return OrderOutcomeUnknown(at=self._clock.now(), client_order_id=command.client_order_id, reason=reason)
+        return OrderReported(at=self._clock.now(), report=report)
+
     def _message_heard(self, socket: Any, message: Any) -> None:
-        if self._heard is not None:
-            self._heard(socket, message)
+        if self._listener is not None:
+            self._listener.heard(socket, message)
 
-    def _headers_seen(self, host: str, status: int, headers: Mapping[str, str]) -> None:
-        """A venue that says "too many" is left alone for as long as it says."""
-        del host
-        if status in _BAN_STATUSES:
-            told_seconds = headers.get("Retry-After", "")
-            seconds = float(told_seconds) if told_seconds.isdecimal() else BAN_SECONDS_FIRST
-            self._gate.close_for(min(seconds, BAN_SECONDS_MAX))
+    def _headers_seen(self, path: str, status: int, headers: Mapping[str, str]) -> None:
+        offset_ms = self._up.asker.offset_ms if self._up is not None else 0
+        self._brake.answered(path, status, headers, self._clock.now() + offset_ms)
 
 
-async def _let_go(client: Any, session: RoutingSession) -> None:
-    client.timeout_on_exit = 0  # ccxt's pause after closing; the session is ours and is closed next
-    await client.close()
-    await session.close()
+async def _let_go(clients: Sequence[Any], sessions: Sequence[RoutingSession]) -> None:
+    for client in clients:
+        client.timeout_on_exit = 0  # ccxt's pause after closing; the sessions are ours and are closed next
+        await client.close()
+    for session in sessions:
+        await session.close()

@@ -14,8 +14,8 @@ from bot.adapters.venue.ccxt_mapping import Instruments, Unreadable, figure, fun
 from bot.adapters.venue.profile import Funding
 from bot.adapters.venue.shapes import Row
 from bot.adapters.venue.throttle import Lane
-from bot.core.events import FundingPaid, FundingRateObserved
-from bot.core.units import Millis
+from bot.core.events import FundingRateObserved, FundingRecordsRead
+from bot.core.units import Millis, VenueId
 from bot.ports import Clock
 
 _Failure = (NotAnswered, Unreadable)
@@ -34,7 +34,7 @@ async def rates(asker: Asker, funding: Funding, instruments: Instruments, clock:
                     at=clock.now(),
                     instrument=instrument.id,
                     rate=figure(row, funding.rate_shape.rate),
-                    interval_ms=funding_interval(row, funding.rate_shape) or instrument.funding_interval_ms,
+                    interval_ms=funding.interval_ms or funding_interval(row, funding.rate_shape) or instrument.funding_interval_ms,
                     next_settlement_at=instant(row, funding.rate_shape.next_at),
                 )
             )
@@ -43,15 +43,19 @@ async def rates(asker: Asker, funding: Funding, instruments: Instruments, clock:
     return observed
 
 
-async def payments(asker: Asker, funding: Funding, instruments: Instruments, clock: Clock, since: Millis) -> Sequence[FundingPaid]:
-    """Payments at or after an instant of our clock; none when the venue could not be read."""
+async def payments(
+    venue: VenueId, asker: Asker, funding: Funding, instruments: Instruments, clock: Clock, since: Millis
+) -> FundingRecordsRead | None:
+    """Every payment at or after an instant of our clock, oldest first; None when the venue could not be read, or not to the end."""
+    from_at, to_at = max(0, since + asker.offset_ms), asker.venue_now()
     try:
-        rows = await asker.paged(funding.payments, Lane.RECONCILE, max(0, since + asker.offset_ms))
+        rows = await asker.paged(funding.payments, Lane.RECONCILE, from_at)
         found = [funding_payment(row, funding.payment, instruments) for row in rows if _is_payment(row, funding)]
     except _Failure:
-        return ()
+        return None
     once = {(payment.instrument, payment.payment_id): payment for payment in found if payment is not None}
-    return [FundingPaid(at=clock.now(), payment=payment) for payment in sorted(once.values(), key=lambda payment: payment.venue_at)]
+    listed = sorted(once.values(), key=lambda payment: (payment.venue_at, payment.instrument, payment.payment_id))
+    return FundingRecordsRead(at=clock.now(), venue=venue, from_at=from_at, to_at=to_at, payments=tuple(listed))
 
 
 async def intervals(asker: Asker, funding: Funding, markets: Mapping[str, Mapping[str, Any]]) -> dict[str, Millis | None]:
@@ -60,7 +64,8 @@ async def intervals(asker: Asker, funding: Funding, markets: Mapping[str, Mappin
     found: dict[str, Millis | None] = {}
     for symbol, market in markets.items():
         found[symbol] = (
-            _in_market(market, funding)
+            funding.interval_ms
+            or _in_market(market, funding)
             or listed.get(symbol)
             or await _in_rate_row(asker, funding, symbol)
             or await _between_settlements(asker, funding, symbol)

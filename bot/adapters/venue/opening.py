@@ -17,12 +17,13 @@ from typing import Any
 import ccxt
 import structlog
 
-from bot.adapters.venue import funding_reads
+from bot.adapters.venue import funding_reads, tier_reads
 from bot.adapters.venue.asking import Asker, NotAnswered
-from bot.adapters.venue.ccxt_mapping import Unreadable, figure, told
-from bot.adapters.venue.ccxt_markets import ccxt_number, instrument_of
+from bot.adapters.venue.ccxt_mapping import Unreadable, at_path, figure, told
+from bot.adapters.venue.ccxt_markets import ccxt_number, instrument_of, is_usable, kind_of
 from bot.adapters.venue.outcomes import PROVEN
-from bot.adapters.venue.profile import Ask, MarginMode, Profile
+from bot.adapters.venue.profile import MarginMode, Profile, Setup, Signer
+from bot.adapters.venue.questions import Ask, Query
 from bot.adapters.venue.settings import VenueSettings
 from bot.adapters.venue.throttle import Lane
 from bot.core.instrument import Instrument
@@ -30,17 +31,19 @@ from bot.ports import VenueNotReady
 
 log = structlog.get_logger(__name__)
 
-PASSING_CODES = frozenset(
-    {"-1000", "-1001", "-1003", "-1006", "-1007", "-1008", "-1015", "-1021", "-5028"}
-    | {"10000", "10002", "10006", "10009", "10016", "10018", "10429"}
-    | {"50001", "50004", "50011", "50013", "50026", "50061", "50102", "51030"}
-)
+_BINANCE_PASSING = frozenset({"-1000", "-1001", "-1003", "-1006", "-1007", "-1008", "-1015", "-1021", "-4188", "-5028"})
+PASSING_CODES: Mapping[str, frozenset[str]] = {
+    "binanceusdm": _BINANCE_PASSING,
+    "binancecoinm": _BINANCE_PASSING,
+    "bybit": frozenset({"10000", "10002", "10006", "10009", "10016", "10018", "10429"}),
+    "deribit": frozenset({"10001", "10028", "10040", "10041", "10047", "10066", "11051", "11094", "13028", "13888"}),
+    "okx": frozenset({"50001", "50004", "50011", "50013", "50026", "50061", "50102", "51030"}),
+    "hyperliquid": frozenset({"Too many cumulative requests sent"}),
+}
 """What a later try may not meet: request rates and the bans that follow them (Bybit 10009), clocks, and a venue that is not itself.
 
 An address that is not on the key's list (Bybit 10010, OKX 50110, within Binance -2015) lasts until somebody edits the list.
 """
-STABLECOINS = frozenset({"USDT", "USDC", "FDUSD", "BUSD", "USD1", "USDE"})
-"""Quotes that may be taken for one dollar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,13 @@ async def open_account(asker: Asker, profile: Profile, settings: VenueSettings) 
     except Unreadable as unreadable:
         raise ConnectionError(f"{profile.venue}: {unreadable}") from None
     except NotAnswered as failure:
-        lasting = failure.code in PROVEN[profile.venue] and failure.code not in PASSING_CODES
+        lasting = failure.code in PROVEN[profile.venue] and failure.code not in PASSING_CODES.get(profile.venue, ())
         text = f"{profile.venue}: {failure}"
         raise (VenueNotReady(text) if lasting else ConnectionError(text)) from None
 
 
 async def redescribe(asker: Asker, profile: Profile, settings: VenueSettings, opened: Opened) -> None:
-    """Reads lots, ticks, bounds and funding intervals of the instruments in use again; fees and what is not told stay.
+    """Reads lots, ticks, bounds, funding intervals and leverage tiers of the instruments in use again; fees and what is not told stay.
 
     Raises NotAnswered or Unreadable, and has changed nothing then.
     """
@@ -82,32 +85,73 @@ class _Steps:
 
     async def run(self) -> Opened:
         await self._asker.measure_clock(Lane.RECONCILE)
+        await self._fits()
         markets = await self._markets()
         symbols = {venue_symbol: str(market["symbol"]) for venue_symbol, market in markets.items()}
         traded = {venue_symbol: symbols[venue_symbol] for venue_symbol, market in markets.items() if _is_traded(market)}
-        await self._one_way(traded)
-        await self._cross_margin(traded)
-        for venue_symbol in traded:
-            await self._leverage(venue_symbol, symbols[venue_symbol])
+        if self._profile.setup is not None:
+            await self._set_up(self._profile.setup, traded)
         # Proves the key before the first order needs it, and warms the connection and ccxt's own first-call questions.
         await self._asker.ask(self._profile.reads.margin, Lane.RECONCILE)
         intervals = await funding_reads.intervals(self._asker, self._profile.funding, markets)
+        tiers = await tier_reads.listed(self._asker, self._profile.tiers, markets)
         instruments = {}
         for venue_symbol, market in markets.items():
             taker, maker = await self._fees(market)
             instruments[venue_symbol] = instrument_of(
-                self._profile.venue, market, interval_ms=intervals[venue_symbol], taker_fee=taker, maker_fee=maker
+                self._profile.venue,
+                market,
+                interval_ms=intervals[venue_symbol],
+                taker_fee=taker,
+                maker_fee=maker,
+                tiers=tiers[venue_symbol],
+                unit_worth=self._profile.unit_worth,
             )
         return Opened(instruments, symbols)
+
+    async def _fits(self) -> None:
+        """The key signs for the account, and the account is one that can be used. Raises VenueNotReady."""
+        setup, venue = self._profile.setup, self._profile.venue
+        if setup is None:
+            return
+        if setup.signer is not None and not await self._signs(setup.signer):
+            raise VenueNotReady(f"{venue}: the secret is not the private key of that address, nor of a wallet that may sign for it")
+        for standing in setup.standings:
+            found = at_path(await self._read_setting(self._client_call(standing.query)), standing.at)
+            # ccxt leaves an answer that is a bare JSON string in its quotes.
+            answer = found.strip('"') if isinstance(found, str) else None
+            if answer is not None and answer not in standing.fit:
+                raise VenueNotReady(f"{venue}: {standing.reason} ({answer})")
+
+    async def _signs(self, signer: Signer) -> bool:
+        """Whether the secret signs for the account: its own address does, and a wallet's whose owner the account is."""
+        account = self._settings.api_key.lower()
+        try:
+            address = str(self._client.eth_get_address_from_private_key(self._settings.secret)).lower()
+        except Exception:  # whatever ccxt makes of what is no key
+            return False
+        if address == account:
+            return True
+        answer = await self._read_setting(self._client_call(signer.query, **{signer.signer_as: address}))
+        return not answer or (told(answer, signer.owner) or "").lower() == account
+
+    def _client_call(self, query: Query, **more: Any) -> Awaitable[Any]:
+        about = {} if query.account_as is None else {query.account_as: self._settings.api_key}
+        answer: Awaitable[Any] = getattr(self._client, query.call)({**query.fixed, **about, **more})
+        return answer
 
     async def _markets(self) -> dict[str, Any]:
         """The perpetuals in use, and no others: ccxt is given only these, so that it holds and parses little."""
         found = await self._listed(self._settings.venue_symbols)
+        self._asker.places = {
+            symbol: self._profile.place(symbol, kind_of(market), str(market.get("settle"))) for symbol, market in found.items()
+        }
         venue, used = self._profile.venue, {}
         for symbol in self._settings.venue_symbols:
             market = found.get(symbol)
-            if market is not None and (not market.get("linear") or market.get("quote") not in STABLECOINS):
-                raise VenueNotReady(f"{venue} {symbol} is no linear perpetual quoted in a stablecoin: only those can be used for now")
+            if market is not None and not is_usable(market):
+                linear, inverse = "linear, in a stablecoin", "inverse, in USD and settled in its coin"
+                raise VenueNotReady(f"{venue} {symbol} is no perpetual that can be used: {linear}, or {inverse}")
             if market is not None and (_is_traded(market) or await self._is_held(symbol)):
                 used[symbol] = market
             if market is None or not _is_traded(market):
@@ -116,25 +160,38 @@ class _Steps:
         if not used:
             raise VenueNotReady(f"{venue} lists and trades no perpetual of {', '.join(self._settings.venue_symbols)} at present")
         self._client.set_markets(list(used.values()))
+        self._asker.places = {symbol: self._asker.places[symbol] for symbol in used}
         return used
 
     async def _listed(self, symbols: Collection[str]) -> dict[str, Any]:
         """ccxt's markets of those of the symbols that the venue lists as perpetuals."""
-        listed = [market for market in await self._asked(Ask.MARKETS, self._client.fetch_markets()) if market.get("swap")]
+        listed = [market for market in await self._asked(Ask.MARKETS, self._asker.listing()) if market.get("swap")]
         if not listed:
             raise Unreadable("markets: an answer without a single perpetual")
-        return {str(market["id"]): market for market in listed if str(market["id"]) in symbols}
+        # Each part is a question of its own: what one of them did not answer is not missing from the list.
+        missing = set(self._profile.parts) - {kind_of(market) for market in listed}
+        if missing:
+            raise Unreadable(f"markets: no answer with {' or '.join(sorted(missing))} perpetuals")
+        named = {told(market.get("info") or {}, self._profile.symbol_in_market) or str(market["id"]): market for market in listed}
+        return {symbol: {**market, "id": symbol} for symbol, market in named.items() if symbol in symbols}
 
     async def again(self, opened: Opened) -> None:
         """See `redescribe`."""
-        found = {symbol: market for symbol, market in (await self._listed(opened.instruments)).items() if market.get("linear")}
+        found = {symbol: market for symbol, market in (await self._listed(opened.instruments)).items() if is_usable(market)}
         intervals = await funding_reads.intervals(self._asker, self._profile.funding, found)
+        tiers = await tier_reads.listed(self._asker, self._profile.tiers, found)
         fresh = {}
         for symbol, market in found.items():
             known = opened.instruments[symbol]
             interval_ms = intervals[symbol] or known.funding_interval_ms
             fresh[symbol] = instrument_of(
-                self._profile.venue, market, interval_ms=interval_ms, taker_fee=known.taker_fee, maker_fee=known.maker_fee
+                self._profile.venue,
+                market,
+                interval_ms=interval_ms,
+                taker_fee=known.taker_fee,
+                maker_fee=known.maker_fee,
+                tiers=tiers[symbol] or known.tiers,
+                unit_worth=self._profile.unit_worth,
             )
         # ccxt rounds prices and quantities by its own copy.
         kept = {symbol: self._client.markets[name] for symbol, name in opened.ccxt_symbols.items()}
@@ -146,63 +203,68 @@ class _Steps:
         shape = self._profile.reads.position_shape
         return any(figure(row, shape.contracts) for row in rows if told(row, shape.symbol) == symbol)
 
-    async def _leverage(self, symbol: str, name: str) -> None:
+    async def _set_up(self, setup: Setup, symbols: Mapping[str, str]) -> None:
+        await self._one_way(setup, symbols)
+        await self._cross_margin(setup, symbols)
+        for symbol, name in symbols.items():
+            await self._leverage(setup, symbol, name)
+
+    async def _leverage(self, setup: Setup, symbol: str, name: str) -> None:
         """Sets it; where a position stands in the way, the one that it was opened with stays."""
-        parameters = dict(self._profile.setup.leverage_parameters)
+        parameters = dict(setup.leverage_parameters)
         try:
-            await self._set("leverage", self._client.set_leverage(self._settings.leverage, name, parameters))
+            await self._set(setup, "leverage", self._client.set_leverage(self._settings.leverage, name, parameters))
         except VenueNotReady as refused:
             if not await self._is_held(symbol):
                 raise
             log.warning("leverage_kept", venue=self._profile.venue, venue_symbol=symbol, reason=str(refused))
 
-    async def _one_way(self, symbols: Mapping[str, str]) -> None:
-        setup = self._profile.setup
+    async def _one_way(self, setup: Setup, symbols: Mapping[str, str]) -> None:
         if setup.position_mode_readable:
             mode = await self._read_setting(self._client.fetch_position_mode())
             if mode.get("hedged") is False:
                 return
         if setup.position_mode_per_symbol:
-            for symbol in symbols.values():
-                await self._set("one-way positions", self._client.set_position_mode(False, symbol))
+            for venue_symbol, symbol in symbols.items():
+                if setup.position_mode_settles is None or self._asker.places[venue_symbol].settle in setup.position_mode_settles:
+                    await self._set(setup, "one-way positions", self._client.set_position_mode(False, symbol))
         else:
-            await self._set("one-way positions", self._client.set_position_mode(False))
+            await self._set(setup, "one-way positions", self._client.set_position_mode(False))
 
-    async def _cross_margin(self, symbols: Mapping[str, str]) -> None:
-        match self._profile.setup.margin_mode:
+    async def _cross_margin(self, setup: Setup, symbols: Mapping[str, str]) -> None:
+        match setup.margin_mode:
             case MarginMode.PER_SYMBOL:
                 for symbol in symbols.values():
-                    await self._set("cross margin", self._client.set_margin_mode("cross", symbol))
+                    await self._set(setup, "cross margin", self._client.set_margin_mode("cross", symbol))
             case MarginMode.ACCOUNT if symbols:
                 any_symbol = next(iter(symbols.values()))
                 mode = await self._read_setting(self._client.fetch_margin_mode(any_symbol))
                 if mode.get("marginMode") != "cross":
-                    await self._set("cross margin", self._client.set_margin_mode("cross", any_symbol))
+                    await self._set(setup, "cross margin", self._client.set_margin_mode("cross", any_symbol))
             case _:
                 pass
 
-    async def _read_setting(self, request: Awaitable[Any]) -> Mapping[str, Any]:
+    async def _read_setting(self, request: Awaitable[Any]) -> Any:
         """One setting as it is; nothing where whoever answers has no such endpoint."""
         try:
-            answer: Mapping[str, Any] = await self._asked(Ask.SETTINGS, request)
+            return await self._asked(Ask.SETTINGS, request)
         except NotAnswered as failure:
             if failure.is_unknown_here:
                 return {}
             raise
-        return answer
 
-    async def _set(self, what: str, request: Awaitable[Any]) -> None:
+    async def _set(self, setup: Setup, what: str, request: Awaitable[Any]) -> None:
         """One setting. A refusal that is not "already set" is lasting, whatever its code: the account is not as configured."""
         try:
             await self._asked(Ask.SETTINGS, request)
         except NotAnswered as failure:
-            if failure.code in self._profile.setup.already_set_codes:
+            if failure.code in setup.already_set_codes:
                 return
             if failure.is_unknown_here:
                 # A stand-in without account settings. An account in another mode refuses our orders, so nothing is lost but a warning.
                 log.warning("setting_unknown_at_venue", venue=self._profile.venue, setting=what)
                 return
-            if failure.code is None or failure.code in PASSING_CODES:
+            if failure.code is None or failure.code in PASSING_CODES.get(self._profile.venue, ()):
                 raise
             raise VenueNotReady(f"{self._profile.venue} refused to set {what}: {failure}") from None
 

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from bot.adapters.venue.routing import EgressRefused
+from bot.adapters.venue.doors import EgressRefused
 
 NOT_SENT = "not_sent"
 
@@ -26,62 +26,76 @@ class OutOfTime(Exception):
 
 
 _BINANCE = "https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code"
+_BINANCE_COIN_M = "https://developers.binance.com/docs/derivatives/coin-margined-futures/error-code"
 _BYBIT = "https://bybit-exchange.github.io/docs/v5/error"
+_DERIBIT = "https://docs.deribit.com/articles/errors"
 _OKX = "https://www.okx.com/docs-v5/en/#error-code"
 
-SOURCES: Mapping[str, str] = {"binanceusdm": _BINANCE, "bybit": _BYBIT, "okx": _OKX}
+_HYPERLIQUID = "https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/error-responses"
 
-# Each code is documented at the source above as a check made before an order is accepted. Deliberately absent, because they do not
-# prove that: Binance -1000 -1001 -1006 -1007 -1008 (unknown, disconnected, unexpected, timeout, overloaded), -2010 (also used for a
-# duplicate), -4116 (duplicate id); Bybit 10000 10016 10429 (server side), 10014 110030 110072 (duplicates), 170007 170146
-# (timeouts); OKX 50001 50004 50013 50026 (server side), 51016 (duplicate id), 51054 51149 (timeouts).
+SOURCES: Mapping[str, str] = {
+    "binanceusdm": _BINANCE,
+    "binancecoinm": _BINANCE_COIN_M,
+    "bybit": _BYBIT,
+    "deribit": _DERIBIT,
+    "okx": _OKX,
+    "hyperliquid": _HYPERLIQUID,
+}
+
+# Each code is documented at the source above as a check made before an order is accepted. What is left out because it does not prove
+# that, stands in `unproven` with the reasons.
+_BINANCE_BOTH: Mapping[str, str] = {
+    "-1003": "request rate exceeded",
+    "-1013": "message or filter invalid",
+    "-1015": "order rate exceeded",
+    "-1020": "unsupported operation",
+    "-1021": "timestamp outside recvWindow",
+    "-1022": "signature invalid",
+    "-1100": "illegal characters in a parameter",
+    "-1101": "too many parameters",
+    "-1102": "mandatory parameter missing",
+    "-1103": "unknown parameter",
+    "-1104": "unread parameters",
+    "-1105": "parameter empty",
+    "-1106": "parameter not required",
+    "-1111": "precision over maximum",
+    "-1115": "invalid timeInForce",
+    "-1116": "invalid order type",
+    "-1117": "invalid side",
+    "-1118": "new client order id empty",
+    "-1121": "invalid symbol",
+    "-1130": "invalid data for a parameter",
+    "-2014": "API key format invalid",
+    "-2015": "API key, IP or permission invalid",
+    "-2018": "balance not sufficient",
+    "-2019": "margin not sufficient",
+    "-2020": "unable to fill",
+    "-2021": "order would trigger immediately",
+    "-2022": "reduce-only order rejected",
+    "-2023": "user in liquidation",
+    "-2024": "position not sufficient",
+    "-2025": "too many open orders",
+    "-2026": "reduce-only not supported for this order type",
+    "-2027": "position over the leverage's maximum",
+    "-2028": "leverage too small for the margin",
+    "-4001": "price below zero",
+    "-4002": "price over maximum",
+    "-4003": "quantity not above zero",
+    "-4004": "quantity below minimum",
+    "-4005": "quantity over maximum",
+    "-4013": "price below minimum",
+    "-4014": "price off the tick",
+    "-4015": "client order id too long",
+    "-4016": "price over the multiplier's cap",
+    "-4023": "quantity off the step",
+    "-4024": "price under the multiplier's floor",
+    "-4061": "position side does not match the account's mode",
+}
+"""Those that the pages of USD-M and COIN-M both list."""
+
 PROVEN: Mapping[str, Mapping[str, str]] = {
     "binanceusdm": {
-        "-1003": "request rate exceeded",
-        "-1013": "message or filter invalid",
-        "-1015": "order rate exceeded",
-        "-1020": "unsupported operation",
-        "-1021": "timestamp outside recvWindow",
-        "-1022": "signature invalid",
-        "-1100": "illegal characters in a parameter",
-        "-1101": "too many parameters",
-        "-1102": "mandatory parameter missing",
-        "-1103": "unknown parameter",
-        "-1104": "unread parameters",
-        "-1105": "parameter empty",
-        "-1106": "parameter not required",
-        "-1111": "precision over maximum",
-        "-1115": "invalid timeInForce",
-        "-1116": "invalid order type",
-        "-1117": "invalid side",
-        "-1118": "new client order id empty",
-        "-1121": "invalid symbol",
-        "-1130": "invalid data for a parameter",
-        "-2014": "API key format invalid",
-        "-2015": "API key, IP or permission invalid",
-        "-2018": "balance not sufficient",
-        "-2019": "margin not sufficient",
-        "-2020": "unable to fill",
-        "-2021": "order would trigger immediately",
-        "-2022": "reduce-only order rejected",
-        "-2023": "user in liquidation",
-        "-2024": "position not sufficient",
-        "-2025": "too many open orders",
-        "-2026": "reduce-only not supported for this order type",
-        "-2027": "position over the leverage's maximum",
-        "-2028": "leverage too small for the margin",
-        "-4001": "price below zero",
-        "-4002": "price over maximum",
-        "-4003": "quantity not above zero",
-        "-4004": "quantity below minimum",
-        "-4005": "quantity over maximum",
-        "-4013": "price below minimum",
-        "-4014": "price off the tick",
-        "-4015": "client order id too long",
-        "-4016": "price over the multiplier's cap",
-        "-4023": "quantity off the step",
-        "-4024": "price under the multiplier's floor",
-        "-4061": "position side does not match the account's mode",
+        **_BINANCE_BOTH,
         "-4118": "reduce-only order fails the margin check",
         "-4131": "counterparty's best price out of the percent-price filter",
         "-4140": "symbol status does not allow opening",
@@ -92,6 +106,17 @@ PROVEN: Mapping[str, Mapping[str, str]] = {
         "-5021": "fill-or-kill not fillable",
         "-5022": "post-only would take",
         "-5028": "timestamp outside the matching engine's recvWindow",
+    },
+    "binancecoinm": {
+        **_BINANCE_BOTH,
+        "-2016": "no trading window for the symbol",
+        "-4089": "only reductions allowed now",
+        "-4090": "trading not allowed now",
+        "-4112": "reduce-only order fails the margin check",
+        "-4113": "counterparty's best price out of the percent-price filter",
+        "-4178": "notional below minimum",
+        "-4188": "timestamp outside the matching engine's recvWindow",
+        "-4192": "cooling-off period",
     },
     "bybit": {
         "10001": "request parameter error",
@@ -126,6 +151,52 @@ PROVEN: Mapping[str, Mapping[str, str]] = {
         "110074": "contract not live",
         "110089": "over the maximum risk limit",
         "110094": "notional below minimum",
+    },
+    "deribit": {
+        "9999": "API not enabled for the account",
+        "10000": "authorization required",
+        "10002": "quantity too low",
+        "10003": "would overlap an order of ours",
+        "10005": "price too low",
+        "10006": "price too low for the index",
+        "10007": "price too high",
+        "10008": "price too high for the index",
+        "10009": "funds insufficient",
+        "10011": "price not allowed",
+        "10012": "book closed",
+        "10013": "too many open orders",
+        "10014": "too many open futures orders",
+        "10016": "open futures orders too large",
+        "10018": "futures position too large",
+        "10019": "locked by admin",
+        "10020": "instrument invalid",
+        "10021": "amount invalid",
+        "10022": "quantity invalid",
+        "10023": "price invalid",
+        "10024": "max_show invalid",
+        "10026": "price precision exceeded",
+        "10027": "amount no whole number of contracts",
+        "10028": "request rate exceeded",
+        "10031": "arguments invalid for the instrument",
+        "10032": "total cost too low",
+        "10033": "not implemented",
+        "10036": "max_show amount invalid",
+        "10043": "price off the tick",
+        "11029": "arguments invalid",
+        "11030": "rejected for another reason",
+        "11042": "permission denied",
+        "11043": "bad argument",
+        "11047": "combination of arguments not supported",
+        "11049": "bad arguments",
+        "11050": "request not parsed",
+        "11054": "post-only would take",
+        "13002": "account blocked",
+        "13004": "credentials invalid",
+        "13009": "token or signature invalid",
+        "13010": "value required",
+        "13020": "instrument not found",
+        "13021": "key lacks permission",
+        "-32602": "parameter invalid",
     },
     "okx": {
         "50002": "JSON syntax error",
@@ -179,9 +250,33 @@ PROVEN: Mapping[str, Mapping[str, str]] = {
         "51204": "limit price missing",
         "51205": "reduce-only not available",
     },
+    # No codes: the words themselves, up to their first figure (`phrase`). What a whole action is refused with is not on the venue's page,
+    # but is answered before any order of it is looked at. Absent: a nonce that was used (the first action with it was taken), an expiry
+    # that has passed (its words are nowhere documented; the look-up after it proves absence), and an immediate order that met nobody.
+    "hyperliquid": {
+        "Price must be divisible by tick size": "price off the tick",
+        "Order must have minimum value of": "notional below minimum",
+        "Insufficient margin to place order": "margin not sufficient",
+        "Reduce only order would increase position": "reduce-only rule not met",
+        "Post only order would have immediately matched, bbo was": "post-only would take",
+        "No liquidity available for market order": "nobody to match",
+        "Order would increase open interest while open interest is capped": "open interest at its cap",
+        "Order would increase open interest too quickly": "open interest grows too fast",
+        "Order price too far from oracle": "price too far from the oracle's",
+        "Price too far from oracle": "price too far from the oracle's",
+        "Order price cannot be more than": "price too far from the reference",
+        "Order has invalid price": "price form invalid",
+        "Order has invalid size": "size form invalid",
+        "Order has zero size": "size zero",
+        "User or API Wallet": "signer unknown",
+        "Unable to recover signer": "signature invalid",
+        "Too many cumulative requests sent": "request limit of the address reached",
+        "Invalid nonce: nonce too low": "nonce too old",
+    },
 }
 
 _DUPLICATE = re.compile(r"duplicat", re.IGNORECASE)
+_FIGURES = re.compile(r"\s*(?:asset=|\$|\(|0x|\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +337,16 @@ def venue_said(error: BaseException) -> VenueSaid | None:
 
 
 def said_in(body: Any) -> VenueSaid | None:
-    """The code and words in an error body of any of the three venues."""
+    """The code and words in an error body of any of the venues; where one has no codes, its words' beginning stands for one."""
     if not isinstance(body, dict):
         return None
+    error = body.get("error")
+    if isinstance(error, dict) and error.get("code") is not None:
+        reason = error.get("data")
+        return VenueSaid(str(error["code"]), f"{error.get('message', '')} {reason or ''}".strip())
+    words = _words_in(body)
+    if words is not None:
+        return VenueSaid(phrase(words), words)
     data = body.get("data")
     first = data[0] if isinstance(data, list) and data and isinstance(data[0], dict) else {}
     if str(first.get("sCode", "0")) not in {"0", ""}:
@@ -253,3 +355,23 @@ def said_in(body: Any) -> VenueSaid | None:
         if body.get(code) is not None:
             return VenueSaid(str(body[code]), str(body.get(words, "")))
     return None
+
+
+def phrase(words: str) -> str:
+    """Words up to their first figure, without the full stop: `Order must have minimum value of $10. asset=0` and the same with another
+    figure are one refusal."""
+    return _FIGURES.split(words, maxsplit=1)[0].rstrip(" .,:(")
+
+
+def _words_in(body: dict[str, Any]) -> str | None:
+    """What Hyperliquid says instead of a code: about a whole action, about the one order in it, or that it knows no such order."""
+    status, response = body.get("status"), body.get("response")
+    if status == "err" and isinstance(response, str):
+        return response
+    if status == "unknownOid":
+        return "unknownOid"
+    data = response.get("data") if isinstance(response, dict) else None
+    statuses = data.get("statuses") if isinstance(data, dict) else None
+    first = statuses[0] if isinstance(statuses, list) and statuses else None
+    error = first.get("error") if isinstance(first, dict) else None
+    return error if isinstance(error, str) else None

@@ -5,16 +5,22 @@ The rule: a difference between venues is a value in `profiles`, not a branch in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from bot.adapters.venue.doors import AllowList, Opening, PrivateMarks
+from bot.adapters.venue.feedback import Feedback
+from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Place, Query
 from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.shapes import (
     FillShape,
     FundingShape,
     MarginShape,
+    MarketShape,
     OrderShape,
     Path,
     Paths,
@@ -22,28 +28,15 @@ from bot.adapters.venue.shapes import (
     PositionShape,
     QuoteShape,
     Row,
+    StatedTiers,
+    TierShape,
 )
 from bot.adapters.venue.throttle import RequestLimit
+from bot.core.instrument import ContractKind
+from bot.core.tiers import TierRule
 from bot.core.units import Millis, VenueId
 
-
-class Ask(StrEnum):
-    """What a request is about; its weight is looked up by this."""
-
-    PLACE = "place"
-    CANCEL = "cancel"
-    ORDER = "order"
-    OPEN_ORDERS = "open_orders"
-    ORDER_HISTORY = "order_history"
-    FILLS = "fills"
-    POSITIONS = "positions"
-    MARGIN = "margin"
-    CLOCK = "clock"
-    FUNDING = "funding"
-    FUNDING_PAID = "funding_paid"
-    SETTINGS = "settings"
-    MARKETS = "markets"
-    LISTEN_KEY = "listen_key"
+"""How ccxt's implicit methods of a venue's public sections begin: `publicGet...`, `fapiPublicGet...`."""
 
 
 class Expiry(StrEnum):
@@ -54,6 +47,10 @@ class Expiry(StrEnum):
     `X-BAPI-RECV-WINDOW`)."""
     INSTANT_HEADER = "instant_header"
     """An instant by the venue's clock in a header (OKX `expTime`)."""
+    INSTANT_PARAMETER = "instant_parameter"
+    """The same among the request's own parameters (Deribit `valid_until`)."""
+    SIGNED_INSTANT = "signed_instant"
+    """An instant by the venue's clock that is signed with the action and sent beside it (Hyperliquid `expiresAfter`)."""
 
 
 class Topic(StrEnum):
@@ -67,54 +64,6 @@ class Topic(StrEnum):
     KEY_EXPIRED = "key_expired"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """One REST question: ccxt's implicit method, fixed parameters, and where the rows of a well-formed success stand.
-
-    `success` is a key and the only value of it that means success (as text), for venues that have an envelope.
-    """
-
-    ask: Ask
-    call: str
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    rows_at: Path = ()
-    success: tuple[str, str] | None = None
-    symbol_as: str | None = None
-    """The parameter that takes the venue's symbol: asked once per symbol. None: one answer covers all symbols."""
-    settle_as: str | None = None
-    """The parameter that takes a settle asset: asked once per asset in which our instruments settle."""
-    rows_max: int | None = None
-    """As many rows as the venue puts into one answer: an answer this long may be cut, and counts as unreadable."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookUp:
-    """A question for one order by client id. `absent_codes` are the venue's ways to say that it knows no such order."""
-
-    query: Query
-    client_id_as: str
-    absent_codes: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PagedQuery:
-    """A question whose answer may need several pages, each at most `window_ms` long and `page` rows wide.
-
-    With `cursor_as` the next page is asked for by a value from the answer: `cursor_at` in the envelope, or in its last row.
-    Else rows come oldest first, and the next page starts at the time (`at`) of the newest row, which is told again.
-    """
-
-    query: Query
-    since_as: str
-    until_as: str
-    page: int
-    window_ms: Millis
-    at: Paths = ()
-    cursor_as: str | None = None
-    cursor_at: Path = ()
-    cursor_in_last_row: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One stream message taken apart: its topic in the venue's words, its rows, and whether it tells only what changed."""
@@ -126,19 +75,62 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pump:
-    """One subscription kept alive by one task: ccxt's watch method, and whether it takes our symbols."""
+    """One subscription kept alive by one task (one per part of the venue where it takes our symbols): ccxt's watch method.
+
+    `each`: it takes one symbol, and has a task for each of ours.
+    """
 
     watch: str
     symbols: bool
     private: bool
+    each: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
-    """The hosts of one environment, each with the header that every request to it must carry."""
+    """What one environment opens, and how ccxt is switched to it. `switch` is ccxt's method for that; None: ccxt as it comes.
 
-    names: tuple[str, ...]
-    required_headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    `shared` names the hosts that are mainnet's too: they are open to public requests, or to none without a header that tells them apart.
+    """
+
+    openings: tuple[Opening, ...]
+    switch: str | None = None
+    shared: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hosts, each once."""
+        return AllowList(self.openings).hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One perpetual of a venue, as the venue and as ccxt spell it (`BASE/QUOTE:SETTLE`): requests about it show where requests go."""
+
+    venue_symbol: str
+    symbol: str
+    base_id: str = ""
+    """What the venue calls its base in requests, where that is not the base itself."""
+
+    @property
+    def base(self) -> str:
+        """What it is a perpetual of."""
+        return self.symbol.split("/")[0]
+
+    @property
+    def quote(self) -> str:
+        """What its price is counted in."""
+        return self.symbol.split("/")[1].split(":")[0]
+
+    @property
+    def settle(self) -> str:
+        """What its profit is paid in."""
+        return self.symbol.split(":")[1]
+
+    @property
+    def kind(self) -> ContractKind:
+        """Linear where profit is paid in what the price is counted in."""
+        return ContractKind.LINEAR if self.settle == self.quote else ContractKind.INVERSE
 
 
 class MarginMode(StrEnum):
@@ -147,6 +139,29 @@ class MarginMode(StrEnum):
     PER_SYMBOL = "per_symbol"
     ACCOUNT = "account"
     IN_EACH_ORDER = "in_each_order"
+    WITH_LEVERAGE = "with_leverage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """Where the account's key is its address: who may sign for it, the owner of that address or a wallet that it approved.
+
+    `query` is asked about the signer's address; `owner` is whom a wallet signs for.
+    """
+
+    query: Query
+    signer_as: str
+    owner: Paths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What must be so of an account before it can be used: the text at `at` is one of `fit`, else `reason` says what is wrong."""
+
+    query: Query
+    at: Path
+    fit: frozenset[str]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,20 +170,34 @@ class Setup:
 
     position_mode_readable: bool
     position_mode_per_symbol: bool
+    position_mode_settles: frozenset[str] | None = None
+    """The settle assets whose instruments have a position mode that can be set; the others know one-way positions only. None: all have."""
     margin_mode: MarginMode
     leverage_parameters: Mapping[str, Any] = field(default_factory=dict)
     already_set_codes: frozenset[str] = frozenset()
+    signer: Signer | None = None
+    standings: tuple[Standing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writes:
-    """How an order is placed and cancelled: parameters beside the unified ones, and where our id and the expiry go."""
+    """How an order is placed and cancelled: parameters beside the unified ones, and where our id and the expiry go.
+
+    `client_id_as_sent` makes of our id what stands for it at the venue, and raises ValueError where it cannot. `cancel_by_ccxt`: only ccxt
+    can sign a cancel; its `cancel_order` is called, and `cancel` says where it goes. `ended_codes` are the words about an order that was
+    taken, met nobody and is gone: it is looked up.
+    """
 
     client_id_as: str
     expiry: Expiry
     place_parameters: Mapping[str, Any]
     cancel: Query
     cancel_client_id_as: str
+    clock_codes: frozenset[str] = frozenset()  # What a request may be refused with for its time, where ccxt does not call it that.
+    signs_by_nonce: bool = True  # Else ccxt signs its own clock, which is set to the venue's.
+    client_id_as_sent: Callable[[str], str] = str
+    cancel_by_ccxt: bool = False
+    ended_codes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +212,8 @@ class Reads:
     """The same about one symbol alone, for when the list leaves one out."""
     flat_is_told: bool
     """Whether `position` answers with a row also when nothing is held: then an answer without one proves nothing."""
+    position_is_list: bool = False
+    """Whether nobody can be asked about one symbol alone, and `position` is the whole list once more."""
     margin: Query
     fills: PagedQuery
     look_ups: tuple[LookUp, ...]
@@ -204,6 +235,7 @@ class Funding:
     payment: PaymentShape
     payment_is: tuple[Path, str] | None = None
     """Where a venue keeps payments among other rows: the path and value that tell them."""
+    interval_ms: Millis | None = None  # Where it is one for all, also where funding accrues all the time.
     interval_in_market: Paths = ()
     interval_in_market_unit_ms: Millis = 1
     intervals: Query | None = None
@@ -214,8 +246,51 @@ class Funding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """How large each market is. `volume` is asked where another endpoint tells it; None: it stands beside the open interest."""
+
+    open_interest: Query
+    volume: Query | None
+    shape: MarketShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """The best bid and ask of one instrument over REST, to hold the stream's against."""
+
+    query: Query
+    shape: QuoteShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiers:
+    """The leverage tiers of an instrument. Asked by its symbol, or by what stands at `named_in_market` in the venue's listing."""
+
+    query: Query
+    rule: TierRule
+    shape: TierShape
+    named_in_market: Paths = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadMan:
+    """How the venue is asked to cancel our orders when it does not hear from us for `timeout_ms`: `query` with the length at `timeout_as`.
+
+    `guard` and `unguard` are frames on the private socket that begin and end the watch, for venues that watch the connection.
+    """
+
+    query: Query
+    timeout_as: str
+    unit_ms: Millis
+    timeout_ms: Millis = 60_000
+    zero_disarms: bool = True
+    guard: Mapping[str, Any] | None = None
+    unguard: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
-    """The subscriptions and the shapes of what they tell. `private_socket` is a part of the private socket's URL."""
+    """The subscriptions and the shapes of what they tell. `private_socket` is a pattern found in the private socket's URL alone."""
 
     pumps: tuple[Pump, ...]
     private_socket: str
@@ -230,6 +305,11 @@ class Streams:
     listen_key_call: str | None = None
     """ccxt's method that keeps the private socket's key alive, where there is such a key; `listen_key_option` is where ccxt keeps it."""
     listen_key_option: str = ""
+    one_socket: bool = False  # The private socket carries the market's streams as well.
+
+    def is_private(self, url: str) -> bool:
+        """Whether a socket at this URL is the account's own."""
+        return re.search(self.private_socket, url) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,12 +319,47 @@ class Profile:
     venue: VenueId
     needs_passphrase: bool
     hosts: Mapping[Environment, Hosts]
-    switch_to_testnet: str
+    """Mainnet, and each environment for trying things out that the venue has. A simulation stands in for mainnet."""
+    private_marks: PrivateMarks
+    examples: tuple[Example, ...]
+    """One perpetual of each kind that the profile carries."""
     options: Mapping[str, Any]
+    markets_parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What the listing is asked with, where ccxt would ask for all of a venue that lists thousands."""
     limits: tuple[RequestLimit, ...]
     weights: Mapping[Ask, Mapping[str, int]]
-    setup: Setup
+    setup: Setup | None
+    """None: the venue knows one-way positions and cross margin only, and no leverage that could be set."""
     writes: Writes
     reads: Reads
     funding: Funding
+    market: Market
+    tiers: Tiers | StatedTiers
     streams: Streams
+    feedback: Feedback = field(default_factory=Feedback)
+    touch: Touch | None = None
+    """None: the stream's touch is held against nothing."""
+    dead_man: DeadMan | None = None
+    """None: the venue has no such switch, or none that can be reached."""
+    parts: Mapping[ContractKind, str] = field(default_factory=dict)
+    """The venue's word for the part of it where each kind of contract is traded, where it has parts: each has its own public socket."""
+    credentials: Mapping[str, str] = field(default_factory=lambda: {"apiKey": "api_key", "secret": "secret", "password": "passphrase"})
+    """What ccxt calls each of the account's credentials."""
+    symbol_in_market: Paths = ()
+    """Where the venue's own name of a perpetual stands in its listing, if that is not ccxt's id."""
+    skipped: tuple[str, ...] = ()
+    """Steps that ccxt takes of itself before orders and cancels, and we do not."""
+    unit_worth: Mapping[ContractKind, Decimal] = field(default_factory=dict)
+    """What one unit of the venue's quantities is worth, in base (linear) or quote (inverse), where ccxt's contract size says else."""
+
+    def place(self, symbol: str, kind: ContractKind, settle: str) -> Place:
+        """Where an instrument stands at this venue."""
+        return Place(symbol, kind, settle, self.parts.get(kind, ""))
+
+    def hosts_in(self, environment: Environment) -> Hosts:
+        """The hosts of an environment. Raises ValueError with one sentence when the venue has no such environment."""
+        found = self.hosts.get(Environment.MAINNET if environment is Environment.SIMULATION else environment)
+        if found is None:
+            others = " or ".join(each.value for each in self.hosts if each is not Environment.MAINNET)
+            raise ValueError(f"there is no {environment.value} environment; what there is for trying things out is called {others}")
+        return found

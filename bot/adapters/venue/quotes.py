@@ -8,6 +8,7 @@ backlogged socket is as old as it is, not as new as its last hop.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,7 +16,7 @@ from bot.adapters.venue.ccxt_mapping import Instruments, Unreadable, figure, ins
 from bot.adapters.venue.shapes import Paths, QuoteShape, Row
 from bot.core.events import Quote
 from bot.core.instrument import Instrument
-from bot.core.units import ZERO, Millis
+from bot.core.units import ZERO, InstrumentId, Millis
 
 
 @dataclass(slots=True)
@@ -28,6 +29,12 @@ class _View:
     index: Decimal | None = None
     book_at: Millis | None = None
     mark_at: Millis | None = None
+    sequence: int | None = None
+    link: int | None = None
+
+
+class OutOfOrder(Unreadable):
+    """A book message that the venue made before one that was taken already: this subscription cannot be believed any more."""
 
 
 class QuoteBoard:
@@ -37,22 +44,30 @@ class QuoteBoard:
         self._instruments = instruments
         self._views = {symbol: _View() for symbol in instruments}
 
-    def forget(self) -> None:
-        """Drops everything: what a broken subscription told is not continued by the next one."""
-        self._views = {symbol: _View() for symbol in self._instruments}
+    def forget(self, symbols: Iterable[str] | None = None) -> None:
+        """Drops everything about these instruments (None: all): what a broken subscription told is not continued by the next one."""
+        for symbol in self._instruments if symbols is None else symbols:
+            self._views[symbol] = _View()
 
-    def is_ours(self, row: Row, shape: QuoteShape) -> bool:
-        """Whether a row is about an instrument of ours."""
-        return told(row, shape.symbol) in self._instruments
+    def marks(self) -> dict[InstrumentId, Decimal]:
+        """The newest mark of each instrument, of those that were told one."""
+        return {self._instruments[symbol].id: view.mark for symbol, view in self._views.items() if view.mark is not None}
+
+    def ours(self, row: Row, shape: QuoteShape) -> str | None:
+        """The venue's symbol of the instrument that a row is about; None when it is not ours."""
+        symbol = told(row, shape.symbol)
+        return symbol if symbol in self._instruments else None
 
     def book_told(self, row: Row, shape: QuoteShape, at: Millis, offset_ms: Millis = 0, *, partial: bool) -> Quote | None:
-        """Takes the touch, arrived at `at`; the quote as it now stands, None while a side is unknown. Raises Unreadable.
+        """Takes the touch, arrived at `at`; the quote as it now stands, None while a side is unknown. Raises Unreadable or OutOfOrder.
 
-        `offset_ms` is venue clock minus ours.
+        `offset_ms` is venue clock minus ours. Where partial messages are numbered and one is missing, the sides that this one does not
+        tell are unknown until they are told again: ccxt would go on with them (Bybit).
         """
         symbol, instrument, view = self._of(row, shape)
         if instrument is None or view is None:
             return None
+        _check_order(symbol, row, shape, view, partial)
         view.bid, view.bid_quantity = _side(row, shape.bid, shape.bid_contracts, instrument, (view.bid, view.bid_quantity), partial)
         view.ask, view.ask_quantity = _side(row, shape.ask, shape.ask_contracts, instrument, (view.ask, view.ask_quantity), partial)
         view.book_at = _spoken_at(row, shape, at, offset_ms)
@@ -76,6 +91,20 @@ class QuoteBoard:
         if symbol is None:
             raise Unreadable("a market message without its symbol")
         return symbol, self._instruments.get(symbol), self._views.get(symbol)
+
+
+def _check_order(symbol: str, row: Row, shape: QuoteShape, view: _View, partial: bool) -> None:
+    sequence, link = _number(row, shape.sequence), _number(row, shape.chained)
+    if sequence is not None and view.sequence is not None and sequence < view.sequence:
+        raise OutOfOrder(f"the book of {symbol} went from {view.sequence} back to {sequence}")
+    if partial and link is not None and view.link is not None and link != view.link + 1:
+        view.bid = view.bid_quantity = view.ask = view.ask_quantity = None
+    view.sequence, view.link = sequence or view.sequence, link or view.link
+
+
+def _number(row: Row, at: Paths) -> int | None:
+    found = figure(row, at) if at else None
+    return None if found is None else int(found)
 
 
 _Side = tuple[Decimal | None, Decimal | None]

@@ -7,8 +7,8 @@ carries no maintenance margin. A position that vanished from the list while marg
 unreadable. A fill between the two questions looks the same for a moment, so they are asked once more before giving up.
 
 The same goes for a list that is only shorter than our instruments. One that it leaves out is asked for by itself when there is reason to
-doubt: it was held at the last reading, or the account's maintenance margin is more than what the listed positions explain. Without an
-answer of its own the reading is unreadable; with none to doubt nothing more is asked.
+doubt: it was held at the last reading, or the maintenance margin of its asset (or of the account, where it has one for all) is more than
+what the listed positions explain. Without an answer of its own the reading is unreadable; with none to doubt nothing more is asked.
 
 **How absence is proven.** The venue's clock is read first, then the order is asked for by our id, then the fills since it was placed.
 The clock that `OrderAbsent` carries is therefore older than the evidence: when it is past the order's expiry, so were the look-ups,
@@ -18,7 +18,7 @@ and the order could not have come in after them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -33,7 +33,8 @@ from bot.adapters.venue.ccxt_mapping import (
     position_reports,
     told,
 )
-from bot.adapters.venue.profile import PagedQuery, Reads
+from bot.adapters.venue.profile import Reads
+from bot.adapters.venue.questions import PagedQuery
 from bot.adapters.venue.shapes import Row
 from bot.adapters.venue.throttle import Lane
 from bot.core.commands import LookUpOrder, ReadVenue
@@ -61,10 +62,13 @@ _Failure = (NotAnswered, Unreadable, TimeoutError)
 
 
 class Reader:
-    """Reads one venue's account. `instruments` are ours, by the venue's symbol."""
+    """Reads one venue's account. `instruments` are ours, by the venue's symbol; `sent` is how our ids are written there."""
 
-    def __init__(self, asker: Asker, reads: Reads, venue: VenueId, instruments: Instruments, clock: Clock) -> None:
+    def __init__(
+        self, asker: Asker, reads: Reads, venue: VenueId, instruments: Instruments, clock: Clock, sent: Callable[[str], str] = str
+    ) -> None:
         self._asker = asker
+        self._sent = sent
         self._reads = reads
         self._venue = venue
         self._instruments = instruments
@@ -112,7 +116,7 @@ class Reader:
         return OrderAbsent(at=self._clock.now(), client_order_id=ours, venue_clock_at=venue_clock_at, filled_quantity=filled)
 
     async def _orders(self) -> tuple[OrderReport, ...]:
-        rows = await self._asker.rows(self._reads.open_orders, Lane.RECONCILE, symbols=self._instruments, settles=self._settles)
+        rows = await self._asker.rows(self._reads.open_orders, Lane.RECONCILE, symbols=self._instruments)
         reports = (order_report(row, self._reads.order, self._instruments) for row in rows)
         return tuple(report for report in reports if report is not None)
 
@@ -120,7 +124,7 @@ class Reader:
         """Positions and margin that agree on whether anything is held (see the module's docstring)."""
         for _ in range(2):
             rows, answer = await _all_of(
-                self._asker.rows(self._reads.positions, Lane.RECONCILE, symbols=self._instruments, settles=self._settles),
+                self._asker.rows(self._reads.positions, Lane.RECONCILE, symbols=self._instruments),
                 self._asker.ask(self._reads.margin, Lane.RECONCILE),
             )
             margins = margin_reports(answer, self._reads.margin_shape, [Asset(asset) for asset in self._settles])
@@ -134,17 +138,24 @@ class Reader:
     async def _left_out(self, rows: Sequence[Row], margins: Sequence[MarginReport]) -> list[Row]:
         """The rows of doubted instruments that the list leaves out, each asked for by itself. Raises NotAnswered or Unreadable."""
         listed = {told(row, self._reads.position_shape.symbol) for row in rows}
-        missing = {symbol: each.id for symbol, each in self._instruments.items() if symbol not in listed}
-        explained = _is_explained(rows, margins, self._reads)
-        doubted = [symbol for symbol, each in missing.items() if not explained or each in self._held]
+        missing = {symbol: each for symbol, each in self._instruments.items() if symbol not in listed}
+        explained = _explained(rows, margins, self._reads, self._instruments)
+        doubted = [symbol for symbol, each in missing.items() if each.settle not in explained or each.id in self._held]
         if not doubted:
             return []
-        found = await _all_of(*(self._asker.rows(self._reads.position, Lane.RECONCILE, symbols=[symbol]) for symbol in doubted))
+        asked_for = [[symbol] for symbol in doubted] if not self._reads.position_is_list else [doubted]
+        found = await _all_of(*(self._asker.rows(self._reads.position, Lane.RECONCILE, symbols=each) for each in asked_for))
+        if self._reads.position_is_list:
+            explained = _explained(found[0], margins, self._reads, self._instruments)
+            found *= len(doubted)
+        rows = []
         for symbol, own in zip(doubted, found, strict=True):
-            named = {told(row, self._reads.position_shape.symbol) for row in own}
-            if named - {symbol} or (not named and self._reads.flat_is_told):
+            its = [row for row in own if told(row, self._reads.position_shape.symbol) == symbol]
+            contradicted = missing[symbol].settle not in explained if self._reads.position_is_list else bool(own)
+            if not its and (contradicted or self._reads.flat_is_told):
                 raise Unreadable(f"positions: {symbol} is not listed, and asked for by itself it is not told of either")
-        return [row for own in found for row in own]
+            rows += its
+        return rows
 
     async def _fills(self, since: Millis, lane: Lane) -> tuple[FillReport, ...]:
         """Every fill since an instant of our clock, each once, oldest first."""
@@ -170,7 +181,7 @@ class Reader:
         symbol = next(symbol for symbol, each in self._instruments.items() if each.id == instrument)
         for look_up in self._reads.look_ups:
             try:
-                rows = await self._asker.rows(look_up.query, Lane.LOOK_UP, symbols=[symbol], **{look_up.client_id_as: ours})
+                rows = await self._asker.rows(look_up.query, Lane.LOOK_UP, symbols=[symbol], **{look_up.client_id_as: self._sent(ours)})
             except NotAnswered as failure:
                 if failure.code in look_up.absent_codes:
                     continue
@@ -202,12 +213,31 @@ def _something_held(rows: Iterable[Row], reads: Reads) -> bool:
     return any(figure(row, reads.position_shape.contracts) for row in rows)
 
 
-def _is_explained(rows: Iterable[Row], margins: Sequence[MarginReport], reads: Reads) -> bool:
-    """Whether the listed positions, ours or not, account for the maintenance margin that is held."""
-    figures = [margin.maintenance_margin or ZERO for margin in margins]
-    due = max(figures, default=ZERO) if any(margin.is_account_wide for margin in margins) else sum(figures, ZERO)
-    told_of = sum((figure(row, reads.position_shape.maintenance) or ZERO for row in rows), ZERO)
-    return told_of >= due * (1 - MARGIN_UNEXPLAINED)
+def _explained(rows: Iterable[Row], margins: Sequence[MarginReport], reads: Reads, instruments: Instruments) -> set[Asset]:
+    """The settle assets whose maintenance margin the listed positions account for; all of them or none in an account with one for all.
+
+    That one is in USD, while a position's stands in what it settles in. Of a position that is not ours this is not known: the smaller of
+    both readings counts, or nothing where every asset has its own margin. Too little explained costs a question, never a position.
+    Where a venue does not tell a position's maintenance margin, the same is asked of the margin that is used for it.
+    """
+    shape = reads.position_shape
+    whole = any(margin.is_account_wide for margin in margins)
+    told_of = dict.fromkeys((margin.asset for margin in margins), ZERO)
+    for row in rows:
+        ours, mark = instruments.get(told(row, shape.symbol) or ""), figure(row, shape.mark)
+        held = figure(row, shape.maintenance or shape.initial) or ZERO
+        settle = reads.margin_shape.only_asset if ours is None else ours.settle
+        if whole:
+            counted = held
+            if ours is None or ours.is_inverse:
+                at_mark = held * (mark or ZERO)
+                counted = at_mark if ours is not None else min(held, at_mark)
+            told_of = {asset: so_far + counted for asset, so_far in told_of.items()}
+        elif settle in told_of:
+            told_of[Asset(settle)] += held
+    due = {each.asset: (each.maintenance_margin if shape.maintenance else each.initial_margin) or ZERO for each in margins}
+    explained = {asset for asset in told_of if told_of[asset] >= due[asset] * (1 - MARGIN_UNEXPLAINED)}
+    return explained if not whole or len(explained) == len(due) else set()
 
 
 async def _all_of(*questions: Any) -> Any:

@@ -1,23 +1,25 @@
 """Which hosts may be reached, and where they are.
 
 The rule: ccxt keeps its production URLs (and with them its signing and its error tables, which it selects by URL); only this session
-decides where a host lives. A host that is not listed is refused before a byte leaves, whatever asked for it, redirects included.
+decides where a host lives. What `doors` does not list is refused before a byte leaves, whatever asked for it, redirects included.
 One call is one wire attempt: aiohttp's silent second sending of idempotent verbs is off, because at some venues an order is a GET.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import aiohttp
 import certifi
 from yarl import URL
+
+from bot.adapters.venue.doors import Asked, Doors, EgressRefused
 
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 10.0
@@ -26,7 +28,7 @@ DNS_CACHE_SECONDS = 60
 SOCKET_CLOSE_SECONDS = 1.0
 
 HeadersSeen = Callable[[str, int, Mapping[str, str]], None]
-"""Called with production host, HTTP status and headers of every response: venues tell the budget used in headers."""
+"""Called with path, HTTP status and headers of every response: venues tell the budget used in headers."""
 
 
 class Attempts:
@@ -37,6 +39,8 @@ class Attempts:
 
 
 _COUNTING: ContextVar[Attempts | None] = ContextVar("wire_attempts", default=None)
+_OPENING: ContextVar[str | None] = ContextVar("socket_opening", default=None)
+"""The path of the socket that is being opened: aiohttp follows redirects there, whatever it is told."""
 
 
 @contextmanager
@@ -50,33 +54,63 @@ def counting_attempts() -> Iterator[Attempts]:
         _COUNTING.reset(token)
 
 
-class EgressRefused(Exception):
-    """A request for somewhere that is not listed, or without a header that the place demands. Nothing was sent."""
+class _Socket(aiohttp.ClientWebSocketResponse):
+    """A WebSocket that shows each frame to its guard before it leaves. Without a guard nothing leaves."""
+
+    guard: Callable[[str], str | None] | None = None
+
+    async def send_str(self, data: str, compress: int | None = None) -> None:
+        """Raises EgressRefused."""
+        self._look_at(data)
+        await super().send_str(data, compress)
+
+    async def send_bytes(self, data: bytes, compress: int | None = None) -> None:
+        """Raises EgressRefused."""
+        self._look_at(bytes(data).decode(errors="replace"))
+        await super().send_bytes(data, compress)
+
+    async def send_frame(self, message: bytes, opcode: aiohttp.WSMsgType, compress: int | None = None) -> None:
+        """Raises EgressRefused."""
+        self._look_at(bytes(message).decode(errors="replace"))
+        await super().send_frame(message, opcode, compress)
+
+    def _look_at(self, frame: str) -> None:
+        why = self.guard(frame) if self.guard is not None else "a frame that nobody looked at"
+        if why is not None:
+            raise EgressRefused(why)
 
 
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Where one host lives, and what a request must carry to go there.
+class _Opening:
+    """What `ws_connect` gives: to be awaited, or entered with `async with`."""
 
-    `base` is scheme and authority only. `required_headers` must be present with exactly these values; `path_prefixes`, if any,
-    are the only paths that may be asked for (hosts that an environment shares with another are opened no wider than needed).
-    """
+    def __init__(self, opened: Coroutine[Any, Any, _Socket]) -> None:
+        self._opened = opened
+        self._socket: _Socket | None = None
 
-    base: str
-    required_headers: Mapping[str, str] = field(default_factory=dict)
-    path_prefixes: tuple[str, ...] = ()
+    def __await__(self) -> Generator[Any, None, _Socket]:
+        return self._opened.__await__()
+
+    async def __aenter__(self) -> _Socket:
+        self._socket = await self._opened
+        return self._socket
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._socket is not None:
+            await self._socket.close()
 
 
 class RoutingSession:
     """The aiohttp session that ccxt is given as `session`. Create it on a running event loop; whoever created it closes it.
 
-    `routes` maps production host names to a base URL (`http://127.0.0.1:9001`, or `https://<the same host>`) or to a `Door`.
-    Raises ValueError when a base URL has a path, or is neither http nor https.
+    `doors` says what may leave, and maps production host names to base URLs (`http://127.0.0.1:9001`, or `https://<the same host>`).
+    Raises ValueError when a host has no base URL, or one with a path, or one that is neither http nor https.
     """
 
-    def __init__(self, routes: Mapping[str, str | Door], *, headers_seen: HeadersSeen | None = None) -> None:
-        self._doors = {host: door if isinstance(door, Door) else Door(door) for host, door in routes.items()}
-        self._bases = {host: _base_url(door.base) for host, door in self._doors.items()}
+    def __init__(self, doors: Doors, *, headers_seen: HeadersSeen | None = None) -> None:
+        if missing := [host for host in doors.allowed.hosts if host not in doors.bases]:
+            raise ValueError(f"no route for {', '.join(missing)}")
+        self._allowed = doors.allowed
+        self._bases = {host: _base_url(doors.bases[host]) for host in doors.allowed.hosts}
         self._origins = {base.origin() for base in self._bases.values()}
         self._hosts_kept = {host for host, base in self._bases.items() if base.host == host}
         self._headers_seen = headers_seen
@@ -91,6 +125,7 @@ class RoutingSession:
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=(self._last_look,),
+            ws_response_class=_Socket,
         )
         # aiohttp has no public switch for this; `tests/adapters/venue/test_routing.py` counts the wire attempts.
         self._session._retry_connection = False
@@ -117,7 +152,7 @@ class RoutingSession:
 
     def reaches(self, host: str) -> bool:
         """Whether a production host is listed."""
-        return host in self._doors
+        return host in self._bases
 
     def get(self, url: URL | str, **options: Any) -> Any:
         """An aiohttp request context. Like all verbs here: raises EgressRefused before anything leaves."""
@@ -141,40 +176,46 @@ class RoutingSession:
 
     def ws_connect(self, url: URL | str, **options: Any) -> Any:
         """A WebSocket context: `ws` where the host lives on http, `wss` where it lives on https. Raises EgressRefused."""
-        target, headers = self._route(url, options.pop("headers", None))
+        if options.get("proxy") is not None:
+            raise EgressRefused("a proxy would decide where the request goes")
+        asked = Asked(url=_url(url), headers=dict(options.pop("headers", None) or {}), socket=True)
+        target, headers = self._route(asked)
         target = target.with_scheme("wss" if target.scheme == "https" else "ws")
         options.setdefault("timeout", aiohttp.ClientWSTimeout(ws_close=SOCKET_CLOSE_SECONDS))
-        return self._session.ws_connect(target, headers=headers, **options)
+        return _Opening(self._open(asked.url, target, headers, options))
 
     async def close(self) -> None:
         """Lets every connection go. Safe to call twice."""
         await self._session.close()
 
+    async def _open(self, url: URL, target: URL, headers: dict[str, str], options: dict[str, Any]) -> _Socket:
+        token = _OPENING.set(target.raw_path)
+        try:
+            socket = await self._session.ws_connect(target, headers=headers, **options)
+        finally:
+            _OPENING.reset(token)
+        assert isinstance(socket, _Socket)  # noqa: S101  the class that the session was told to make
+        socket.guard = partial(self._allowed.frame_refusal, url)
+        return socket
+
     def _rest(self, method: str, url: URL | str, options: dict[str, Any]) -> Any:
-        target, headers = self._route(url, options.pop("headers", None))
+        if options.get("proxy") is not None:
+            raise EgressRefused("a proxy would decide where the request goes")
+        asked = Asked(url=_url(url), headers=dict(options.pop("headers", None) or {}), body=_text(options.get("data")))
+        target, headers = self._route(asked)
         options["allow_redirects"] = False
         return self._session.request(method, target, headers=headers, **options)
 
-    def _route(self, url: URL | str, headers: Mapping[str, str] | None) -> tuple[URL, dict[str, str]]:
-        """The URL with scheme and authority replaced, and the headers with the production Host."""
-        asked = url if isinstance(url, URL) else URL(url, encoded=True)
-        host = asked.host or ""
-        door = self._doors.get(host)
-        if door is None:
-            raise EgressRefused(f"host {host!r} is not listed for this environment")
-        if door.path_prefixes and not asked.raw_path.startswith(door.path_prefixes):
-            raise EgressRefused(f"a path outside of what is open at {host}")
-        sent = dict(headers or {})
-        lower = {name.lower(): value for name, value in sent.items()}
-        for name, value in door.required_headers.items():
-            if lower.get(name.lower()) != value:
-                raise EgressRefused(f"{host} is open only to requests with the header {name}: {value}")
+    def _route(self, asked: Asked) -> tuple[URL, dict[str, str]]:
+        """The URL with scheme and authority replaced, and the headers with the production Host. Raises EgressRefused."""
+        if (why := self._allowed.refusal(asked)) is not None:
+            raise EgressRefused(why)
+        url, host = asked.url, asked.url.host or ""
         base = self._bases[host]
-        if host in self._hosts_kept and asked.explicit_port is not None and base.explicit_port is None:
-            base = base.with_port(asked.explicit_port)
-        sent["Host"] = asked.authority if asked.explicit_port is not None else host
-        tail = asked.raw_path_qs
-        return URL(f"{base.scheme}://{base.authority}{tail}", encoded=True), sent
+        if host in self._hosts_kept and url.explicit_port is not None and base.explicit_port is None:
+            base = base.with_port(url.explicit_port)
+        sent = {**asked.headers, "Host": url.authority if url.explicit_port is not None else host}
+        return URL(f"{base.scheme}://{base.authority}{url.raw_path_qs}", encoded=True), sent
 
     async def _last_look(self, request: aiohttp.ClientRequest, go_on: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """Every connection passes here, also one that a redirect asked for: the authority must be one of ours."""
@@ -182,12 +223,29 @@ class RoutingSession:
         plain = url.with_scheme({"wss": "https", "ws": "http"}.get(url.scheme, url.scheme))
         if plain.origin() not in self._origins and not (plain.scheme == "https" and plain.host in self._hosts_kept):
             raise EgressRefused(f"host {url.host!r} is not listed for this environment")
+        if (path := _OPENING.get()) is not None and url.raw_path != path:
+            raise EgressRefused(f"{url.host} sent a socket on to another path")
         if (attempts := _COUNTING.get()) is not None:
             attempts.count += 1
         response = await go_on(request)
         if self._headers_seen is not None:
-            self._headers_seen(request.headers.get("Host", ""), response.status, response.headers)
+            self._headers_seen(url.path, response.status, response.headers)
         return response
+
+
+def _url(url: URL | str) -> URL:
+    return url if isinstance(url, URL) else URL(url, encoded=True)
+
+
+def _text(data: Any) -> str:
+    """A body as text. What is neither text nor bytes cannot be looked into, and does not leave."""
+    if data is None:
+        return ""
+    if isinstance(data, bytes):
+        return data.decode(errors="replace")
+    if isinstance(data, str):
+        return data
+    raise EgressRefused("a body that cannot be looked into")
 
 
 def _base_url(base: str) -> URL:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 
 from bot.core.units import VenueId
@@ -21,6 +22,7 @@ class Environment(StrEnum):
 
     SIMULATION = "simulation"
     TESTNET = "testnet"
+    DEMO = "demo"
     MAINNET = "mainnet"
 
 
@@ -28,7 +30,8 @@ class Environment(StrEnum):
 class VenueSettings:
     """One account at one venue, and which of its perpetuals are used.
 
-    `leverage` is what is set per instrument; `routes` maps production hosts to base URLs and is used in a simulation only.
+    `leverage` is what is set per instrument; `request_share` is the fraction of the venue's request limits that is ours; `routes`
+    maps production hosts to base URLs and is used in a simulation only.
     """
 
     venue: VenueId
@@ -38,6 +41,7 @@ class VenueSettings:
     passphrase: str | None = field(default=None, repr=False)
     venue_symbols: tuple[str, ...]
     leverage: int = 5
+    request_share: Decimal = Decimal(1)
     routes: Mapping[str, str] = field(default_factory=dict)
 
     def redact(self, text: str) -> str:

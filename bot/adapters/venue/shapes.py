@@ -6,11 +6,12 @@ string holds nothing. Sources: the venues' documentation of the endpoints and st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bot.core.events import FillKind, VenueOrderStatus
+from bot.core.tiers import MarginTiers
 from bot.core.units import Millis
 
 Path = tuple[str | int, ...]
@@ -36,7 +37,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderShape:
-    """Where an order's figures stand. `filled` counts contracts, unsigned."""
+    """Where an order's figures stand. `filled` counts contracts, unsigned.
+
+    Where a venue does not tell `filled`, it is `asked` less `left`. An order that tells no status is `without_status`, where that is known.
+    `client_id_of` makes our client id of what stands for it.
+    """
 
     symbol: Paths
     client_id: Paths
@@ -48,6 +53,10 @@ class OrderShape:
     at: Paths
     statuses: Mapping[str, VenueOrderStatus]
     scope: Scope | None = None
+    asked: Paths = ()
+    left: Paths = ()
+    without_status: VenueOrderStatus | None = None
+    client_id_of: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +91,17 @@ class FillShape:
     only_values: frozenset[str] = frozenset()
     marks: tuple[Mark, ...] = ()
     scope: Scope | None = None
+    client_id_of: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionShape:
     """Where a position's figures stand. Without `side`, `contracts` is signed. `mode` must hold one of `one_way`.
 
-    `maintenance` is the margin held against this position alone: by it a list of positions is compared with the account.
+    `maintenance` is the margin held against this position alone, in what it settles in: by it a list of positions is compared with the
+    account. Where that is not told, `initial` is the margin used for it, and compared with the account's. Where the mark is not told, it is
+    the position's `value` over its contracts.
+    `rank` is the place in the queue of auto-deleveraging, in steps from 0 up to `rank_max`, the next one.
     """
 
     symbol: Paths
@@ -98,13 +111,23 @@ class PositionShape:
     mode: Paths
     maintenance: Paths
     one_way: frozenset[str]
+    rank: Paths
+    rank_max: int
     side: Paths = ()
     scope: Scope | None = None
+    initial: Paths = ()
+    value: Paths = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginShape:
-    """Where margin stands: `details_at` lists one row per asset; the whole account's figures (`account.…`) go before the asset's."""
+    """Where margin stands: `details_at` lists one row per asset; the whole account's figures (`account.…`) go before the asset's.
+
+    `equity_usd` is what an asset's equity is worth and `account_equity_usd` what all of it is: where both are told, the venue lists only
+    what there is of each, and an asset that is left out is there with nothing once the others explain the sum.
+    A venue with margin in one asset alone (`only_asset`) names none: the account is its row. Where the wallet is not told, it is the
+    balance less the `unrealised` profit of the positions listed at `positions_at`.
+    """
 
     account_at: Path
     details_at: Path
@@ -116,14 +139,25 @@ class MarginShape:
     account_margin_balance: Paths = ()
     account_maintenance: Paths = ()
     account_initial: Paths = ()
+    account_equity_usd: Paths = ()
+    equity_usd: Paths = ()
+    only_asset: str | None = None
+    positions_at: Path = ()
+    unrealised: Paths = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteShape:
-    """Where the touch or the mark stands in a stream's row. `at` is when the venue told it, by its own clock."""
+    """Where the touch or the mark stands in a stream's row. `at` is when the venue told it, by its own clock.
+
+    `sequence` is a number that never falls from one message on an instrument to the next; `chained` one that grows by exactly one with
+    each partial message.
+    """
 
     symbol: Paths
     at: Paths = ()
+    sequence: Paths = ()
+    chained: Paths = ()
     bid: Paths = ()
     bid_contracts: Paths = ()
     ask: Paths = ()
@@ -145,8 +179,53 @@ class FundingShape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarketShape:
+    """Where an instrument's open interest and 24-hour volume stand, both counted in contracts.
+
+    `price` stands in either row: contracts of an inverse instrument are valued at it. `volume_inverse` is where an inverse instrument's
+    volume in contracts stands, where it is another place.
+    """
+
+    symbol: Paths
+    open_interest: Paths
+    volume: Paths
+    price: Paths = ()
+    volume_inverse: Paths = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierShape:
+    """Where a leverage tier's figures stand: all rates fractions, the initial one as such or as the largest leverage.
+
+    `nested` leads from a row to the list of an instrument's tiers, where they stand there. `floor` is left out where it is just the cap
+    before. `multiplier` is what the account's own tiers are stretched by, in the row: only 1 has a known meaning. `endless`: a row without
+    a cap is the last one, and holds for everything above its floor.
+    """
+
+    symbol: Paths
+    cap: Paths
+    maintenance: Paths
+    initial: Paths = ()
+    leverage: Paths = ()
+    floor: Paths = ()
+    nested: Path = ()
+    multiplier: Paths = ()
+    endless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StatedTiers:
+    """Margin rates that the venue states in its documentation only, by base asset; of others nothing is known."""
+
+    by_base: Mapping[str, MarginTiers]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentShape:
-    """Where a funding payment stands. `received_sign` is 1 where what was received is positive, -1 where what was paid is."""
+    """Where a funding payment stands. `received_sign` is 1 where what was received is positive, -1 where what was paid is.
+
+    `often_none`: rows of other things carry the figure as well, and most of them none or zero; those are no payments.
+    """
 
     symbol: Paths
     payment_id: Paths
@@ -154,4 +233,5 @@ class PaymentShape:
     asset: Paths
     at: Paths
     received_sign: int = 1
+    often_none: bool = False
     scope: Scope | None = None

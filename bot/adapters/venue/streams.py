@@ -4,11 +4,16 @@ The rule: messages are taken where ccxt decodes them (`ccxt_client.tap`), not wh
 calls wake-ups are lost and bursts collapse. The pump tasks only keep subscriptions alive: one per stream, no other await between two
 watch calls, back-off with jitter after a failure. Silence is found by our own steady clock: ccxt would take minutes, by one that may step.
 
-    UP     the private socket is connected and answers pings, and at least one book is told
-    STALE  no book is told, or a market subscription is being made anew
+    UP     the private socket is connected and answers pings, and of each part of the venue at least one book is told
+    STALE  of a part no book is told, or a market subscription is being made anew, or the venue told us
+           to stay away
     DOWN   the private socket is not connected: fills may pass unheard
 
-One quiet or suspended instrument is no fault of the link: how old each quote is, is the core's to judge.
+One quiet or suspended instrument is no fault of the link: how old each quote is, is the core's to judge. Each topic of each instrument
+has a clock of its own all the same (`stream_clocks`), and each touch is held against the venue's own answer (`book_check`).
+
+Where a venue has parts with public sockets of their own (Bybit: linear, inverse), each has its own subscriptions, and its silence is
+found by itself.
 
 A private socket that comes back always passes through DOWN, which makes the core ask for a complete reading before it increases.
 """
@@ -17,18 +22,22 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import ccxt
+import structlog
 
 from bot.adapters.venue.asking import Asker
+from bot.adapters.venue.book_check import BookCheck
 from bot.adapters.venue.ccxt_mapping import Instruments, Unreadable, fill_report, margin_reports, order_report
-from bot.adapters.venue.profile import Ask, Heard, Profile, Pump, Topic
-from bot.adapters.venue.quotes import QuoteBoard
+from bot.adapters.venue.expected import Expected
+from bot.adapters.venue.listen_key import ListenKey
+from bot.adapters.venue.profile import Heard, Profile, Pump, Topic
+from bot.adapters.venue.quotes import OutOfOrder, QuoteBoard
 from bot.adapters.venue.shapes import Row
-from bot.adapters.venue.throttle import Lane
+from bot.adapters.venue.stream_clocks import StreamClocks
 from bot.core.events import (
     Event,
     FillReported,
@@ -39,8 +48,10 @@ from bot.core.events import (
     VenueLink,
     VenueLinkChanged,
 )
-from bot.core.units import Millis
+from bot.core.units import ClientOrderId, Millis
 from bot.ports import Clock, Inbox
+
+log = structlog.get_logger(__name__)
 
 BEAT_SECONDS = 0.25
 SOCKET_SILENT_SECONDS = 12.0
@@ -52,8 +63,19 @@ SETTLED_SECONDS = 0.3
 BACK_OFF_FIRST_SECONDS = 0.25
 BACK_OFF_MOST_SECONDS = 10.0
 UNREADABLE_PAUSE_SECONDS = 1.0
-LISTEN_KEY_SECONDS = 20 * 60.0
-LISTEN_KEY_RETRY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One pump at work: for a part of the venue and ccxt's names of our instruments in it, or for the whole account."""
+
+    pump: Pump
+    part: str = ""
+    symbols: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return " ".join((self.pump.watch, self.part, *(self.symbols if self.pump.each else ()))).rstrip()
 
 
 @dataclass(slots=True)
@@ -69,10 +91,10 @@ class _Pulse:
 
 
 class Listener:
-    """Hears one venue for as long as `run` runs. `symbols` are ccxt's names of our instruments."""
+    """Hears one venue for as long as `run` runs. `symbols` are ccxt's names of our instruments, by the venue's symbol."""
 
     def __init__(
-        self, asker: Asker, profile: Profile, instruments: Instruments, symbols: Sequence[str], clock: Clock, inbox: Inbox
+        self, asker: Asker, profile: Profile, instruments: Instruments, symbols: Mapping[str, str], clock: Clock, inbox: Inbox
     ) -> None:
         self._asker = asker
         self._client = asker.client
@@ -80,32 +102,46 @@ class Listener:
         self._streams = profile.streams
         self._instruments = instruments
         self._settles = sorted({instrument.settle for instrument in instruments.values()})
-        self._symbols = list(symbols)
+        self._symbols = symbols
+        self._part_of = {symbol: profile.parts.get(each.kind, "") for symbol, each in instruments.items()}
+        self._parts = tuple(dict.fromkeys(self._part_of.values()))
         self._clock = clock
         self._inbox = inbox
         self._board = QuoteBoard(instruments)
+        self._expected = Expected()
+        self._listen_key = ListenKey(asker, profile, clock, self._cut_private)
         self._broken: dict[str, str] = {}
         self._link = VenueLink.DOWN
         self._pulses: dict[Any, _Pulse] = {}
-        self._book_heard: float | None = None
-        self._market_since = clock.steady()
+        self._books_heard: dict[str, float] = {}
+        self._market_since = dict.fromkeys(self._parts, clock.steady())
+        self._books_on: dict[Any, dict[str, float]] = {}
         self._complained_at: dict[str, float] = {}
+        told_of = [topic for topics in self._streams.topics.values() for topic in topics]
+        self.clocks = StreamClocks(told_of, instruments, clock.steady())
+        self.check = BookCheck(asker, profile.touch, instruments, clock, self._distrust) if profile.touch is not None else None
 
     async def run(self) -> None:
         """Pumps until cancelled. A pump that dies of anything but a venue's failure ends all of it, with its exception."""
         try:
             async with asyncio.TaskGroup() as group:
-                for pump in self._streams.pumps:
-                    group.create_task(self._pump(pump), name=f"{self._profile.venue} {pump.watch}")
+                for task in self._tasks():
+                    group.create_task(self._pump(task), name=f"{self._profile.venue} {task.name}")
                 group.create_task(self._watch_over(), name=f"{self._profile.venue} link")
+                if self.check is not None:
+                    group.create_task(self.check.run(), name=f"{self._profile.venue} book check")
                 if self._streams.listen_key_call is not None:
-                    group.create_task(self._keep_listen_key(self._streams.listen_key_call), name=f"{self._profile.venue} listen key")
+                    group.create_task(self._listen_key.keep(self._streams.listen_key_call), name=f"{self._profile.venue} listen key")
         finally:
             self._set_link(VenueLink.DOWN, "no longer listening")
 
+    def taken(self, ours: ClientOrderId) -> None:
+        """The venue took an order: the private stream, while it is up, must tell of it."""
+        if self._link is not VenueLink.DOWN:
+            self._expected.taken(ours, self._clock.steady())
+
     def heard(self, socket: Any, message: Any) -> None:
         """One decoded stream message. Never raises: what cannot be read becomes ReportUnreadable."""
-        del socket
         try:
             told = self._streams.hear(message)
         except Exception as error:
@@ -116,29 +152,53 @@ class Listener:
         for topic in self._streams.topics.get(told.topic, ()):
             for row in told.rows:
                 try:
-                    self._take(topic, row, told)
+                    self._take(topic, row, told, socket)
+                except OutOfOrder as disorder:
+                    self._complain(told.topic, str(disorder))
+                    if socket is not None:
+                        self._cut(socket, str(disorder))
                 except Unreadable as unreadable:
                     self._complain(told.topic, str(unreadable))
                 except Exception as error:
                     self._complain(told.topic, type(error).__name__)
 
-    def _take(self, topic: Topic, row: Row, told: Heard) -> None:
+    def _tasks(self) -> list[_Task]:
+        """One pump for each part of the venue where it takes symbols, else one for the account."""
+        names = {part: tuple(name for symbol, name in self._symbols.items() if self._part_of[symbol] == part) for part in self._parts}
+        account = [_Task(pump) for pump in self._streams.pumps if not pump.symbols]
+        return account + [
+            _Task(pump, part, chosen)
+            for pump in self._streams.pumps
+            if pump.symbols
+            for part in self._parts
+            for chosen in ([(name,) for name in names[part]] if pump.each else [names[part]])
+        ]
+
+    def _take(self, topic: Topic, row: Row, told: Heard, socket: Any) -> None:
         if not isinstance(row, Mapping):
             raise Unreadable("a row that is no object")
         now, streams, offset_ms = self._clock.now(), self._streams, self._asker.offset_ms
         match topic:
             case Topic.BOOK:
                 self._put_quote(self._board.book_told(row, streams.book, now, offset_ms, partial=told.partial))
-                if self._board.is_ours(row, streams.book):
-                    self._book_heard = self._clock.steady()
+                if (symbol := self._board.ours(row, streams.book)) is not None:
+                    part = self._part_of[symbol]
+                    self.clocks.told(topic, symbol, self._clock.steady())
+                    self._books_heard[part] = self._books_on.setdefault(socket, {})[part] = self._clock.steady()
             case Topic.MARK:
                 self._put_quote(self._board.mark_told(row, streams.mark, now, offset_ms, partial=told.partial))
+                if (symbol := self._board.ours(row, streams.mark)) is not None:
+                    self.clocks.told(topic, symbol, self._clock.steady())
             case Topic.ORDERS:
                 report = order_report(row, streams.order, self._instruments)
-                self._put(None if report is None else OrderReported(at=now, report=report))
+                if report is not None:
+                    self._expected.told(report.client_order_id)
+                    self._put(OrderReported(at=now, report=report))
             case Topic.FILLS:
                 fill = fill_report(row, streams.fill, self._instruments)
-                self._put(None if fill is None else FillReported(at=now, fill=fill))
+                if fill is not None:
+                    self._expected.told(fill.client_order_id)
+                    self._put(FillReported(at=now, fill=fill))
             case Topic.MARGIN:
                 self._take_margin(row, now)
             case Topic.KEY_EXPIRED:
@@ -149,15 +209,26 @@ class Listener:
             return
         for margin in margin_reports(row, self._streams.margin, self._settles, complete=False):
             if margin.margin_balance is not None and margin.maintenance_margin is not None:
-                self._put(MarginObserved(at=now, venue=self._profile.venue, margin=margin))
+                self._put(MarginObserved(at=now, venue=self._profile.venue, margin=margin, marks=self._board.marks()))
 
-    def _put(self, event: Event | None) -> None:
-        if event is not None:
-            self._inbox.put(event)
+    def _put(self, event: Event) -> None:
+        self._inbox.put(event)
 
     def _put_quote(self, quote: Quote | None) -> None:
-        if quote is not None:
-            self._inbox.put_quote(quote)
+        if quote is None:
+            return
+        if self.check is not None:
+            self.check.heard(quote)
+            if quote.instrument in self.check.doubtful:
+                return
+        self._inbox.put_quote(quote)
+
+    def _distrust(self, symbol: str, difference: str) -> None:
+        """The stream of an instrument tells something else than the venue: it is made anew, with all that comes by the same sockets."""
+        self._complain(f"book of {symbol}", difference)
+        for socket in self._sockets():
+            if self._part_of[symbol] in self._books_on.get(socket, {}):
+                self._cut(socket, difference)
 
     def _complain(self, about: str, what: str) -> None:
         """At most one complaint per topic and second: one is enough to have the venue read again."""
@@ -166,39 +237,39 @@ class Listener:
             self._complained_at[about] = now
             self._inbox.put(ReportUnreadable(at=self._clock.now(), venue=self._profile.venue, what=f"{about}: {what}"))
 
-    async def _pump(self, pump: Pump) -> None:
+    async def _pump(self, task: _Task) -> None:
         """Keeps one subscription alive. What the watch method returns was heard already."""
-        watch = getattr(self._client, pump.watch)
+        watch = getattr(self._client, task.pump.watch)
         failures = 0
         while True:
             try:
-                await (watch(self._symbols) if pump.symbols else watch())
+                await (watch(*task.symbols) if task.pump.each else watch(list(task.symbols)) if task.pump.symbols else watch())
                 if failures:
                     failures = 0
-                self._broken.pop(pump.watch, None)
+                self._broken.pop(task.name, None)
             except asyncio.CancelledError:
                 # ccxt cancels its watchers when it closes a socket; only our own cancellation ends the pump.
                 if _is_ours(asyncio.current_task()):
                     raise
                 failures += 1
-                await self._lost(pump, "the socket was closed", failures)
+                await self._lost(task, "the socket was closed", failures)
             except Exception as error:
                 failures += 1
-                await self._lost(pump, str(self._asker.failure(pump.watch, error)), failures)
+                await self._lost(task, str(self._asker.failure(task.pump.watch, error)), failures)
 
-    async def _lost(self, pump: Pump, reason: str, failures: int) -> None:
-        self._broken[pump.watch] = reason
-        if pump.private:
-            self._forget_listen_key()
+    async def _lost(self, task: _Task, reason: str, failures: int) -> None:
+        self._broken[task.name] = reason
+        if task.pump.private:
+            self._listen_key.forget()
             self._set_link(VenueLink.DOWN, reason)
         else:
-            self._forget_market()
+            self._forget_market(task.part)
             if self._link is VenueLink.UP:
                 self._set_link(VenueLink.STALE, reason)
         longest = min(BACK_OFF_MOST_SECONDS, BACK_OFF_FIRST_SECONDS * 2 ** min(failures - 1, 10))
         await self._clock.sleep(longest * (0.5 + secrets.randbelow(500) / 1_000))
         self._client.ws_dial_backoff = {}  # ccxt's own, up to 30 s, would come on top
-        self._broken.pop(pump.watch, None)
+        self._broken.pop(task.name, None)
 
     async def _watch_over(self) -> None:
         while True:
@@ -217,13 +288,17 @@ class Listener:
             return VenueLink.DOWN, "the private socket is not connected"
         if any(self._clock.steady() - self._pulse(socket).since < SETTLED_SECONDS for socket in private):
             return (self._link if self._link is not VenueLink.UP else VenueLink.DOWN), "the private socket is new"
+        if self._asker.gate.closed_for:
+            return VenueLink.STALE, "the venue told us to stay away"
         if self._broken:
             return VenueLink.STALE, next(iter(self._broken.values()))
-        if self._book_heard is None:
-            return VenueLink.STALE, "no book was told yet"
-        silent = self._clock.steady() - self._book_heard
-        if silent * 1_000 > self._streams.quote_silence_ms:
-            return VenueLink.STALE, f"all books are silent for {silent:.1f} s"
+        for part in self._parts:
+            of_it = f"{part} " if part else ""
+            if part not in self._books_heard:
+                return VenueLink.STALE, f"no {of_it}book was told yet"
+            silent = self._clock.steady() - self._books_heard[part]
+            if silent * 1_000 > self._streams.quote_silence_ms:
+                return VenueLink.STALE, f"all {of_it}books are silent for {silent:.1f} s"
         return VenueLink.UP, "streams are alive and fresh"
 
     def _pulse(self, socket: Any) -> _Pulse:
@@ -238,63 +313,79 @@ class Listener:
             if noted != pulse.noted:
                 pulse.spoke, pulse.noted = self._clock.steady(), noted
         self._pulses = {socket: self._pulses[socket] for socket in open_now}
+        self._books_on = {socket: told for socket, told in self._books_on.items() if socket in self._pulses}
 
     def _cut_silent(self) -> None:
         """Cuts sockets that only look alive; the pumps make them anew."""
         now = self._clock.steady()
+        if (untold := self._expected.overdue(now)) is not None:
+            self._cut_private(f"nothing is told of order {untold}")
         for socket in self._sockets():
             if now - self._pulse(socket).spoke > SOCKET_SILENT_SECONDS:
                 self._cut(socket, "the socket is silent")
-        if now - max(self._book_heard or 0.0, self._market_since) > TOPIC_SILENT_SECONDS:
-            for socket in self._sockets():
-                if not self._is_private(socket):
-                    self._cut(socket, "its books are silent")
+        silent = [
+            part for part in self._parts if now - max(self._books_heard.get(part, 0.0), self._market_since[part]) > TOPIC_SILENT_SECONDS
+        ]
+        for socket in self._sockets() if silent else ():
+            if (self._streams.one_socket or not self._is_private(socket)) and not self._tells_books(socket, now):
+                self._cut(socket, "its books are silent")
+        for part in silent:
+            self._forget_market(part)
+        for each in self.clocks.newly_silent(now):
+            log.warning("stream_silent", venue=self._profile.venue, topic=each.topic.value, venue_symbol=each.symbol, seconds=each.seconds)
+        for part in self._parts:
+            if self.clocks.all_silent(Topic.MARK, self._symbols_of(part), now):
+                for socket in self._sockets():
+                    if self._streams.one_socket or not self._is_private(socket):
+                        self._cut(socket, "its marks are silent")
+                self._forget_market(part)
+
+    def _tells_books(self, socket: Any, now: float) -> bool:
+        """Whether every part whose books ever came by this socket still tells some there."""
+        parts = self._books_on.get(socket, {})
+        return bool(parts) and all(now - at <= TOPIC_SILENT_SECONDS for at in parts.values())
 
     def _cut_private(self, reason: str) -> None:
-        self._forget_listen_key()
+        self._listen_key.forget()
         self._set_link(VenueLink.DOWN, reason)
         for socket in self._sockets():
             if self._is_private(socket):
                 self._cut(socket, reason)
 
     def _cut(self, socket: Any, reason: str) -> None:
-        if not self._is_private(socket):
-            self._forget_market()
+        for part in self._books_on.pop(socket, {}):
+            self._forget_market(part)
         socket.on_error(ccxt.NetworkError(reason))
 
-    def _forget_market(self) -> None:
+    def _forget_market(self, part: str) -> None:
         """What a broken subscription told is not continued by the next one, whose first message may be a partial one."""
-        self._board.forget()
-        self._book_heard, self._market_since = None, self._clock.steady()
+        symbols = self._symbols_of(part)
+        self._board.forget(symbols)
+        self.clocks.restart(symbols, self._clock.steady())
+        if self.check is not None:
+            for symbol in symbols:
+                self.check.forget(self._instruments[symbol].id)
+        self._books_heard.pop(part, None)
+        self._market_since[part] = self._clock.steady()
 
-    def _forget_listen_key(self) -> None:
-        """Makes ccxt ask for the key again (the venue answers with the same one while it lives) before it connects."""
-        if self._streams.listen_key_call is not None:
-            kept = self._client.options.get(self._streams.listen_key_option) or {}
-            self._client.options[self._streams.listen_key_option] = {**kept, "lastAuthenticatedTime": 0}
-
-    async def _keep_listen_key(self, call: str) -> None:
-        """The key lives an hour; ccxt renews it once and never again."""
-        pause = LISTEN_KEY_SECONDS
-        while True:
-            await self._clock.sleep(pause)
-            pause = LISTEN_KEY_SECONDS
-            try:
-                await self._asker.gate.admit(Lane.RECONCILE, self._profile.weights[Ask.LISTEN_KEY])
-                await getattr(self._client, call)()
-            except Exception as error:
-                pause = LISTEN_KEY_RETRY_SECONDS
-                self._cut_private(str(self._asker.failure("listen key", error)))
+    def _symbols_of(self, part: str) -> list[str]:
+        return [symbol for symbol, of in self._part_of.items() if of == part]
 
     def _sockets(self) -> list[Any]:
         return [socket for socket in list(self._client.clients.values()) if socket.isConnected and not socket.closed()]
 
+    def private_sockets(self) -> list[Any]:
+        """The private connections that are up."""
+        return [socket for socket in self._sockets() if self._is_private(socket)]
+
     def _is_private(self, socket: Any) -> bool:
-        return self._streams.private_socket in socket.url
+        return self._streams.is_private(socket.url)
 
     def _set_link(self, link: VenueLink, reason: str) -> None:
         if link is not self._link:
             self._link = link
+            if link is VenueLink.DOWN:
+                self._expected.forget()
             self._inbox.put(VenueLinkChanged(at=self._clock.now(), venue=self._profile.venue, link=link, reason=reason))
 
 

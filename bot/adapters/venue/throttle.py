@@ -2,8 +2,10 @@
 
 The rule: a request of a more urgent lane is never held up by a less urgent one, and no amount of reading can use up what a cancel or
 a reduction will need, nor what asking about an order in doubt will need. Only the one request whose turn it is waits on a Throttler; all
-others sleep. Every limit keeps reserves: `Lane.URGENT` draws on `units` per period, increases and look-ups on `units - reserved`, and
-readings and market data on `units - reserved - for_look_ups`.
+others sleep. Every limit keeps reserves: `Lane.CANCEL` draws on `units` per period, `Lane.REDUCE` on `units - for_cancels`, increases and
+look-ups on `units - reserved`, and readings and market data on `units - reserved - for_look_ups`.
+
+What the venue says is left (`leave`) counts when it is less than our own count says: somebody else may spend the same budget.
 
 A request is signed after it was let through, so waiting here never ages a signature.
 """
@@ -14,13 +16,16 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import IntEnum
 
 from asyncio_throttle import Throttler
 
 QUEUE_MAX = 64
 POLL_SECONDS = 0.001
+CLOSURE_WAITED_OUT_SECONDS = 1.0
+"""A closure longer than this is not waited for: the request is refused at once, so that whoever asked can turn elsewhere."""
 
 BudgetSeen = Callable[[str, int], None]
 """Told after each grant: the limit's name and how many of its units are left in the current period."""
@@ -29,19 +34,20 @@ BudgetSeen = Callable[[str, int], None]
 class Lane(IntEnum):
     """Order of precedence; a lower number goes first."""
 
-    URGENT = 0
-    """Cancels and reductions."""
-    INCREASE = 1
-    LOOK_UP = 2
-    RECONCILE = 3
-    MARKET_DATA = 4
+    CANCEL = 0
+    REDUCE = 1
+    INCREASE = 2
+    LOOK_UP = 3
+    RECONCILE = 4
+    MARKET_DATA = 5
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLimit:
-    """One limit of one venue: at most `units` in any `period_s` seconds, of which only URGENT requests may use the last `reserved`.
+    """One limit of one venue: at most `units` in any `period_s` seconds, of which only cancels and reductions may use the last `reserved`.
 
-    Of the rest, `for_look_ups` are kept from readings and market data. Raises ValueError when nothing would be left for those.
+    Of those, `for_cancels` are kept from reductions too. Of the rest, `for_look_ups` are kept from readings and market data.
+    `venue_units` is the venue's whole budget where ours is only a share of it. Raises ValueError when nothing would be left for readings.
     """
 
     name: str
@@ -49,16 +55,37 @@ class RequestLimit:
     period_s: float
     reserved: int
     for_look_ups: int = 0
+    for_cancels: int = 0
+    venue_units: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.reserved < self.units:
             raise ValueError(f"limit {self.name}: a reserve must be above zero and below {self.units}, got {self.reserved}")
         if not 0 <= self.for_look_ups < self.units - self.reserved:
             raise ValueError(f"limit {self.name}: {self.for_look_ups} for look-ups leave nothing for readings")
+        if not 0 <= self.for_cancels <= self.reserved:
+            raise ValueError(f"limit {self.name}: {self.for_cancels} for cancels are more than the reserve")
+
+    def shared(self, share: Decimal) -> RequestLimit:
+        """Our part of it, a fraction in (0, 1], reserves in proportion; at least one request of each kind is left in it."""
+        reserved, for_look_ups, for_cancels = (int(part * share) for part in (self.reserved, self.for_look_ups, self.for_cancels))
+        reserved = max(reserved, 1)
+        for_cancels = max(for_cancels, 1 if self.for_cancels else 0)
+        for_look_ups = max(for_look_ups, 1 if self.for_look_ups else 0)
+        units = max(int(self.units * share), reserved + for_look_ups + 1)
+        return replace(self, units=units, reserved=reserved, for_look_ups=for_look_ups, for_cancels=for_cancels, venue_units=self.units)
 
 
-class LaneFull(Exception):
-    """A lane's queue is full: the request was not queued, and nothing was sent."""
+class NotAdmitted(Exception):
+    """A request was not let through, and nothing was sent."""
+
+
+class LaneFull(NotAdmitted):
+    """A lane's queue is full: the request was not queued."""
+
+
+class StayAway(NotAdmitted):
+    """The venue told us to stay away for longer than a request is worth waiting for."""
 
 
 class _Meter(Throttler):  # type: ignore[misc]  # asyncio-throttle ships no types
@@ -76,6 +103,32 @@ class _Meter(Throttler):  # type: ignore[misc]  # asyncio-throttle ships no type
             oldest: float = self._task_logs[0]
             await asyncio.sleep(max(oldest + self.period - time.monotonic(), POLL_SECONDS))
 
+    def leave(self, units: int, seconds: float) -> None:
+        """Lets no more than `units` be drawn until `seconds` from now; takes back nothing that is missing already."""
+        missing = self.left - max(units, 0)
+        if missing > 0:
+            drawn_at = time.monotonic() - max(self.period - seconds, 0.0)
+            self._task_logs: deque[float] = deque(sorted([*self._task_logs, *[drawn_at] * missing]))
+
+
+class _Limit:
+    """One limit with a meter for each reserve."""
+
+    def __init__(self, limit: RequestLimit) -> None:
+        self.told = limit
+        kept = (0, limit.for_cancels, limit.reserved, limit.reserved + limit.for_look_ups)
+        self._kept = kept
+        self._meters = [_Meter(limit.units - each, limit.period_s, POLL_SECONDS) for each in kept]
+
+    def of(self, lane: Lane) -> list[_Meter]:
+        """What a request of this lane draws on, the whole first."""
+        reach = {Lane.CANCEL: 1, Lane.REDUCE: 2, Lane.INCREASE: 3, Lane.LOOK_UP: 3}.get(lane, 4)
+        return self._meters[:reach]
+
+    def leave(self, units: int, seconds: float) -> None:
+        for meter, kept in zip(self._meters, self._kept, strict=True):
+            meter.leave(units - kept, seconds)
+
 
 class _Ticket:
     """One waiting request: what it still owes to which limit."""
@@ -91,11 +144,7 @@ class Gate:
     """All limits of one venue account, and the queues before them. Cancelling a waiter gives up its place and nothing else."""
 
     def __init__(self, limits: Sequence[RequestLimit], *, queue_max: int = QUEUE_MAX, budget_seen: BudgetSeen | None = None) -> None:
-        self._whole = {limit.name: _Meter(limit.units, limit.period_s, POLL_SECONDS) for limit in limits}
-        self._unreserved = {limit.name: _Meter(limit.units - limit.reserved, limit.period_s, POLL_SECONDS) for limit in limits}
-        self._for_readings = {
-            limit.name: _Meter(limit.units - limit.reserved - limit.for_look_ups, limit.period_s, POLL_SECONDS) for limit in limits
-        }
+        self._limits = {limit.name: _Limit(limit) for limit in limits}
         self._queues: dict[Lane, deque[_Ticket]] = {lane: deque() for lane in Lane}
         self._queue_max = queue_max
         self._budget_seen = budget_seen
@@ -107,8 +156,27 @@ class Gate:
         return len(self._queues[lane])
 
     def left(self, name: str) -> int:
-        """Units of a limit that an urgent request could draw at once."""
-        return self._whole[name].left
+        """Units of a limit that a cancel could draw at once."""
+        return self._limits[name].of(Lane.CANCEL)[0].left
+
+    def period_s(self, name: str) -> float:
+        """A limit's period, seconds."""
+        return self._limits[name].told.period_s
+
+    def leave(self, name: str, units: int, seconds: float) -> None:
+        """The venue says that `units` of a limit are left until `seconds` from now. Never gives back what our own count lacks."""
+        self._limits[name].leave(units, seconds)
+        self._tell(name)
+
+    def used(self, name: str, units: int, seconds: float) -> None:
+        """The venue says that `units` of its whole budget are used, by whomever, until `seconds` from now."""
+        told = self._limits[name].told
+        self.leave(name, (told.venue_units or told.units) - units, seconds)
+
+    @property
+    def closed_for(self) -> float:
+        """Seconds until the venue may be spoken to again; 0 when it may."""
+        return max(self._closed_until - asyncio.get_running_loop().time(), 0.0)
 
     def close_for(self, seconds: float) -> None:
         """Lets nothing through for a while, whatever its lane: the venue told us to stay away. Never shortens an earlier closure."""
@@ -117,12 +185,15 @@ class Gate:
     async def admit(self, lane: Lane, owed: Mapping[str, int]) -> None:
         """Waits until a request that weighs `owed` (units by limit name) may be sent.
 
-        Raises LaneFull at once when too many of its lane wait already, KeyError for a limit that this venue does not have.
+        Raises LaneFull at once when too many of its lane wait already, StayAway when the gate is closed for longer than is waited for,
+        KeyError for a limit that this venue does not have.
         """
-        unknown = owed.keys() - self._whole.keys()
+        unknown = owed.keys() - self._limits.keys()
         if unknown:
             raise KeyError(f"no such limit: {', '.join(sorted(unknown))}")
         queue = self._queues[lane]
+        if self.closed_for > CLOSURE_WAITED_OUT_SECONDS:
+            raise StayAway(f"the venue told us to stay away for another {self.closed_for:.1f} s")
         if len(queue) >= self._queue_max:
             raise LaneFull(f"{len(queue)} requests wait in lane {lane.name.lower()}")
         ticket = _Ticket(lane, owed)
@@ -152,7 +223,7 @@ class Gate:
 
     async def _open(self) -> bool:
         """Waits out a closure; false when there was one, because the turn may have passed on meanwhile."""
-        left = self._closed_until - asyncio.get_running_loop().time()
+        left = self.closed_for
         if left <= 0:
             return True
         await asyncio.sleep(left)
@@ -161,19 +232,18 @@ class Gate:
     async def _draw(self, ticket: _Ticket) -> bool:
         """One unit of the limit owed last. False when a more urgent request came while this one waited."""
         name = ticket.owed[-1]
-        meters = [self._whole[name]]
-        if ticket.lane > Lane.URGENT:
-            meters.append(self._unreserved[name])
-        if ticket.lane > Lane.LOOK_UP:
-            meters.append(self._for_readings[name])
+        meters = self._limits[name].of(ticket.lane)
         while short := next((meter for meter in meters if meter.left <= 0), None):
             if not await _room_or_give_way(short, ticket):
                 return False
         for meter in meters:
             await meter.acquire()  # returns without suspending: there is room in each
-        if self._budget_seen is not None:
-            self._budget_seen(name, self._whole[name].left)
+        self._tell(name)
         return True
+
+    def _tell(self, name: str) -> None:
+        if self._budget_seen is not None:
+            self._budget_seen(name, self.left(name))
 
 
 async def _room_or_give_way(meter: _Meter, ticket: _Ticket) -> bool:

@@ -1,4 +1,4 @@
-"""`hedgebot demo`: the whole thing on one machine, from live collateral to hedges on three venues, and a verdict."""
+"""`hedgebot demo`: the whole thing on one machine, from live collateral to hedges on every venue of the cast, and a verdict."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from bot.core.units import Millis
 from bot.drivers.demo.observer import Observer
 from bot.drivers.demo.prepare import DemoOptions, Prepared, prepare
+from bot.drivers.demo.script import Script
 from bot.drivers.demo.stage import Stage, now_ms
 from bot.drivers.demo.story import Story
 from bot.drivers.demo.summary import Summary
@@ -22,6 +23,8 @@ from bot.drivers.demo.view import Lines, Picture, View
 READY_S = 20.0
 STORY_END = 0.95
 PATIENCE = 2
+LATE = 1.5
+"""How much longer than asked for the demo goes on at the most, while its story is not over: on a busy machine everything is later."""
 STOP_S = 10.0
 TURN_S = 0.05
 
@@ -30,9 +33,11 @@ async def demo(options: DemoOptions) -> int:
     """Runs the demo; 0 when it passed, else 1. Raises HistoryUnreadable or DemoRefused for bad input, before anything is started."""
     prepared = prepare(options)
     view: View = Lines(sys.stdout) if options.plain or not sys.stdout.isatty() else Picture(Console())
-    stage = Stage(prepared.folder, prepared.path, prepared.begin_ms, prepared.speed)
+    stage = Stage(prepared.cast, prepared.folder, prepared.path, prepared.begin_ms, prepared.speed)
     passed = False
     try:
+        if options.faults is not None:
+            stage.plan_faults(options.faults)
         code = await Demo(stage, view, options, prepared).run()
         passed = code == 0
         return code
@@ -64,7 +69,9 @@ class Demo:
             f"bot: pid {self._stage.pid}, metrics http://127.0.0.1:{self._stage.metrics_port}/metrics, log {self._stage.log_path}"
         )
         observer = Observer(self._stage)
-        story = Story(self._stage, observer, int(self._seconds * 1000), with_crash=self._options.crash)
+        shocks: list[Millis] = []
+        script = Script(self._stage, observer, int(self._seconds * 1000), shocks)
+        story = Story(script.events(with_crash=self._options.crash), observer, int(self._seconds * 1000), shocks)
         playing = [
             asyncio.create_task(self._stage.venues.play(), name="market"),
             asyncio.create_task(observer.watch(), name="observer"),
@@ -91,6 +98,7 @@ class Demo:
         header = f"hedgebot demo: {self._stage.market_label}"
         await self._until_ready(observer, header)
         began = now_ms()
+        self._stage.arm_faults(began)
         observer.in_grace = story.in_grace
         while not self._interrupted.is_set():
             now = now_ms()
@@ -104,10 +112,10 @@ class Demo:
             await asyncio.sleep(TURN_S)
 
     def _is_done(self, story: Story, played_ms: Millis) -> bool:
-        """With an end set, at that end; without, a little after the story's, or when waiting longer for it makes no sense."""
+        """With an end set, at that end once the story is over; without, a little after the story's. Neither waits for ever."""
         full = self._seconds * 1000
         if self._options.seconds is not None:
-            return played_ms >= full
+            return played_ms >= full * (1 if story.is_over else LATE)
         return (story.is_over and played_ms >= full * STORY_END) or played_ms >= full * PATIENCE
 
     async def _until_ready(self, observer: Observer, header: str) -> None:
@@ -139,7 +147,7 @@ class Demo:
             summary.write(self._options.summary)
         with contextlib.suppress(BrokenPipeError):
             if failure is not None and self._prepared.is_own_folder:
-                print(f"journal, configuration and log are kept in {self._prepared.folder}")  # noqa: T201  so is this
+                print(f"journal, configuration and log are kept in {self._prepared.folder}")  # noqa: T201  where to look belongs to the verdict
             print("PASSED" if failure is None else f"FAILED: {failure}", flush=True)  # noqa: T201  the verdict is the output
         return 0 if failure is None else 1
 

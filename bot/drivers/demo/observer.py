@@ -1,7 +1,8 @@
 """What is really so, and what the bot says: sampled side by side.
 
 Truth comes from the venues' own books and the treasury's holdings; the bot is asked for its statement over its control socket,
-as any program of its user may. True net delta is measured on truth alone, in basis points of collateral, weighted by time.
+as any program of its user may. True net delta is measured on truth alone, in basis points of what is held, weighted by time. What is held
+is collateral and the coins in accounts at venues, unrealised profit included; inverse positions count at their own venue's mark.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import aiohttp
 import orjson
 
 from bot.core.units import BPS, ONE, ZERO, Millis
-from bot.drivers.demo.stage import ASSETS, VENUES, Stage, now_ms, true_short
+from bot.drivers.demo.cast import ASSETS
+from bot.drivers.demo.stage import Stage, now_ms
+from bot.simulator.model import Contract
 
 SAMPLE_S = 0.05
 STATUS_EVERY = 3
@@ -25,34 +28,48 @@ BAND = Decimal("0.0008")
 NOTIONAL_MIN = Decimal(25)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """The venues' and the treasury's word at one instant. Base units; `marks` are the first venue's."""
+    """The venues' and the treasury's word at one instant. `marks` are the first venue's; the rest is in base units, but for `units`.
+
+    `units` are signed contract units by (venue, the venue's symbol), `shorts` the same in base units by (venue, asset), `coins` the coin
+    equity of each account by (venue, asset).
+    """
 
     at: Millis
+    units: Mapping[tuple[str, str], Decimal]
     shorts: Mapping[tuple[str, str], Decimal]
+    coins: Mapping[tuple[str, str], Decimal]
     collateral: Mapping[str, Decimal]
     marks: Mapping[str, Decimal]
 
+    def held(self, asset: str) -> Decimal:
+        """What is to be hedged of an asset."""
+        return self.collateral[asset] + sum((coins for (_, a), coins in self.coins.items() if a == asset), ZERO)
+
     def net(self, asset: str) -> Decimal:
-        """True net delta of an asset in base units."""
-        return self.collateral[asset] + sum((self.shorts[v, asset] for v in VENUES), ZERO)
+        """True net delta of an asset."""
+        return self.held(asset) + sum((short for (_, a), short in self.shorts.items() if a == asset), ZERO)
+
+    def carried_usd(self, venue: str) -> Decimal:
+        """What a venue's shorts are worth, in USD, >= 0."""
+        return sum((abs(self.shorts[venue, a]) * self.marks[a] for a in ASSETS), ZERO)
 
     @property
-    def collateral_usd(self) -> Decimal:
+    def held_usd(self) -> Decimal:
         """What is to be hedged, in USD at mark."""
-        return sum((self.collateral[a] * self.marks[a] for a in ASSETS), ZERO)
+        return sum((self.held(a) * self.marks[a] for a in ASSETS), ZERO)
 
     @property
     def delta_bps(self) -> Decimal:
-        """Sum over assets of |net delta| in USD, in basis points of collateral; of one dollar's worth while there is none."""
+        """Sum over assets of |net delta| in USD, in basis points of what is held; of one dollar's worth while there is none."""
         gross = sum((abs(self.net(a)) * self.marks[a] for a in ASSETS), ZERO)
-        return gross / max(self.collateral_usd, ONE) / BPS
+        return gross / max(self.held_usd, ONE) / BPS
 
     @property
     def in_band(self) -> bool:
         """Whether every asset's true net delta is inside the rebalance band."""
-        return all(abs(self.net(a)) <= max(self.collateral[a] * BAND, NOTIONAL_MIN / self.marks[a]) for a in ASSETS)
+        return all(abs(self.net(a)) <= max(self.held(a) * BAND, NOTIONAL_MIN / self.marks[a]) for a in ASSETS)
 
 
 class DeltaMeter:
@@ -72,7 +89,7 @@ class DeltaMeter:
     def take(self, truth: Truth, *, in_grace: bool) -> None:
         """Counts the time since the last sample at the last sample's figure."""
         last, self._last = self._last, truth
-        if truth.collateral_usd > ZERO:
+        if truth.held_usd > ZERO:
             self.largest_bps = max(self.largest_bps, truth.delta_bps)
             if not in_grace:
                 self.largest_outside_grace_bps = max(self.largest_outside_grace_bps, truth.delta_bps)
@@ -113,14 +130,31 @@ class Observer:
 
     def look(self) -> Truth:
         """The truth now."""
-        desk = self._stage.venues.server.desks[VENUES[0]]
-        marks = {c.base: desk.exchange.market(c.symbol).mark for c in desk.exchange.contracts.values() if c.base in ASSETS}
+        units: dict[tuple[str, str], Decimal] = {}
+        shorts = {(venue, asset): ZERO for venue in self._stage.cast for asset in ASSETS}
+        coins: dict[tuple[str, str], Decimal] = {}
+        for venue, part in self._stage.cast.items():
+            exchange = self._stage.venues.server.desks[venue].exchange
+            account = self._stage.venues.accounts[venue].credential.account
+            units |= {(venue, symbol): ZERO for symbol in part.instruments}
+            for position in exchange.positions(account):
+                contract = exchange.contracts[position.symbol]
+                units[venue, position.symbol] = position.contracts * contract.contract_size
+                shorts[venue, contract.base] += base_units(contract, position.contracts, exchange.market(position.symbol).mark)
+            coins |= {(venue, b.asset): b.margin_balance for b in exchange.balances(account) if b.asset in ASSETS}
         return Truth(
             at=now_ms(),
-            shorts={(v, a): true_short(self._stage, v, a) for v in VENUES for a in ASSETS},
+            units=units,
+            shorts=shorts,
+            coins=coins,
             collateral={a: self._stage.collateral(a) for a in ASSETS},
-            marks=marks,
+            marks=self._marks(),
         )
+
+    def _marks(self) -> dict[str, Decimal]:
+        """By the first venue of the cast."""
+        exchange = self._stage.venues.server.desks[next(iter(self._stage.cast))].exchange
+        return {c.base: exchange.market(c.symbol).mark for c in exchange.contracts.values() if c.base in ASSETS}
 
     async def watch(self) -> None:
         """Samples truth many times a second and the bot's statement a few times."""
@@ -139,6 +173,12 @@ class Observer:
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self._stage.status_socket))) as session:
             self.status = await ask(session)
         return self.status
+
+
+def base_units(contract: Contract, contracts: Decimal, mark: Decimal) -> Decimal:
+    """Signed contracts in base units; an inverse contract's at a mark."""
+    units = contracts * contract.contract_size
+    return units / mark if contract.inverse else units
 
 
 async def ask(session: aiohttp.ClientSession) -> dict[str, Any] | None:

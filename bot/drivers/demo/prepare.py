@@ -7,13 +7,14 @@ at about 70 % of the run, whatever the speed; a path that ends before the story 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from tempfile import mkdtemp
 
 from bot.core.units import Millis
-from bot.drivers.demo.stage import ASSETS, VENUES
+from bot.drivers.demo.cast import ASSETS, Part, cast_of
 from bot.drivers.refusals import DemoRefused
 from bot.simulator.generator import GeneratedPath
 from bot.simulator.history import HistoryPath, parse_window
@@ -22,15 +23,16 @@ from bot.simulator.market import MarketPath
 START_MS: Millis = 1_767_225_600_000  # 2026-01-01T00:00Z: where generated market time begins
 STORY_S = 60.0
 """How long the story takes when no end is set."""
-MARKET_HOURS = 12
-"""Market time that the story spans unless a speed is given: every venue settles its funding once in it."""
+MARKET_HOURS = 10
+"""Market time that the story spans unless a speed is given: every venue settles its funding once in it, and a path of a day goes on
+after it for as long as a late story is waited for."""
 SETTLED_BY = Decimal("0.72")
 """The part of the played span after which every venue has settled its funding; the bot's start takes some of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """What a person may choose. `seconds` None ends with the story; `speed` None spans the story with 12 hours of market time."""
+    """What a person may choose. `seconds` None ends with the story; `speed` None spans it with MARKET_HOURS; no `venues`: all."""
 
     seconds: float | None
     plain: bool
@@ -41,12 +43,15 @@ class DemoOptions:
     summary: Path | None
     folder: Path | None
     crash: bool
+    venues: tuple[str, ...] = ()
+    faults: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """What is played: the path from `begin_ms` (market time) on, at `speed`, for `seconds`; `is_own_folder`: ours to remove."""
 
+    cast: tuple[Part, ...]
     path: MarketPath
     begin_ms: Millis
     speed: Decimal
@@ -57,32 +62,35 @@ class Prepared:
 
 def prepare(options: DemoOptions) -> Prepared:
     """Raises HistoryUnreadable or DemoRefused, each with one sentence; nothing has been written then."""
-    path = _market_of(options)
+    cast = cast_of(options.venues)
+    path = _market_of(options, cast)
     seconds = options.seconds or STORY_S
     length = path.end_ms - path.start_ms
     span = int(options.speed * Decimal(str(seconds)) * 1000) if options.speed else min(MARKET_HOURS * 3_600_000, length)
-    begin = _begin(path, span)
+    begin = _begin(path, span, cast)
     _check_summary(options.summary)
     folder, is_own = _folder(options.folder)
     speed = Decimal(span) / Decimal(str(seconds)) / 1000
-    return Prepared(path=path, begin_ms=begin, speed=speed, seconds=seconds, folder=folder, is_own_folder=is_own)
+    return Prepared(cast=cast, path=path, begin_ms=begin, speed=speed, seconds=seconds, folder=folder, is_own_folder=is_own)
 
 
-def _market_of(options: DemoOptions) -> MarketPath:
+def _market_of(options: DemoOptions, cast: Sequence[Part]) -> MarketPath:
+    venues = [part.venue for part in cast]
     if options.history is None:
-        return GeneratedPath(options.seed, START_MS, VENUES, ASSETS)
+        intervals = {(part.venue, asset): part.funding_interval_ms for part in cast for asset in ASSETS}
+        return GeneratedPath(options.seed, START_MS, venues, ASSETS, intervals)
     window = parse_window(options.window) if options.window else None
-    return HistoryPath(options.history, window, VENUES, ASSETS, seed=options.seed)
+    return HistoryPath(options.history, window, venues, ASSETS, seed=options.seed)
 
 
-def _begin(path: MarketPath, span: Millis) -> Millis:
+def _begin(path: MarketPath, span: Millis, cast: Sequence[Part]) -> Millis:
     """The first instant from which every venue settles within SETTLED_BY of the span, and the path lasts to the end of it."""
     lead = int(span * SETTLED_BY)
     first: dict[str, Millis] = {}
     for settlement in path.settlements(path.start_ms, path.end_ms):
         if settlement.at >= path.start_ms + min(lead, path.end_ms - path.start_ms):
             first.setdefault(settlement.venue, settlement.at)
-    if missing := [venue for venue in VENUES if venue not in first]:
+    if missing := [part.venue for part in cast if part.venue not in first]:
         raise DemoRefused(f"{path.label}: {missing[0]} settles no funding in it that the story could show; choose a longer window")
     begin = max(path.start_ms, max(first.values()) - lead)
     if begin + span > path.end_ms:

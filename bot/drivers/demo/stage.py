@@ -14,7 +14,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,24 +22,23 @@ from typing import Any
 import yaml
 
 from bot.adapters.collateral.holdings import Row, write_holdings
+from bot.config.sections import VENUES_WITH_PASSPHRASE, VENUES_WITH_WALLET
 from bot.core.units import ZERO, Asset, Millis
+from bot.drivers.demo.cast import HEDGED_AS, Part
+from bot.drivers.planned_faults import arm_plan, read_plan
 from bot.drivers.simulated import SimulatedAccount, SimulatedVenues
 from bot.simulator.desk import wall_ms
 from bot.simulator.dialects.dialect import Credential
+from bot.simulator.dialects.hyperliquid.signing import address_of
+from bot.simulator.faults import Armed
 from bot.simulator.market import MarketPath, redemption_rate
+from bot.simulator.model import FundingRecord
 
-VENUES = ("binanceusdm", "bybit", "okx")
-ASSETS = ("BTC", "ETH")
-SYMBOLS: Mapping[str, tuple[str, ...]] = {
-    "binanceusdm": ("BTCUSDT", "ETHUSDT"),
-    "bybit": ("BTCUSDT", "ETHUSDT"),
-    "okx": ("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
-}
-HEDGED_AS: Mapping[str, str] = {"BTC": "BTC", "ETH": "ETH", "wstETH": "ETH"}
-MARGIN = Decimal(1_000_000)
 LOCATION = "custody"
 POLICY: Mapping[str, Any] = {
     "venue_share_max": "0.55",
+    "collateral_share_max": 1,
+    "settle_exposure_max": 1,
     "rebalance_band": "0.0008",
     "order_notional_max": 150_000,
     "report_interval_ms": 5_000,
@@ -48,9 +47,15 @@ POLICY: Mapping[str, Any] = {
     "funding_flip_exit": "-0.15",
     "funding_flip_enter": "-0.05",
     "order_expiry_ms": 3_000,
-    "deleveraging_rest_ms": 20_000,
+    # The demo's market runs fast: what takes days there takes seconds here, and orders worked in it come to nothing more often.
+    "deleveraging_rest_ms": 5_000,
+    "switch_dwell_ms": 5_000,
+    "reallocation_interval_ms": 2_000,
+    "passive_deadline_ms": 3_000,
+    "passive_reprice_ms": 1_000,
 }
 RESTARTS_MAX = 5
+_EVERYTHING = 10**9
 PR_SET_PDEATHSIG = 1
 
 
@@ -61,16 +66,18 @@ class BotEnded(Exception):
 class Stage:
     """The scene of one demo. `open` first; `close` always."""
 
-    def __init__(self, folder: Path, path: MarketPath, begin_ms: Millis, speed: Decimal) -> None:
+    def __init__(self, cast: Sequence[Part], folder: Path, path: MarketPath, begin_ms: Millis, speed: Decimal) -> None:
+        self.cast = {part.venue: part for part in cast}
         self.folder = folder
         self.begin_ms = begin_ms
         self.holdings: dict[str, Decimal] = {}
         self.restarts = 0
         self.exit_codes: list[int] = []
-        self._keys = {venue: _credential(venue) for venue in VENUES}
-        accounts = {v: SimulatedAccount(credential=c, balances={"USDT": MARGIN}) for v, c in self._keys.items()}
+        self._keys = {venue: _credential(venue) for venue in self.cast}
+        accounts = {v: SimulatedAccount(credential=c, balances=self.cast[v].balances) for v, c in self._keys.items()}
         self.market_label = path.label
         self.venues = SimulatedVenues(accounts, path, speed, begin_ms=begin_ms)
+        self._planned: tuple[Path, Sequence[Armed]] | None = None
         self._bot: asyncio.subprocess.Process | None = None
         self._ending = False
         self._rates: dict[str, Decimal | None] = {}
@@ -95,6 +102,15 @@ class Stage:
     def pid(self) -> int | None:
         """The bot's process id while it runs."""
         return self._bot.pid if self._bot is not None and self._bot.returncode is None else None
+
+    def plan_faults(self, file: Path) -> None:
+        """Takes the faults of a plan's file. Raises ConfigError, one sentence."""
+        self._planned = (file, read_plan(file, self.venues))
+
+    def arm_faults(self, now: Millis) -> None:
+        """Lets the time of the planned faults begin."""
+        if self._planned is not None:
+            arm_plan(*self._planned, self.venues, now)
 
     async def open(self) -> None:
         """Starts venues, writes configuration and (empty) holdings, and starts the bot."""
@@ -133,6 +149,21 @@ class Stage:
             (self.holdings.get(a, ZERO) * (self._rates.get(a) or Decimal(1)) for a, hedged in HEDGED_AS.items() if hedged == asset),
             ZERO,
         )
+
+    def send_margin(self, venue: str, asset: str, quantity: Decimal) -> Millis:
+        """Adds margin to a venue's account, in units of the asset; when."""
+        self.venues.server.desks[venue].deposit(self.venues.accounts[venue].credential.account, asset, quantity)
+        return now_ms()
+
+    def funding_booked(self, venue: str) -> list[FundingRecord]:
+        """What a venue has entered in its account's books: all that was paid, or only what came before an instrument's last trade."""
+        exchange = self.venues.server.desks[venue].exchange
+        account = self.venues.accounts[venue].credential.account
+        payments = exchange.funding_payments(account)
+        if not self.cast[venue].books_funding_later:
+            return list(payments)
+        last = {fill.symbol: fill.fill_id for fill in exchange.fills(account, None, 0, _EVERYTHING)}
+        return [payment for payment in payments if payment.payment_id < last.get(payment.symbol, 0)]
 
     def kill_bot(self) -> None:
         """Kills the bot without a warning; `watch_bot` starts it again on the same journal."""
@@ -199,7 +230,8 @@ class Stage:
             "logging": {"format": "json"},
             "routes": dict.fromkeys(self.venues.server.hosts, self.venues.server.url),
             "venues": {
-                venue: {"instruments": list(SYMBOLS[venue]), "leverage": 5, "credentials": _named(self._keys[venue])} for venue in VENUES
+                venue: {"instruments": list(part.instruments), "leverage": 5, "credentials": _named(self._keys[venue])}
+                for venue, part in self.cast.items()
             },
             "collateral": {
                 "assets": {a: ({} if a == hedged else {"hedged_as": hedged}) for a, hedged in HEDGED_AS.items()},
@@ -209,28 +241,18 @@ class Stage:
         }
 
 
-def true_short(stage: Stage, venue: str, asset: str) -> Decimal:
-    """Signed base units (short < 0) of an asset at a venue, by the venue's own books."""
-    desk = stage.venues.server.desks[venue]
-    contracts = desk.exchange.contracts
-    account = stage.venues.accounts[venue].credential.account
-    return sum(
-        (p.contracts * contracts[p.symbol].contract_size for p in desk.exchange.positions(account) if contracts[p.symbol].base == asset),
-        ZERO,
-    )
-
-
 def now_ms() -> Millis:
     """Wall clock of the venues, which is this machine's."""
     return wall_ms()
 
 
 def _credential(venue: str) -> Credential:
+    secret = secrets.token_hex(32)
     return Credential(
-        api_key=secrets.token_hex(16),
-        secret=secrets.token_hex(32),
+        api_key=address_of(secret) if venue in VENUES_WITH_WALLET else secrets.token_hex(16),
+        secret=secret,
         account=f"{venue}-demo",
-        passphrase=secrets.token_hex(8) if venue == "okx" else None,
+        passphrase=secrets.token_hex(8) if venue in VENUES_WITH_PASSPHRASE else None,
     )
 
 

@@ -8,7 +8,7 @@ that it fails with.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,14 @@ from rich.table import Table
 
 from bot import __version__
 from bot.core.units import ZERO
+from bot.drivers.demo.cast import ASSETS
 from bot.drivers.demo.observer import DeltaMeter, Truth
 from bot.drivers.demo.prepare import DemoOptions, Prepared
-from bot.drivers.demo.stage import ASSETS, VENUES, Stage
-from bot.drivers.demo.story import GRACE_MS, StoryEvent, agrees
+from bot.drivers.demo.script import agrees
+from bot.drivers.demo.stage import Stage
+from bot.drivers.demo.story import GRACE_MS, StoryEvent
 from bot.drivers.demo.view import after
+from bot.simulator.faults import Incident
 from bot.simulator.market import REDEMPTION_LABEL
 from bot.simulator.truth import truth_of
 
@@ -53,7 +56,7 @@ class Summary:
         self._told = told
         self._exit_code = exit_code
         self._stopped_in_s = stopped_in_s
-        self._books = {v: _account(stage, v) for v in VENUES}
+        self._books = {v: _account(stage, v) for v in stage.cast}
 
     def failure(self) -> str | None:
         """The first reason why the demo did not pass, in one sentence; None when it passed."""
@@ -103,7 +106,10 @@ class Summary:
             "speed": float(self._prepared.speed),
             "seconds": self._prepared.seconds,
             "market": self._market(),
-            "collateral_hedged_units": {a: str(self._truth.collateral[a]) for a in ASSETS},
+            "held_units": {a: str(self._truth.held(a)) for a in ASSETS},
+            "collateral_units": {a: str(self._truth.collateral[a]) for a in ASSETS},
+            "coins_at_venues_units": {f"{v} {a}": str(coins) for (v, a), coins in self._truth.coins.items()},
+            "net_units": {a: str(self._truth.net(a)) for a in ASSETS},
             "collateral_seen": told.get("collateral", []),
             "orders": dict(told.get("orders_by_outcome", {})),
             "orders_at_venues": {v: len(b["open_orders"]) + len(b["closed_orders"]) for v, b in self._books.items()},
@@ -111,14 +117,16 @@ class Summary:
             "fills": told.get("fills"),
             "fills_at_venues": {v: len(b["fills"]) for v, b in self._books.items()},
             "fees_usd": told.get("fees_usd"),
-            "fees_at_venues_usd": str(sum((Decimal(f["fee"]) for b in self._books.values() for f in b["fills"]), ZERO)),
+            "fees_at_venues_usd": str(sum((_fee_usd(f) for b in self._books.values() for f in b["fills"]), ZERO)),
             "funding_usd": told.get("funding_usd"),
-            "funding_at_venues_usd": str(sum((Decimal(f["payment"]) for b in self._books.values() for f in b["funding"]), ZERO)),
+            "funding_by_asset": _by_asset((r["asset"], Decimal(r["received"]) - Decimal(r["paid"])) for r in told.get("funding", [])),
+            "funding_at_venues_by_asset": _by_asset((p.asset, p.amount) for v in self._books for p in self._stage.funding_booked(v)),
             "slippage_usd": told.get("slippage_usd"),
             "net_delta": self._delta(),
             "breaks": dict(told.get("breaks_by_cause", {})),
             "invariants_broken": list(told.get("invariants_broken", [])),
             "events": [_event(e) for e in self._events],
+            "faults": [_incident(i) for i in self._stage.venues.server.plan.incidents],
             "positions": self._positions(),
             "bot": {"restarts": self._stage.restarts, "exit_code": self._exit_code, "stopped_in_s": round(self._stopped_in_s, 3)},
         }
@@ -131,6 +139,8 @@ class Summary:
         """The report for people."""
         report = self.as_json()
         console.print(_story_table(self._events))
+        if self._options.faults is not None:
+            console.print(_faults_table(report["faults"]))
         delta = report["net_delta"]
         figures = Table(title="What it came to", title_justify="left", show_header=False)
         figures.add_column()
@@ -174,12 +184,22 @@ class Summary:
         }
 
     def _positions(self) -> list[Mapping[str, Any]]:
-        recorded = {(i["venue"], i["asset"]): i["position"] for i in (self._told or {}).get("instruments", [])}
-        return [
-            {"venue": v, "asset": a, "venue_says": str(self._truth.shorts[v, a]), "bot_says": _exact(recorded.get((v, a)))}
-            for v in VENUES
-            for a in ASSETS
-        ]
+        """Signed contract units: base units of a linear perpetual, quote units of an inverse one."""
+        recorded = {i["instrument"]: i["position_units"] for i in (self._told or {}).get("instruments", [])}
+        rows: list[Mapping[str, Any]] = []
+        for (venue, symbol), units in self._truth.units.items():
+            contract = self._stage.venues.server.desks[venue].exchange.contracts[symbol]
+            rows.append(
+                {
+                    "venue": venue,
+                    "instrument": symbol,
+                    "asset": contract.base,
+                    "unit": contract.quote if contract.inverse else contract.base,
+                    "venue_says": str(units),
+                    "bot_says": _exact(recorded.get(f"{venue}:{symbol}")),
+                }
+            )
+        return rows
 
 
 def _account(stage: Stage, venue: str) -> dict[str, Any]:
@@ -189,6 +209,20 @@ def _account(stage: Stage, venue: str) -> dict[str, Any]:
     return books
 
 
+def _fee_usd(fill: Mapping[str, str]) -> Decimal:
+    """A fee in a dollar counts as it is, one in coin at the fill's own price."""
+    fee = Decimal(fill["fee"])
+    return fee * Decimal(fill["price"]) if fill["fee_asset"] in ASSETS else fee
+
+
+def _by_asset(payments: Iterable[tuple[str, Decimal]]) -> dict[str, str]:
+    """Sums by asset, exact; assets in which nothing was paid are left out."""
+    sums: dict[str, Decimal] = {}
+    for asset, units in payments:
+        sums[asset] = sums.get(asset, ZERO) + units
+    return {asset: f"{units:f}" for asset, units in sorted(sums.items()) if units}
+
+
 def _event(event: StoryEvent) -> dict[str, Any]:
     return {
         "name": event.name,
@@ -196,6 +230,17 @@ def _event(event: StoryEvent) -> dict[str, Any]:
         "injected_at": event.injected_at,
         "seen_at": event.seen_at,
         "healed_at": event.healed_at,
+    }
+
+
+def _incident(incident: Incident) -> dict[str, Any]:
+    return {
+        "venue": incident.venue,
+        "kind": incident.kind,
+        "detail": incident.detail,
+        "label": incident.label,
+        "began_at": incident.began_at,
+        "ended_at": incident.ended_at,
     }
 
 
@@ -218,10 +263,23 @@ def _story_table(events: Sequence[StoryEvent]) -> Table:
     return table
 
 
+def _faults_table(incidents: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title="What went wrong at the venues, the story's own included", title_justify="left")
+    for name in ("venue", "what", "times", "longest"):
+        table.add_column(name, justify="right" if name in ("times", "longest") else "left")
+    found: dict[tuple[str, str], list[float]] = {}
+    for incident in incidents:
+        lasted = ((incident["ended_at"] or incident["began_at"]) - incident["began_at"]) / 1000
+        found.setdefault((incident["venue"], incident["kind"]), []).append(lasted)
+    for (venue, kind), lengths in sorted(found.items()):
+        table.add_row(venue, kind.replace("_", " "), str(len(lengths)), f"{max(lengths):.2f} s")
+    return table
+
+
 def _positions_table(positions: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="Shorts, by the venues' books and by the bot's record", title_justify="left")
-    for name in ("venue", "asset", "venue says", "bot says"):
-        table.add_column(name, justify="left" if name in ("venue", "asset") else "right")
+    for name in ("venue", "instrument", "venue says", "bot says", "unit"):
+        table.add_column(name, justify="right" if name.endswith("says") else "left")
     for row in positions:
-        table.add_row(row["venue"], row["asset"], row["venue_says"], row["bot_says"] or "?")
+        table.add_row(row["venue"], row["instrument"], row["venue_says"], row["bot_says"] or "?", row["unit"])
     return table

@@ -97,7 +97,7 @@ def _screen(told: Told | None, events: Sequence[StoryEvent], header: str, said: 
     if told is None:
         parts.append(Text("waiting for the bot ..."))
     else:
-        parts.append(book_screen(told, DECISIONS_SHOWN if is_tall else 3))
+        parts.append(book_screen(told, DECISIONS_SHOWN if is_tall else 3, wraps=False))
     if events and is_tall:
         parts.append(_events(events))
     parts += [Text(sentence) for sentence in said]

@@ -11,13 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import orjson
 
 from bot.core.units import Millis
 from bot.simulator.exchange import Exchange
 from bot.simulator.model import Report
+
+if TYPE_CHECKING:
+    from bot.simulator.dialects.trouble import Troubles
 
 
 class Operation(StrEnum):
@@ -105,9 +108,13 @@ class Socket(Protocol):
 
 
 class Dialect(Protocol):
-    """One venue's language. `hosts` are the production host names that ccxt calls (REST and WebSocket)."""
+    """One venue's language. `hosts` are the production host names that ccxt calls (REST and WebSocket).
+
+    `troubles` is what it says on its bad days, see `trouble`; it stands in `troubles.py` of the dialect's package.
+    """
 
     hosts: tuple[str, ...]
+    troubles: Troubles
 
     def operation(self, request: HttpRequest) -> Operation:
         """What a request is about; UNKNOWN for a path that this venue does not have."""
@@ -133,6 +140,14 @@ class Listening(Protocol):
 
     def heard(self, reports: Sequence[Report], now: Millis) -> None:
         """Called with every report, in order, before any socket is told."""
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """A dialect whose private streams hang on keys that expire."""
+
+    def end_keys(self, now: Millis) -> None:
+        """All of them expire now."""
 
 
 DialectFactory = Callable[[Exchange, Sequence[Credential]], Dialect]

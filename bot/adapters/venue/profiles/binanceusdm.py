@@ -1,7 +1,8 @@
 """Binance USD-M futures. Quantities are base units (contract size 1); a paid fee is positive, received funding is positive.
 
-What the venue itself closes is an order whose client id starts with `adl_autoclose`, `autoclose-` or `settlement_autoclose-`, and its
-execution is CALCULATED, not TRADE. Fills over REST do not carry client ids: `allOrders` does.
+What the venue itself closes is an order whose client id starts with `adl_autoclose`, `autoclose-` or `settlement_autoclose-`
+(`delivery_autoclose-` on COIN-M), and its execution is CALCULATED, not TRADE. Fills over REST do not carry client ids: `allOrders` does.
+COIN-M (`binancecoinm`) is this page with other calls, units and limits.
 """
 
 from __future__ import annotations
@@ -9,28 +10,45 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from bot.adapters.venue.doors import Opening, PrivateMarks
+from bot.adapters.venue.feedback import Counts, Feedback, StayAwaySign, UsageHeader
 from bot.adapters.venue.profile import (
-    Ask,
+    DeadMan,
+    Example,
     Expiry,
     Funding,
     Heard,
     Hosts,
-    LookUp,
     MarginMode,
-    PagedQuery,
+    Market,
     Profile,
     Pump,
-    Query,
     Reads,
     Setup,
     Streams,
+    Tiers,
     Topic,
+    Touch,
     Writes,
 )
+from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Query
 from bot.adapters.venue.settings import Environment
-from bot.adapters.venue.shapes import FillShape, FundingShape, MarginShape, Mark, OrderShape, PaymentShape, PositionShape, QuoteShape, paths
+from bot.adapters.venue.shapes import (
+    FillShape,
+    FundingShape,
+    MarginShape,
+    Mark,
+    MarketShape,
+    OrderShape,
+    PaymentShape,
+    PositionShape,
+    QuoteShape,
+    TierShape,
+    paths,
+)
 from bot.adapters.venue.throttle import RequestLimit
 from bot.core.events import FillKind, VenueOrderStatus
+from bot.core.tiers import TierRule
 from bot.core.units import DAY_MS, VenueId
 
 _HOUR_MS = 3_600_000
@@ -62,6 +80,7 @@ def _own_actions(at: str) -> tuple[Mark, ...]:
         Mark((at,), "adl_autoclose", FillKind.AUTO_DELEVERAGING, prefix=True),
         Mark((at,), "autoclose-", FillKind.LIQUIDATION, prefix=True),
         Mark((at,), "settlement_autoclose-", FillKind.SETTLEMENT, prefix=True),
+        Mark((at,), "delivery_autoclose-", FillKind.SETTLEMENT, prefix=True),
     )
 
 
@@ -94,15 +113,44 @@ def hear(message: Any) -> Heard | None:
     return Heard(event, (order,) if event == "ORDER_TRADE_UPDATE" and isinstance(order, dict) else (told,))
 
 
+def _hosts(rest: str, stream: str, switch: str | None = None) -> Hosts:
+    return Hosts(
+        openings=(
+            Opening(host=rest, paths=("/fapi/",), private=True),
+            Opening(host=stream, paths=("/public/ws/", "/market/ws/"), socket=True),
+            Opening(host=stream, paths=("/private/ws",), socket=True, private=True),
+        ),
+        switch=switch,
+    )
+
+
+_DEMO_TRADING = _hosts("demo-fapi.binance.com", "fstream.binancefuture.com", "enable_demo_trading")
+
+TIERS = Tiers(
+    query=Query(ask=Ask.TIERS, call="fapiPrivateGetLeverageBracket", symbol_as="symbol"),
+    rule=TierRule.SLICED,
+    shape=TierShape(
+        symbol=paths("symbol"),
+        nested=("brackets",),
+        floor=paths("notionalFloor"),
+        cap=paths("notionalCap"),
+        maintenance=paths("maintMarginRatio"),
+        leverage=paths("initialLeverage"),
+        multiplier=paths("notionalCoef"),
+    ),
+)
+
 BINANCEUSDM = Profile(
     venue=VenueId("binanceusdm"),
     needs_passphrase=False,
     hosts={
-        Environment.SIMULATION: Hosts(names=("fapi.binance.com", "fstream.binance.com")),
-        Environment.MAINNET: Hosts(names=("fapi.binance.com", "fstream.binance.com")),
-        Environment.TESTNET: Hosts(names=("demo-fapi.binance.com", "fstream.binancefuture.com")),
+        Environment.MAINNET: _hosts("fapi.binance.com", "fstream.binance.com"),
+        # ccxt's sandbox mode refuses every signed request to futures: demo trading is what there is for trying things out.
+        Environment.TESTNET: _DEMO_TRADING,
+        Environment.DEMO: _DEMO_TRADING,
     },
-    switch_to_testnet="enable_demo_trading",
+    private_marks=PrivateMarks(headers=frozenset({"x-mbx-apikey"}), words=("signature=", "listenkey=", '"signature"', '"apikey"')),
+    examples=(Example("BTCUSDT", "BTC/USDT:USDT"),),
     options={
         "fetchCurrencies": False,
         "fetchMargins": False,
@@ -111,8 +159,24 @@ BINANCEUSDM = Profile(
         "watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False},
         "watchBalance": {"fetchBalanceSnapshot": False, "awaitBalanceSnapshot": False},
     },
+    # "General info": 429 asks to back off, 418 is a ban of the address from two minutes on; both tell its length.
+    feedback=Feedback(
+        usage=(
+            UsageHeader(header="X-MBX-USED-WEIGHT-1M", limit="weight", counts=Counts.USED),
+            UsageHeader(header="X-MBX-ORDER-COUNT-10S", limit="orders_10s", counts=Counts.USED),
+            UsageHeader(header="X-MBX-ORDER-COUNT-1M", limit="orders_1m", counts=Counts.USED),
+        ),
+        stay_away=(
+            StayAwaySign(status=429, seconds=1.0, for_header="Retry-After"),
+            StayAwaySign(status=418, seconds=120.0, for_header="Retry-After"),
+        ),
+    ),
+    # "Auto-Cancel All Open Orders": milliseconds, 0 ends the countdown.
+    dead_man=DeadMan(
+        query=Query(ask=Ask.DEAD_MAN, call="fapiPrivatePostCountdownCancelAll", symbol_as="symbol"), timeout_as="countdownTime", unit_ms=1
+    ),
     limits=(
-        RequestLimit("weight", 2_400, 60.0, 240, for_look_ups=360),
+        RequestLimit("weight", 2_400, 60.0, 240, for_look_ups=360, for_cancels=200),
         RequestLimit("orders_10s", 300, 10.0, 60),
         RequestLimit("orders_1m", 1_200, 60.0, 240),
     ),
@@ -128,9 +192,13 @@ BINANCEUSDM = Profile(
         Ask.CLOCK: {"weight": 1},
         Ask.FUNDING: {"weight": 1},
         Ask.FUNDING_PAID: {"weight": 30},
+        Ask.MARKET: {"weight": 1},
+        Ask.TIERS: {"weight": 1},
+        Ask.TOUCH: {"weight": 2},
         Ask.SETTINGS: {"weight": 1},
         Ask.MARKETS: {"weight": 1},
         Ask.LISTEN_KEY: {"weight": 1},
+        Ask.DEAD_MAN: {"weight": 10},
     },
     setup=Setup(
         position_mode_readable=True,
@@ -186,6 +254,8 @@ BINANCEUSDM = Profile(
             mode=paths("positionSide"),
             maintenance=paths("maintMargin"),
             one_way=frozenset({"BOTH"}),
+            rank=paths("adl"),
+            rank_max=4,
         ),
         margin_shape=MarginShape(
             account_at=(),
@@ -220,6 +290,16 @@ BINANCEUSDM = Profile(
         intervals_shape=FundingShape(symbol=paths("symbol"), interval=paths("fundingIntervalHours"), interval_unit_ms=_HOUR_MS),
         settlements=Query(ask=Ask.FUNDING, call="fapiPublicGetFundingRate", symbol_as="symbol", fixed={"limit": 10}),
         settled_at=paths("fundingTime"),
+    ),
+    market=Market(
+        open_interest=Query(ask=Ask.MARKET, call="fapiPublicGetOpenInterest", symbol_as="symbol"),
+        volume=Query(ask=Ask.MARKET, call="fapiPublicGetTicker24hr", symbol_as="symbol"),
+        shape=MarketShape(symbol=paths("symbol"), open_interest=paths("openInterest"), volume=paths("volume")),
+    ),
+    tiers=TIERS,
+    touch=Touch(
+        query=Query(ask=Ask.TOUCH, call="fapiPublicGetTickerBookTicker", symbol_as="symbol"),
+        shape=QuoteShape(symbol=paths("symbol"), bid=paths("bidPrice"), ask=paths("askPrice")),
     ),
     streams=Streams(
         pumps=(
@@ -263,7 +343,13 @@ BINANCEUSDM = Profile(
         ),
         margin=None,
         book=QuoteShape(
-            symbol=paths("s"), at=paths("E", "T"), bid=paths("b"), bid_contracts=paths("B"), ask=paths("a"), ask_contracts=paths("A")
+            symbol=paths("s"),
+            at=paths("E", "T"),
+            sequence=paths("u"),
+            bid=paths("b"),
+            bid_contracts=paths("B"),
+            ask=paths("a"),
+            ask_contracts=paths("A"),
         ),
         mark=QuoteShape(symbol=paths("s"), at=paths("E"), mark=paths("p"), index=paths("i")),
         quote_silence_ms=3_000,

@@ -1,4 +1,5 @@
-"""OKX v5, linear perpetual swaps, net positions, cross margin. Quantities are contracts; a *paid* fee is negative.
+"""OKX v5, linear and inverse perpetual swaps, net positions, cross margin. Quantities are contracts (of `ctVal` in `ctValCcy`: coins of a
+linear swap, USD of an inverse one); a *paid* fee is negative. Fees, profit, margin and funding are in what a swap settles in.
 
 An order's acceptance answers with ids only. One channel tells orders and their fills. What the venue itself closes is an order with a
 `category` (stream) or a fill with a `subType` (REST) of its own. The demo trades on the production REST host: there, a header tells
@@ -7,42 +8,50 @@ the two apart, and no request may leave without it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bot.adapters.venue.doors import Opening, PrivateMarks
+from bot.adapters.venue.feedback import Feedback, StayAwaySign
 from bot.adapters.venue.profile import (
-    Ask,
+    DeadMan,
+    Example,
     Expiry,
     Funding,
     Heard,
     Hosts,
-    LookUp,
     MarginMode,
-    PagedQuery,
+    Market,
     Profile,
     Pump,
-    Query,
     Reads,
     Setup,
     Streams,
+    Tiers,
     Topic,
+    Touch,
     Writes,
 )
+from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Query
 from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.shapes import (
     FillShape,
     FundingShape,
     MarginShape,
     Mark,
+    MarketShape,
     OrderShape,
     PaymentShape,
     PositionShape,
     QuoteShape,
     Scope,
+    TierShape,
     paths,
 )
 from bot.adapters.venue.throttle import RequestLimit
 from bot.core.events import FillKind, VenueOrderStatus
+from bot.core.tiers import TierRule
 from bot.core.units import DAY_MS, VenueId
 
 _OK = ("code", "0")
@@ -91,6 +100,8 @@ _MARGIN = MarginShape(
     account_margin_balance=paths("adjEq"),
     account_maintenance=paths("mmr"),
     account_initial=paths("imr"),
+    account_equity_usd=paths("totalEq"),
+    equity_usd=paths("eqUsd"),
 )
 
 
@@ -120,22 +131,51 @@ def hear(message: Any) -> Heard | None:
     return Heard(str(argument.get("channel")), rows)
 
 
+def _openings(stream: str, headers: Mapping[str, str]) -> tuple[Opening, ...]:
+    return (
+        Opening(host="www.okx.com", paths=("/api/v5/public/", "/api/v5/market/"), headers=headers),
+        Opening(host="www.okx.com", paths=("/api/v5/trade/", "/api/v5/account/"), headers=headers, private=True),
+        Opening(host=stream, paths=("/ws/v5/public",), socket=True),
+        Opening(host=stream, paths=("/ws/v5/private",), socket=True, private=True),
+    )
+
+
+_DEMO_TRADING = Hosts(
+    openings=_openings("wspap.okx.com", {"x-simulated-trading": "1"}), switch="set_sandbox_mode", shared=frozenset({"www.okx.com"})
+)
+
 OKX = Profile(
     venue=VenueId("okx"),
     needs_passphrase=True,
     hosts={
-        Environment.SIMULATION: Hosts(names=("www.okx.com", "ws.okx.com")),
-        Environment.MAINNET: Hosts(names=("www.okx.com", "ws.okx.com")),
-        Environment.TESTNET: Hosts(
-            names=("www.okx.com", "wspap.okx.com"),
-            required_headers={"www.okx.com": {"x-simulated-trading": "1"}},
-        ),
+        Environment.MAINNET: Hosts(openings=_openings("ws.okx.com", {})),
+        Environment.TESTNET: _DEMO_TRADING,
+        Environment.DEMO: _DEMO_TRADING,
     },
-    switch_to_testnet="set_sandbox_mode",
+    private_marks=PrivateMarks(
+        headers=frozenset({"ok-access-key", "ok-access-sign", "ok-access-passphrase"}),
+        words=('"op":"login"', '"op":"order', '"op":"batch-'),
+    ),
+    examples=(
+        Example("BTC-USDT-SWAP", "BTC/USDT:USDT"),
+        Example("BTC-USDC-SWAP", "BTC/USDC:USDC"),
+        Example("BTC-USD-SWAP", "BTC/USD:BTC"),
+    ),
     options={"fetchMarkets": {"types": ["swap"]}, "fetchCurrencies": False},
+    # No headers. 50011: the endpoint's own limit; 50061: the sub-account's orders. Both are over windows of two seconds.
+    feedback=Feedback(
+        stay_away=(
+            StayAwaySign(code="50011", seconds=2.0, is_of_endpoint=True),
+            StayAwaySign(code="50061", seconds=2.0, is_of_endpoint=True),
+        )
+    ),
+    # "Cancel All After": 10 to 120 s for all orders of the account, 0 ends it.
+    dead_man=DeadMan(
+        query=Query(ask=Ask.DEAD_MAN, call="privatePostTradeCancelAllAfter", success=_OK), timeout_as="timeOut", unit_ms=1_000
+    ),
     limits=(
         RequestLimit("orders", 60, 2.0, 20),
-        RequestLimit("cancels", 60, 2.0, 20),
+        RequestLimit("cancels", 60, 2.0, 20, for_cancels=20),
         RequestLimit("order", 60, 2.0, 10),
         RequestLimit("orders_pending", 60, 2.0, 10),
         RequestLimit("fills", 10, 2.0, 2, for_look_ups=2),
@@ -145,6 +185,8 @@ OKX = Profile(
         RequestLimit("settings", 20, 2.0, 4),
         RequestLimit("time", 10, 2.0, 2, for_look_ups=2),
         RequestLimit("public", 20, 2.0, 4),
+        RequestLimit("position_tiers", 10, 2.0, 2),
+        RequestLimit("cancel_all_after", 2, 2.0, 1, for_cancels=1),
     ),
     weights={
         Ask.PLACE: {"orders": 1},
@@ -158,7 +200,11 @@ OKX = Profile(
         Ask.SETTINGS: {"settings": 1},
         Ask.CLOCK: {"time": 1},
         Ask.FUNDING: {"public": 1},
+        Ask.MARKET: {"public": 1},
+        Ask.TOUCH: {"public": 1},
+        Ask.TIERS: {"position_tiers": 1},
         Ask.MARKETS: {"public": 1},
+        Ask.DEAD_MAN: {"cancel_all_after": 1},
     },
     setup=Setup(
         position_mode_readable=True,
@@ -224,6 +270,8 @@ OKX = Profile(
             mode=paths("posSide"),
             maintenance=paths("mmr"),
             one_way=frozenset({"net"}),
+            rank=paths("adl"),
+            rank_max=5,
         ),
         margin_shape=_MARGIN,
     ),
@@ -245,6 +293,30 @@ OKX = Profile(
             at=paths("ts"),
         ),
         payment_is=(("type",), "8"),
+    ),
+    market=Market(
+        open_interest=Query(
+            ask=Ask.MARKET, call="publicGetPublicOpenInterest", fixed=_SWAP, rows_at=("data",), success=_OK, symbol_as="instId"
+        ),
+        volume=Query(ask=Ask.MARKET, call="publicGetMarketTicker", rows_at=("data",), success=_OK, symbol_as="instId"),
+        shape=MarketShape(symbol=paths("instId"), open_interest=paths("oi"), volume=paths("vol24h"), price=paths("last")),
+    ),
+    tiers=Tiers(
+        query=Query(
+            ask=Ask.TIERS,
+            call="publicGetPublicPositionTiers",
+            fixed={**_SWAP, "tdMode": "cross"},
+            rows_at=("data",),
+            success=_OK,
+            symbol_as="instFamily",
+        ),
+        rule=TierRule.WHOLE,
+        named_in_market=paths("instFamily"),
+        shape=TierShape(symbol=paths("instFamily"), cap=paths("maxSz"), maintenance=paths("mmr"), initial=paths("imr")),
+    ),
+    touch=Touch(
+        query=Query(ask=Ask.TOUCH, call="publicGetMarketTicker", rows_at=("data",), success=_OK, symbol_as="instId"),
+        shape=QuoteShape(symbol=paths("instId"), bid=paths("bidPx"), ask=paths("askPx")),
     ),
     streams=Streams(
         pumps=(
@@ -282,6 +354,7 @@ OKX = Profile(
         book=QuoteShape(
             symbol=paths("instId"),
             at=paths("ts"),
+            sequence=paths("seqId"),
             bid=paths("bids.0.0"),
             bid_contracts=paths("bids.0.1"),
             ask=paths("asks.0.0"),

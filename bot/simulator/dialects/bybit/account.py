@@ -24,36 +24,37 @@ from bot.simulator.dialects.bybit.codes import (
 )
 from bot.simulator.dialects.bybit.dcp import WINDOW_SECONDS_DEFAULT, WINDOW_SECONDS_MAX, WINDOW_SECONDS_MIN
 from bot.simulator.dialects.bybit.venue import Call, Result, Venue
-from bot.simulator.dialects.bybit.wire import Json, page, text
+from bot.simulator.dialects.bybit.wire import LINEAR, Json, category_of, page, text
 from bot.simulator.model import Contract, Refusal, Refused
 
 
 def positions(call: Call) -> Result:
-    """GET position/list: with `symbol` that contract's position also when it is flat, with `settleCoin` the open ones only."""
-    category = call.params.required("category")
-    if category in {"inverse", "option"}:
-        return Result({"nextPageCursor": "", "category": category, "list": []})
-    call.params.linear()
-    symbol, settle, base = (call.params.text(name) for name in ("symbol", "settleCoin", "baseCoin"))
+    """GET position/list: with `symbol` that contract's position also when it is flat, with `settleCoin` the open ones only.
+
+    Of linear contracts one of the two is needed; without either, all open inverse positions are told.
+    """
+    if call.params.required("category") == "option":
+        return Result(page([], "", "option"))
+    category = call.params.category()
+    symbol, settle = call.params.text("symbol"), call.params.text("settleCoin")
     call.params.integer("limit", default=20, low=1, high=200)
-    contracts = call.exchange.contracts
     held = {position.symbol: position for position in call.exchange.positions(call.account)}
     if symbol is None:
-        if settle is None and base is None:
+        if settle is None and category == LINEAR:
             raise parameter("Missing some parameters that must be filled in, symbol or settleCoin")
-        chosen = [held[name] for name, contract in contracts.items() if name in held and _within(contract, settle, base)]
-        shown = [position for position in chosen if position.contracts]
+        listed = [contract for contract in call.venue.listed(category) if settle in {None, contract.settle}]
+        shown = [held[contract.symbol] for contract in listed if contract.symbol in held and held[contract.symbol].contracts]
     else:
         contract = _contract(call, symbol)
         marks = [view.mark for view in call.venue.trading([symbol])]
         flat = never_held(call.account, contract, marks[0] if marks else ZERO, call.exchange.leverage(call.account, symbol))
         shown = [held.get(symbol, flat)]
-    return Result(page([position_row(position, contracts[position.symbol]) for position in shown], ""))
+    contracts = call.exchange.contracts
+    return Result(page([position_row(position, contracts[position.symbol]) for position in shown], "", category))
 
 
 def set_leverage(call: Call) -> Result:
     """POST position/set-leverage: both sides alike in one-way mode; 110043 when it is that already."""
-    call.params.linear()
     symbol = call.params.required("symbol")
     _contract(call, symbol)
     buy, sell = call.params.positive("buyLeverage"), call.params.positive("sellLeverage")
@@ -74,11 +75,20 @@ def set_leverage(call: Call) -> Result:
 
 
 def switch_mode(call: Call) -> Result:
-    """POST position/switch-mode: accounts are one-way (0) and stay so."""
-    call.params.linear()
-    mode = call.params.required("mode")
+    """POST position/switch-mode: accounts are one-way (0); one that was changed from outside can be changed back.
+
+    Only contracts that settle in USDT have a mode at all.
+    """
+    mode, symbol = call.params.required("mode"), call.params.text("symbol")
     if mode not in {"0", "3"}:
         raise parameter("params error: mode invalid")
+    settle = call.params.required("coin") if symbol is None else _contract(call, symbol).settle
+    if call.params.category() != LINEAR or settle != "USDT":
+        raise parameter("params error: position mode can only be switched for USDT perpetuals")
+    settings = call.exchange.settings(call.account)
+    if mode == "0" and settings.hedge_mode:
+        settings.hedge_mode = False
+        return Result({})
     if mode == "0":
         raise ApiError(POSITION_MODE_UNCHANGED, "Position mode is not modified")
     raise ApiError(HEDGE_MODE_UNAVAILABLE, "Hedge mode is not available for this symbol")
@@ -98,12 +108,14 @@ def set_margin_mode(call: Call) -> Result:
 
 
 def protect_on_disconnect(call: Call) -> Result:
-    """POST order/disconnected-cancel-all: sets the window of `dcp`, in seconds."""
-    if call.params.text("product") not in {None, "DERIVATIVES"}:
+    """POST order/disconnected-cancel-all: sets the window of `dcp`, in seconds. Without a product it is about options, which nobody has."""
+    product = call.params.text("product") or "OPTIONS"
+    if product not in {"OPTIONS", "DERIVATIVES", "SPOT"}:
         raise parameter("params error: product invalid")
     call.params.required("timeWindow")
     seconds = call.params.integer("timeWindow", default=0, low=WINDOW_SECONDS_MIN, high=WINDOW_SECONDS_MAX)
-    call.venue.protection.set_window(call.account, seconds)
+    if product == "DERIVATIVES":
+        call.venue.protection.set_window(call.account, seconds)
     return Result({})
 
 
@@ -174,9 +186,8 @@ def key_info(call: Call) -> Result:
 
 def fee_rate(call: Call) -> Result:
     """GET account/fee-rate: fractions of the notional, by contract."""
-    call.params.linear()
-    symbol = call.params.text("symbol")
-    chosen = call.exchange.contracts.values() if symbol is None else [_contract(call, symbol)]
+    category, symbol = call.params.category(), call.params.text("symbol")
+    chosen = call.venue.listed(category) if symbol is None else [_contract(call, symbol)]
     rows = [
         {"symbol": contract.symbol, "baseCoin": "", "takerFeeRate": text(contract.taker_fee), "makerFeeRate": text(contract.maker_fee)}
         for contract in chosen
@@ -185,11 +196,12 @@ def fee_rate(call: Call) -> Result:
 
 
 def transaction_log(call: Call) -> Result:
-    """GET account/transaction-log: everything that moved the wallet, newest first, of at most seven days."""
+    """GET account/transaction-log: everything that moved the wallets, newest first, of at most seven days."""
     start, end = call.params.period(call.now)
     limit = call.params.integer("limit", default=20, low=1, high=50)
-    kind, currency, base = (call.params.text(name) for name in ("type", "currency", "baseCoin"))
-    symbols = {name for name, contract in call.exchange.contracts.items() if base in {None, contract.base}}
+    kind, currency, base, category = (call.params.text(name) for name in ("type", "currency", "baseCoin", "category"))
+    listed = call.exchange.contracts.items()
+    symbols = {name for name, each in listed if base in {None, each.base} and category in {None, category_of(each)}}
     rows = [
         row
         for row in _with_balances(call)
@@ -211,7 +223,7 @@ def _with_balances(call: Call) -> list[Json]:
     """All log rows, newest first, each with the wallet right after it: today's wallet less what came later."""
     contracts = call.exchange.contracts
     rows = [log_of_fill(fill, contracts[fill.symbol]) for fill in call.exchange.fills(call.account, limit=ARCHIVE_MAX)]
-    rows += [log_of_funding(record) for record in call.exchange.funding_payments(call.account)]
+    rows += [log_of_funding(record, contracts[record.symbol]) for record in call.exchange.funding_payments(call.account)]
     rows.sort(key=at_of, reverse=True)
     wallets = {balance.asset: balance.wallet for balance in call.exchange.balances(call.account)}
     for row in rows:
@@ -230,11 +242,7 @@ def coin_info(call: Call) -> Result:
 
 
 def _contract(call: Call, symbol: str) -> Contract:
-    contract = call.venue.contract(symbol)
+    contract = call.venue.contract(symbol, call.params.category())
     if contract is None:
         raise parameter("params error: symbol invalid")
     return contract
-
-
-def _within(contract: Contract, settle: str | None, base: str | None) -> bool:
-    return settle in {None, contract.settle} and base in {None, contract.base}

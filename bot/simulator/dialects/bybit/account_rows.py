@@ -1,5 +1,7 @@
 """The shapes of positions, wallets and the transaction log (source: v5 position and account endpoints, unified account, cross margin).
 
+A position's value, margin and profit are in what its contract settles in: coins of an inverse one, whose `size` is USD.
+
 Signs: `size` is unsigned with a `side`; in the log `funding` is positive when received and `fee` positive when paid, so that
 change = cashFlow + funding - fee. Of per-coin fields that the unified account leaves empty, `availableToWithdraw` is one.
 """
@@ -10,17 +12,19 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from bot.core.units import ONE, ZERO, Millis
+from bot.simulator.accounts import steps_of
 from bot.simulator.dialects.bybit.wire import (
-    CATEGORY,
     SIDES,
     Json,
     average,
+    category_of,
     execution_id,
     funding_id,
     order_id,
     text,
     venue_order_id,
 )
+from bot.simulator.margin import tier_at, value
 from bot.simulator.model import Balance, Contract, Fill, FillKind, FundingRecord, Position, Side
 
 USD_COINS = frozenset({"USDT", "USDC", "USD"})
@@ -39,7 +43,6 @@ _NOT_SIMULATED: Json = {
     "curRealisedPnl": "",
     "cumRealisedPnl": "",
     "positionStatus": "Normal",
-    "adlRankIndicator": 0,
     "autoAddMargin": 0,
     "tradeMode": 0,
     "isReduceOnly": False,
@@ -51,24 +54,24 @@ _NOT_SIMULATED: Json = {
     "mmrSysUpdatedTime": "",
     "leverageSysUpdatedTime": "",
 }
-"""Fields of a position that never differ here: one-way mode, cross margin, no attached orders, no ranking for deleveraging."""
+"""Fields of a position that never differ here: one-way mode, cross margin, no attached orders."""
 
 
 def position_row(position: Position, contract: Contract) -> Json:
     """One position; a flat one has an empty side and size "0". The entry price is `avgPrice` over REST and `entryPrice` on the stream."""
     held = position.contracts
-    value = abs(held) * position.entry_price * contract.contract_size
-    tier = _tier(contract, abs(held) * position.mark_price * contract.contract_size)
+    worth = value(contract, held, position.entry_price) if held else ZERO
+    tier = tier_at(contract, value(contract, held, position.mark_price)) if held else 0
     entry = average(position.entry_price) if held else "0"
     return {
         **_NOT_SIMULATED,
-        "category": CATEGORY,
+        "category": category_of(contract),
         "symbol": position.symbol,
         "side": (SIDES[Side.BUY] if held > ZERO else SIDES[Side.SELL]) if held else "",
         "size": text(abs(held)),
         "avgPrice": entry,
         "entryPrice": entry,
-        "positionValue": text(value) if held else "",
+        "positionValue": text(worth) if held else "",
         "markPrice": text(position.mark_price),
         "liqPrice": average(position.liquidation_price, 4) if held else "",
         "leverage": text(position.leverage),
@@ -77,8 +80,9 @@ def position_row(position: Position, contract: Contract) -> Json:
         "positionMM": text(position.maintenance_margin),
         "positionMMByMp": text(position.maintenance_margin),
         "unrealisedPnl": text(position.unrealised_pnl) if held else "",
+        "adlRankIndicator": steps_of(position.deleveraging_rank, 5),
         "riskId": tier + 1,
-        "riskLimitValue": text(contract.tiers[tier].notional_max),
+        "riskLimitValue": text(contract.tiers[tier].cap),
         "createdTime": str(position.opened_at),
         "updatedTime": str(position.updated_at),
         "seq": position.updated_at,
@@ -103,13 +107,6 @@ def never_held(account: str, contract: Contract, mark: Decimal, leverage: Decima
     )
 
 
-def _tier(contract: Contract, notional: Decimal) -> int:
-    for index, tier in enumerate(contract.tiers):
-        if notional <= tier.notional_max:
-            return index
-    return len(contract.tiers) - 1
-
-
 def wallet_row(balances: Iterable[Balance], position_margin: Mapping[str, Decimal], prices: Mapping[str, Decimal]) -> Json:
     """The unified account: totals in USD over the coins whose price is known, rates as fractions of the margin balance.
 
@@ -119,6 +116,8 @@ def wallet_row(balances: Iterable[Balance], position_margin: Mapping[str, Decima
     coins: list[Json] = []
     totals: dict[str, Decimal] = dict.fromkeys(("equity", "wallet", "upl", "im", "mm", "available"), ZERO)
     for balance in balances:
+        if not (balance.wallet or balance.margin_balance or balance.initial_margin):
+            continue  # the venue lists what is not zero
         price = ONE if balance.asset in USD_COINS else prices.get(balance.asset)
         coins.append(_coin(balance, position_margin.get(balance.asset, ZERO), price))
         if price is not None:
@@ -175,12 +174,12 @@ def _coin(balance: Balance, position_margin: Decimal, price: Decimal | None) -> 
 
 def log_of_fill(fill: Fill, contract: Contract) -> Json:
     """A fill in the transaction log; `cashBalance` is filled in by whoever knows the order of events."""
-    value = fill.contracts * fill.price * contract.contract_size
+    worth = value(contract, fill.contracts, fill.price)
     ours = fill.order_id if fill.kind is FillKind.TRADE else None
     return {
         "id": f"{fill.fill_id}_{fill.symbol}",
         "symbol": fill.symbol,
-        "category": CATEGORY,
+        "category": category_of(contract),
         "side": SIDES[fill.side],
         "transactionTime": str(fill.at),
         "type": _LOG_TYPES[fill.kind],
@@ -194,7 +193,7 @@ def log_of_fill(fill: Fill, contract: Contract) -> Json:
         "cashFlow": text(fill.realised_pnl),
         "change": text(fill.realised_pnl - fill.fee),
         "cashBalance": "",
-        "feeRate": text(fill.fee / value) if value else "0",
+        "feeRate": text(fill.fee / worth),
         "bonusChange": "0",
         "tradeId": execution_id(fill.fill_id),
         "orderId": venue_order_id(fill.fill_id) if ours is None else order_id(ours),
@@ -203,13 +202,13 @@ def log_of_fill(fill: Fill, contract: Contract) -> Json:
     }
 
 
-def log_of_funding(record: FundingRecord) -> Json:
+def log_of_funding(record: FundingRecord, contract: Contract) -> Json:
     """A funding settlement in the transaction log: `funding` > 0 was received, the opposite sign of an execution's `execFee`."""
     side = Side.BUY if record.contracts > ZERO else Side.SELL
     return {
         "id": f"{record.payment_id}_{record.symbol}",
         "symbol": record.symbol,
-        "category": CATEGORY,
+        "category": category_of(contract),
         "side": SIDES[side],
         "transactionTime": str(record.at),
         "type": "SETTLEMENT",

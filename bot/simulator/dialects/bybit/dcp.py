@@ -37,6 +37,10 @@ class DisconnectProtection:
         """A connection of the account that subscribed to the topic is open."""
         self._seen_at[account] = now
 
+    def stood_down(self, account: str) -> None:
+        """A connection of the account has unsubscribed: it guards nobody from now on."""
+        self._seen_at.pop(account, None)
+
     def elapsed(self, exchange: Exchange, now: Millis) -> Sequence[Report]:
         """Cancels the orders of every guarded account that has been away for longer than its window, once."""
         reports: list[Report] = []

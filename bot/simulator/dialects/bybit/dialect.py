@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from bot.core.units import Millis
 from bot.simulator.dialects.bybit import rest
 from bot.simulator.dialects.bybit.auth import Keys
-from bot.simulator.dialects.bybit.day import Days
 from bot.simulator.dialects.bybit.dcp import DisconnectProtection
 from bot.simulator.dialects.bybit.order_entry import TradeSocket
 from bot.simulator.dialects.bybit.sockets import PrivateSocket, PublicSocket
+from bot.simulator.dialects.bybit.troubles import TROUBLES
 from bot.simulator.dialects.bybit.venue import Venue
 from bot.simulator.dialects.bybit.visits import Visits
+from bot.simulator.dialects.bybit.wire import INVERSE, LINEAR
+from bot.simulator.dialects.day import Days
 from bot.simulator.dialects.dialect import Answer, Credential, HttpReply, HttpRequest, Operation, Socket
+from bot.simulator.dialects.trouble import Troubles
 from bot.simulator.exchange import Exchange
 from bot.simulator.model import Report
 
 REST_HOST = "api.bybit.com"
 STREAM_HOST = "stream.bybit.com"
 _SOCKETS: Mapping[str, Callable[[Venue], Socket]] = {
-    "/v5/public/linear": PublicSocket,
+    "/v5/public/linear": partial(PublicSocket, category=LINEAR),
+    "/v5/public/inverse": partial(PublicSocket, category=INVERSE),
     "/v5/private": PrivateSocket,
     "/v5/trade": TradeSocket,
 }
 
 
 class Bybit:
-    """Bybit v5, linear perpetuals, unified trading accounts."""
+    """Bybit v5, linear and inverse perpetuals, unified trading accounts."""
 
     hosts: tuple[str, ...] = (REST_HOST, STREAM_HOST)
+
+    troubles: Troubles = TROUBLES
 
     def __init__(self, exchange: Exchange, credentials: Sequence[Credential], *, limits_enforced: bool = True) -> None:
         """`limits_enforced=False` counts calls without ever refusing one, for measuring clients."""

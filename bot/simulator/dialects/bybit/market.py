@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bot.core.units import Millis
 from bot.simulator.dialects.bybit.codes import parameter
-from bot.simulator.dialects.bybit.market_rows import book_side, instrument, risk_tiers, ticker
+from bot.simulator.dialects.bybit.market_rows import book_side, counted, instrument, risk_tiers, ticker
 from bot.simulator.dialects.bybit.venue import Call, Result
-from bot.simulator.dialects.bybit.wire import CATEGORY, Json, page, text
+from bot.simulator.dialects.bybit.wire import Json, category_of, page, text
+from bot.simulator.listed import Listing
 from bot.simulator.model import Contract
 
 MINUTE_MS: Millis = 60_000
@@ -18,7 +19,7 @@ INTERVALS_MS: dict[str, Millis] = {
     "4h": 240 * MINUTE_MS,
     "1d": 1440 * MINUTE_MS,
 }
-OTHER_CATEGORIES = frozenset({"spot", "inverse", "option"})
+OTHER_CATEGORIES = frozenset({"spot", "option"})
 
 
 def server_time(call: Call) -> Result:
@@ -27,7 +28,7 @@ def server_time(call: Call) -> Result:
 
 
 def instruments(call: Call) -> Result:
-    """GET instruments-info: what is listed, with its filters. Categories other than linear are empty here."""
+    """GET instruments-info: what is listed, with its filters. Spot and options are empty here."""
     category = call.params.required("category")
     if category in OTHER_CATEGORIES:
         return Result({"category": category, "list": [], "nextPageCursor": ""})
@@ -36,7 +37,7 @@ def instruments(call: Call) -> Result:
         chosen = []
     base = call.params.text("baseCoin")
     rows = [instrument(contract) for contract in chosen if base in {None, contract.base}]
-    return Result(page(rows, ""))
+    return Result(page(rows, "", category))
 
 
 def tickers(call: Call) -> Result:
@@ -45,7 +46,7 @@ def tickers(call: Call) -> Result:
     for view in call.venue.trading(contract.symbol for contract in _chosen(call)):
         symbol = view.contract.symbol
         rows.append(ticker(view, call.exchange.book(symbol, 1), call.venue.days.view(symbol, call.now)))
-    return Result({"category": CATEGORY, "list": rows})
+    return Result({"category": call.params.category(), "list": rows})
 
 
 def order_book(call: Call) -> Result:
@@ -69,20 +70,20 @@ def funding_history(call: Call) -> Result:
     rows = [
         {"symbol": contract.symbol, "fundingRate": text(rate), "fundingRateTimestamp": str(at)} for at, rate in reversed(settled[-limit:])
     ]
-    return Result({"category": CATEGORY, "list": rows})
+    return Result({"category": call.params.category(), "list": rows})
 
 
 def open_interest(call: Call) -> Result:
-    """GET open-interest: base units at the last boundary of the interval. The simulator keeps no history, so there is one row."""
+    """GET open-interest: base units, or USD of an inverse contract, at the last boundary of the interval: one row, no history is kept."""
     contract = _one(call)
     interval = INTERVALS_MS.get(call.params.required("intervalTime"))
     if interval is None:
         raise parameter("params error: intervalTime invalid")
     rows = [
-        {"openInterest": f"{view.open_interest:.8f}", "timestamp": str(call.now - call.now % interval)}
+        {"openInterest": f"{counted(contract, view.open_interest, view.mark):.8f}", "timestamp": str(call.now - call.now % interval)}
         for view in call.venue.trading([contract.symbol])
     ]
-    return Result({"symbol": contract.symbol, "category": CATEGORY, "list": rows, "nextPageCursor": ""})
+    return Result({"symbol": contract.symbol, "category": category_of(contract), "list": rows, "nextPageCursor": ""})
 
 
 def risk_limit(call: Call) -> Result:
@@ -94,17 +95,16 @@ def risk_limit(call: Call) -> Result:
         if contract.symbol in asked:
             rows += risk_tiers(contract, next_id)
         next_id += len(contract.tiers)
-    return Result(page(rows, ""))
+    return Result(page(rows, "", call.params.category()))
 
 
 def _chosen(call: Call) -> list[Contract]:
-    """The contract of `symbol`, or all. Raises ApiError 10001."""
-    call.params.linear()
-    symbol = call.params.text("symbol")
+    """The contract of `symbol`, or all of the category. Raises ApiError 10001."""
+    category, symbol = call.params.category(), call.params.text("symbol")
     if symbol is None:
-        return list(call.exchange.contracts.values())
-    contract = call.venue.contract(symbol)
-    if contract is None:
+        return [contract for contract in call.venue.listed(category) if contract.listing is not Listing.DELISTED]
+    contract = call.venue.contract(symbol, category)
+    if contract is None or contract.listing is Listing.DELISTED:
         raise parameter("Not supported symbols")
     return [contract]
 

@@ -1,4 +1,7 @@
-"""The shapes of what everybody may see: instruments, tickers, order books, risk tiers (source: v5 market endpoints, category linear)."""
+"""The shapes of what everybody may see: instruments, tickers, order books, risk tiers (source: v5 market endpoints).
+
+Of an inverse contract, open interest and volume are USD, and their values (`openInterestValue`, `turnover24h`) coins.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from bot.core.units import ONE, Millis
-from bot.simulator.dialects.bybit.day import DayView
 from bot.simulator.dialects.bybit.wire import Json, text
+from bot.simulator.dialects.day import DayView
+from bot.simulator.listed import Listing
 from bot.simulator.model import BookView, Contract, Level, MarketView
 
 MINUTE_MS: Millis = 60_000
@@ -21,8 +25,8 @@ def instrument(contract: Contract) -> Json:
     leverage_max = contract.tiers[0].leverage_max
     return {
         "symbol": contract.symbol,
-        "contractType": "LinearPerpetual",
-        "status": "Trading",
+        "contractType": "InversePerpetual" if contract.inverse else "LinearPerpetual",
+        "status": "Trading" if contract.listing is Listing.TRADING else "PreLaunch",
         "baseCoin": contract.base,
         "quoteCoin": contract.quote,
         "launchTime": str(LAUNCHED_AT),
@@ -37,7 +41,7 @@ def instrument(contract: Contract) -> Json:
             "qtyStep": text(contract.lot),
             "postOnlyMaxOrderQty": text(contract.contracts_max),
             "maxMktOrderQty": text(contract.contracts_max),
-            "minNotionalValue": text(contract.notional_min),
+            "minNotionalValue": text(contract.notional_min) if contract.notional_min else "",
         },
         "unifiedMarginTrade": True,
         "fundingInterval": contract.funding_interval_ms // MINUTE_MS,
@@ -68,9 +72,9 @@ def ticker(market: MarketView, touch: BookView, day: DayView | None) -> Json:
         "highPrice24h": text(day.highest) if day else "",
         "lowPrice24h": text(day.lowest) if day else "",
         "prevPrice1h": text(day.hour_ago) if day else "",
-        "openInterest": text(market.open_interest),
-        "openInterestValue": f"{market.open_interest * market.mark:.2f}",
-        "turnover24h": f"{day.turnover:.4f}" if day else "",
+        "openInterest": text(counted(contract, market.open_interest, market.mark)),
+        "openInterestValue": f"{market.open_interest if contract.inverse else market.open_interest * market.mark:.2f}",
+        "turnover24h": f"{day.coins if contract.inverse else day.turnover:.4f}" if day else "",
         "volume24h": f"{day.volume:.4f}" if day else "",
         "fundingRate": text(market.funding_rate),
         "nextFundingTime": str(market.next_funding_at),
@@ -92,6 +96,11 @@ def ticker(market: MarketView, touch: BookView, day: DayView | None) -> Json:
     }
 
 
+def counted(contract: Contract, base: Decimal, mark: Decimal) -> Decimal:
+    """Base units as the venue counts them: as they are, or in whole USD of an inverse contract."""
+    return (base * mark).to_integral_value() if contract.inverse else base
+
+
 def _first(levels: Sequence[Level]) -> tuple[str, str]:
     return (text(levels[0].price), text(levels[0].contracts)) if levels else ("", "")
 
@@ -107,7 +116,7 @@ def risk_tiers(contract: Contract, first_id: int) -> list[Json]:
         {
             "id": first_id + index,
             "symbol": contract.symbol,
-            "riskLimitValue": text(tier.notional_max),
+            "riskLimitValue": text(tier.cap),
             "maintenanceMargin": text(tier.rate),
             "initialMargin": text((ONE / tier.leverage_max).quantize(Decimal("0.0001"))),
             "isLowestRisk": 1 if index == 0 else 0,

@@ -3,7 +3,7 @@
 A derivative order that ends unfilled, wholly or in part, is `Cancelled`, whatever was executed before; `rejectReason` and `cancelType`
 say why. `tpslMode` must be present: clients tell a contract's order from a spot order by it. In executions `execFee` is positive when
 paid; of a funding execution too, and its `feeRate` has the market's sign for a long and the opposite one for a short, so that
-execFee = execValue x feeRate in every case.
+execFee = execValue x feeRate in every case. Quantities are USD and values, fees and profits coins where the contract is inverse.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from decimal import Decimal
 
 from bot.core.units import ZERO
 from bot.simulator.dialects.bybit.wire import (
-    CATEGORY,
     SIDES,
     Json,
     average,
+    category_of,
     execution_id,
     funding_id,
     order_id,
     text,
     venue_order_id,
 )
+from bot.simulator.margin import filled_at, value
 from bot.simulator.model import (
     Contract,
     Fill,
@@ -106,12 +107,11 @@ def order_row(order: Order, contract: Contract) -> Json:
     """One order. `price` is empty for a market order, `avgPrice` before the first fill; `leavesQty` is zero once it is over."""
     request = order.request
     leaves = order.leaves if order.state.is_open else ZERO
-    value = order.notional_filled * contract.contract_size
     over = not order.state.is_open and order.state is not OrderState.FILLED
     cancel_type, reject_reason = _WHY_ENDED.get(order.reason, _STILL_WELL) if over else _STILL_WELL
     return {
         **_NOT_CONDITIONAL,
-        "category": CATEGORY,
+        "category": category_of(contract),
         "symbol": request.symbol,
         "orderId": order_id(order.order_id),
         "orderLinkId": request.client_order_id or "",
@@ -124,13 +124,13 @@ def order_row(order: Order, contract: Contract) -> Json:
         "createType": "CreateByUser",
         "cancelType": cancel_type,
         "rejectReason": reject_reason,
-        "avgPrice": average(order.average_price),
+        "avgPrice": average(filled_at(contract, order)),
         "cumExecQty": text(order.filled),
-        "cumExecValue": text(value),
+        "cumExecValue": text(order.value_filled),
         "cumExecFee": text(order.fees),
         "cumFeeDetail": {contract.settle: text(order.fees)} if order.filled else {},
         "leavesQty": text(leaves),
-        "leavesValue": text(leaves * (request.price or ZERO) * contract.contract_size),
+        "leavesValue": text(value(contract, leaves, request.price) if request.price else ZERO),
         "reduceOnly": request.reduce_only,
         "createdTime": str(order.created_at),
         "updatedTime": str(order.updated_at),
@@ -142,11 +142,11 @@ def execution_row(fill: Fill, order: Order | None, leaves: Decimal, contract: Co
 
     A fill without an order, or not of the account's own doing, has the venue's own `orderId`.
     """
-    value = fill.contracts * fill.price * contract.contract_size
+    worth = value(contract, fill.contracts, fill.price)
     request = order.request if order else None
     ours = fill.order_id if fill.kind is FillKind.TRADE else None
     return {
-        "category": CATEGORY,
+        "category": category_of(contract),
         "symbol": fill.symbol,
         "orderId": venue_order_id(fill.fill_id) if ours is None else order_id(ours),
         "orderLinkId": (fill.client_order_id or "") if ours is not None else "",
@@ -163,10 +163,10 @@ def execution_row(fill: Fill, order: Order | None, leaves: Decimal, contract: Co
         "execQty": text(fill.contracts),
         "execTime": str(fill.at),
         "execType": EXECUTIONS[fill.kind],
-        "execValue": text(value),
+        "execValue": text(worth),
         "feeCurrency": "",
         "feeCoin": fill.fee_asset,
-        "feeRate": text(fill.fee / value) if value else "0",
+        "feeRate": text(fill.fee / worth),
         "isMaker": fill.is_maker,
         "markPrice": "" if mark is None else text(mark),
         "closedSize": "",
@@ -180,7 +180,7 @@ def funding_row(record: FundingRecord, contract: Contract) -> Json:
     side = Side.BUY if record.contracts > ZERO else Side.SELL
     quantity = abs(record.contracts)
     return {
-        "category": CATEGORY,
+        "category": category_of(contract),
         "symbol": record.symbol,
         "orderId": venue_order_id(record.payment_id),
         "orderLinkId": "",
@@ -197,7 +197,7 @@ def funding_row(record: FundingRecord, contract: Contract) -> Json:
         "execQty": text(quantity),
         "execTime": str(record.at),
         "execType": "Funding",
-        "execValue": text(quantity * record.mark_price * contract.contract_size),
+        "execValue": text(value(contract, quantity, record.mark_price)),
         "feeCurrency": "",
         "feeCoin": record.asset,
         "feeRate": text(record.rate * side.sign),

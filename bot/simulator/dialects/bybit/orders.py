@@ -15,7 +15,7 @@ from bot.simulator.accounts import ARCHIVE_MAX
 from bot.simulator.dialects.bybit.codes import parameter
 from bot.simulator.dialects.bybit.order_rows import execution_row, funding_row, order_row
 from bot.simulator.dialects.bybit.venue import Call, Result
-from bot.simulator.dialects.bybit.wire import Json, order_id, order_number, page
+from bot.simulator.dialects.bybit.wire import INVERSE, Json, order_id, order_number, page
 from bot.simulator.model import Contract, Order, OrderKind, OrderReport, OrderRequest, Side, TimeInForce
 
 REALTIME_CLOSED_MAX = 500
@@ -38,17 +38,16 @@ def create(call: Call) -> Result:
 
 def cancel(call: Call) -> Result:
     """POST cancel, by `orderId` or else `orderLinkId`. 110001 for an order that is over or never was."""
-    call.params.linear()
     symbol, number, link = call.params.required("symbol"), _order_number(call), call.params.text("orderLinkId")
     if number is None and link is None:
         raise parameter("params error: OrderId or orderLinkId is required")
+    _scope(call)
     order, reports = call.exchange.cancel(call.account, symbol, call.now, order_id=number, client_order_id=link)
     return Result(_ids(order), reports)
 
 
 def cancel_all(call: Call) -> Result:
     """POST cancel-all, in a contract or over a whole settle or base coin; answers with the ids of what it canceled."""
-    call.params.linear()
     contracts = _scope(call)
     wanted = {contract.symbol for contract in contracts}
     everything = wanted == set(call.exchange.contracts)
@@ -62,7 +61,6 @@ def cancel_all(call: Call) -> Result:
 
 def realtime(call: Call) -> Result:
     """GET realtime: open orders of a contract, or of a settle or base coin; `openOnly=1` the newest ones that ended; by id either."""
-    call.params.linear()
     number, link = _order_number(call), call.params.text("orderLinkId")
     contracts = _scope(call, by_id=number is not None or link is not None)
     if number is not None or link is not None:
@@ -78,7 +76,6 @@ def realtime(call: Call) -> Result:
 
 def history(call: Call) -> Result:
     """GET history: orders that ended, newest first, of at most seven days; by id whenever they ended."""
-    call.params.linear()
     number, link = _order_number(call), call.params.text("orderLinkId")
     contracts = _scope(call, anything=True)
     limit = call.params.integer("limit", default=20, low=1, high=50)
@@ -94,7 +91,6 @@ def history(call: Call) -> Result:
 
 def executions(call: Call) -> Result:
     """GET execution/list: fills and funding, newest first, of at most seven days; `execType` narrows it to one kind."""
-    call.params.linear()
     number, link = _order_number(call), call.params.text("orderLinkId")
     wanted = {contract.symbol for contract in _scope(call, anything=True)}
     kind = call.params.text("execType")
@@ -112,7 +108,6 @@ def executions(call: Call) -> Result:
 def _request(call: Call) -> OrderRequest:
     """What the account asks for, in the engine's words."""
     params = call.params
-    params.linear()
     side, kind = _SIDES.get(params.required("side")), _KINDS.get(params.required("orderType"))
     if side is None:
         raise parameter("Side invalid")
@@ -126,12 +121,13 @@ def _request(call: Call) -> OrderRequest:
     for name in _UNSUPPORTED:
         if params.text(name) is not None:
             raise parameter(f"params error: {name} is not supported here")
+    params.required("symbol")
     quantity = params.positive("qty")
     if quantity is None:
         raise parameter("Qty invalid")
     return OrderRequest(
         account=call.account,
-        symbol=params.required("symbol"),
+        symbol=_scope(call)[0].symbol,
         side=side,
         kind=kind,
         time_in_force=TimeInForce.IOC if kind is OrderKind.MARKET else force,
@@ -156,16 +152,20 @@ def _order_number(call: Call) -> int | None:
 
 
 def _scope(call: Call, *, by_id: bool = False, anything: bool = False) -> list[Contract]:
-    """The contracts that `symbol`, `settleCoin` or `baseCoin` name. Raises ApiError 10001 when one of them is needed and none is there."""
+    """The contracts of the category that `symbol`, `settleCoin` or `baseCoin` name.
+
+    Raises ApiError 10001 when one of them is needed and none is there; of inverse contracts none is.
+    """
+    category = call.params.category()
     symbol, settle, base = (call.params.text(name) for name in ("symbol", "settleCoin", "baseCoin"))
     if symbol is not None:
-        contract = call.venue.contract(symbol)
+        contract = call.venue.contract(symbol, category)
         if contract is None:
             raise parameter("params error: symbol invalid")
         return [contract]
-    if not (settle or base or by_id or anything):
+    if not (settle or base or by_id or anything or category == INVERSE):
         raise parameter("Missing some parameters that must be filled in, symbol or settleCoin or baseCoin")
-    listed = call.exchange.contracts.values()
+    listed = call.venue.listed(category)
     return [contract for contract in listed if settle in {None, contract.settle} and base in {None, contract.base}]
 
 
@@ -201,7 +201,7 @@ def _paged(call: Call, rows: list[Json], key: str, limit: int) -> Json:
             raise parameter("params error: cursor invalid")
         rows = [row for row in rows if row[key] < int(cursor)]
     shown = rows[:limit]
-    return page(shown, str(shown[-1][key]) if shown else "")
+    return page(shown, str(shown[-1][key]) if shown else "", call.params.category())
 
 
 def _fill_rows(call: Call, number: int | None, link: str | None) -> list[Json]:

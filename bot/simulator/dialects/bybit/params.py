@@ -11,6 +11,7 @@ import orjson
 
 from bot.core.units import DAY_MS, ZERO, Millis
 from bot.simulator.dialects.bybit.codes import parameter
+from bot.simulator.dialects.bybit.wire import INVERSE, LINEAR
 from bot.simulator.dialects.dialect import HttpRequest
 
 WEEK_MS: Millis = 7 * DAY_MS
@@ -104,7 +105,9 @@ class Params:
             raise parameter("The time range between startTime and endTime cannot exceed 7 days")
         return start, end
 
-    def linear(self) -> None:
-        """Insists on `category=linear`, the only one with anything in it here."""
-        if self.required("category") != "linear":
+    def category(self) -> str:
+        """The `category`, linear or inverse: the two with anything in them here. Each knows its own contracts only."""
+        category = self.required("category")
+        if category not in {LINEAR, INVERSE}:
             raise parameter("params error: Category is invalid")
+        return category

@@ -1,4 +1,4 @@
-"""The WebSocket connections for reading: /v5/public/linear and /v5/private (source: v5 documentation, WebSocket Stream).
+"""The WebSocket connections for reading: /v5/public/{linear,inverse} and /v5/private (source: v5 documentation, WebSocket Stream).
 
 Operations are JSON objects with `op`: ping, auth (private), subscribe, unsubscribe. A repeated subscription is not an error; on a public
 topic it brings a fresh snapshot. Subscribing to several topics in one operation succeeds for all or, when one is unknown, for none.
@@ -20,7 +20,7 @@ from bot.simulator.dialects.bybit.dcp import TOPIC as DCP_TOPIC
 from bot.simulator.dialects.bybit.order_rows import execution_row, funding_row, order_row
 from bot.simulator.dialects.bybit.topics import DEPTHS, BookTopic, TickerTopic, trades
 from bot.simulator.dialects.bybit.venue import Venue
-from bot.simulator.dialects.bybit.wire import Json, frame
+from bot.simulator.dialects.bybit.wire import INVERSE, LINEAR, Json, frame
 from bot.simulator.dialects.dialect import SocketAnswer
 from bot.simulator.model import (
     BalanceReport,
@@ -34,6 +34,7 @@ from bot.simulator.model import (
 )
 
 _TOPIC = re.compile(r"(?:orderbook\.(?P<depth>\d+)|(?P<kind>tickers|publicTrade))\.(?P<symbol>\w+)")
+CATEGORIES = (LINEAR, INVERSE)
 PRIVATE_TOPICS = frozenset({"order", "execution", "position", "wallet"})
 
 
@@ -47,10 +48,11 @@ def operation_of(text: str) -> Json:
 
 
 class PublicSocket:
-    """One connection to /v5/public/linear."""
+    """One connection to /v5/public/{category}: it knows the contracts of that category and no others."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, category: str) -> None:
         self._venue = venue
+        self._category = category
         self._id = venue.connection()
         self._books: dict[str, BookTopic] = {}
         self._tickers: dict[str, TickerTopic] = {}
@@ -105,7 +107,7 @@ class PublicSocket:
 
     def _exists(self, topic: Any) -> bool:
         found = _TOPIC.fullmatch(topic) if isinstance(topic, str) else None
-        if found is None or self._venue.contract(found["symbol"]) is None:
+        if found is None or self._venue.contract(found["symbol"], self._category) is None:
             return False
         return found["depth"] is None or int(found["depth"]) in DEPTHS
 
@@ -162,6 +164,8 @@ class PrivateSocket:
             self._topics.update(args)
         else:
             self._topics.difference_update(args)
+            if DCP_TOPIC in args:
+                self._venue.protection.stood_down(self._account)
         return SocketAnswer([self._reply(message, True, "")])
 
     def published(self, reports: Sequence[Report], now: Millis) -> Sequence[str]:
@@ -192,11 +196,12 @@ class PrivateSocket:
 
     def _messages(self, topic: str, rows: list[Json], now: Millis) -> list[str]:
         messages = []
-        for name in (topic, f"{topic}.linear"):
-            if name in self._topics:
+        for name in (topic, *(f"{topic}.{category}" for category in CATEGORIES)):
+            told = rows if name == topic else [row for row in rows if row.get("category") == name.rsplit(".", 1)[1]]
+            if name in self._topics and told:
                 self._sent += 1
                 message_id = f"{self._id}_{topic}_{self._sent}"
-                messages.append(frame({"id": message_id, "topic": name, "creationTime": now, "data": rows}))
+                messages.append(frame({"id": message_id, "topic": name, "creationTime": now, "data": told}))
         return messages
 
     def _reply(self, message: Json, success: bool, sentence: str) -> str:
@@ -222,7 +227,8 @@ def _of(report: OrderReport, account: str) -> bool:
 def _is_private(topic: Any) -> bool:
     if not isinstance(topic, str):
         return False
-    return topic in PRIVATE_TOPICS or topic == DCP_TOPIC or topic in {f"{name}.linear" for name in PRIVATE_TOPICS - {"wallet"}}
+    name, dot, category = topic.partition(".")
+    return topic == DCP_TOPIC or (name in PRIVATE_TOPICS and (not dot or (name != "wallet" and category in CATEGORIES)))
 
 
 def _row(venue: Venue, account: str, report: Report) -> tuple[str, Json] | None:

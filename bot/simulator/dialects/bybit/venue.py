@@ -8,11 +8,11 @@ from itertools import count
 
 from bot.core.units import Millis
 from bot.simulator.dialects.bybit.auth import Keys
-from bot.simulator.dialects.bybit.day import Days
 from bot.simulator.dialects.bybit.dcp import DisconnectProtection
 from bot.simulator.dialects.bybit.params import Params
 from bot.simulator.dialects.bybit.visits import Visits
-from bot.simulator.dialects.bybit.wire import Json
+from bot.simulator.dialects.bybit.wire import Json, category_of
+from bot.simulator.dialects.day import Days
 from bot.simulator.exchange import Exchange
 from bot.simulator.model import Contract, MarketView, Refused, Report
 
@@ -32,9 +32,14 @@ class Venue:
         """A new `conn_id`."""
         return f"simulated{next(self._connections):012d}-1"
 
-    def contract(self, symbol: str) -> Contract | None:
-        """A listed contract."""
-        return self.exchange.contracts.get(symbol)
+    def listed(self, category: str) -> list[Contract]:
+        """The contracts of a category."""
+        return [contract for contract in self.exchange.contracts.values() if category_of(contract) == category]
+
+    def contract(self, symbol: str, category: str) -> Contract | None:
+        """A contract that is listed in a category."""
+        contract = self.exchange.contracts.get(symbol)
+        return contract if contract is not None and category_of(contract) == category else None
 
     def trading(self, symbols: Iterable[str]) -> list[MarketView]:
         """The markets among `symbols` that have a mark price; before its first tick a contract has nothing to show."""

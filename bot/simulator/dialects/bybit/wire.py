@@ -13,11 +13,11 @@ from uuid import UUID
 
 from bot.core.units import Millis
 from bot.simulator.dialects.dialect import as_json
-from bot.simulator.model import Side
+from bot.simulator.model import Contract, Side
 
 Json = dict[str, Any]
 
-CATEGORY = "linear"
+LINEAR, INVERSE = "linear", "inverse"
 SIDES: Mapping[Side, str] = {Side.BUY: "Buy", Side.SELL: "Sell"}
 
 _SMALLEST = Decimal("1E-12")
@@ -34,6 +34,11 @@ def text(value: Decimal) -> str:
     if isinstance(exponent, int) and exponent < -12:
         value = value.quantize(_SMALLEST, rounding=ROUND_HALF_EVEN)
     return format(value.normalize(), "f") if value else "0"
+
+
+def category_of(contract: Contract) -> str:
+    """The category that a contract is traded in."""
+    return INVERSE if contract.inverse else LINEAR
 
 
 def average(value: Decimal | None, decimals: int = 8) -> str:
@@ -84,6 +89,6 @@ def frame(message: Json) -> str:
     return as_json(message).decode()
 
 
-def page(rows: Sequence[Json], cursor: str) -> Json:
-    """The `result` of a listing."""
-    return {"nextPageCursor": cursor, "category": CATEGORY, "list": list(rows)}
+def page(rows: Sequence[Json], cursor: str, category: str) -> Json:
+    """The `result` of a listing in a category."""
+    return {"nextPageCursor": cursor, "category": category, "list": list(rows)}

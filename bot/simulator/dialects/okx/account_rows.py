@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.core.units import ZERO, Millis
+from bot.simulator.accounts import steps_of
 from bot.simulator.dialects.okx.order_rows import EVERY_FILL, all_fills, categories, sub_type, trade_id
 from bot.simulator.dialects.okx.wire import SWAP, Row, blank, figure, order_id_of, position_id, uid
 from bot.simulator.exchange import Exchange
@@ -93,7 +94,7 @@ def position_row(exchange: Exchange, position: Position) -> Row:
     open_ = position.contracts != ZERO
     return {
         **_POSITION,
-        "adl": "1" if open_ else "0",
+        "adl": str(steps_of(position.deleveraging_rank, 5)),
         "availPos": "",
         "avgPx": figure(position.entry_price) if open_ else "",
         "cTime": str(position.opened_at),
@@ -160,7 +161,7 @@ def bill_rows(exchange: Exchange, account: str) -> list[Row]:
 
 
 def fee_row(contracts: Sequence[Contract], now: Millis) -> Row:
-    """`account/trade-fee`: a fee that is charged is negative. The USDT-margined rates are `makerU` and `takerU`."""
+    """`account/trade-fee`: a fee that is charged is negative. `maker` and `taker` are the coin-margined rates, the others named."""
     maker, taker = figure(-contracts[0].maker_fee), figure(-contracts[0].taker_fee)
     return {
         "category": "1",
@@ -204,7 +205,7 @@ def config_row(account: str, *, hedge_mode: bool) -> Row:
         "posMode": "long_short_mode" if hedge_mode else "net_mode",
         "roleType": "0",
         "settleCcy": "USDT",
-        "settleCcyList": ["USDT"],
+        "settleCcyList": ["USDT", "USDC"],
         "spotBorrowAutoRepay": False,
         "spotOffsetType": "",
         "spotRoleType": "0",

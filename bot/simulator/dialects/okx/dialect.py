@@ -22,7 +22,9 @@ from bot.simulator.dialects.okx.orders import OrderDesk, Outcome
 from bot.simulator.dialects.okx.rest_private import Call, PrivateRest
 from bot.simulator.dialects.okx.rest_public import PublicRest, Query
 from bot.simulator.dialects.okx.stream import ENDPOINTS, OkxSocket
+from bot.simulator.dialects.okx.troubles import TROUBLES
 from bot.simulator.dialects.okx.wire import Row, acknowledgement, envelope
+from bot.simulator.dialects.trouble import Troubles
 from bot.simulator.exchange import Exchange
 from bot.simulator.model import Refused, Report
 
@@ -49,6 +51,8 @@ class OkxDialect:
 
     hosts: tuple[str, ...] = ("www.okx.com", "ws.okx.com", "wspap.okx.com")
     """ccxt's default REST and WebSocket hosts, and the WebSocket host of its sandbox mode (whose REST host is the same)."""
+
+    troubles: Troubles = TROUBLES
 
     def __init__(self, exchange: Exchange, credentials: Sequence[Credential]) -> None:
         self._exchange = exchange
@@ -192,7 +196,7 @@ def _writes(rest: PrivateRest, desk: OrderDesk) -> dict[str, Route]:
         "trade/batch-orders": Route(Operation.PLACE, write=place, expires=True),
         "trade/cancel-order": Route(Operation.CANCEL, write=cancel),
         "trade/cancel-batch-orders": Route(Operation.CANCEL, write=cancel),
-        "trade/cancel-all-after": Route(Operation.CANCEL, private=rest.cancel_all_after),
+        "trade/cancel-all-after": Route(Operation.SETTINGS, private=rest.cancel_all_after),
         "account/set-leverage": Route(Operation.SETTINGS, private=rest.set_leverage),
         "account/set-position-mode": Route(Operation.SETTINGS, private=rest.set_position_mode),
     }

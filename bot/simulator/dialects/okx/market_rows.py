@@ -1,6 +1,7 @@
 """What OKX publishes about a contract: instrument, book, ticker, mark, index, funding, open interest and tiers.
 
-The same rows serve REST answers and WebSocket pushes. Quantities (`sz`, `minSz`, `oi`) count contracts of `ctVal` base units each.
+The same rows serve REST answers and WebSocket pushes. Quantities (`sz`, `minSz`, `oi`) count contracts of `ctVal` each: base coins of a
+linear swap, dollars of an inverse one.
 The simulated venue keeps no 24 h statistics: those figures are the empty string, which is OKX's way to say that there are none.
 Source: OKX v5 documentation, "Public Data" and "Market Data", response and push examples.
 """
@@ -9,9 +10,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bot.core.units import ONE, ZERO, Millis, down_to_step
+from bot.core.units import ONE, ZERO, Millis
 from bot.simulator.dialects.okx.wire import SWAP, Row, blank, family, figure
 from bot.simulator.exchange import Exchange
+from bot.simulator.listed import Listing
 from bot.simulator.model import BookView, Contract, Level, MarketView, PublicTradeReport
 
 LISTED_AT: Millis = 1_573_557_408_000
@@ -72,7 +74,7 @@ def instrument_row(contract: Contract, code: int) -> Row:
         "minSz": figure(contract.contracts_min),
         "ruleType": "normal",
         "settleCcy": contract.settle,
-        "state": "live",
+        "state": "live" if contract.listing is Listing.TRADING else "suspend",
         "tickSz": figure(contract.tick),
         "tradeQuoteCcyList": [],
         "uly": family(contract),
@@ -175,21 +177,18 @@ def open_interest_row(view: MarketView) -> Row:
     }
 
 
-def tier_rows(view: MarketView) -> list[Row]:
-    """`public/position-tiers`: bounds in contracts at the present mark, `imr` = 1 / `maxLever`, rates as fractions."""
-    contract = view.contract
-    value = contract.contract_size if contract.inverse else contract.contract_size * view.mark
+def tier_rows(contract: Contract) -> list[Row]:
+    """`public/position-tiers`: bounds in contracts, `imr` = 1 / `maxLever`, rates as fractions."""
     rows: list[Row] = []
     floor = ZERO
     for number, tier in enumerate(contract.tiers, start=1):
-        ceiling = down_to_step(tier.notional_max / value, contract.lot)
         rows.append(
             {
                 **blank("baseMaxLoan instId quoteMaxLoan"),
                 "imr": figure(ONE / tier.leverage_max),
                 "instFamily": family(contract),
                 "maxLever": figure(tier.leverage_max),
-                "maxSz": figure(ceiling),
+                "maxSz": figure(tier.cap),
                 "minSz": figure(floor),
                 "mmr": figure(tier.rate),
                 "optMgnFactor": "0",
@@ -197,7 +196,7 @@ def tier_rows(view: MarketView) -> list[Row]:
                 "uly": family(contract),
             }
         )
-        floor = ceiling + contract.lot
+        floor = tier.cap + contract.lot
     return rows
 
 

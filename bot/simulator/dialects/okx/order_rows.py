@@ -15,7 +15,8 @@ from decimal import Decimal
 from bot.core.units import ZERO
 from bot.simulator.dialects.okx.wire import SWAP, Row, blank, figure, order_id_of
 from bot.simulator.exchange import Exchange
-from bot.simulator.model import Fill, FillKind, Order, OrderKind, OrderState, Reason, Side, TimeInForce
+from bot.simulator.margin import filled_at, notional
+from bot.simulator.model import Contract, Fill, FillKind, Order, OrderKind, OrderState, Reason, Side, TimeInForce
 
 EVERY_FILL = 1_000_000
 """More fills than an account has: the rows below need the whole history, not a page of it."""
@@ -89,14 +90,14 @@ def cancel_source(order: Order, known: str | None) -> str:
     return known or _CANCEL_SOURCES[Reason(order.reason)]
 
 
-def order_row(order: Order, fills: Sequence[Fill], *, lever: Decimal, tag: str, canceled_by: str | None) -> Row:
+def order_row(order: Order, contract: Contract, fills: Sequence[Fill], *, lever: Decimal, tag: str, canceled_by: str | None) -> Row:
     """An order of an account as REST shows it; `fills` are its own, oldest first."""
     request = order.request
     last = fills[-1] if fills else None
     return {
         **_ORDER,
         "accFillSz": figure(order.filled),
-        "avgPx": figure(order.average_price),
+        "avgPx": figure(filled_at(contract, order)),
         "cTime": str(order.created_at),
         "cancelSource": cancel_source(order, canceled_by),
         "category": "normal",
@@ -155,10 +156,10 @@ def system_order_row(fill: Fill, category: str, *, lever: Decimal) -> Row:
     }
 
 
-def order_push(row: Row, fill: Fill | None, *, contract_value: Decimal, last: Decimal, mark: Decimal) -> Row:
+def order_push(row: Row, fill: Fill | None, *, contract: Contract, last: Decimal, mark: Decimal) -> Row:
     """An `orders` push made from an order's row: the fill fields describe `fill`, or nothing when the update is no fill.
 
-    `contract_value` is base units per contract; notionals are in US dollars at `mark` (a USDT counts as one).
+    Notionals are in US dollars at `mark` (a USDT counts as one).
     """
     push = {
         **row,
@@ -175,7 +176,7 @@ def order_push(row: Row, fill: Fill | None, *, contract_value: Decimal, last: De
         "fillSz": "0",
         "fillTime": "",
         "lastPx": figure(last),
-        "notionalUsd": figure(Decimal(row["sz"]) * contract_value * mark),
+        "notionalUsd": figure(notional(contract, Decimal(row["sz"]), mark)),
         "tradeId": "",
     }
     if fill is not None:
@@ -184,7 +185,7 @@ def order_push(row: Row, fill: Fill | None, *, contract_value: Decimal, last: De
             "fillFee": figure(-fill.fee),
             "fillFeeCcy": fill.fee_asset,
             "fillMarkPx": figure(mark),
-            "fillNotionalUsd": figure(fill.contracts * contract_value * fill.price),
+            "fillNotionalUsd": figure(notional(contract, fill.contracts, fill.price)),
             "fillPnl": figure(fill.realised_pnl),
             "fillPx": figure(fill.price),
             "fillSz": figure(fill.contracts),

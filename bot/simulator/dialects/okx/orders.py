@@ -103,6 +103,7 @@ class OrderDesk:
         """One order with its fills, oldest first."""
         return order_row(
             order,
+            self.exchange.contracts[order.request.symbol],
             fills,
             lever=self.exchange.leverage(order.request.account, order.request.symbol),
             tag=self.tags.get(order.order_id, ""),

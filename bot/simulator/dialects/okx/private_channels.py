@@ -94,7 +94,7 @@ class Orders:
 
     def _push(self, row: Row, fill: Fill | None, symbol: str) -> Row:
         view = self._exchange.market(symbol)
-        return order_push(row, fill, contract_value=view.contract.contract_size, last=view.last, mark=view.mark)
+        return order_push(row, fill, contract=view.contract, last=view.last, mark=view.mark)
 
 
 class Positions:

@@ -117,9 +117,11 @@ class PrivateRest:
 
     def bills(self, call: Call) -> list[Row]:
         """`GET account/bills` and `bills-archive`: newest first, pages by `billId`."""
-        if not call.asks_for_swaps() or call.query.get("ctType", "linear") != "linear":
+        if not call.asks_for_swaps():
             return []
-        rows = account_rows.bill_rows(self._exchange, call.account)
+        kind, contracts = call.query.get("ctType"), self._exchange.contracts
+        listed = {symbol for symbol, contract in contracts.items() if kind in (None, "", "inverse" if contract.inverse else "linear")}
+        rows = [row for row in account_rows.bill_rows(self._exchange, call.account) if row["instId"] in listed]
         return page(_narrowed(rows, call.query), call.query, key="billId", time_key="ts")
 
     def trade_fee(self, call: Call) -> list[Row]:

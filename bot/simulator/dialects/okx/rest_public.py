@@ -7,6 +7,7 @@ Source: OKX v5 documentation, "Public Data / REST API" and "Order Book Trading /
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 
 from bot.core.units import Millis
@@ -14,7 +15,8 @@ from bot.simulator.dialects.okx import errors, market_rows
 from bot.simulator.dialects.okx.errors import Turned
 from bot.simulator.dialects.okx.wire import SWAP, Row, family
 from bot.simulator.exchange import Exchange
-from bot.simulator.model import Contract
+from bot.simulator.listed import Listing
+from bot.simulator.model import Contract, MarketView, Refused
 
 FUNDING_PAGE_MAX = 400
 
@@ -44,7 +46,7 @@ class PublicRest:
 
     def tickers(self, query: Query, _now: Millis) -> list[Row]:
         """`GET market/tickers`."""
-        return [self._ticker(contract) for contract in self._chosen(query)]
+        return [self._ticker(view.contract) for view in self._views(self._chosen(query))]
 
     def books(self, query: Query, _now: Millis) -> list[Row]:
         """`GET market/books`: `sz` levels of either side, 1 unless given, at most 400."""
@@ -55,23 +57,24 @@ class PublicRest:
     def mark_price(self, query: Query, _now: Millis) -> list[Row]:
         """`GET public/mark-price`. OKX's table wants `instType`; it takes an `instId` alone as well, which is all that ccxt sends."""
         asked = query if query.get("instType") or not query.get("instId") else {**query, "instType": SWAP}
-        return [market_rows.mark_row(self._exchange.market(contract.symbol)) for contract in self._chosen(asked)]
+        return [market_rows.mark_row(view) for view in self._views(self._chosen(asked))]
 
     def index_tickers(self, query: Query, _now: Millis) -> list[Row]:
         """`GET market/index-tickers`, by index (`instId` BTC-USDT) or by quote currency."""
         if not query.get("instId") and not query.get("quoteCcy"):
             raise errors.empty("instId or quoteCcy")
-        return [
-            market_rows.index_row(self._exchange.market(contract.symbol))
+        wanted = [
+            contract
             for contract in self._exchange.contracts.values()
             if query.get("instId", family(contract)) == family(contract) and query.get("quoteCcy", contract.quote) == contract.quote
         ]
+        return [market_rows.index_row(view) for view in self._views(wanted)]
 
     def funding_rate(self, query: Query, _now: Millis) -> list[Row]:
         """`GET public/funding-rate`, of one instrument or of all (`instId` ANY)."""
         every = query.get("instId") == "ANY"
         contracts = list(self._exchange.contracts.values()) if every else [self._one(query)]
-        return [market_rows.funding_row(self._exchange.market(c.symbol), self._settled(c)) for c in contracts]
+        return [market_rows.funding_row(view, self._settled(view.contract)) for view in self._views(contracts)]
 
     def funding_rate_history(self, query: Query, _now: Millis) -> list[Row]:
         """`GET public/funding-rate-history`: newest first; `before` and `after` are settlement times in ms."""
@@ -86,7 +89,7 @@ class PublicRest:
 
     def open_interest(self, query: Query, _now: Millis) -> list[Row]:
         """`GET public/open-interest`."""
-        return [market_rows.open_interest_row(self._exchange.market(c.symbol)) for c in self._chosen(query)]
+        return [market_rows.open_interest_row(view) for view in self._views(self._chosen(query))]
 
     def position_tiers(self, query: Query, _now: Millis) -> list[Row]:
         """`GET public/position-tiers`, by instrument family (one or several)."""
@@ -94,10 +97,21 @@ class PublicRest:
         if families == [""]:
             raise errors.empty("instFamily")
         wanted = [c for c in self._chosen({"instType": query.get("instType", "")}) if family(c) in families]
-        return [row for contract in wanted for row in market_rows.tier_rows(self._exchange.market(contract.symbol))]
+        return [row for contract in wanted for row in market_rows.tier_rows(contract)]
 
     def _ticker(self, contract: Contract) -> Row:
         return market_rows.ticker_row(self._exchange.market(contract.symbol), self._exchange.book(contract.symbol, 1))
+
+    def _views(self, contracts: Iterable[Contract]) -> list[MarketView]:
+        """The markets of these. Before its first tick a contract has nothing to show: left out among several, Refused alone."""
+        chosen = list(contracts)
+        if len(chosen) == 1:
+            return [self._exchange.market(chosen[0].symbol)]
+        views = []
+        for contract in chosen:
+            with suppress(Refused):
+                views.append(self._exchange.market(contract.symbol))
+        return views
 
     def _settled(self, contract: Contract) -> Decimal | None:
         settled = self._exchange.funding_rates(contract.symbol)
@@ -108,7 +122,7 @@ class PublicRest:
         if not query.get("instId"):
             raise errors.empty("instId")
         contract = self._exchange.contracts.get(query["instId"])
-        if contract is None:
+        if contract is None or contract.listing is Listing.DELISTED:
             raise Turned(errors.INSTRUMENT_UNKNOWN)
         return contract
 
@@ -121,7 +135,8 @@ class PublicRest:
         if query.get("instId"):
             return [self._one(query)]
         wanted = query.get("instFamily") or query.get("uly")
-        return [contract for contract in self._exchange.contracts.values() if wanted in (None, "", family(contract))]
+        listed = (contract for contract in self._exchange.contracts.values() if contract.listing is not Listing.DELISTED)
+        return [contract for contract in listed if wanted in (None, "", family(contract))]
 
 
 def _count(query: Query, name: str, default: int, largest: int) -> int:

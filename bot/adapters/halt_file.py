@@ -1,0 +1,61 @@
+"""A file that halts the book while it is there: `NAME: why` in its first line.
+
+It works while nothing in the process answers, and survives every restart; an empty file, or one that cannot be read, halts as well, and so
+does whatever else has its name: a directory, a pipe, a link that leads nowhere. So `touch HALT` beside the journal is enough. Looking at it
+never waits for anything.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bot.ports import HaltTold
+
+READ_MAX = 500
+"""Bytes of the file that are looked at."""
+
+
+class HaltFile:
+    """The halt file at one path."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def told(self) -> HaltTold | None:
+        """Who halts and why, None when there is no file."""
+        try:
+            first = _beginning(self._path).decode(errors="replace").partition("\n")[0]
+        except FileNotFoundError:
+            return HaltTold("halt file", "it is a link that leads nowhere") if os.path.lexists(self._path) else None
+        except OSError as error:
+            return HaltTold("halt file", f"it is there and cannot be read ({error.strerror})")
+        words = "".join(letter if letter.isprintable() else " " for letter in first)
+        by, _, why = words.partition(":")
+        return HaltTold(by.strip() or "halt file", why.strip() or "no reason is given")
+
+    def write(self, by: str, why: str) -> None:
+        """Halts, durably. Raises OSError when the file cannot be written; what is there then may halt all the same (see `told`)."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._path.open("w", encoding="utf-8") as file:
+            file.write(f"{by}: {why}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # else a new file's name may be gone after a loss of power
+        finally:
+            os.close(folder)
+
+    def clear(self) -> None:
+        """Removes the file. Raises OSError when it is there and cannot be removed."""
+        self._path.unlink(missing_ok=True)
+
+
+def _beginning(path: Path) -> bytes:
+    """The first bytes of a file; of a pipe, what is in it now. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return os.read(descriptor, READ_MAX)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,262 @@
+"""What is held, each coin once: collateral where sources see it, and coin equity in the accounts at venues.
+
+Collateral of an asset is unknown (None) until every configured source has spoken in this run, and while a holding lacks a
+redemption rate. Only what configured sources told counts: a source that was taken out of the configuration, or renamed, will never
+take back what it said last. So it is with the account of a venue where nothing is configured or open any more. A holding at a venue
+whose account tells that coin is the account's, not collateral; what a custodian delegated to an account counts at the custodian, and
+the account adds the rest.
+
+Coin equity is told at some instant, beside inverse positions of that instant. The price moves both, and together it moves nothing:
+
+    equity(P) = equity told + sum of n x (1 / P told - 1 / P)      n quote units told with it (short < 0), P the mark of now
+              = wallet told + sum of n x (1 / entry - 1 / P)       where the account does not tell its equity
+
+so that equity(P) + n / P, the delta, is the same at every P. Equity goes with marks and wallet with entries; never mixed. Both come
+from one complete reading of the venue: figures of two instants would be off by what the price did between them.
+(Binance COIN-M, BitMEX: PnL in coin = n x (1 / entry - 1 / mark), n = contracts x contract size.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from bot.core.marks import dollars, hedged_as, hedged_assets, mark_of_asset, once, valuation_mark, venues_in_book
+from bot.core.policy import Policy
+from bot.core.records import Holding, Ledger, VenueRecord
+from bot.core.reports import MarginReport, PositionReport
+from bot.core.units import ONE, ZERO, Asset, Range, VenueId
+
+
+@once
+def counted_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
+    """What configured sources told of assets that are hedged, without the coins that an account at a venue tells of itself."""
+    told = (h for h in ledger.holdings.values() if h.source in policy.collateral_sources)
+    return tuple(h for h in told if h.asset in policy.collateral_assets and not _is_in_account(ledger, policy, h))
+
+
+def _is_in_account(ledger: Ledger, policy: Policy, holding: Holding) -> bool:
+    """Whether an account that counts tells the coin itself."""
+    venue = VenueId(holding.location)
+    return venue in accounts(ledger, policy) and holding.asset in ledger.venues[venue].equity_told
+
+
+def all_sources_spoke(ledger: Ledger, policy: Policy) -> bool:
+    """Whether every configured source has told all it has in this run."""
+    return policy.collateral_sources <= ledger.sources_confirmed_at.keys()
+
+
+@once
+def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
+    """Base units of an asset held as collateral, every location and every form of it; None while unknown."""
+    if not all_sources_spoke(ledger, policy):
+        return None
+    total = ZERO
+    for holding in counted_holdings(ledger, policy):
+        if policy.collateral_assets[holding.asset] != asset or holding.quantity == ZERO:
+            continue  # nothing of it is nothing at any rate
+        if holding.redemption_rate is None:
+            return None
+        total += holding.quantity * holding.redemption_rate
+    return Range.exactly(total)
+
+
+@once
+def accounts(ledger: Ledger, policy: Policy) -> tuple[VenueId, ...]:
+    """The venues whose word on our account counts, sorted: those that were heard of, and where an instrument counts."""
+    return tuple(venue for venue in venues_in_book(ledger, policy) if venue in ledger.venues)
+
+
+@once
+def coin_equity(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
+    """Base units of an asset in our accounts at venues, unrealised PnL included, at the marks of now; None while a part is unknown."""
+    total = ZERO
+    for venue in accounts(ledger, policy):
+        part = coin_equity_at(ledger, policy, venue, asset)
+        if part is None:
+            return None
+        total += part
+    return total
+
+
+@once
+def coin_equity_at(ledger: Ledger, policy: Policy, venue: VenueId, asset: Asset) -> Decimal | None:
+    """The same at one venue. An account that nobody told is empty, unless an inverse position is settled in it: then it is unknown."""
+    record = ledger.venues.get(venue) or VenueRecord()
+    needed = _settled_in_coin(ledger, policy).get(venue, frozenset())
+    if any(hedged_as(policy, settle) == asset and settle not in record.equity_told for settle in needed):
+        return None
+    total = ZERO
+    for told in record.equity_told.values():
+        if hedged_as(policy, told.asset) != asset:
+            continue
+        coins = _equity_now(ledger, policy, record, told)
+        if coins is None:
+            return None
+        coins -= ledger.delegations.get(venue, {}).get(told.asset, ZERO)
+        rate = ZERO if coins == ZERO else redemption_rate(ledger, policy, told.asset)
+        if rate is None:
+            return None
+        total += coins * rate
+    return total
+
+
+@once
+def _settled_in_coin(ledger: Ledger, _: Policy) -> Mapping[VenueId, frozenset[Asset]]:
+    """The settle assets of inverse perpetuals that carry a position or an open order, by venue."""
+    found: dict[VenueId, frozenset[Asset]] = {}
+    for instrument in ledger.occupied:
+        listed = ledger.instruments.get(instrument)
+        if listed is not None and listed.is_inverse:
+            found[listed.venue] = found.get(listed.venue, frozenset()) | {listed.settle}
+    return found
+
+
+def redemption_rate(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
+    """Base units per unit of an asset: 1 for what is hedged as itself, else as the configured sources told last; None when untold."""
+    if hedged_as(policy, asset) == asset:
+        return ONE
+    told = [h for h in ledger.holdings.values() if h.asset == asset and h.source in policy.collateral_sources and h.redemption_rate]
+    return max(told, key=lambda h: (h.observed_at, h.source, h.location)).redemption_rate if told else None
+
+
+def _equity_now(ledger: Ledger, policy: Policy, record: VenueRecord, told: MarginReport) -> Decimal | None:
+    """One account's coins at the marks of now: equity beside marks, else wallet beside entries, else unknown (None)."""
+    held = [p for p in record.inverse_told.values() if p.quantity != ZERO and _settles_in(ledger, p, told.asset)]
+    equity = told.equity if told.is_account_wide else told.margin_balance
+    if equity is not None and all(p.mark_price for p in held):
+        return _restated(ledger, policy, equity, [(p, p.mark_price) for p in held])
+    if told.wallet_balance is not None:
+        return _restated(ledger, policy, told.wallet_balance, [(p, p.entry_price) for p in held])
+    return None
+
+
+def _settles_in(ledger: Ledger, told: PositionReport, asset: Asset) -> bool:
+    """Whether a position's PnL is in an asset; of an instrument that is not described, it may be."""
+    listed = ledger.instruments.get(told.instrument)
+    return listed is None or (listed.is_inverse and listed.settle == asset)
+
+
+def _restated(ledger: Ledger, policy: Policy, coins: Decimal, positions: list[tuple[PositionReport, Decimal | None]]) -> Decimal | None:
+    for told, before in positions:
+        now = valuation_mark(ledger, policy, told.instrument)
+        if not now or not before or told.instrument not in ledger.instruments:
+            return None
+        coins += told.quantity / before - told.quantity / now
+    return coins
+
+
+@once
+def held(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
+    """Base units of an asset that we hold: collateral and coin equity at venues; what the shorts stand against. None while unknown."""
+    outside, inside = collateral(ledger, policy, asset), coin_equity(ledger, policy, asset)
+    return None if outside is None or inside is None else outside + Range.exactly(inside)
+
+
+@once
+def settle_exposure(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
+    """How long the book is of each settle stablecoin: what venues hold of it for us, unrealised PnL included, where told.
+
+    Of an account that is told as a whole with each of several assets, each asset's own equity counts, or its wallet; where neither is told
+    of one, the account counts once, under the first asset by name.
+    """
+    total: dict[Asset, Decimal] = {}
+    for venue in accounts(ledger, policy):
+        told = ledger.venues[venue].margins.values()
+        reports = sorted((m for m in told if m.asset in dollars(ledger, policy)), key=lambda m: m.asset)
+        wide = [m for m in reports if m.is_account_wide]
+        parts = [(m.asset, m.margin_balance) for m in reports if not m.is_account_wide]
+        own = [(m.asset, m.wallet_balance if m.equity is None else m.equity) for m in wide]
+        if any(m.equity is not None for m in wide) or (len(wide) > 1 and all(coins is not None for _, coins in own)):
+            parts += own
+        else:
+            parts += [(m.asset, m.margin_balance) for m in wide[:1]]
+        for asset, quantity in parts:
+            if quantity is not None:
+                total[asset] = total.get(asset, ZERO) + quantity
+    return total
+
+
+@once
+def net_asset_value(ledger: Ledger, policy: Policy) -> Decimal | None:
+    """USD of all that is ours: collateral and the balances at venues, each coin once, a stablecoin taken for one dollar.
+
+    Unrealised PnL is in the balances. None while a part is unknown.
+    """
+    balances = [balance_usd(ledger, policy, venue) for venue in accounts(ledger, policy)]
+    return None if any(b is None for b in balances) else known_asset_value(ledger, policy)
+
+
+@once
+def known_asset_value(ledger: Ledger, policy: Policy) -> Decimal | None:
+    """The same without the venues of which it is not known: a share of it is never told too small. None while collateral is unknown."""
+    total = ZERO
+    for asset in hedged_assets(policy):
+        outside = collateral(ledger, policy, asset)
+        value = None if outside is None else in_usd(ledger, policy, asset, outside.middle)
+        if value is None:
+            return None
+        total += value
+    return sum((balance_usd(ledger, policy, venue) or ZERO for venue in accounts(ledger, policy)), total)
+
+
+def in_usd(ledger: Ledger, policy: Policy, asset: Asset, quantity: Decimal) -> Decimal | None:
+    """USD of base units of an asset at its mark; nothing is worth nothing. None without a mark."""
+    if quantity == ZERO:
+        return ZERO
+    mark = mark_of_asset(ledger, policy, asset)
+    return None if mark is None else quantity * mark
+
+
+def worth(ledger: Ledger, policy: Policy, asset: Asset, quantity: Decimal) -> Decimal | None:
+    """USD of units of any asset: a stablecoin's are dollars, a coin's count at redemption rate and mark. None for anything else."""
+    if quantity == ZERO or asset in dollars(ledger, policy):
+        return quantity
+    rate = redemption_rate(ledger, policy, asset)
+    return None if rate is None else in_usd(ledger, policy, hedged_as(policy, asset), quantity * rate)
+
+
+@once
+def standing_at(ledger: Ledger, policy: Policy, venue: VenueId) -> Decimal | None:
+    """USD of all that stands at a venue: what its account adds, and collateral that a source sees there. None while unknown."""
+    total = balance_usd(ledger, policy, venue)
+    for holding in counted_holdings(ledger, policy):
+        if holding.location == venue and total is not None:
+            value = worth(ledger, policy, holding.asset, holding.quantity)
+            total = None if value is None else total + value
+    return total
+
+
+@once
+def balance_usd(ledger: Ledger, policy: Policy, venue: VenueId) -> Decimal | None:
+    """USD of what a venue's account adds to the collateral: its balance less what a custodian delegated to it. None while unknown.
+
+    Of an account told as a whole each asset's own equity counts, because the whole holds collateral that a source tells as well; where
+    equity is not told, the whole does.
+    """
+    record = ledger.venues.get(venue)
+    if record is None or not record.margins:
+        return None
+    delegated = ledger.delegations.get(venue, {})
+    wide = [m for m in record.margins.values() if m.is_account_wide]
+    is_whole = any(m.equity is None for m in wide)
+    total: Decimal | None = ZERO
+    if is_whole:  # copies told at different instants: the worse one
+        told = [m.margin_balance for m in wide if m.margin_balance is not None]
+        total = min(told) if len(told) == len(wide) else None
+    own = {m.asset for m in record.margins.values() if not (is_whole and m.is_account_wide)}
+    for asset in own | (set(delegated) if wide else set()):
+        value = _own_usd(ledger, policy, record, asset, delegated.get(asset, ZERO), is_whole=is_whole)
+        total = None if total is None or value is None else total + value
+    return total
+
+
+def _own_usd(ledger: Ledger, policy: Policy, record: VenueRecord, asset: Asset, delegated: Decimal, *, is_whole: bool) -> Decimal | None:
+    """USD of one asset's own balance less what was delegated of it; of an account that counts as a whole only the latter."""
+    told = record.margins.get(asset)
+    balance = None if told is None else told.equity if told.is_account_wide else told.margin_balance
+    if told is None or (told.is_account_wide and is_whole):
+        balance = ZERO
+    elif balance != ZERO and asset in record.equity_told and asset not in dollars(ledger, policy):
+        balance = _equity_now(ledger, policy, record, record.equity_told[asset])
+    return None if balance is None else worth(ledger, policy, asset, balance - delegated)

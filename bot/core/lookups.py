@@ -1,0 +1,101 @@
+"""What is looked up in a ledger again and again, worked out once: open orders, orders by instrument, occupied instruments, answers.
+
+The rule: what is kept follows from frozen fields alone, and a changed ledger takes over only what the changed fields do not touch
+(`Lookups.KEPT`, see `copying`). None of it is part of the record: two ledgers are equal when their fields are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from functools import cached_property, lru_cache
+from itertools import chain, compress, repeat
+from operator import is_not
+from types import MappingProxyType
+from typing import Any
+
+from bot.core.order import Order
+from bot.core.units import ZERO, ClientOrderId, InstrumentId, VenueId
+
+
+class Lookups:
+    """The part of `records.Ledger` that is no record. `positions` are `records.Position`."""
+
+    KEPT = MappingProxyType(
+        {
+            "_open": frozenset(("orders",)),
+            "_open_by_instrument": frozenset(("orders",)),
+            "_orders_by_instrument": frozenset(("orders",)),
+            "_last_change": frozenset(("orders",)),
+            "occupied": frozenset(("orders", "positions")),
+        }
+    )
+    """What a changed ledger takes over of what this one has worked out, unless one of these fields changes (see `copying`)."""
+
+    orders: Mapping[ClientOrderId, Order]
+    positions: Mapping[InstrumentId, Any]
+
+    def open_orders(self, instrument: InstrumentId | None = None) -> tuple[Order, ...]:
+        """Orders that may still fill, of one instrument or of all."""
+        return self._open if instrument is None else self._open_by_instrument.get(instrument, ())
+
+    @cached_property
+    def _open(self) -> tuple[Order, ...]:
+        """Worked out once per ledger: a decision asks hundreds of times, and hundreds of closed orders are remembered."""
+        return tuple(o for o in self.orders.values() if o.state.is_open)
+
+    @cached_property
+    def _open_by_instrument(self) -> Mapping[InstrumentId, tuple[Order, ...]]:
+        return _by_instrument(self._open)
+
+    def orders_changed_since(self, before: Mapping[ClientOrderId, Order]) -> tuple[Order, ...]:
+        """The orders that are not the very same as among those of `before`; ones that were dropped are not told."""
+        if before is self.orders:
+            return ()
+        last, order_id = self.__dict__.get("_last_change", (None, None))
+        if last is before:
+            order = self.orders.get(order_id)
+            return () if order is None else (order,)
+        moved = compress(self.orders.values(), map(is_not, self.orders.values(), chain(before.values(), repeat(None))))
+        return tuple(order for order in moved if before.get(order.client_order_id) is not order)
+
+    def orders_of(self, instrument: InstrumentId) -> tuple[Order, ...]:
+        """Every order of one instrument that is remembered, in the order in which they were placed."""
+        return self._orders_by_instrument.get(instrument, ())
+
+    @cached_property
+    def _orders_by_instrument(self) -> Mapping[InstrumentId, tuple[Order, ...]]:
+        return _by_instrument(self.orders.values())
+
+    @cached_property
+    def occupied(self) -> frozenset[InstrumentId]:
+        """Instruments that carry a position, or may come to carry one; worked out once per ledger."""
+        held = {i for i, p in self.positions.items() if p.quantity != ZERO or p.dispute is not None}
+        return frozenset(held | {o.instrument for o in self._open})
+
+    def memo(self, policy: object) -> dict[Hashable, Any]:
+        """Room for what was worked out of this ledger under a policy (the very object), so that it is worked out once."""
+        kept = self._memos.get(id(policy))
+        if kept is None:
+            kept = self._memos[id(policy)] = (policy, {})  # the policy is kept beside its id, which nothing else can then come to have
+        return kept[1]
+
+    @cached_property
+    def _memos(self) -> dict[int, tuple[object, dict[Hashable, Any]]]:
+        """Not part of the record: a changed ledger begins with none."""
+        return {}
+
+    def venue_of(self, instrument: InstrumentId) -> VenueId:
+        """The venue of an instrument; works before the venue has described it."""
+        return _venue_of(instrument)
+
+
+@lru_cache(maxsize=4_096)
+def _venue_of(instrument: InstrumentId) -> VenueId:
+    return VenueId(instrument.partition(":")[0])
+
+
+def _by_instrument(orders: Iterable[Order]) -> Mapping[InstrumentId, tuple[Order, ...]]:
+    found: dict[InstrumentId, list[Order]] = {}
+    for order in orders:
+        found.setdefault(order.instrument, []).append(order)
+    return {instrument: tuple(its) for instrument, its in found.items()}

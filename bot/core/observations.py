@@ -1,0 +1,94 @@
+"""Totals and prices as sources tell them: collateral, how large a market is, what a stablecoin is worth, what was delegated.
+
+Each fact replaces the one before it from the same speaker. What makes no sense is not taken over, and what was told last ages.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.core import events as ev
+from bot.core.copying import replace
+from bot.core.ledger import noted, put
+from bot.core.records import Holding, Ledger, Market, Note, ReferencePrice
+from bot.core.units import ZERO, Millis
+
+
+def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
+    """Sets the total of one asset at one location; an untold redemption rate keeps the one that was told before.
+
+    A total alone does not make its source known in this run: others may follow, and what has not been told is not zero. That takes the
+    source's own word that it has told everything (`confirm_source`).
+    A total below nothing, or a rate that is not positive, makes no sense: the source counts as unreadable, and ages.
+    """
+    rate_told = event.redemption_rate
+    if not event.quantity.is_finite() or event.quantity < ZERO or (rate_told is not None and not _is_price(rate_told)):
+        return source_unreadable(ledger, event.source, f"senseless total of {event.asset} at {event.location}", event.at)
+    key = (event.source, event.location, event.asset)
+    before = ledger.holdings.get(key)
+    rate = event.redemption_rate
+    if rate is None and before is not None:
+        rate = before.redemption_rate
+    holding = Holding(
+        source=event.source,
+        location=event.location,
+        asset=event.asset,
+        quantity=event.quantity,
+        redemption_rate=rate,
+        observed_at=event.at,
+    )
+    confirmed = ledger.sources_confirmed_at
+    ledger = replace(
+        ledger,
+        holdings=put(ledger.holdings, key, holding),
+        sources_confirmed_at=put(confirmed, event.source, event.at) if event.source in confirmed else confirmed,
+        sources_unreadable={k: v for k, v in ledger.sources_unreadable.items() if k != event.source},
+    )
+    if before is not None and before.quantity == event.quantity:
+        return ledger
+    sentence = f"{event.asset} at {event.location}: {before.quantity if before else ZERO:f} -> {event.quantity:f}"
+    return noted(ledger, Note(at=event.at, kind="collateral", subject=event.asset, sentence=sentence))
+
+
+def confirm_source(ledger: Ledger, event: ev.CollateralConfirmed) -> Ledger:
+    """A source has told all its totals, or was read again and says the same: they are known, and fresh."""
+    readable = {k: v for k, v in ledger.sources_unreadable.items() if k != event.source}
+    confirmed = put(ledger.sources_confirmed_at, event.source, event.at)
+    return replace(ledger, sources_confirmed_at=confirmed, sources_unreadable=readable)
+
+
+def source_unreadable(ledger: Ledger, source: str, reason: str, at: Millis) -> Ledger:
+    """A source could not be read or made no sense; what it said last stays, and ages."""
+    if ledger.sources_unreadable.get(source) == reason:
+        return ledger
+    note = Note(at=at, kind="collateral", subject=source, sentence=f"not readable: {reason}")
+    return noted(replace(ledger, sources_unreadable=put(ledger.sources_unreadable, source, reason)), note)
+
+
+def apply_market(ledger: Ledger, event: ev.MarketObserved) -> Ledger:
+    """Keeps what a venue told last of an instrument's market; a figure below nothing makes no sense and is not told."""
+    told = Market(open_interest=_sane(event.open_interest), volume_24h=_sane(event.volume_24h), observed_at=event.at)
+    return replace(ledger, markets=put(ledger.markets, event.instrument, told))
+
+
+def _sane(figure: Decimal | None) -> Decimal | None:
+    return None if figure is None or not figure.is_finite() or figure < ZERO else figure
+
+
+def _is_price(figure: Decimal) -> bool:
+    return figure.is_finite() and figure > ZERO
+
+
+def apply_reference(ledger: Ledger, event: ev.ReferencePriceObserved) -> Ledger:
+    """Keeps the price that was told last; one that is not positive makes no sense, and the last one ages."""
+    if not _is_price(event.price):
+        return ledger
+    return replace(ledger, references=put(ledger.references, event.asset, ReferencePrice(price=event.price, observed_at=event.at)))
+
+
+def apply_delegation(ledger: Ledger, event: ev.DelegationObserved) -> Ledger:
+    """Keeps how much a custodian has delegated; what is no number is not taken over."""
+    if not event.delegated.is_finite():
+        return ledger
+    here = put(ledger.delegations.get(event.venue, {}), event.asset, event.delegated)
+    return replace(ledger, delegations=put(ledger.delegations, event.venue, here))

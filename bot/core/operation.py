@@ -1,0 +1,76 @@
+"""What a named person may do: reduce, halt and resume a venue or the book, and end one order's doubt by their word.
+
+Nothing here is done for nobody: an act without a name changes nothing. A person's REDUCE or HALT stands until a named RESUME, over any
+restart. RESUME of the book is about the book alone: a venue is resumed by its own name, so that nobody lets go what they did not look at.
+It ends a halt by a broken invariant too, which breaks again at once if it still is. Repeated executions count anew after a RESUME: of the
+venue's instruments, or of all after one of the book.
+
+RESOLVE ends the doubt about one order with what the person found of it at the venue. It is the one way out of doubt that is not evidence
+from the venue, so the venue is read in full before anything increases there again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from bot.core import events as ev
+from bot.core import ledger as book
+from bot.core import reconciliation, trading
+from bot.core.limits import Limit
+from bot.core.order import Order, OrderState
+from bot.core.records import Ledger, Note, TradingState
+from bot.core.units import ZERO, VenueId
+
+_ASKS = {ev.OperatorAction.REDUCE: TradingState.REDUCING, ev.OperatorAction.HALT: TradingState.HALTED}
+
+
+def apply_act(ledger: Ledger, event: ev.OperatorActed) -> Ledger:
+    """The ledger after a person acted. Who asked for what, and why, stays with the book."""
+    subject = event.client_order_id or event.venue or "book"
+    if not event.by.strip():
+        return _noted(ledger, event, f"{event.action.value} by nobody: nothing is changed")
+    ledger = _noted(ledger, event, f"{event.action.value} of {subject} by {event.by}: {event.why}")
+    if event.action in _ASKS:
+        asked = _ASKS[event.action]
+        return trading.enter(ledger, Limit.OPERATOR, event.at, event.why, venue=event.venue, by=event.by, state=asked)
+    if event.action is ev.OperatorAction.RESUME:
+        ledger = _rearmed(ledger, event.venue)
+        return trading.resume(ledger, event.venue, event.at, event.by, event.why)
+    return _resolve(ledger, event)
+
+
+def _rearmed(ledger: Ledger, venue: VenueId | None) -> Ledger:
+    """The ledger with what a person has looked at counted anew: executions at the venue, or (None) of the book with its invariants."""
+    if venue is None:
+        return replace(ledger, executions={}, invariants_broken=())
+    left = {i: r for i, r in ledger.executions.items() if ledger.venue_of(i) != venue}
+    return replace(ledger, executions=left)
+
+
+def _resolve(ledger: Ledger, event: ev.OperatorActed) -> Ledger:
+    order = None if event.client_order_id is None else ledger.orders.get(event.client_order_id)
+    filled = event.filled_quantity or ZERO
+    refusal = why_not_resolved(order, filled)
+    if order is None or refusal is not None:
+        return _noted(ledger, event, f"not resolved: {refusal}")
+    ledger = book.end_doubt(ledger, order.client_order_id, filled, event.at)
+    return reconciliation.distrust(ledger, ledger.venue_of(order.instrument))
+
+
+def why_not_resolved(order: Order | None, filled: Decimal) -> str | None:
+    """Why a person's word (signed contract units filled) cannot end an order's doubt, as half a sentence; None when it can."""
+    if order is None:
+        return "no such order is known"
+    if order.state is not OrderState.IN_DOUBT:
+        return f"order {order.client_order_id} is {order.state.value}, not in doubt"
+    if filled * order.quantity < ZERO or abs(filled) > abs(order.quantity):
+        return f"an order of {order.quantity:+f} cannot have filled {filled:+f}"
+    if abs(filled) < abs(order.filled):
+        return f"{order.filled:+f} of it is known to have filled, more than {filled:+f}"
+    return None
+
+
+def _noted(ledger: Ledger, event: ev.OperatorActed, sentence: str) -> Ledger:
+    note = Note(at=event.at, kind="operator", subject=event.venue or "book", sentence=sentence, order=event.client_order_id)
+    return book.noted(ledger, note)

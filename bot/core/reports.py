@@ -1,0 +1,130 @@
+"""What venues tell, as frozen values: quotes, orders, fills, positions, margins, payments. `events` says when and whom it reached.
+
+Prices are quote per base. What a venue did not say is None, never zero. Quantities of orders, fills and positions are signed contract
+units (short < 0): base units of a linear contract, quote units of an inverse one (see `instrument`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from bot.core.haircut import CollateralRatios
+from bot.core.units import Asset, ClientOrderId, InstrumentId, Millis
+
+
+class VenueOrderStatus(StrEnum):
+    """What a venue says of an order. ACCEPTED: it exists and may still fill."""
+
+    ACCEPTED = "accepted"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+
+
+class FillKind(StrEnum):
+    """Why a fill happened: our order, or the venue's own action."""
+
+    TRADE = "trade"
+    AUTO_DELEVERAGING = "auto_deleveraging"
+    LIQUIDATION = "liquidation"
+    SETTLEMENT = "settlement"
+
+
+class VenueLink(StrEnum):
+    """How well we hear a venue. UP: streams alive and fresh. STALE: silent or lagging. DOWN: not connected."""
+
+    UP = "up"
+    STALE = "stale"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """The newest market view of one instrument. Quantities at the touch are base units, None where unknown.
+
+    `book_at` and `mark_at` are our clock when the touch and the mark last arrived.
+    """
+
+    instrument: InstrumentId
+    bid: Decimal
+    ask: Decimal
+    bid_quantity: Decimal | None
+    ask_quantity: Decimal | None
+    mark: Decimal | None
+    index: Decimal | None
+    book_at: Millis
+    mark_at: Millis | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
+    """What a venue says of one order. `filled_quantity` is signed, cumulative contract units, None when it was not told."""
+
+    instrument: InstrumentId
+    client_order_id: ClientOrderId | None
+    venue_order_id: str | None
+    status: VenueOrderStatus
+    filled_quantity: Decimal | None
+    average_price: Decimal | None
+    venue_at: Millis | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillReport:
+    """One execution: signed `quantity` in contract units, `price`, and `fee` (> 0 when paid) in `fee_asset`, None when not told."""
+
+    instrument: InstrumentId
+    fill_id: str
+    client_order_id: ClientOrderId | None
+    venue_order_id: str | None
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal | None
+    fee_asset: Asset | None
+    kind: FillKind
+    venue_at: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionReport:
+    """A venue's word on one position: signed quantity in contract units; entry and mark None when not told.
+
+    `deleveraging_rank` is the place in the venue's queue of auto-deleveraging as a fraction: 0 safe, 1 next; None when not told.
+    """
+
+    instrument: InstrumentId
+    quantity: Decimal
+    entry_price: Decimal | None
+    mark_price: Decimal | None
+    deleveraging_rank: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginReport:
+    """A venue's cross-margin account in its settle asset. `margin_balance` is equity incl. unrealised PnL; absent figures are None.
+
+    `is_account_wide`: margin balance, maintenance and initial margin are those of the whole account, told again with every settle asset.
+    `equity` is then the asset's own, in its own units, unrealised PnL included, and `collateral_ratios` what the venue counts of it.
+    """
+
+    asset: Asset
+    margin_balance: Decimal | None
+    wallet_balance: Decimal | None
+    maintenance_margin: Decimal | None
+    initial_margin: Decimal | None
+    is_account_wide: bool = False
+    equity: Decimal | None = None
+    collateral_ratios: CollateralRatios | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingPayment:
+    """One settled payment as the venue recorded it: `quantity` of `asset`, > 0 when we received it; `payment_id` is the venue's."""
+
+    instrument: InstrumentId
+    payment_id: str
+    quantity: Decimal
+    asset: Asset
+    venue_at: Millis

@@ -1,0 +1,64 @@
+"""`hedgebot reduce | halt | resume | resolve`: what a named person asks of the bot that runs on a configuration, in one sentence.
+
+A halt of the book is written to the halt file first, so that it counts while nothing answers and over every restart; a resume of the book
+removes the file. Exit codes: 0 done, 1 no bot answers, or not in time to a halt (what the file alone did is told), 2 not as asked, and
+nothing was done.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from bot.adapters.halt_file import HaltFile
+from bot.adapters.telemetry.codec import RequestRefused, request_to_json
+from bot.adapters.telemetry.endpoints import EndpointUnavailable, ask_to_act
+from bot.config import Settings
+from bot.core.events import OperatorAction
+from bot.ports import OperatorRequest
+
+
+async def operate(settings: Settings, request: OperatorRequest) -> int:
+    """Asks the running bot; prints one sentence and returns the exit code."""
+    try:
+        request_to_json(request)
+    except RequestRefused as refusal:
+        return _failed(2, str(refusal))
+    if request.venue is not None and request.venue not in settings.venues:
+        return _failed(2, f"venue: {request.venue!r} is not one of {', '.join(sorted(settings.venues))}")
+    halts = request.action is OperatorAction.HALT and request.venue is None
+    file_did = _write(settings, request) if halts else ""
+    try:
+        answer = await ask_to_act(settings.control_path, request)
+    except EndpointUnavailable as unavailable:
+        if request.action is OperatorAction.RESUME and request.venue is None:
+            file_did = _remove(settings)
+        return _failed(1, f"{unavailable}{file_did}")
+    if not answer.accepted:
+        return _failed(1 if halts else 2, f"{request.action.value}: {answer.sentence}{file_did}")
+    sys.stdout.write(answer.sentence + "\n")
+    return 0
+
+
+def _write(settings: Settings, request: OperatorRequest) -> str:
+    """What the halt file is good for now, to be told when nobody answers."""
+    file = HaltFile(settings.halt_path)
+    try:
+        file.write(request.by, request.why)
+    except OSError as error:
+        if file.told() is not None:
+            return f"; {settings.halt_path} cannot be written ({error.strerror}), but what is there halts as well"
+        return f", and {settings.halt_path} cannot be written ({error.strerror}): nothing is halted"
+    return f"; {settings.halt_path} is written, and whatever runs on this configuration is HALTED within a second and from its start"
+
+
+def _remove(settings: Settings) -> str:
+    try:
+        HaltFile(settings.halt_path).clear()
+    except OSError as error:
+        return f", and {settings.halt_path} cannot be removed ({error.strerror})"
+    return "; the halt file is gone, and what the journal holds stays until a running bot is resumed"
+
+
+def _failed(code: int, sentence: str) -> int:
+    sys.stderr.write(f"hedgebot: {sentence}\n")
+    return code

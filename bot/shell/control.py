@@ -1,0 +1,149 @@
+"""What a named person asks of a running bot, and the switch outside it that halts the book.
+
+A request is entered as an event like any other fact, waited for until it is written, and answered in one sentence. A halt is answered
+when no order works any more where it was asked for, or after HALT_REPORT_S with what is still open, venue by venue.
+
+The switch is looked at before the first decision and on a beat. While it says halt, the book is halted again whoever resumed it; so a
+resume of the book clears it first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from bot.core.events import OperatorActed, OperatorAction
+from bot.core.limits import Limit
+from bot.core.operation import why_not_resolved
+from bot.core.records import TradingState
+from bot.core.trading import causes
+from bot.core.units import ZERO, VenueId
+from bot.ports import Clock, HaltSwitch, HaltTold, OperatorAnswer, OperatorRequest
+from bot.shell.loop import Loop
+
+log = structlog.get_logger(__name__)
+
+TAKEN_S = 3.0
+"""Longest time until a request has gone through the core."""
+HALT_REPORT_S = 5.0
+"""Longest time from a halt to its report."""
+WATCH_S = 0.5
+"""Pause between two looks at the switch."""
+
+
+class Control:
+    """Carries out what people ask for."""
+
+    def __init__(self, loop: Loop, clock: Clock, venues: Sequence[VenueId], switch: HaltSwitch | None) -> None:
+        """`venues` are those of the run, sorted; `switch` is what halts from outside, None: nothing does."""
+        self._loop, self._clock, self._venues, self._switch = loop, clock, tuple(venues), switch
+
+    async def act(self, request: OperatorRequest) -> OperatorAnswer:
+        """Enters a request and tells what came of it. Raises TimeoutError when it was not taken in time."""
+        began = self._clock.steady()
+        refusal = self._refusal(request) or self._not_cleared(request)
+        if refusal is not None:
+            return self._answer(request, refusal, accepted=False)
+        taken = self._loop.put_awaited(self._event(request))
+        await self._within(TAKEN_S, taken)
+        if request.action is OperatorAction.HALT:
+            await self._drained(request.venue, began + HALT_REPORT_S)
+        return self._answer(request, self._came_of(request), accepted=True)
+
+    def _refusal(self, request: OperatorRequest) -> str | None:
+        if request.venue is not None and request.venue not in self._venues:
+            return f"venue {request.venue!r} is not one of {', '.join(self._venues)}"
+        if request.action is OperatorAction.RESOLVE:
+            event = self._event(request)
+            order = None if request.order is None else self._loop.ledger.orders.get(request.order)
+            return why_not_resolved(order, event.filled_quantity or ZERO)
+        return None
+
+    def _not_cleared(self, request: OperatorRequest) -> str | None:
+        """Clears the switch before the book is resumed; why it cannot be, or None.
+
+        What it says since the last look is entered, not cleared: nobody who resumes can have known of it.
+        """
+        if request.action is OperatorAction.RESUME and request.venue is None and self._switch is not None:
+            told = self.heed_switch()
+            if told is not None:
+                return f"{told.by} has halted the book by the halt file this moment ({told.why}); resume again to end that too"
+            try:
+                self._switch.clear()
+            except OSError as error:
+                return f"the halt file cannot be removed ({error.strerror}), and halts again as long as it is there"
+        return None
+
+    def _event(self, request: OperatorRequest) -> OperatorActed:
+        order = None if request.order is None else self._loop.ledger.orders.get(request.order)
+        filled = request.filled
+        return OperatorActed(
+            at=self._clock.now(),
+            action=request.action,
+            by=request.by,
+            why=request.why,
+            venue=request.venue,
+            client_order_id=request.order,
+            filled_quantity=filled if order is None or filled is None else filled.copy_sign(order.quantity),
+        )
+
+    async def _within(self, seconds: float, taken: asyncio.Future[None]) -> None:
+        deadline = self._clock.steady() + seconds
+        while not taken.done():
+            if self._clock.steady() >= deadline:
+                taken.cancel()
+                raise TimeoutError
+            await self._clock.sleep(0.005)
+
+    async def _drained(self, venue: VenueId | None, deadline: float) -> None:
+        """Until no order is open at a venue (None: at all), or the time is up."""
+        while self._clock.steady() < deadline and any(self._open_at(v) for v in self._scope(venue)):
+            await self._clock.sleep(0.01)
+
+    def _scope(self, venue: VenueId | None) -> tuple[VenueId, ...]:
+        return self._venues if venue is None else (venue,)
+
+    def _open_at(self, venue: VenueId) -> int:
+        return sum(1 for o in self._loop.ledger.open_orders() if self._loop.ledger.venue_of(o.instrument) == venue)
+
+    def _came_of(self, request: OperatorRequest) -> str:
+        if request.action is OperatorAction.RESOLVE and request.order is not None:
+            order = self._loop.ledger.orders[request.order]
+            return (
+                f"order {request.order} is {order.state.value} with {order.filled:+f} filled; its venue is read before anything increases"
+            )
+        found = [f"{request.venue or 'the book'} is {self._state(request)}"]
+        if request.action is OperatorAction.HALT:
+            found += [
+                f"{v}: {self._open_at(v)} orders open" if self._open_at(v) else f"{v}: no order open" for v in self._scope(request.venue)
+            ]
+        return "; ".join(found)
+
+    def _state(self, request: OperatorRequest) -> str:
+        told = self._loop.statement()
+        trading = next((v.trading for v in told.venues if v.venue == request.venue), told.trading)
+        return trading.state.upper() + (f" ({trading.cause}: {trading.why})" if trading.cause else "")
+
+    def _answer(self, request: OperatorRequest, sentence: str, *, accepted: bool) -> OperatorAnswer:
+        log.warning("operator_asked", action=request.action.value, by=request.by, why=request.why, accepted=accepted, answer=sentence)
+        told = self._loop.statement()
+        trading = next((v.trading for v in told.venues if v.venue == request.venue), told.trading)
+        return OperatorAnswer(accepted=accepted, sentence=sentence, trading_state=trading.state)
+
+    # the switch
+
+    async def watch_switch(self) -> None:
+        """Looks at the switch until cancelled."""
+        while True:
+            await self._clock.sleep(WATCH_S)
+            self.heed_switch()
+
+    def heed_switch(self) -> HaltTold | None:
+        """Halts the book if the switch says so and no person's halt is in force; what it said, None when nothing was entered."""
+        told = None if self._switch is None else self._switch.told()
+        if told is None or any(c.cause is Limit.OPERATOR and c.state is TradingState.HALTED for c in causes(self._loop.ledger, None)):
+            return None
+        self._loop.put(OperatorActed(at=self._clock.now(), action=OperatorAction.HALT, by=told.by, why=told.why))
+        return told
