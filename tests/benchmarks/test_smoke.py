@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks import course
+from benchmarks import course, dialects
 from benchmarks.disk import folder_on_disk
 from benchmarks.figures import BenchmarkFailed, Figure, Samples, figure_of, ratio
+from benchmarks.growth import ALLOCATE, GAP, QUIET, WIDTHS
+from benchmarks.growth import lane as lane_of
+from benchmarks.venues import BARE
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 4
@@ -66,12 +69,48 @@ def test_ratios_come_first_and_are_those_of_the_figures(measured: tuple[str, dic
 
 
 @pytest.mark.e2e
+def test_the_core_tells_facts_per_second_how_it_grows_and_what_an_instrument_weighs(measured: tuple[str, dict[str, Any]]) -> None:
+    printed, written = measured
+    core = written["core"]
+    assert core["facts_per_second"] > 0
+    assert core["bytes_per_instrument"] > 0
+    assert "facts folded per second" in printed
+    for assets, venues in WIDTHS:
+        assert {lane_of(what, assets, venues) for what in (QUIET, GAP, ALLOCATE)} <= core["lanes"].keys()
+    assert all(over > 0 for growth in core["growth_over_n_log_n"].values() for over in growth.values())
+    assert {"fold OrderReported", "fold FillReported", "fold MarginObserved", "fold VenueReported"} <= core["lanes"].keys()
+
+
+@pytest.mark.e2e
 def test_a_folder_that_is_not_there_is_refused_in_one_sentence(tmp_path: Path) -> None:
     done = bench("--rounds", "1", "--folder", str(tmp_path / "absent"))
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert "--folder" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.e2e
+def test_each_venues_adapter_is_measured_beside_bare_ccxt_and_starting_beside_a_bare_import(tmp_path: Path) -> None:
+    written = tmp_path / "venues.json"
+    command = [sys.executable, "-m", "benchmarks.venues", "--venue", "bybit", "--rounds", "2", "--seconds", "0.3", "--json", str(written)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(written.read_text())
+    lanes = found["venues"]["bybit"]["lanes"]
+    assert set(lanes) == {dialects.ADAPTER, dialects.CCXT, dialects.HTTP, dialects.IDLE, dialects.BEHIND_POLLS}
+    assert {figure["count"] for figure in lanes.values()} == {2}
+    assert all(value > 0 for value in found["venues"]["bybit"]["ratios"].values())
+    assert set(found["starts"]) == {BARE, "bybit"}
+    assert found["starts"]["bybit"]["resident_mb"] > found["starts"][BARE]["resident_mb"] > 0
+
+
+@pytest.mark.e2e
+def test_a_venue_that_cannot_be_measured_is_refused_in_one_sentence() -> None:
+    command = [sys.executable, "-m", "benchmarks.venues", "--venue", "nasdaq"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "no venue is called nasdaq" in done.stderr
 
 
 def test_a_folder_in_memory_is_no_disk() -> None:

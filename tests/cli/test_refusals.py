@@ -46,7 +46,7 @@ def written(tmp_path: Path, **changes: object) -> Path:
 
 
 def test_help_is_there_for_every_command(tmp_path: Path) -> None:
-    for command in ("run", "simulate", "status", "check", "demo"):
+    for command in ("run", "simulate", "status", "reduce", "halt", "resume", "resolve", "check", "demo"):
         done = hedgebot(command, "--help", cwd=tmp_path)
         assert done.returncode == 0
         assert command in done.stdout
@@ -115,6 +115,8 @@ def test_a_journal_that_is_not_ours_is_not_overwritten(tmp_path: Path) -> None:
 def test_history_that_cannot_be_read(tmp_path: Path) -> None:
     refused(hedgebot("demo", "--history", "nowhere", cwd=tmp_path), "nowhere")
     refused(hedgebot("demo", "--window", "2025-02-21..2025-02-22", cwd=tmp_path), "--window", "--history")
+    refused(hedgebot("demo", "--venues", "binanceusdm,bybit,kraken", cwd=tmp_path), "--venues", "kraken", "okx")
+    refused(hedgebot("demo", "--venues", "binanceusdm,okx", cwd=tmp_path), "--venues", "three")
 
 
 @pytest.mark.parametrize("words", [("--for", "soon"), ("--for", "1s"), ("--speed", "-3"), ("--speed", "fast")])

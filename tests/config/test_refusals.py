@@ -14,7 +14,7 @@ from tests.config.documents import SECRETS, changed, on_testnet
 REFUSALS: list[tuple[str, Any, str]] = [
     ("environment", ..., "environment: is missing, and there is no default"),
     ("environment", "mainnet", "environment: 'mainnet' is not allowed: mainnet is refused until hedgebot has been released for it;"),
-    ("environment", "sim", "environment: 'sim' is not allowed: expected simulation, testnet or mainnet"),
+    ("environment", "sim", "environment: 'sim' is not allowed: expected simulation, testnet, demo or mainnet"),
     ("envirnment", "testnet", "envirnment: unknown key, did you mean 'environment'?"),
     ("venues/okx/leverag", 3, "venues.okx.leverag: unknown key, did you mean 'leverage'?"),
     ("venues/okx/leverage", 300, "venues.okx.leverage: 300 is not allowed: at most 20"),
@@ -34,7 +34,7 @@ REFUSALS: list[tuple[str, Any, str]] = [
     ("venues/binance", {"instruments": ["BTCUSDT"], "credentials": {"api_key": "a", "secret": "b"}},
      "venues.binance: unknown venue, did you mean 'binanceusdm'?"),
     ("venues/kraken", {"instruments": ["PF_XBTUSD"], "credentials": {"api_key": "a", "secret": "b"}},
-     "venues.kraken: unknown venue; known: binanceusdm, bybit, okx"),
+     "venues.kraken: unknown venue; known: binancecoinm, binanceusdm, bybit, deribit, hyperliquid, okx"),
     ("venues", {}, "venues: at least one entry is needed"),
     ("venues", ["okx"], "venues: keys with values are needed below it"),
     ("routes/ws.okx.com", ..., "routes.ws.okx.com: is missing; a simulation needs a loopback URL for it because okx uses it"),

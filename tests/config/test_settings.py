@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,10 +15,12 @@ import yaml
 from pydantic import ValidationError
 
 from bot.config import Address, Environment, Settings, load, policy_in_words, settings_from
+from bot.config.errors import ConfigError
 from bot.config.policy_section import DERIVED, FRACTIONS, TUNABLE, bounds
 from bot.config.reference import page
 from bot.config.sections import VENUE_HOSTS
-from bot.core.policy import CEILINGS, Policy
+from bot.core.ceilings import CEILINGS
+from bot.core.policy import Policy
 from tests.config.documents import SECRETS, SIMULATION, changed, on_testnet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,16 +160,24 @@ def test_simulator_accounts_start_with_something() -> None:
     assert simulator is not None
     assert simulator.balances_of("okx") == {"USDT": Decimal("5.5")}
     assert simulator.balances_of("bybit") == {"USDT": Decimal(1_000_000)}
+    assert simulator.balances_of("binancecoinm") == {"BTC": Decimal(20), "ETH": Decimal(400)}, "a coin-margined account holds coins"
 
 
-@pytest.mark.parametrize("name", ["simulation.yaml", "testnet.yaml"])
+EXAMPLES = [f"{environment.value}.yaml" for environment in Environment if environment is not Environment.MAINNET]
+"""One for each environment that may be run in."""
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_load(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for venue in ("BINANCE", "BYBIT", "OKX"):
-        for part in ("KEY", "SECRET", "PASSPHRASE"):
-            monkeypatch.setenv(f"HEDGEBOT_{venue}_{part}", "only-a-test")
+    for variable in re.findall(r"env: (\w+)", (ROOT / "config" / name).read_text(encoding="utf-8")):
+        monkeypatch.setenv(variable, "only-a-test")
+    monkeypatch.setenv("HEDGEBOT_HYPERLIQUID_ADDRESS", ADDRESS)
+    monkeypatch.setenv("HEDGEBOT_HYPERLIQUID_PRIVATE_KEY", PRIVATE_KEY)
     settings = load(ROOT / "config" / name)
+    assert settings.environment == name.removesuffix(".yaml")
     assert settings.warnings() == []
-    assert set(settings.venues) == set(VENUE_HOSTS)
+    assert len(settings.venues) >= 3
+    assert set(settings.venues) <= set(VENUE_HOSTS), "not every venue has demo accounts"
     for source in settings.collateral.sources:
         assert source.path.is_file()
 
@@ -173,3 +185,38 @@ def test_examples_load(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_page_is_up_to_date() -> None:
     written = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert written == page(), "run: python -m bot.config.reference docs/configuration.md"
+
+
+ADDRESS, PRIVATE_KEY = "0x" + "aB" * 20, "0x" + "0c" * 32
+
+
+def with_a_wallet(**credentials: str) -> dict[str, Any]:
+    """The right configuration with Hyperliquid beside the others."""
+    document = copy.deepcopy(SIMULATION)
+    document["routes"]["api.hyperliquid.xyz"] = "http://127.0.0.1:8700"
+    keys = {"api_key": ADDRESS, "secret": PRIVATE_KEY} | credentials
+    document["venues"]["hyperliquid"] = {"instruments": ["BTC", "ETH"], "credentials": keys}
+    return document | {"simulator": {}}
+
+
+def test_a_venue_whose_key_is_an_address() -> None:
+    settings = settings_from(with_a_wallet())
+    assert settings.venues["hyperliquid"].credentials.api_key.reveal() == ADDRESS
+    assert settings_from(with_a_wallet(secret=PRIVATE_KEY.removeprefix("0x"))).venues["hyperliquid"].instruments == ("BTC", "ETH")
+    assert settings.simulator is not None
+    assert settings.simulator.balances_of("hyperliquid") == {"USDC": Decimal(1_000_000)}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"api_key": "key-one"}, "venues.hyperliquid.credentials.api_key: is not the account's address"),
+        ({"api_key": PRIVATE_KEY}, "venues.hyperliquid.credentials.api_key: is not the account's address"),
+        ({"secret": ADDRESS}, "venues.hyperliquid.credentials.secret: is not a private key"),
+        ({"passphrase": "open"}, "venues.hyperliquid.credentials.passphrase: hyperliquid keys have none, remove it"),
+    ],
+)
+def test_a_wallet_that_is_none_is_told_without_being_shown(wrong: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)) as raised:
+        settings_from(with_a_wallet(**wrong))
+    assert PRIVATE_KEY not in str(raised.value)

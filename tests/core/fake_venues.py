@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 from bot.core import events as ev
 from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder, ReadVenue
 from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId
 from tests.core.fake_wire import TIMEOUT_MS, Wire, WorldOrder, WorldVenue
-from tests.core.story import MARKS, listed, margin_report
+from tests.core.story import MARKS, margin_report
+
+FUNDED = Decimal(100_000_000)
+"""In every account that is margined in a stablecoin."""
 
 
 class Venues(Wire):
@@ -62,21 +66,35 @@ class Venues(Wire):
         if self.chance(self.faults.empty_book):
             fillable = ZERO
         elif self.chance(self.faults.partial):
-            fillable = listed(*command.instrument.split(":")).to_contracts(fillable / 2, Decimal(1)) * self._contract(command.instrument)
+            fillable = self._half(command.instrument, fillable)
         if not answered:
             self._report(order, self.random.randint(2, 200), always=True)
-        if self.chance(self.faults.slow_match):
+        if command.post_only:
+            self._rest(order, fillable)
+        elif self.chance(self.faults.slow_match):
             first = self._half(command.instrument, fillable)
             self.at(self.random.randint(10, 1_000), lambda: self._execute(order, first))
             self.at(self.random.randint(1_000, 3_000), lambda: self._finish(order, fillable - first))
         else:
             self._finish(order, fillable)
 
-    def _contract(self, instrument: InstrumentId) -> Decimal:
-        return listed(*instrument.split(":")).contract_size
+    def _rest(self, order: WorldOrder, fillable: Decimal) -> None:
+        """A post-only order: cancelled if it would take, else in the book until somebody takes it, a part of it, or nobody does."""
+        if self.chance(self.faults.would_take):
+            self._finish(order, ZERO)
+            return
+        first = self._half(order.command.instrument, fillable)
+        self.at(self.random.randint(10, 6_000), lambda: self._touched(order, first))
+        self.at(self.random.randint(3_000, 12_000), lambda: self._touched(order, fillable - first))
+
+    def _touched(self, order: WorldOrder, quantity: Decimal) -> None:
+        self._execute(order, quantity)
+        if order.filled == order.command.quantity:
+            self._finish(order, ZERO)
 
     def _half(self, instrument: InstrumentId, quantity: Decimal) -> Decimal:
-        return listed(*instrument.split(":")).to_contracts(quantity / 2, Decimal(1)) * self._contract(instrument)
+        described = self.described[instrument]
+        return described.units_of_contracts(described.contracts_of_units(quantity / 2))
 
     def _execute(self, order: WorldOrder, quantity: Decimal) -> None:
         command = order.command
@@ -89,7 +107,7 @@ class Venues(Wire):
             if quantity == ZERO:
                 return
         order.filled += quantity
-        self._move(venue, command.instrument, quantity)
+        self._move(venue, command.instrument, quantity, command.price)
         self.fill_number += 1
         fill = ev.FillReport(
             instrument=command.instrument,
@@ -106,7 +124,8 @@ class Venues(Wire):
         venue.fills.append(fill)
         self._stream(command.instrument, lambda at: ev.FillReported(at=at, fill=fill))
 
-    def _move(self, venue: WorldVenue, instrument: InstrumentId, quantity: Decimal) -> None:
+    def _move(self, venue: WorldVenue, instrument: InstrumentId, quantity: Decimal, price: Decimal) -> None:
+        self.paid[instrument] += quantity / price
         venue.positions[instrument].append((self.now, venue.held(instrument) + quantity))
 
     def _finish(self, order: WorldOrder, quantity: Decimal) -> None:
@@ -149,6 +168,9 @@ class Venues(Wire):
             self.tell(5, lambda at: ev.CancelUnconfirmed(at=at, client_order_id=command.client_order_id, reason="not found"))
             return
         order.status = ev.VenueOrderStatus.CANCELED
+        if self.chance(self.faults.answer_lost):
+            self.tell(TIMEOUT_MS, lambda at: ev.CancelUnconfirmed(at=at, client_order_id=command.client_order_id, reason="timed out"))
+            return
         self._report(order, 5, always=True)
 
     def _look_up(self, command: LookUpOrder) -> None:
@@ -180,9 +202,8 @@ class Venues(Wire):
 
         def sample_positions() -> None:
             seen_at = self.now - self.random.randint(0, self.faults.position_lag_ms)
-            rows = tuple(
-                ev.PositionReport(instrument=i, quantity=venue.held(i, seen_at), entry_price=None, mark_price=None) for i in venue.positions
-            )
+            rows = tuple(self._row(i, venue.held(i, seen_at)) for i in venue.positions)
+            margins = self._margins(command.venue)
             self.tell(
                 self.random.randint(2, 60),
                 lambda at: ev.VenueReported(
@@ -193,12 +214,33 @@ class Venues(Wire):
                     orders=told["orders"],  # type: ignore[arg-type]  # one dict for both kinds of rows
                     positions=rows,
                     fills=told["fills"],  # type: ignore[arg-type]  # one dict for both kinds of rows
-                    margins=(margin_report(),),
+                    margins=margins,
                 ),
             )
 
         self.at(there, sample_fills)
         self.at(there + self.random.randint(0, 60), sample_positions)
+
+    def mark(self, instrument: InstrumentId) -> Decimal:
+        """The price of now, before any noise."""
+        return MARKS[self.described[instrument].base]
+
+    def _row(self, instrument: InstrumentId, held: Decimal) -> ev.PositionReport:
+        return ev.PositionReport(instrument=instrument, quantity=held, entry_price=None, mark_price=self.mark(instrument))
+
+    def _margins(self, venue: str) -> tuple[ev.MarginReport, ...]:
+        settles = sorted({i.settle for i in self.instruments if i.venue == venue})
+        coins = {a: self.coins(venue, a) for v, a in self.wallets if v == venue}
+        return tuple(replace(margin_report(coins.get(a, FUNDED), "0.01" if a in coins else "1000"), asset=a) for a in settles)
+
+    def coins(self, venue: str, asset: str) -> Decimal:
+        """Coins in an account at a venue as it counts them: the wallet and what the inverse positions made, at the mark of now."""
+        made = (
+            self.paid[i.id] - self.venues[venue].held(i.id) / self.mark(i.id)
+            for i in self.instruments
+            if i.is_inverse and i.venue == venue and i.settle == asset
+        )
+        return self.wallets.get((venue, asset), ZERO) + sum(made, ZERO)
 
     def deleverage(self, instrument: InstrumentId) -> None:
         """The venue takes part of a position away, and mostly says so."""
@@ -206,7 +248,7 @@ class Venues(Wire):
         taken = -self._half(instrument, venue.held(instrument))
         if taken == ZERO:
             return
-        self._move(venue, instrument, taken)
+        self._move(venue, instrument, taken, self.mark(instrument))
         if not self.chance(self.faults.deleveraging_told):
             return
         self.fill_number += 1
@@ -216,7 +258,7 @@ class Venues(Wire):
             client_order_id=None,
             venue_order_id=f"adl{self.fill_number}",
             quantity=taken,
-            price=MARKS[instrument.split(":")[1]],
+            price=self.mark(instrument),
             fee=None,
             fee_asset=None,
             kind=ev.FillKind.AUTO_DELEVERAGING,

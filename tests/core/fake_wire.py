@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -11,6 +11,7 @@ from random import Random
 from bot.core import events as ev
 from bot.core import exposure
 from bot.core.commands import Command, PlaceOrder
+from bot.core.instrument import Instrument
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import ZERO, ClientOrderId, InstrumentId
@@ -32,6 +33,7 @@ class Faults:
     empty_book: float = 0.0
     partial: float = 0.0
     slow_match: float = 0.0
+    would_take: float = 0.0
     report_lost: float = 0.0
     report_twice: float = 0.0
     report_late_ms: int = 20
@@ -76,9 +78,20 @@ class WorldVenue:
 
 
 class Wire:
-    """One seed, one clock, one queue of what is still to happen. Whoever extends it says what the bot does with an event."""
+    """One seed, one clock, one queue of what is still to happen. Whoever extends it says what the bot does with an event.
 
-    def __init__(self, seed: int, policy: Policy, faults: Faults) -> None:
+    `instruments` are the linear ones of the policy unless told; `wallets` the coins in accounts at venues, profit not counted; `paid` what
+    the inverse positions were opened for, in coin: the sum of quantity / price.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        policy: Policy,
+        faults: Faults,
+        instruments: Sequence[Instrument] = (),
+        wallets: Mapping[tuple[str, str], Decimal] | None = None,
+    ) -> None:
         self.random = Random(seed)
         self.policy = policy
         self.faults = faults
@@ -94,10 +107,13 @@ class Wire:
         self.commands: list[Command] = []
         self.wired: dict[ClientOrderId, int] = {}
         self.collateral: dict[str, Decimal] = {str(a): ZERO for a in exposure.hedged_assets(policy)}
-        self.instruments = [listed(*i.split(":")) for i in sorted(policy.instruments)]
+        self.instruments = list(instruments) or [listed(*i.split(":")) for i in sorted(policy.instruments)]
+        self.described = {i.id: i for i in self.instruments}
+        self.wallets = dict(wallets or {})
         self.venues = {v: WorldVenue() for v in sorted({str(i.venue) for i in self.instruments})}
         for instrument in self.instruments:
             self.venues[instrument.venue].positions[instrument.id] = [(T0, ZERO)]
+        self.paid: dict[InstrumentId, Decimal] = dict.fromkeys(self.described, ZERO)
         self.overshoot: dict[str, Decimal] = dict.fromkeys(self.collateral, ZERO)
 
     # time and the wire

@@ -15,10 +15,10 @@ from bot.core import exposure, invariants
 from bot.core.commands import Command
 from bot.core.engine import step
 from bot.core.records import Ledger
-from bot.core.units import ONE, ZERO, Asset, InstrumentId, VenueId
+from bot.core.units import ZERO, Asset, InstrumentId, VenueId
 from tests.core.fake_venues import Venues
 from tests.core.fake_wire import BEAT_MS, SOON_MS, Faults
-from tests.core.story import MARKS, quote_of
+from tests.core.story import quote_of
 
 
 def _connected(venue: str, at: int) -> ev.Event:
@@ -60,7 +60,7 @@ class World(Venues):
             self._decide_by(self.now + BEAT_MS)
 
     def _quote(self, instrument: InstrumentId) -> ev.Quote:
-        mark = MARKS[instrument.split(":")[1]]
+        mark = self.mark(instrument)
         if self.faults.mark_noise_bps:
             mark = (mark * (1 + Decimal(str(self.random.gauss(0, self.faults.mark_noise_bps))) / 10_000)).quantize(Decimal("0.1"))
         heard_at = (
@@ -76,6 +76,7 @@ class World(Venues):
         self.feed(ev.SessionStarted(at=self.now, epoch=epoch, config_hash="c", policy=self.policy))
         for instrument in self.instruments:
             self.feed(ev.InstrumentListed(at=self.now, instrument=instrument))
+            self.feed(ev.MarketObserved(at=self.now, instrument=instrument.id, open_interest=Decimal(10_000_000)))
         for venue in self.venues:
             self.tell(50, partial(_connected, venue))
         for asset in self.collateral:
@@ -140,9 +141,9 @@ class World(Venues):
     # judging
 
     def true_net(self, asset: str) -> Decimal:
-        """Collateral and what the venues really hold."""
-        held = sum((v.held(i) for v in self.venues.values() for i in v.positions if i.endswith(f":{asset}")), ZERO)
-        return self.collateral[asset] + held
+        """Collateral, coins in accounts, and what the venues really hold, in base units."""
+        held = sum((i.base_of(self.venues[i.venue].held(i.id), self.mark(i.id)) for i in self.instruments if i.base == asset), ZERO)
+        return self.collateral[asset] + held + sum((self.coins(v, a) for v, a in self.wallets if a == asset), ZERO)
 
     def _judge(self) -> None:
         for asset in self.collateral:
@@ -170,7 +171,7 @@ class World(Venues):
         for asset in self.collateral:
             band = exposure.rebalance_threshold(self.ledger, self.policy, Asset(asset))
             # The venue with the fine lot may be at its cap: less than one coarse lot is then dust, told and left alone.
-            coarse = max(i.to_base(i.lot, ONE) for i in self.ledger.instruments.values() if i.base == asset)
+            coarse = max(i.to_base(i.lot, self.mark(i.id)) for i in self.ledger.instruments.values() if i.base == asset)
             if band is None or abs(self.true_net(asset)) > max(band, coarse):
                 found.append(f"{asset}: net {self.true_net(asset)} of {self.collateral[asset]} is outside {band}")
         found.extend(f"{o.client_order_id} is {o.state.value}" for o in self.ledger.open_orders())

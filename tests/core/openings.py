@@ -5,10 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from bot.core import target
+from bot.core.policy import Policy
+from bot.core.records import Ledger
+from bot.core.target import Slot
+from tests.core.market_words import wide
 from tests.core.playbook import (
     book,
-    collateral,
     decision_due,
+    evenly,
     filled,
     net_delta,
     nothing,
@@ -24,24 +29,30 @@ BINANCE, BYBIT, OKX = "binance:ETH", "bybit:ETH", "okx:ETH"
 
 def hedged(quantity: str = "30", **changes: Any) -> Story:
     """A book with so much ETH, hedged in three equal parts."""
-    story = book(policy_for("ETH", **changes)) >> collateral("ETH", quantity) >> decision_due()
+    story = book(policy_for("ETH", **changes)) >> evenly(quantity) >> decision_due()
     third = f"{-Decimal(quantity) / 3:f}"
     for instrument in (BYBIT, BINANCE, OKX):
         story << place(instrument, third)
-    return story >> filled(BYBIT, BINANCE, OKX) >> decision_due() << nothing() << net_delta("ETH", "0")
+    return story >> filled(BYBIT, BINANCE, OKX) >> wide() >> decision_due() << nothing() << net_delta("ETH", "0")
+
+
+def slot_at(ledger: Ledger, policy: Policy, now: int, instrument: str) -> Slot | None:
+    """What the plans of this instant say that an instrument may carry; None when it can take no order."""
+    return next((s for p in target.plan_book(ledger, policy, now) for s in p.slots if s.instrument == instrument), None)
 
 
 def in_doubt_at_okx() -> Story:
     """A hedge of which the leg at OKX went unanswered."""
     return (
         book(ETH)
-        >> collateral("ETH", "30")
+        >> evenly("30")
         >> decision_due()
         << place(BYBIT, "-10")
         << place(BINANCE, "-10")
         << place(OKX, "-10")
         >> filled(BYBIT, BINANCE)
         >> outcome_unknown(OKX)
+        >> wide()
         >> decision_due()
         << query(OKX)
     )

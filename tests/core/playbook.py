@@ -1,7 +1,7 @@
 """A small language for stories about the book: `story >> what happens >> decision_due() << what must follow`.
 
 Each word is a function: facts return a Feed, expectations an Expect. How they are checked is told in `story`. Instruments are spelled
-`okx:ETH`, quantities are strings in signed base units (short < 0).
+`okx:ETH`, an inverse one `okx:ETH-USD`, quantities are strings in signed contract units (short < 0).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from bot.core.commands import CancelOrder, LookUpOrder, PlaceOrder, ReadVenue
 from bot.core.order import OrderState
 from bot.core.policy import Policy
 from bot.core.units import ZERO, Asset, InstrumentId, VenueId
+from tests.core.coin_words import as_the_venue_values
+from tests.core.market_words import market, narrow
 from tests.core.story import D, Expect, Feed, Story, margin_report, told
 
 
@@ -26,6 +28,7 @@ def book(policy: Policy, **kwargs: Any) -> Story:
     story >> started()
     for instrument in story.instruments:
         story.feed(ev.InstrumentListed(at=story.now, instrument=instrument))
+        story >> market(instrument.id)
     for venue in sorted({i.venue for i in story.instruments}):
         story >> link(venue, "up")
     story >> confirmed() >> decision_due()
@@ -80,6 +83,11 @@ def collateral(asset: str, quantity: str, rate: str | None = "1", source: str = 
     )
 
 
+def evenly(quantity: str, asset: str = "ETH") -> Feed:
+    """A source tells the total of an asset, and markets are such that its instruments carry equal parts of it and no more."""
+    return Feed(f"{quantity} {asset}, evenly", lambda s: [*narrow(quantity, asset).events(s), *collateral(asset, quantity).events(s)])
+
+
 def total(asset: str, quantity: str, rate: str | None = "1", source: str = "custody", location: str = "vault") -> Feed:
     """A source tells the total of an asset, and others may follow."""
     return _one(
@@ -128,15 +136,16 @@ def reading(venue: str, *, orders: tuple[ev.OrderReport, ...] = (), fills: tuple
             ours = record.quantity if record else ZERO
             asset = instrument.split(":")[1]
             rows.append(position_report(instrument, D(positions[asset]) if asset in positions else ours))
+        told_at_marks = tuple(as_the_venue_values(story, row) for row in rows)
         return ev.VenueReported(
             at=story.now,
             venue=VenueId(venue),
             asked_at=story.asked.pop(venue, story.now),
             clock_offset_ms=0,
             orders=orders,
-            positions=tuple(rows),
+            positions=told_at_marks,
             fills=fills,
-            margins=(story.margins.get(venue, margin_report()),),
+            margins=(story.margins.get(venue, margin_report()), *story.coin_margins(venue, told_at_marks)),
         )
 
     return _one(f"reading of {venue}", answers)
@@ -309,12 +318,13 @@ def cancel_unconfirmed(instrument: str) -> Feed:
 # What must follow. Each returns an Expect.
 
 
-def place(instrument: str, quantity: str, *, reduce_only: bool = False) -> Expect:
-    """An order of exactly this much."""
+def place(instrument: str, quantity: str, *, reduce_only: bool = False, post_only: bool = False) -> Expect:
+    """An order of exactly this much, an IOC unless told otherwise."""
 
     def check(story: Story) -> None:
         command = story.take(PlaceOrder, instrument)
-        assert (command.quantity, command.reduce_only) == (D(quantity), reduce_only), f"expected {quantity}, got {told(command)}"
+        expected = (D(quantity), reduce_only, post_only)
+        assert (command.quantity, command.reduce_only, command.post_only) == expected, f"expected {quantity}, got {told(command)}"
         assert command.expires_at == story.now + story.policy.order_expiry_ms
 
     return Expect("place", check)

@@ -6,7 +6,8 @@ fails the story at the next fact and at its end; readings are the one exception,
 After every fact the story itself checks: the core's invariants, one wire attempt per id, no order beyond the venue's share, reducing
 orders never larger than what is held. `Story.close` folds the same events again and wants the same ledger and the same commands.
 
-Instruments are spelled `okx:ETH`, quantities are strings in signed base units (short < 0), `now` is milliseconds.
+Instruments are spelled `okx:ETH`, quantities are strings in signed contract units (short < 0; base units if linear, USD if inverse), `now`
+is milliseconds.
 """
 
 from __future__ import annotations
@@ -68,6 +69,21 @@ def listed(venue: str, asset: str, **changes: Any) -> Instrument:
     return replace(plain, **changes)
 
 
+def inverse(venue: str, asset: str, **changes: Any) -> Instrument:
+    """A coin-margined perpetual of an asset at a venue, `okx:ETH-USD`: contracts of 10 USD, whole ones."""
+    terms: dict[str, Any] = {
+        "venue_symbol": f"{asset}-USD",
+        "quote": Asset("USD"),
+        "settle": Asset(asset),
+        "kind": ContractKind.INVERSE,
+        "contract_size": D(10),
+        "lot": D(1),
+        "contracts_min": D(1),
+        "notional_min": None,
+    }
+    return listed(venue, asset, **(terms | changes))
+
+
 def policy_for(*assets: str, venues: tuple[str, ...] = VENUES, **changes: Any) -> Policy:
     """A policy that hedges these assets (and wstETH as ETH) at these venues, from one source called `custody`."""
     plain = Policy(
@@ -76,6 +92,11 @@ def policy_for(*assets: str, venues: tuple[str, ...] = VENUES, **changes: Any) -
         instruments=frozenset(InstrumentId(f"{v}:{a}") for v in venues for a in assets),
         venue_share_max=D("0.6"),
         rebalance_notional_min=D(25),
+        open_interest_min=D(0),
+        open_interest_share_total_max=D("0.1"),
+        # Accounts are funded as `margin_report` says, far beyond the collateral.
+        collateral_share_max=D(1),
+        settle_exposure_max=D(1),
     )
     return replace(plain, **changes)
 
@@ -143,6 +164,8 @@ class Story:
         self.marks: dict[str, Decimal] = {i.id: MARKS.get(i.base, D(100)) for i in self.instruments}
         self.quotes_at: dict[str, int] = {}
         self.margins: dict[str, ev.MarginReport] = {}
+        self.wallets: dict[tuple[str, str], Decimal] = {}
+        self.entries: dict[str, Decimal] = {}
         self.fill_number = 0
         self.wired: set[str] = set()
 
@@ -234,6 +257,22 @@ class Story:
         """The newest quotes: fresh, except where a venue has fallen silent."""
         return tuple(quote_of(i, self.marks[i], self.quotes_at.get(i, self.now)) for i in sorted(self.marks))
 
+    def coin_margins(self, venue: str, positions: tuple[ev.PositionReport, ...]) -> tuple[ev.MarginReport, ...]:
+        """The venue's coin accounts: wallet plus what the inverse positions made since their entries, in coin."""
+        reports = []
+        for (where, asset), wallet in sorted(self.wallets.items()):
+            if where != venue:
+                continue
+            settled = {i.id for i in self.instruments if i.is_inverse and i.settle == asset}
+            made = (
+                p.quantity / self.entries[p.instrument] - p.quantity / self.marks[p.instrument]
+                for p in positions
+                if p.instrument in settled
+            )
+            plain = margin_report(wallet + sum(made, ZERO), "0.01")
+            reports.append(replace(plain, asset=Asset(asset), wallet_balance=wallet))
+        return tuple(reports)
+
     def of_venue(self, venue: str) -> list[str]:
         """The instruments of a venue."""
         return [i.id for i in self.instruments if i.venue == venue]
@@ -242,7 +281,7 @@ class Story:
 def told(command: Command) -> str:
     """A command in the words of the language."""
     if isinstance(command, PlaceOrder):
-        closing = ", reduce_only=True" if command.reduce_only else ""
+        closing = (", reduce_only=True" if command.reduce_only else "") + (", post_only=True" if command.post_only else "")
         return f"place({command.instrument!r}, '{command.quantity:f}'{closing})"
     if isinstance(command, LookUpOrder):
         return f"query({command.instrument!r})"

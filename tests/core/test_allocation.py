@@ -290,3 +290,23 @@ def test_nothing_asked_nothing_answered() -> None:
 def test_senseless_problem_is_refused(question: Problem, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         allocate(question)
+
+
+def test_a_room_may_count_only_some_of_a_venues_instruments() -> None:
+    """Two pools of margin in one account: each bounds its own instrument, and a room without names bounds both."""
+    venue, asset = VenueId("v"), Asset("A")
+    pools = tuple(
+        VenueRoom(venue=venue, instruments=(InstrumentId(name),), notional=(Bound(limit=f"pool_{name}", most=D(most)),))
+        for name, most in (("x", 30), ("y", 50))
+    )
+    whole = VenueRoom(venue=venue, notional=(Bound(limit="share", most=D(70)),))
+    candidates = tuple(Candidate(instrument=InstrumentId(name), asset=asset, venue=venue) for name in ("x", "y"))
+    required = (Requirement(asset=asset, required=D(100)),)
+    both = allocate(Problem(candidates=candidates, requirements=required, venues=pools))
+    assert {p.instrument: p.short for p in both.portions} == {"x": D(30), "y": D(50)}
+    assert [b.limit for p in both.portions for b in p.limits] == ["pool_x", "pool_y"]
+    within = allocate(Problem(candidates=candidates, requirements=required, venues=(whole, *pools)))
+    assert (within.unhedged, sum(p.short for p in within.portions)) == (D(30), D(70))
+    assert allocate(Problem(candidates=candidates, requirements=required, venues=(*reversed(pools), whole))) == within
+    with pytest.raises(ValueError, match="named twice"):
+        allocate(Problem(candidates=candidates, requirements=required, venues=(pools[0], pools[0])))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import pytest
 
 from bot.core import events as ev
 from bot.core.commands import ReadVenue
-from bot.core.engine import _FOLDERS, MATERIAL, step
+from bot.core.engine import _FOLDERS, MATERIAL, _note_refusals, step
+from bot.core.ledger import noted
+from bot.core.limits import Breach, Limit
 from bot.core.order import OrderState
 from bot.core.questions import FILLS_OVERLAP_MS, READ_RETRY_MS, READ_TIMEOUT_MS, UNANSWERED_MAX_MS, UNREADABLE_RETRY_MS
-from bot.core.records import Ledger
+from bot.core.records import Ledger, Note
 from bot.core.units import Asset, InstrumentId, VenueId
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged, in_doubt_at_okx
 from tests.core.playbook import (
@@ -20,10 +23,10 @@ from tests.core.playbook import (
     book,
     cancel,
     cancel_unconfirmed,
-    collateral,
     confirmed,
     decision_due,
     ended,
+    evenly,
     filled,
     link,
     nothing,
@@ -74,6 +77,22 @@ def test_material_facts_that_changed_something_want_a_decision_soon() -> None:
     assert observed.ledger.venues[OKX_VENUE].margins[Asset("USDT")] == margin_report("5", "1")
 
 
+def test_marks_of_margin_are_those_it_was_told_at_and_never_those_of_the_latest_decision() -> None:
+    """Quotes are not in the journal: a replay that took them from there would weigh the same margin at other marks."""
+    story = hedged("30")
+    pushed = ev.MarginObserved(at=story.now, venue=OKX_VENUE, margin=margin_report("5", "1"), marks={InstrumentId(OKX): Decimal(2_990)})
+    ledger = step(story.ledger, pushed, story.policy).ledger
+    assert ledger.venues[OKX_VENUE].margin_marks == {OKX: 2_990}
+    for marks in ({}, {InstrumentId(BYBIT): Decimal(2_990)}, {InstrumentId(OKX): Decimal(0)}):
+        unknown = step(ledger, replace(pushed, marks=marks), story.policy).ledger
+        assert unknown.venues[OKX_VENUE].margin_marks == {}, "an older mark does not stand behind a newer balance"
+    (seen,) = reading("okx").events(story)
+    assert isinstance(seen, ev.VenueReported)
+    for told in (seen, replace(seen, positions=tuple(replace(p, mark_price=None) for p in seen.positions))):
+        with_quotes, without = (step(one, told, story.policy).ledger.venues for one in (ledger, replace(ledger, quotes={})))
+        assert with_quotes == without
+
+
 def test_a_listing_is_taken_when_it_is_ours_and_changed() -> None:
     story = book(ETH)
     stranger = ev.InstrumentListed(at=story.now, instrument=listed("okx", "DOGE"))
@@ -111,7 +130,7 @@ def test_c22_a_venue_that_does_not_agree_is_read_again_soon_and_after_a_failure_
 
 
 def test_fills_are_read_back_to_the_oldest_order_still_open() -> None:
-    story = book(ETH) >> collateral("ETH", "30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
+    story = book(ETH) >> evenly("30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
     placed_at = story.now
     story >> filled(BYBIT, BINANCE) >> outcome_unknown(OKX) >> after(90_000) >> reading("okx") >> after(15_000) >> decision_due()
     story << query(OKX)
@@ -119,7 +138,7 @@ def test_fills_are_read_back_to_the_oldest_order_still_open() -> None:
 
 
 def test_an_order_that_works_too_long_is_asked_about_then_cancelled_once_it_expired() -> None:
-    story = book(ETH) >> collateral("ETH", "30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
+    story = book(ETH) >> evenly("30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
     story >> filled(BYBIT, BINANCE) >> accepted(OKX) >> after(999) >> decision_due() << nothing()
     story >> after(1) >> decision_due() << query(OKX) >> accepted(OKX)
     story >> after(4_001) >> decision_due() << cancel(OKX) >> after(500) >> decision_due() << nothing()
@@ -128,7 +147,7 @@ def test_an_order_that_works_too_long_is_asked_about_then_cancelled_once_it_expi
 
 
 def test_a_cancel_unconfirmed_after_the_end_is_no_news() -> None:
-    story = book(ETH) >> collateral("ETH", "30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
+    story = book(ETH) >> evenly("30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
     story >> filled(OKX)
     event = ev.CancelUnconfirmed(at=story.now, client_order_id=story.order(OKX).client_order_id, reason="not found")
     assert step(story.ledger, event, story.policy).ledger is story.ledger
@@ -141,7 +160,7 @@ def test_a_look_up_that_tells_no_end_leaves_the_doubt() -> None:
 
 
 def test_a_place_request_that_is_never_answered_becomes_a_doubt() -> None:
-    story = book(ETH) >> collateral("ETH", "30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
+    story = book(ETH) >> evenly("30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
     story >> filled(BYBIT, BINANCE)
     story >> after(ETH.order_expiry_ms + UNANSWERED_MAX_MS) >> confirmed() >> decision_due() << nothing()
     (story >> after(1) >> decision_due() << query(OKX) << order_is(OKX, OrderState.IN_DOUBT)).close()
@@ -155,30 +174,75 @@ def test_a_refusal_of_an_order_nobody_knows_is_told_of_the_book() -> None:
 
 
 def test_what_is_withheld_is_told_once_while_nothing_else_is_said_of_it() -> None:
-    story = hedged("30") >> collateral("ETH", "33")
-    far = replace(story.quotes()[1], bid=story.marks[BYBIT] * 2, ask=story.marks[BYBIT] * 3)
+    story = hedged("30") >> evenly("33")
+    far = replace(story.quotes()[1], bid=story.marks[BYBIT] * 2, ask=story.marks[BYBIT] * 2 + 1)
     quotes = tuple(far if q.instrument == BYBIT else q for q in story.quotes())
     ledger = step(story.ledger, ev.DecisionDue(at=story.now, quotes=quotes), story.policy).ledger
     told = [n for n in ledger.notes if n.subject == BYBIT and n.sentence == "withheld: price_collar"]
     assert len(told) == 1
 
 
+def test_two_refusals_of_one_subject_in_turn_are_each_told_once() -> None:
+    ledger = Ledger()
+    for at in range(5):
+        for what in ("withheld", "delta is left unhedged by"):
+            ledger = _note_refusals(ledger, what, (Breach(Limit.OPEN_INTEREST_SHARE, "ETH", None, None),), at)
+    assert [n.at for n in ledger.notes] == [0, 0]
+    ledger = noted(ledger, Note(at=9, kind="decision", subject="ETH", sentence="sell"))
+    assert len(_note_refusals(ledger, "withheld", (Breach(Limit.OPEN_INTEREST_SHARE, "ETH", None, None),), 9).notes) == 4
+
+
 def test_a_decision_tells_what_it_did_and_why() -> None:
-    story = book(policy_for("ETH", venue_share_max=ETH.venue_share_max / 3)) >> collateral("ETH", "30") >> decision_due()
+    story = book(policy_for("ETH", venue_share_max=ETH.venue_share_max / 3)) >> evenly("30") >> decision_due()
     sentences = [n.sentence for n in story.ledger.notes if n.kind == "decision"]
-    assert sentences[0] == "sell 6.00 at 2995.41 or better; ETH: net delta +30; at a limit: venue_share"
+    assert sentences[0] == "sell 6.00 at 2995.41 or better; ETH: net delta +30; take: at once; at a limit: venue_share"
     assert story.ledger.targets == {BINANCE: -6, BYBIT: -6, OKX: -6}
 
 
 def test_a_book_in_which_an_order_was_refused_says_so() -> None:
-    story = book(ETH) >> collateral("ETH", "30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
+    story = book(ETH) >> evenly("30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
     story >> refused(OKX)
     assert story.ledger.notes[-1].sentence.endswith("refused by the venue: -2019 margin")
     assert story.ledger.notes[-1].subject == OKX
 
 
 def test_i12_the_step_changes_nothing_that_it_was_given() -> None:
-    story = hedged("30") >> collateral("ETH", "33")
+    story = hedged("30") >> evenly("33")
     before = repr(story.ledger)
     step(story.ledger, ev.DecisionDue(at=story.now, quotes=story.quotes()), story.policy)
     assert repr(story.ledger) == before
+
+
+def test_a_doubt_that_ends_in_absence_is_told_and_one_that_does_not_is_not() -> None:
+    story = in_doubt_at_okx()
+    order_id = story.order(OKX).client_order_id
+    unknown = ev.OrderAbsent(at=story.now, client_order_id=order_id, venue_clock_at=story.now, filled_quantity=Decimal(0))
+    assert step(story.ledger, unknown, story.policy).ledger is story.ledger, "its time is not over: nothing was learned"
+    part = step(story.ledger, replace(unknown, filled_quantity=Decimal(-4)), story.policy).ledger
+    assert part.notes == story.ledger.notes
+    assert part.orders[order_id].filled == -4
+    late = story >> after(60_000) >> confirmed() >> reading("okx")
+    absent = step(late.ledger, replace(unknown, at=late.now, venue_clock_at=late.now), late.policy).ledger
+    assert absent.orders[order_id].state is OrderState.ABSENT
+    assert absent.notes[-1].sentence.endswith("proven absent: it never reached the book")
+    full = step(story.ledger, replace(unknown, filled_quantity=Decimal(-10)), story.policy).ledger
+    assert full.notes[-1].sentence.endswith("over, -10 filled: the venue knows no more of it")
+
+
+def test_a_report_that_cannot_be_read_takes_the_venues_word_away_and_is_told() -> None:
+    story = hedged("30")
+    after_it = step(story.ledger, ev.ReportUnreadable(at=story.now, venue=OKX_VENUE, what="order: no status"), story.policy)
+    assert not after_it.ledger.venues[OKX_VENUE].reconciled
+    assert after_it.ledger.notes[-1].sentence == "said something unreadable: order: no status"
+
+
+def test_a_stop_is_told_once_and_nothing_is_placed_from_then_on() -> None:
+    story = book(ETH) >> evenly("30")
+    stop = ev.StopRequested(at=story.now, reason="asked to")
+    stopping = step(story.ledger, stop, story.policy).ledger
+    assert stopping.stopping
+    assert [n.sentence for n in stopping.notes if n.kind == "stop"] == ["asked to"]
+    assert step(stopping, stop, story.policy).ledger is stopping
+    due = ev.DecisionDue(at=story.now, quotes=tuple(story.quotes()))
+    assert not [c for c in step(stopping, due, story.policy).commands if not isinstance(c, ReadVenue)]
+    assert [c for c in step(story.ledger, due, story.policy).commands if not isinstance(c, ReadVenue)], "it would have placed"

@@ -1,19 +1,20 @@
-"""Rates on one time base (F2), the flip with hysteresis (S10, C28), payments exactly once (S8)."""
+"""Rates on one time base (F2), their age, the flip with hysteresis (S10, C28) and the trip-wire."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core import events as ev
-from bot.core.funding import apply_payment, apply_rate, smoothed
+from bot.core.funding import apply_rate, known_annual, smoothed
 from bot.core.rates import annualised
-from bot.core.records import PAYMENTS_REMEMBERED, FundingState, Ledger
-from bot.core.units import Asset, InstrumentId, VenueId
+from bot.core.records import FundingState, Ledger
+from bot.core.units import InstrumentId
 from tests.core.story import listed, policy_for
 
 D = Decimal
@@ -114,30 +115,6 @@ def test_f30_two_flips_are_at_least_a_dwell_apart() -> None:
     assert not after(rate_told(15_000, "0.001"), ledger=Ledger(funding={OKX: resting})).flipped
 
 
-def payment(payment_id: str, quantity: str, instrument: str = OKX) -> ev.FundingPaid:
-    told = ev.FundingPayment(
-        instrument=InstrumentId(instrument), payment_id=payment_id, quantity=D(quantity), asset=Asset("USDT"), venue_at=1
-    )
-    return ev.FundingPaid(at=2, payment=told)
-
-
-def test_s8_a_payment_is_entered_once_however_often_it_is_told() -> None:
-    ledger = Ledger()
-    for told in (payment("p1", "12.5"), payment("p2", "-2"), payment("p1", "12.5"), payment("p1", "3", "bybit:ETH"), payment("p2", "-2")):
-        ledger = apply_payment(ledger, told)
-    assert ledger.tallies.funding_usd == D("13.5")
-    assert ledger.tallies.funding_usd_by_venue == {VenueId("okx"): D("10.5"), VenueId("bybit"): D(3)}
-    assert [n.sentence for n in ledger.notes] == ["received 12.5 USDT", "paid 2 USDT", "received 3 USDT"]
-
-
-def test_payment_ids_are_remembered_within_bounds() -> None:
-    ledger = Ledger()
-    for n in range(PAYMENTS_REMEMBERED + 3):
-        ledger = apply_payment(ledger, payment(f"p{n}", "1"))
-    assert len(ledger.payment_ids[OKX]) == PAYMENTS_REMEMBERED
-    assert apply_payment(ledger, payment(f"p{PAYMENTS_REMEMBERED}", "1")) is ledger
-
-
 def test_f30_a_rate_that_swings_every_minute_flips_nothing() -> None:
     policy = replace(POLICY, funding_half_life_ms=24 * HOUR, funding_dwell_ms=600_000)
     ledger = Ledger()
@@ -145,3 +122,54 @@ def test_f30_a_rate_that_swings_every_minute_flips_nothing() -> None:
         event = rate_told(minute * 60_000, "0.0004" if minute % 2 == 0 else "-0.0004")
         ledger = apply_rate(ledger, event, policy)
         assert not ledger.funding[OKX].flipped
+
+
+def test_s10_a_rate_that_is_not_read_any_more_ages_until_it_is_unknown_and_keeps_its_flip() -> None:
+    bad = "-0.0005"
+    ledger = apply_rate(apply_rate(Ledger(), rate_told(0, bad), POLICY), rate_told(10_000, bad), POLICY)
+    limit = 10_000 + POLICY.funding_age_max_ms
+    assert known_annual(ledger, POLICY, OKX, limit) == D("-0.5475")
+    assert known_annual(ledger, POLICY, OKX, limit + 1) is None
+    assert ledger.funding[OKX].flipped, "not knowing is no recovery"
+    assert known_annual(ledger, POLICY, InstrumentId("okx:BTC"), 0) is None
+
+
+def test_s10_a_dwell_does_not_run_on_through_a_gap_in_the_readings() -> None:
+    bad, later = "-0.0005", POLICY.funding_age_max_ms + 1
+    state = after(rate_told(0, bad), rate_told(later, bad))
+    assert (state.flipped, state.beyond_since, state.watched_since) == (False, later, later)
+    assert after(rate_told(0, bad), rate_told(later, bad), rate_told(later + 10_000, bad)).flipped
+    assert after(rate_told(0, bad), rate_told(later - 1, bad)).watched_since == 0
+
+
+def test_the_next_settlement_is_remembered() -> None:
+    event = replace(rate_told(0, "0.0001"), next_settlement_at=8 * HOUR)
+    assert after(event).next_settlement_at == 8 * HOUR
+    assert after(event, rate_told(1, "0.0001")).next_settlement_at is None, "what the venue says now, not what it said once"
+
+
+def tripped(at: int, rate: str, **changes: Any) -> FundingState:
+    policy = replace(POLICY, funding_dwell_ms=10**9, funding_trip_half_life_ms=HOUR, **changes)
+    ledger = apply_rate(apply_rate(Ledger(), rate_told(0, rate), policy), rate_told(at, rate), policy)
+    return ledger.funding[OKX]
+
+
+@pytest.mark.parametrize(
+    ("at", "rate", "flips"),
+    [
+        (HOUR, "-0.0005", True),  # -54.75 % a year for as long as the mean takes
+        (HOUR - 1, "-0.0005", False),  # not watched long enough: one wild reading is no day
+        (HOUR, "-0.0004", False),  # -43.8 %
+    ],
+)
+def test_the_trip_wire_flips_at_once_what_a_days_mean_proves(at: int, rate: str, flips: bool) -> None:
+    assert tripped(at, rate).flipped is flips
+
+
+def test_the_trip_wire_is_told_and_does_not_trip_twice() -> None:
+    policy = replace(POLICY, funding_dwell_ms=10**9, funding_trip_half_life_ms=HOUR)
+    ledger = Ledger()
+    for at in (0, HOUR, 2 * HOUR):
+        ledger = apply_rate(ledger, rate_told(at, "-0.001"), policy)
+    assert [n.sentence for n in ledger.notes] == ["flipped: shorts pay, -1.0950 a year, beyond the trip-wire within a day"]
+    assert ledger.funding[OKX].flipped_at == HOUR

@@ -6,12 +6,14 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bot.core import gate
-from bot.core.execution import draft
+from bot.core.drafting import draft
+from bot.core.limits import Limit
 from bot.core.order import OrderState
-from bot.core.policy import Limit, Policy
+from bot.core.policy import Policy
 from bot.core.units import ClientOrderId, InstrumentId
+from tests.core.market_words import narrow
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
-from tests.core.playbook import after, book, collateral, confirmed, decision_due, filled, net_delta, nothing, place, reading
+from tests.core.playbook import after, book, collateral, confirmed, decision_due, evenly, filled, net_delta, nothing, place, reading
 from tests.core.story import margin_report, policy_for
 
 D = Decimal
@@ -50,9 +52,9 @@ def test_an_increase_at_an_instrument_that_is_not_configured_any_more_is_refused
 
 def test_an_order_that_would_carry_the_margin_ratio_over_its_limit_is_made_smaller() -> None:
     """OKX is charged 0.4 USD per USD there; from 30,000 to 37,500 USD of notional its ratio goes from 0.4 to 0.5."""
-    story = hedged("30")
+    story = hedged("30", liquidation_distance_target=D("0.05"))
     story.margins["okx"] = margin_report("30000", "12000")
-    story >> reading("okx") >> confirmed() >> decision_due() << nothing() >> collateral("ETH", "42") >> decision_due()
+    story >> reading("okx") >> confirmed() >> decision_due() << nothing() >> narrow("44.25") >> collateral("ETH", "42") >> decision_due()
     story << place(OKX, "-2.5") << place(BINANCE, "-4.75") << place(BYBIT, "-4.75")
     (story >> filled(OKX, BINANCE, BYBIT) >> decision_due() << nothing()).close()
 
@@ -60,7 +62,7 @@ def test_an_order_that_would_carry_the_margin_ratio_over_its_limit_is_made_small
 def test_a_margin_ratio_that_leaves_no_room_moves_nothing_away() -> None:
     story = hedged("30")
     story.margins["okx"] = margin_report("30000", "15000")
-    story >> reading("okx") >> confirmed() >> decision_due() << nothing() >> collateral("ETH", "32") >> decision_due()
+    story >> reading("okx") >> confirmed() >> decision_due() << nothing() >> narrow("33") >> collateral("ETH", "32") >> decision_due()
     (story << place(BINANCE, "-1") << place(BYBIT, "-1")).close()
 
 
@@ -72,7 +74,7 @@ def shared_with_btc() -> tuple[Policy, str]:
 
 def test_a_reduction_in_flight_does_not_drive_out_another_assets_hedge() -> None:
     policy, btc = shared_with_btc()
-    story = book(policy) >> collateral("BTC", "0.5") >> collateral("ETH", "30") >> decision_due()
+    story = book(policy) >> evenly("0.5", "BTC") >> evenly("30") >> decision_due()
     story << place(btc, "-0.5") << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
     story >> filled(btc, BYBIT, BINANCE, OKX) >> decision_due() << nothing()
     story >> after(100) >> collateral("BTC", "0") >> decision_due() << place(btc, "0.5", reduce_only=True)
@@ -82,7 +84,15 @@ def test_a_reduction_in_flight_does_not_drive_out_another_assets_hedge() -> None
 
 def test_a_reduction_in_flight_makes_no_room_for_an_increase() -> None:
     policy, btc = shared_with_btc()
-    story = book(policy) >> collateral("BTC", "0.5") >> collateral("ETH", "30") >> decision_due()
+    story = book(policy) >> evenly("0.5", "BTC") >> evenly("30") >> decision_due()
     story << place(btc, "-0.5") << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
-    story >> filled(btc, BYBIT, BINANCE, OKX) >> after(100) >> collateral("BTC", "0") >> collateral("ETH", "36") >> decision_due()
+    (
+        story
+        >> filled(btc, BYBIT, BINANCE, OKX)
+        >> after(100)
+        >> collateral("BTC", "0")
+        >> narrow("39")
+        >> collateral("ETH", "36")
+        >> decision_due()
+    )
     (story << place(btc, "0.5", reduce_only=True) << place(BYBIT, "-3") << place(BINANCE, "-3")).close()

@@ -65,6 +65,52 @@ def test_notional_of_linear_and_inverse() -> None:
     assert inverse(D(100), D(1)).to_base(D(-30), D(3000)) == -1
 
 
+SIGNED_LOTS = st.integers(min_value=-10_000, max_value=10_000)
+
+
+@given(CONTRACT_SIZES, LOTS, SIGNED_LOTS, PRICES, st.booleans())
+def test_s30_whole_lots_become_base_units_and_back_without_losing_one(
+    size: Decimal, lot: Decimal, lots: int, price: Decimal, is_linear: bool
+) -> None:
+    instrument = (linear if is_linear else inverse)(size, lot)
+    units = instrument.units_of_contracts(lots * lot)
+    assert instrument.contracts_of_units(units) == lots * lot
+    assert instrument.dust_of(units) == 0
+    assert instrument.to_contracts(instrument.base_of(units, price), price) == lots * lot
+
+
+@given(CONTRACT_SIZES, LOTS, QUANTITIES)
+def test_s14_what_is_below_a_lot_is_dust_and_the_rest_never_more_than_asked(size: Decimal, lot: Decimal, units: Decimal) -> None:
+    instrument = inverse(size, lot)
+    contracts, dust = instrument.contracts_of_units(units), instrument.dust_of(units)
+    assert instrument.units_of_contracts(contracts) + dust == units
+    assert abs(dust) < size * lot
+    assert dust * units >= 0
+    assert abs(contracts) * size <= abs(units)
+
+
+@given(CONTRACT_SIZES, LOTS, QUANTITIES, PRICES, st.booleans())
+def test_base_units_come_back_within_a_lot(size: Decimal, lot: Decimal, quantity: Decimal, price: Decimal, is_linear: bool) -> None:
+    instrument = (linear if is_linear else inverse)(size, lot)
+    back = instrument.to_base(instrument.to_contracts(quantity, price), price)
+    assert abs(quantity - back) <= instrument.to_base(lot, price)
+
+
+def test_units_are_base_if_linear_and_quote_if_inverse() -> None:
+    eth, usd = linear(D("0.1"), D(1)), inverse(D(100), D(1))
+    assert (eth.is_inverse, usd.is_inverse) == (False, True)
+    assert (eth.units_of_contracts(D(-30)), usd.units_of_contracts(D(-30))) == (-3, -3_000)
+    assert (eth.base_of(D(-3), D(3000)), usd.base_of(D(-3_000), D(3000))) == (-3, -1)
+    assert (eth.units_of(D(-3), D(3000)), usd.units_of(D(-1), D(3000))) == (-3, -3_000)
+    assert (eth.notional_of_units(D(-3), D(3000)), usd.notional_of_units(D(-3_000), D(9))) == (9_000, 3_000)
+
+
+def test_s14_a_reduction_needs_no_minimum_notional() -> None:
+    instrument = listed("binance", "ETH", lot=D("0.001"), contracts_min=D("0.002"), notional_min=D(100))
+    assert instrument.tradable_contracts_min(D(3000)) == D("0.034")
+    assert instrument.tradable_contracts_min(D(3000), reduces=True) == D("0.002")
+
+
 @pytest.mark.parametrize(
     ("lot", "contracts_min", "notional_min", "expected"),
     [

@@ -6,15 +6,17 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bot.core.engine import step
-from bot.core.events import CollateralConfirmed, SessionStarted
+from bot.core.events import CollateralConfirmed, OperatorActed, OperatorAction, SessionStarted
 from bot.core.invariants import broken
 from bot.core.order import Order, OrderState
-from bot.core.records import Holding, Ledger
-from bot.core.units import Asset, ClientOrderId
+from bot.core.records import Holding, Ledger, Position
+from bot.core.seen import Seen
+from bot.core.units import Asset, ClientOrderId, InstrumentId, VenueId
 from tests.core.story import policy_for
 from tests.core.test_order import order
 
 D = Decimal
+OKX_ETH = InstrumentId("okx:ETH")
 
 
 def holding(*orders: Order) -> Ledger:
@@ -58,7 +60,7 @@ def test_what_was_checked_is_not_looked_at_again_and_what_changed_is() -> None:
     assert broken(worse, worse) == ()
 
 
-def test_a_broken_invariant_halts_the_run_is_told_once_and_ends_with_it() -> None:
+def test_a_broken_invariant_halts_over_every_restart_is_told_once_and_ends_by_a_named_person() -> None:
     policy = policy_for("ETH")
     started = SessionStarted(at=4, epoch="e2", config_hash="c", policy=policy)
     ledger = step(holding(order(expires_at=0)), started, policy).ledger
@@ -66,6 +68,37 @@ def test_a_broken_invariant_halts_the_run_is_told_once_and_ends_with_it() -> Non
     again = step(ledger, CollateralConfirmed(at=2, source="custody"), policy).ledger
     assert [n.sentence for n in again.notes] == ["HALTED: order x0 expires before it is placed"]
     healed = step(replace(again, orders={}), CollateralConfirmed(at=3, source="custody"), policy).ledger
-    assert healed.invariants_broken, "broken for this run"
-    assert step(healed, started, policy).ledger.invariants_broken == ()
-    assert step(again, started, policy).ledger.invariants_broken != ()
+    assert healed.invariants_broken, "what healed by itself is still a mistake of ours"
+    assert step(healed, started, policy).ledger.invariants_broken == healed.invariants_broken, "a restart is nobody"
+    for by, action in (("", RESUME), ("alice", REDUCE)):
+        assert step(healed, acted(action, by), policy).ledger.invariants_broken == healed.invariants_broken
+    of_a_venue = replace(acted(RESUME), venue=VenueId("okx"))
+    assert step(healed, of_a_venue, policy).ledger.invariants_broken == healed.invariants_broken
+    assert step(healed, acted(RESUME), policy).ledger.invariants_broken == ()
+    assert step(again, acted(RESUME), policy).ledger.invariants_broken != (), "what is still broken breaks again at once"
+
+
+REDUCE, RESUME = OperatorAction.REDUCE, OperatorAction.RESUME
+
+
+def acted(action: OperatorAction, by: str = "alice") -> OperatorActed:
+    return OperatorActed(at=5, action=action, by=by, why="looked at it")
+
+
+def test_i07_a_position_that_moves_without_a_word_or_vanishes() -> None:
+    known = Ledger(positions={OKX_ETH: Position(quantity=D(-3))})
+    moved = replace(known, positions={OKX_ETH: Position(quantity=D(-2))})
+    assert broken(moved, known) == ("the position of okx:ETH moved from -3 to -2, and nothing told why",)
+    assert broken(replace(known, positions={}), known) == ("the position of okx:ETH vanished from the record",)
+    assert broken(moved) == (), "without a ledger from before there is nothing to compare"
+
+
+def test_i07_a_fill_an_order_or_a_reading_tells_why() -> None:
+    known = Ledger(positions={OKX_ETH: Position(quantity=D(-3))}, orders={ClientOrderId("x"): order(OrderState.WORKING)})
+    moved = replace(known, positions={OKX_ETH: Position(quantity=D(-4))})
+    filled = replace(moved, orders={ClientOrderId("x"): order(OrderState.WORKING, fills_filled=D(-1))})
+    assert broken(filled, known) == ()
+    assert broken(replace(moved, orders={ClientOrderId("x"): order(OrderState.WORKING, fills_filled=D(-2))}), known) != ()
+    assert broken(replace(moved, fill_ids={OKX_ETH: Seen.of(["f1"])}), known) == ()
+    adopted = replace(moved, positions={OKX_ETH: Position(quantity=D(-4), adopted_here_at=5)})
+    assert broken(adopted, known) == ()

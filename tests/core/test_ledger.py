@@ -12,11 +12,28 @@ from hypothesis import strategies as st
 
 from bot.core import events as ev
 from bot.core import ledger as book_of
+from bot.core import observations
+from bot.core.ceilings import CEILINGS
 from bot.core.engine import step
 from bot.core.order import OrderState, Trigger
-from bot.core.records import FILLS_REMEMBERED, NOTES_REMEMBERED, ORDERS_REMEMBERED, Ledger, Note, Position
+from bot.core.records import FILLS_REMEMBERED, NOTES_REMEMBERED, ORDERS_REMEMBERED, ORDERS_REMEMBERED_MS, Ledger, Note, Position
+from bot.core.seen import GENERATION
+from bot.core.traffic import orders_in_window
 from bot.core.units import Asset, ClientOrderId, InstrumentId, VenueId
-from tests.core.playbook import accepted, book, collateral, decision_due, fill_report, order_report, place, venue_acts
+from tests.core.market_words import narrow
+from tests.core.playbook import (
+    accepted,
+    book,
+    collateral,
+    decision_due,
+    evenly,
+    fill_report,
+    not_found,
+    order_report,
+    outcome_unknown,
+    place,
+    venue_acts,
+)
 from tests.core.story import Story, policy_for
 
 D = Decimal
@@ -26,7 +43,7 @@ OKX = InstrumentId("okx:ETH")
 def one_order() -> Story:
     """A book at one venue with one order of -10 on its way."""
     policy = policy_for("ETH", venues=("okx",), venue_share_max=D(1))
-    return book(policy) >> collateral("ETH", "10") >> decision_due() << place(OKX, "-10")
+    return book(policy) >> evenly("10") >> decision_due() << place(OKX, "-10")
 
 
 def told(story: Story, *events: ev.Event) -> Ledger:
@@ -165,10 +182,62 @@ def test_memories_are_bounded_and_open_orders_are_never_forgotten() -> None:
     assert ClientOrderId("x0") not in after.orders
     for n in range(FILLS_REMEMBERED + 5):
         ledger = book_of.apply_fill(ledger, fill_report(story, OKX, "-0.001", fill_id=f"f{n}"), story.now)
-    assert len(ledger.fill_ids[OKX]) == FILLS_REMEMBERED
+    newest = [f"f{n}" for n in range(5, FILLS_REMEMBERED + 5)]
+    assert all(fill_id in ledger.fill_ids[OKX] for fill_id in newest)
+    assert len(ledger.fill_ids[OKX]) < FILLS_REMEMBERED + 2 * GENERATION
     for n in range(NOTES_REMEMBERED + 5):
         ledger = book_of.noted(ledger, Note(at=n, kind="k", subject="s", sentence="s"))
     assert [n.at for n in ledger.notes][::39] == [5, 44]
+
+
+def test_i09_c12_no_order_is_forgotten_while_a_rate_window_may_count_it() -> None:
+    """At many venues more orders than are remembered close within one window: each counts to its end."""
+    story = one_order()
+    template, placed_at = story.order(OKX), story.now - ORDERS_REMEMBERED_MS + 1
+    closed = replace(template, state=OrderState.REFUSED, closed_at=placed_at, placed_at=placed_at)
+    many = {ClientOrderId(f"x{n}"): replace(closed, client_order_id=ClientOrderId(f"x{n}")) for n in range(3 * ORDERS_REMEMBERED)}
+    ledger = replace(story.ledger, orders={**many, template.client_order_id: template})
+    policy = replace(story.policy, order_rate_window_ms=ORDERS_REMEMBERED_MS)
+    after = book_of.change_order(ledger, template.client_order_id, Trigger.ACCEPTED, story.now)
+    assert orders_in_window(after, policy, VenueId("okx"), story.now) == 3 * ORDERS_REMEMBERED + 1
+    later = book_of.change_order(after, template.client_order_id, Trigger.ENDED, story.now + 1)
+    assert len(later.orders) == ORDERS_REMEMBERED
+    assert CEILINGS["order_rate_window_ms"].highest <= ORDERS_REMEMBERED_MS
+    assert CEILINGS["duplicate_window_ms"].highest <= ORDERS_REMEMBERED_MS
+
+
+def test_c24_a_fill_that_was_forgotten_and_is_told_again_counts_no_second_time() -> None:
+    """A sweep of thousands of fills lies within the span that each reading asks for again."""
+    story = one_order()
+    first = fill_report(story, OKX, "-0.001", fill_id="f0")
+    ledger = book_of.apply_fill(story.ledger, first, story.now)
+    for n in range(1, FILLS_REMEMBERED + 2 * GENERATION):
+        ledger = book_of.apply_fill(ledger, replace(first, fill_id=f"f{n}", venue_at=first.venue_at + n), story.now)
+    assert "f0" not in ledger.fill_ids[OKX]
+    assert book_of.apply_fill(ledger, first, story.now) is ledger
+    newer = replace(first, fill_id="new", venue_at=first.venue_at + FILLS_REMEMBERED)
+    assert book_of.apply_fill(ledger, newer, story.now).positions[OKX].quantity == ledger.positions[OKX].quantity - D("0.001")
+
+
+def test_c24_a_first_fill_that_is_told_after_its_order_was_forgotten_is_no_strangers() -> None:
+    """The order's report was counted, its fill was lost on the stream, and hundreds of orders closed before a reading tells it."""
+    story = one_order()
+    order = story.order(OKX)
+    late = ev.FillReported(at=story.now, fill=fill_report(story, OKX, "-10"))
+    ledger = told(story, ev.OrderReported(at=story.now, report=order_report(story, OKX, "filled", "-10")))
+    assert ledger.positions[OKX].quantity == -10
+    ledger = replace(ledger, orders={})
+    after = told(replace_ledger(story, ledger), late)
+    assert after.positions[OKX].quantity == -10
+    assert after.tallies.breaks_by_cause == ledger.tallies.breaks_by_cause
+    earlier_life = replace(late.fill, client_order_id=ClientOrderId(f"e0{order.client_order_id[2:]}"))
+    assert told(replace_ledger(story, ledger), replace(late, fill=earlier_life)).positions[OKX].quantity == -20, "that one nobody entered"
+
+
+def replace_ledger(story: Story, ledger: Ledger) -> Story:
+    """The story with another ledger."""
+    story.ledger = ledger
+    return story
 
 
 def test_facts_about_orders_that_are_not_ours_change_nothing() -> None:
@@ -215,7 +284,7 @@ def test_f23_a_venues_clock_that_is_behind_proves_no_absence_whatever_was_read()
 
 
 def test_collateral_totals_replace_each_other_and_are_told_when_they_change() -> None:
-    story = one_order() >> collateral("ETH", "12") >> collateral("ETH", "12") >> collateral("ETH", "3", location="cold")
+    story = one_order() >> evenly("12") >> evenly("12") >> narrow("3") >> collateral("ETH", "3", location="cold")
     assert [n.sentence for n in story.ledger.notes if n.kind == "collateral"] == [
         "ETH at vault: 0 -> 10",
         "ETH at vault: 10 -> 12",
@@ -224,16 +293,16 @@ def test_collateral_totals_replace_each_other_and_are_told_when_they_change() ->
 
 
 def test_an_unreadable_source_is_told_once_and_forgiven_when_it_speaks() -> None:
-    ledger = book_of.source_unreadable(Ledger(), "custody", "503", 1)
-    assert book_of.source_unreadable(ledger, "custody", "503", 2) is ledger
-    assert book_of.confirm_source(ledger, ev.CollateralConfirmed(at=3, source="custody")).sources_unreadable == {}
+    ledger = observations.source_unreadable(Ledger(), "custody", "503", 1)
+    assert observations.source_unreadable(ledger, "custody", "503", 2) is ledger
+    assert observations.confirm_source(ledger, ev.CollateralConfirmed(at=3, source="custody")).sources_unreadable == {}
 
 
 def test_a_restart_forgets_what_only_a_run_can_know() -> None:
     story = one_order()
     story.ledger = replace(story.ledger, invariants_broken=("old",), stopping=True)
     ledger = book_of.restart(story.ledger, ev.SessionStarted(at=9, epoch="e9", config_hash="c", policy=story.policy))
-    assert (ledger.epoch, ledger.order_number, ledger.stopping, ledger.invariants_broken) == ("e9", 0, False, ())
+    assert (ledger.epoch, ledger.order_number, ledger.stopping, ledger.invariants_broken) == ("e9", 0, False, ("old",))
     assert (ledger.sources_confirmed_at, ledger.quotes) == ({}, {})
     assert ledger.orders[story.order(OKX).client_order_id].state is OrderState.IN_DOUBT
     record = ledger.venues[VenueId("okx")]
@@ -257,3 +326,29 @@ def test_every_kind_of_foreign_fill_has_a_cause(kind: ev.FillKind) -> None:
     assert list(story.ledger.tallies.breaks_by_cause) == [book_of.CAUSE_OF_FILL[kind].value]
     taken = kind in (ev.FillKind.AUTO_DELEVERAGING, ev.FillKind.LIQUIDATION)
     assert (story.ledger.positions[OKX].deleveraged_at is not None) is taken
+
+
+def test_s29_a_fill_of_another_venue_order_under_our_id_counts_and_is_not_ours() -> None:
+    story = one_order() >> accepted(OKX)
+    fill = fill_report(story, OKX, "-4", fill_id="x9", venue_order_id="somebody-else")
+    ledger = told(story, ev.FillReported(at=story.now, fill=fill))
+    assert ledger.orders[story.order(OKX).client_order_id].filled == 0
+    assert ledger.positions[OKX].quantity == -4
+
+
+@pytest.mark.parametrize(("filled", "state"), [("-4", OrderState.IN_DOUBT), ("-10", OrderState.FILLED)])
+def test_what_fills_tell_of_an_order_that_was_not_found_counts_and_all_of_it_ends_the_doubt(filled: str, state: OrderState) -> None:
+    story = one_order() >> outcome_unknown(OKX) >> not_found(OKX, filled)
+    order = story.ledger.orders[story.order(OKX).client_order_id]
+    assert (order.filled, order.state) == (D(filled), state)
+    assert story.ledger.positions[OKX].quantity == D(filled)
+    assert (order.doubted_at is not None) is (state is OrderState.IN_DOUBT)
+
+
+@pytest.mark.parametrize(("filled", "state"), [("0", OrderState.ABSENT), ("-4", OrderState.CANCELED), ("-10", OrderState.FILLED)])
+def test_a_persons_word_ends_a_doubt_with_what_filled(filled: str, state: OrderState) -> None:
+    story = one_order() >> outcome_unknown(OKX)
+    ledger = book_of.end_doubt(story.ledger, story.order(OKX).client_order_id, D(filled), story.now)
+    order = ledger.orders[story.order(OKX).client_order_id]
+    assert (order.filled, order.state, order.closed_at) == (D(filled), state, story.now)
+    assert ledger.positions[OKX].quantity == D(filled)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.events import VenueOrderStatus
-from bot.core.order import OVER_AFTER_MS, Order, OrderState, Trigger, absence_is_proven, advance, trigger_of, with_fill, with_report
+from bot.core.order import OVER_AFTER_MS, Order, OrderState, Trigger, absence_is_proven, advance, is_of, trigger_of, with_fill, with_report
 from bot.core.units import ClientOrderId, InstrumentId, Range
 
 D = Decimal
@@ -181,3 +181,34 @@ def test_the_widest_offset_measured_counts_not_the_newest(at_placing: int, now: 
 
 def test_when_it_must_be_over() -> None:
     assert order().over_at == 5_000 + OVER_AFTER_MS
+
+
+@pytest.mark.parametrize(("ours", "theirs", "same"), [("1", "1", True), ("1", "2", False), (None, "2", True), ("1", None, True)])
+def test_s29_a_second_order_of_the_venue_under_our_id_is_not_ours(ours: str | None, theirs: str | None, same: bool) -> None:
+    one = order(venue_order_id=ours)
+    assert is_of(one, theirs) is same
+    told = with_report(one, VenueOrderStatus.ACCEPTED, None, theirs, 1)
+    assert told.venue_order_id == with_fill(one, D(-1), theirs, 1).venue_order_id == (ours or theirs)  # the first stays
+
+
+def test_an_order_that_rests_is_over_when_its_end_was_told_or_nobody_knows_it_any_more() -> None:
+    rests = order(OrderState.WORKING, post_only=True)
+    assert rests.is_resting
+    assert not order(OrderState.WORKING).is_resting
+    for state in (OrderState.PENDING_NEW, OrderState.WORKING):
+        assert order(state, post_only=True).over_at is None
+        assert not order(state, post_only=True).is_over_by(10**9)
+    doubted = advance(rests, Trigger.CANCEL_UNCONFIRMED, 60_000)
+    assert (doubted.state, doubted.is_resting, doubted.over_at) == (OrderState.IN_DOUBT, False, 60_000 + OVER_AFTER_MS)
+    assert (doubted.is_over_by(61_999), doubted.is_over_by(62_000)) == (False, True)
+    early = advance(order(post_only=True), Trigger.UNANSWERED, 100)
+    assert early.over_at == order().over_at  # it may arrive until its request expires
+    assert order(OrderState.CANCELED, post_only=True).over_at == 500
+    assert replace(doubted, doubted_at=None).over_at == order().over_at
+
+
+def test_absence_of_an_order_that_rested_needs_the_venues_clock_past_the_doubt() -> None:
+    doubted = advance(order(OrderState.WORKING, post_only=True), Trigger.CANCEL_UNCONFIRMED, 60_000)
+    assert not absence_is_proven(doubted, 63_000, 0, 1_000)
+    assert absence_is_proven(doubted, 63_001, 0, 1_000)
+    assert not absence_is_proven(order(OrderState.WORKING, post_only=True), 10**9, 0, 1_000)

@@ -8,6 +8,7 @@ from bot.core import exposure
 from bot.core.events import InstrumentListed
 from bot.core.policy import Policy
 from bot.core.units import Asset, InstrumentId
+from tests.core.market_words import narrow
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
 from tests.core.playbook import (
     after,
@@ -15,6 +16,7 @@ from tests.core.playbook import (
     collateral,
     confirmed,
     decision_due,
+    evenly,
     filled,
     holds,
     link,
@@ -54,7 +56,7 @@ def closed(story: Story) -> None:
 
 def test_a_source_that_was_renamed_does_not_count_twice() -> None:
     story = restarted(hedged("30"), collateral_sources=frozenset({"treasury"}))
-    story << breach("collateral_unknown", "treasury") >> collateral("ETH", "30", source="treasury") << net_delta("ETH", "0")
+    story << breach("collateral_unknown", "treasury") >> narrow("30") >> collateral("ETH", "30", source="treasury") << net_delta("ETH", "0")
     assert [c.source for c in story.statement().collateral] == ["treasury"]
     closed(story >> decision_due() << nothing())
 
@@ -80,13 +82,14 @@ def test_a_hedge_at_an_instrument_that_is_not_named_any_more_still_counts() -> N
 def test_an_instrument_that_is_not_named_any_more_takes_no_increase_and_may_be_reduced() -> None:
     story = hedged("30")
     story = restarted(story, instruments=without(story.policy, BYBIT)) >> collateral("ETH", "36") >> decision_due()
-    story << place(BINANCE, "-3") << place(OKX, "-3") >> filled(BINANCE, OKX) >> after(100) >> collateral("ETH", "9") >> decision_due()
-    story << place(BINANCE, "10", reduce_only=True) << place(OKX, "10", reduce_only=True) << place(BYBIT, "7", reduce_only=True)
+    (story << place(BINANCE, "-6") >> filled(BINANCE) >> after(100) >> collateral("ETH", "9") >> decision_due())
+    # Of nine left no venue may carry more than 60 %.
+    story << place(BYBIT, "6.4", reduce_only=True) << place(OKX, "10", reduce_only=True) << place(BINANCE, "10.6", reduce_only=True)
     closed(story >> filled(BINANCE, OKX, BYBIT) << net_delta("ETH", "0"))
 
 
 def test_an_order_in_doubt_at_an_instrument_that_is_not_named_any_more_still_counts() -> None:
-    story = hedged("30") >> collateral("ETH", "33") >> decision_due()
+    story = hedged("30") >> evenly("33") >> decision_due()
     story << place(BYBIT, "-1") << place(BINANCE, "-1") << place(OKX, "-1") >> filled(BINANCE, OKX) >> outcome_unknown(BYBIT)
     story.policy = replace(story.policy, instruments=without(story.policy, BYBIT))
     closed(story << net_delta("ETH", "0", "1") >> decision_due() << query(BYBIT) << breach("no_instrument", BYBIT))
@@ -121,20 +124,20 @@ def test_positions_of_an_asset_without_configured_collateral_are_shown_and_told_
 def test_nothing_of_an_asset_is_known_without_its_rate() -> None:
     story = hedged("30") >> collateral("wstETH", "5", rate=None)
     assert exposure.collateral(story.ledger, story.policy, Asset("ETH")) is None
-    story >> after(100) >> collateral("wstETH", "0", rate=None) >> collateral("ETH", "33") << net_delta("ETH", "3")
+    story >> after(100) >> collateral("wstETH", "0", rate=None) >> evenly("33") << net_delta("ETH", "3")
     assert not any(b.limit.value == "collateral_unknown" for b in story.statement().breaches)
     closed(story >> decision_due() << place(BYBIT, "-1") << place(BINANCE, "-1") << place(OKX, "-1"))
 
 
 def test_on_a_fresh_journal_nothing_increases_until_earlier_requests_must_be_over() -> None:
-    story = restarted(hedged("30"), is_fresh=True) >> collateral("ETH", "33") >> decision_due() << nothing()
+    story = restarted(hedged("30"), is_fresh=True) >> evenly("33") >> decision_due() << nothing()
     for venue in VENUES:
         story << breach("unreconciled", venue)
     assert any("earlier run" in b.detail for b in story.statement().breaches)
-    story >> after(100) >> collateral("ETH", "27") >> decision_due()  # reducing is no increase
+    story >> after(100) >> evenly("27") >> decision_due()  # reducing is no increase
     for instrument in (BYBIT, BINANCE, OKX):
         story << place(instrument, "1", reduce_only=True)
-    story >> filled(BYBIT, BINANCE, OKX) >> collateral("ETH", "30")
+    story >> filled(BYBIT, BINANCE, OKX) >> evenly("30")
     began = story.ledger.started_at
     story >> started() >> confirmed()  # a further start does not shorten the wait
     for venue in VENUES:

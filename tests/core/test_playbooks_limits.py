@@ -8,6 +8,7 @@ import pytest
 
 from bot.core import events as ev
 from bot.core.commands import PlaceOrder, ReadVenue
+from tests.core.market_words import market, narrow, wide
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged, in_doubt_at_okx
 from tests.core.playbook import (
     after,
@@ -17,6 +18,7 @@ from tests.core.playbook import (
     confirmed,
     decision_due,
     ended,
+    evenly,
     filled,
     funding,
     holds,
@@ -41,7 +43,7 @@ def test_a_collateral_source_that_falls_silent_leaves_only_what_brings_delta_nea
         story >> reading(venue)
     story >> decision_due() << nothing() << breach("collateral_age", "custody")
     assert story.statement().trading_state == "reducing"
-    story >> venue_acts(OKX, "4") >> decision_due() << place(BYBIT, "-2") << place(BINANCE, "-2") >> filled(BYBIT, BINANCE)
+    story >> venue_acts(OKX, "4") >> narrow("36") >> decision_due() << place(BYBIT, "-2") << place(BINANCE, "-2") >> filled(BYBIT, BINANCE)
     story >> venue_acts(BYBIT, "-6", kind="trade") << net_delta("ETH", "-6") >> decision_due()
     story << place(BYBIT, "6", reduce_only=True) >> filled(BYBIT) << net_delta("ETH", "0")
     story >> confirmed() << net_delta("ETH", "0")
@@ -51,7 +53,7 @@ def test_a_collateral_source_that_falls_silent_leaves_only_what_brings_delta_nea
 
 def test_no_move_of_hedges_while_the_book_is_reducing() -> None:
     story = hedged("30", funding_dwell_ms=1_000, funding_half_life_ms=1_000) >> funding(OKX, "-0.0005") >> after(61_000)
-    story >> funding(OKX, "-0.0005")
+    story >> funding(OKX, "-0.0005") >> funding(BYBIT, "0.0001") >> funding(BINANCE, "0.0001")
     for venue in ("binance", "bybit", "okx"):
         story >> reading(venue)
     (
@@ -60,15 +62,14 @@ def test_no_move_of_hedges_while_the_book_is_reducing() -> None:
         << nothing()
         >> confirmed()
         >> decision_due()
-        << place(BYBIT, "-5")
-        << place(BINANCE, "-5")
-        << place(OKX, "10", reduce_only=True)
+        << place(BYBIT, "-2", post_only=True)
+        << place(BINANCE, "-8", post_only=True)  # up to its cap
     ).close()
 
 
 def test_an_unknown_source_hedges_nothing_and_unwinds_nothing() -> None:
     policy = policy_for("ETH", collateral_sources=frozenset({"custody", "vault2"}))
-    story = book(policy) >> collateral("ETH", "30") >> decision_due() << nothing() << breach("collateral_unknown", "vault2")
+    story = book(policy) >> evenly("30") >> decision_due() << nothing() << breach("collateral_unknown", "vault2")
     story >> confirmed("vault2") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
     story >> filled(BYBIT, BINANCE, OKX) >> started() >> decision_due()
     for venue in ("binance", "bybit", "okx"):
@@ -77,21 +78,21 @@ def test_an_unknown_source_hedges_nothing_and_unwinds_nothing() -> None:
 
 
 def test_a_missing_rate_keeps_its_own_asset_waiting_and_not_the_others() -> None:
-    story = book(policy_for("BTC", "ETH")) >> collateral("wstETH", "10", rate=None) >> collateral("BTC", "3") >> decision_due()
+    story = book(policy_for("BTC", "ETH")) >> collateral("wstETH", "10", rate=None) >> evenly("3", "BTC") >> decision_due()
     story << place("bybit:BTC", "-1") << place("binance:BTC", "-1") << place("okx:BTC", "-1") << breach("collateral_unknown", "wstETH")
-    story >> filled("bybit:BTC", "binance:BTC", "okx:BTC") >> collateral("wstETH", "10", rate="1.2") >> decision_due()
-    (story << place(BYBIT, "-4") << place(BINANCE, "-4") << place(OKX, "-4")).close()
+    story >> filled("bybit:BTC", "binance:BTC", "okx:BTC") >> narrow("12") >> collateral("wstETH", "10", rate="1.2")
+    (story >> decision_due() << place(BYBIT, "-4") << place(BINANCE, "-4") << place(OKX, "-4")).close()
 
 
 @pytest.mark.parametrize(("quantity", "rate"), [("-1", "1"), ("10", "0"), ("10", "-1.2")])
 def test_c16_a_senseless_total_is_not_taken(quantity: str, rate: str) -> None:
     story = hedged("30") >> collateral("ETH", quantity, rate=rate) << net_delta("ETH", "0") << says("senseless total of ETH")
-    (story >> decision_due() << nothing() >> collateral("ETH", "30") >> decision_due() << nothing()).close()
+    (story >> decision_due() << nothing() >> evenly("30") >> decision_due() << nothing()).close()
     assert story.ledger.sources_unreadable == {}
 
 
 def test_everything_at_its_limits_hedges_what_fits_and_says_which_limit_binds() -> None:
-    story = book(policy_for("ETH", venue_share_max=Decimal("0.25"))) >> collateral("ETH", "40") >> decision_due()
+    story = book(policy_for("ETH", venue_share_max=Decimal("0.25"))) >> evenly("40") >> decision_due()
     story << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10") << says("at a limit: venue_share")
     story >> filled(BYBIT, BINANCE, OKX) << net_delta("ETH", "10")
     for _ in range(3):
@@ -103,18 +104,19 @@ def test_everything_at_its_limits_hedges_what_fits_and_says_which_limit_binds() 
 
 def test_a_large_deposit_goes_in_slices() -> None:
     story = book(policy_for("ETH", venues=("okx",), venue_share_max=Decimal(1), order_notional_max=Decimal(12_000)))
-    story >> collateral("ETH", "10") >> decision_due() << place(OKX, "-4") >> filled(OKX) >> decision_due() << place(OKX, "-4")
+    (story >> evenly("10") >> decision_due() << place(OKX, "-4") >> filled(OKX) >> after(499) >> decision_due() << nothing())
+    story >> after(1) >> decision_due() << place(OKX, "-4")  # the same slice again is a duplicate for half a second
     (story >> filled(OKX) >> decision_due() << place(OKX, "-2") >> filled(OKX) >> decision_due() << nothing()).close()
 
 
 def test_s14_dust_is_left_alone_and_never_looped_on() -> None:
     story = book(policy_for("ETH", venues=("bybit",), venue_share_max=Decimal(1), rebalance_notional_min=Decimal(1)))
-    story >> collateral("ETH", "0.109") >> decision_due() << place(BYBIT, "-0.10") >> filled(BYBIT) << net_delta("ETH", "0.009")
+    (story >> evenly("0.109") >> decision_due() << place(BYBIT, "-0.10") >> filled(BYBIT) << net_delta("ETH", "0.009"))
     for _ in range(5):
         story >> after(1_000) >> confirmed() >> decision_due() << nothing()
-    story >> collateral("ETH", "0.101") >> decision_due() << nothing()
+    story >> evenly("0.101") >> decision_due() << nothing()
     # The rest of a position below the least notional is closed all the same: a reducing order is exempt.
-    story >> collateral("ETH", "0.001") >> decision_due() << place(BYBIT, "0.09", reduce_only=True) >> filled(BYBIT)
+    story >> evenly("0.001") >> decision_due() << place(BYBIT, "0.09", reduce_only=True) >> filled(BYBIT)
     (story >> collateral("ETH", "0") >> decision_due() << place(BYBIT, "0.01", reduce_only=True)).close()
 
 
@@ -122,23 +124,28 @@ def test_s4_a_position_from_before_is_adopted_told_and_used() -> None:
     story = Story(ETH) >> started()
     for instrument in story.instruments:
         story.feed(ev.InstrumentListed(at=story.now, instrument=instrument))
+        story >> market(instrument.id)
     for venue in ("binance", "bybit", "okx"):
         story >> link(venue, "up")
-    story >> collateral("ETH", "30") >> decision_due() << nothing()  # no position was told yet: nothing is known, nothing is done
+    (story >> evenly("30") >> decision_due() << nothing())  # no position was told yet: nothing is known, nothing is done
     story >> reading("binance") >> reading("bybit") >> reading("okx", ETH="-12") << says("pre_existing")
-    (story >> decision_due() << place(BYBIT, "-9") << place(BINANCE, "-9") >> filled(BYBIT, BINANCE) << net_delta("ETH", "0")).close()
+    story >> wide() >> decision_due() << place(BINANCE, "-18")  # its cap, and no more than what is missing
+    (story >> filled(BINANCE) << net_delta("ETH", "0")).close()
 
 
 def test_a_long_that_should_not_be_there_is_sold() -> None:
     story = hedged("30") >> venue_acts(OKX, "13", kind="trade") << holds(OKX, "3") << net_delta("ETH", "13") >> reading("okx")
-    story >> decision_due() << place(OKX, "-13") >> filled(OKX) << net_delta("ETH", "0")
+    # Somebody else trades there: the venue is REDUCING, so its long is sold and what is missing goes elsewhere.
+    story >> narrow("45") >> decision_due() << place(OKX, "-3", reduce_only=True) << place(BYBIT, "-5") << place(BINANCE, "-5")
+    story >> filled(OKX, BYBIT, BINANCE) << net_delta("ETH", "0")
     story.close()
 
 
 def test_f28_a_mark_far_from_the_other_venues_takes_no_order() -> None:
     story = book(ETH)
     story.marks[OKX] = Decimal(2_000)
-    story >> collateral("ETH", "30") >> decision_due() << place(BYBIT, "-15") << place(BINANCE, "-15") << breach("reference_deviation", OKX)
+    story >> narrow("45") >> collateral("ETH", "30") >> decision_due()
+    (story << place(BYBIT, "-15") << place(BINANCE, "-15") << breach("reference_deviation", OKX))
     story.close()
 
 
@@ -146,7 +153,8 @@ def test_f28_a_mark_far_from_the_other_venues_takes_no_order() -> None:
 def test_f29_a_mark_that_is_no_price_takes_no_order_and_values_nothing(mark: str) -> None:
     story = book(ETH)
     story.marks[OKX] = Decimal(mark)
-    story >> collateral("ETH", "30") >> decision_due() << place(BYBIT, "-15") << place(BINANCE, "-15") << breach("quote_age", OKX)
+    story >> narrow("45") >> collateral("ETH", "30") >> decision_due()
+    (story << place(BYBIT, "-15") << place(BINANCE, "-15") << breach("quote_age", OKX))
     story.close()
 
 
@@ -165,14 +173,14 @@ def test_a_stale_reading_from_before_a_silence_does_not_end_it() -> None:
 def test_an_unreadable_report_makes_the_venue_be_read_before_it_takes_more() -> None:
     story = hedged("30") >> after(1_000)
     story.feed(ev.ReportUnreadable(at=story.now, venue=story.instruments[2].venue, what="order without a status"))
-    story << says("unreadable: order without a status") >> collateral("ETH", "32") >> decision_due()
+    story << says("unreadable: order without a status") >> narrow("33") >> collateral("ETH", "32") >> decision_due()
     (story << read("okx") << place(BYBIT, "-1") << place(BINANCE, "-1")).close()
 
 
 def test_moves_to_a_venue_that_fills_nothing_end_after_two_attempts() -> None:
     """Else a hedge is bought back where funding flipped, not sold where it should go, and sold again where it was, over and over."""
     changes = {"funding_dwell_ms": 1_000, "funding_half_life_ms": 1_000, "venue_share_max": Decimal(1)}
-    story = book(policy_for("ETH", venues=("bybit", "okx"), **changes)) >> collateral("ETH", "20") >> decision_due()
+    story = book(policy_for("ETH", venues=("bybit", "okx"), **changes)) >> evenly("20") >> decision_due()
     story << place(BYBIT, "-10") << place(OKX, "-10") >> filled(BYBIT, OKX)
     bought = 0
     for second in range(120):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.precision import DIGITS, precisely, root
+from bot.core.precision import DIGITS, HALF, halved, precisely, root
 
 D = Decimal
 
@@ -54,3 +54,21 @@ def test_root_of_nothing() -> None:
 def test_a_root_that_does_not_exist_is_refused(value: str, degree: int) -> None:
     with pytest.raises(ValueError, match="a root needs"):
         root(D(value), degree)
+
+
+@given(st.integers(-5, 400 * 86_400_000), st.integers(1, 30 * 86_400_000))
+def test_what_a_half_life_leaves_is_a_power_of_one_half(elapsed_ms: int, half_life_ms: int) -> None:
+    exact = HALF ** (D(max(0, elapsed_ms)) / half_life_ms) if elapsed_ms < 300 * half_life_ms else None
+    left = halved(elapsed_ms, half_life_ms)
+    assert 0 <= left <= 1
+    assert exact is None or abs(left - exact) <= exact * D("1e-24")
+
+
+def test_after_a_thousand_half_lives_nothing_is_left() -> None:
+    assert halved(1_001, 1) == 0
+    assert halved(400 * 86_400_000, 1) == 0
+    assert halved(1_000, 1) == HALF**1_000
+
+
+def test_halves_are_exact() -> None:
+    assert [halved(ms, 10) for ms in (-3, 0, 10, 30)] == [1, 1, HALF, HALF**3]

@@ -14,14 +14,15 @@ from bot.core.engine import step
 from bot.core.events import VenueOrderStatus
 from bot.core.order import OrderState
 from bot.core.reconciliation import apply_reading
-from bot.core.records import POSITION_LAG_MS, Ledger, Position
+from bot.core.records import POSITION_LAG_MS, Ledger, Position, TradingState
+from bot.core.trading import state_of
 from bot.core.units import InstrumentId, VenueId
 from tests.core.playbook import (
     accepted,
     after,
     book,
-    collateral,
     decision_due,
+    evenly,
     fill,
     fill_report,
     filled,
@@ -40,7 +41,7 @@ OKX, VENUE = InstrumentId("okx:ETH"), VenueId("okx")
 
 def holding_ten(wait_ms: int = POSITION_LAG_MS + 10_000) -> Story:
     """Ten short at one venue, filled long enough ago that no reading can still be late with it."""
-    story = book(policy_for("ETH", venues=("okx",), venue_share_max=D(1))) >> collateral("ETH", "10") >> decision_due()
+    story = book(policy_for("ETH", venues=("okx",), venue_share_max=D(1))) >> evenly("10") >> decision_due()
     return story << place(OKX, "-10") >> filled(OKX) >> after(wait_ms)
 
 
@@ -71,6 +72,18 @@ def test_a_reading_that_agrees_reconciles_and_tells_margin_and_clock() -> None:
     assert (record.reconciled, record.reported_at, record.agreed_at) == (True, story.now - 200, story.now - 200)
     assert (record.clock_offset_ms, record.unreadable, record.read_pending) == (-30, None, False)
     assert record.margins["USDT"] == margin_report()  # type: ignore[index]  # a plain string is the asset
+
+
+@pytest.mark.parametrize("left_out", [True, False])
+def test_i06_a_reading_that_leaves_out_a_leg_that_we_hold_does_not_agree(left_out: bool) -> None:
+    """What is not told is not flat, and not as it was either."""
+    story = holding_ten()
+    reading = told(story, "-10")
+    ledger = apply_reading(story.ledger, replace(reading, positions=() if left_out else reading.positions))
+    assert ledger.positions == story.ledger.positions
+    assert ledger.venues[VENUE].reconciled is not left_out
+    flat = replace(story.ledger, positions={OKX: Position(quantity=D(0))})
+    assert apply_reading(flat, replace(reading, positions=())).venues[VENUE].reconciled
 
 
 def test_s4_a_difference_is_disputed_once_and_adopted_twice() -> None:
@@ -112,7 +125,7 @@ def test_s6_f27_a_figure_that_our_record_just_left_is_not_adopted(age_ms: int, r
 @pytest.mark.parametrize("figure", ["-10", "-11", "-12.345"])
 def test_a_figure_that_our_record_passed_through_is_late_however_many_fills_the_sweep_had(parts: int, figure: str) -> None:
     """Proofs of the review: a sweep told as one fill while the venue has entered a part, or as more fills than were remembered."""
-    story = holding_ten() >> collateral("ETH", "14") >> decision_due() << place(OKX, "-4")
+    story = holding_ten() >> evenly("14") >> decision_due() << place(OKX, "-4")
     for _ in range(parts):
         story >> fill(OKX, f"{D(-4) / parts:f}")
     if figure == "-12.345" and parts > 1:
@@ -129,7 +142,7 @@ def test_a_figure_that_our_record_passed_through_is_late_however_many_fills_the_
 
 @pytest.mark.parametrize("figure", ["-9.99", "-14.01", "0"])
 def test_a_figure_that_our_record_did_not_pass_through_is_adopted(figure: str) -> None:
-    story = holding_ten() >> collateral("ETH", "14") >> decision_due() << place(OKX, "-4") >> filled(OKX) >> after(1_000)
+    story = holding_ten() >> evenly("14") >> decision_due() << place(OKX, "-4") >> filled(OKX) >> after(1_000)
     assert read(story, told(story, figure), told(story, figure)).positions[OKX].quantity == D(figure)
 
 
@@ -150,7 +163,7 @@ def test_a_clock_that_stepped_back_does_not_keep_a_difference_from_being_settled
 
 
 def test_f25_while_an_order_may_fill_a_difference_proves_nothing() -> None:
-    story = holding_ten() >> collateral("ETH", "12") >> decision_due() << place(OKX, "-2") >> accepted(OKX)
+    story = holding_ten() >> evenly("12") >> decision_due() << place(OKX, "-2") >> accepted(OKX)
     ledger = read(story, told(story, "-12"), told(story, "-12"))
     assert (ledger.positions[OKX].quantity, ledger.positions[OKX].dispute) == (-10, None)
     assert not ledger.venues[VENUE].reconciled
@@ -186,7 +199,7 @@ def test_the_fills_of_a_reading_explain_its_positions() -> None:
 
 
 def test_the_orders_of_a_reading_are_folded_and_those_not_ours_are_told() -> None:
-    story = holding_ten() >> collateral("ETH", "12") >> decision_due() << place(OKX, "-2")
+    story = holding_ten() >> evenly("12") >> decision_due() << place(OKX, "-2")
     ours = order_report(story, OKX, "accepted", "-1")
     foreign = replace(ours, client_order_id=None, venue_order_id="77")
     nameless = replace(foreign, venue_order_id=None)
@@ -264,7 +277,7 @@ SHUFFLED = st.permutations(range(5)).flatmap(
 @given(SHUFFLED, st.sets(st.integers(min_value=0, max_value=4)), st.integers(min_value=0, max_value=3))
 def test_s4_fills_shuffled_doubled_and_dropped_end_at_what_the_venue_has(sequence: list[int], dropped: set[int], restarts: int) -> None:
     """Whatever the stream lost, one reading with its fills makes the record the venue's, and no order is placed for it."""
-    story = book(policy_for("ETH", venues=("okx",), venue_share_max=D(1))) >> collateral("ETH", "10") >> decision_due()
+    story = book(policy_for("ETH", venues=("okx",), venue_share_max=D(1))) >> evenly("10") >> decision_due()
     story << place(OKX, "-10")
     fills = [fill_report(story, OKX, "-2") for _ in range(5)]
     for n in sequence:
@@ -272,9 +285,54 @@ def test_s4_fills_shuffled_doubled_and_dropped_end_at_what_the_venue_has(sequenc
             story.feed(ev.FillReported(at=story.now, fill=fills[n]))
     for _ in range(restarts):
         story.feed(ev.SessionStarted(at=story.now, epoch=f"r{story.now}", config_hash="c", policy=story.policy))
-    story >> after(20_000) >> link("okx", "up") >> collateral("ETH", "10")
+    story >> after(20_000) >> link("okx", "up") >> evenly("10")
     story.feed(told(story, "-10", fills=tuple(fills)))
     assert story.position(OKX) == -10
     assert story.ledger.venues[VENUE].reconciled
     story >> decision_due()
     story.close()
+
+
+@pytest.mark.parametrize(("kind", "reduces"), [("trade", True), ("liquidation", True), ("auto_deleveraging", False), ("settlement", False)])
+def test_c25_fills_that_are_somebody_elses_make_their_venue_reduce(kind: str, reduces: bool) -> None:
+    story = holding_ten()
+    fill_of = fill_report(story, OKX, "4", kind=ev.FillKind(kind), client_order_id=None, venue_order_id=None)
+    ledger = read(story, told(story, "-6", fills=(fill_of,)))
+    assert state_of(ledger, VENUE) is (TradingState.REDUCING if reduces else TradingState.ACTIVE)
+    assert read(story, told(story, "-10")).states == ()
+
+
+@pytest.mark.parametrize(
+    ("figure", "state"), [("-6", "reducing"), ("0", "reducing"), ("-11", "halted"), ("4", "halted"), ("-10", "active")]
+)
+def test_what_is_adopted_brings_its_venue_into_a_state(figure: str, state: str) -> None:
+    story = holding_ten()
+    once = read(story, told(story, figure))
+    assert once.states == ()  # one reading is a sample
+    ledger = read(story, told(story, figure), told(story, figure))
+    assert state_of(ledger, VENUE).value == state
+
+
+BTC = InstrumentId("okx:BTC")
+
+
+@pytest.mark.parametrize(
+    ("held", "figures", "cause"),
+    [
+        (("-10", "-1"), ("0", "0"), "unexplained"),
+        (("-10", "-1"), ("0", "-0.5"), "auto_deleveraging"),
+        (("-10", "0"), ("0", "0"), "auto_deleveraging"),
+        ((None, "-1"), ("0", "0"), "auto_deleveraging"),
+    ],
+)
+def test_only_several_positions_that_vanish_together_are_an_account_that_was_reset(
+    held: tuple[str | None, str], figures: tuple[str, str], cause: str
+) -> None:
+    positions = {i: Position(quantity=D(q)) for i, q in zip((OKX, BTC), held, strict=True) if q is not None}
+    ledger = replace(book(policy_for("ETH")).ledger, positions=positions)
+    story = holding_ten()
+    rows = tuple(position_report(i, D(q)) for i, q in zip((OKX, BTC), figures, strict=True))
+    for _ in range(2):
+        ledger = apply_reading(ledger, told(story, "0", positions=rows))
+    assert set(ledger.tallies.breaks_by_cause) == {cause}
+    assert state_of(ledger, VENUE).value == ("halted" if cause == "unexplained" else "reducing")

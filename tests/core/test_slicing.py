@@ -37,9 +37,11 @@ def test_without_a_second_leg_the_order_limit_holds() -> None:
     assert next_slice(D(10**6), D(10**9), D(10**9), alone) == Slice(D(250_000), SliceBound.ORDER_NOTIONAL)
 
 
-def test_unknown_depth_or_volume_is_not_a_slice() -> None:
-    assert next_slice(D(1), None, D(1), LIMITS) is None
-    assert next_slice(D(1), D(1), None, LIMITS) is None
+def test_depth_or_volume_that_is_unknown_bounds_nothing() -> None:
+    wide = replace(LIMITS, leg_notional_max=None)
+    assert next_slice(D(10**6), None, None, wide) == Slice(D(250_000), SliceBound.ORDER_NOTIONAL)
+    assert next_slice(D(10), None, D(1), wide).bound is SliceBound.PARTICIPATION
+    assert next_slice(D(10), D(1), None, wide).bound is SliceBound.DEPTH
 
 
 @pytest.mark.parametrize(("remainder", "depth", "volume"), [(-1, 1, 1), (1, -1, 1), (1, 1, -1)])

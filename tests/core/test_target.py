@@ -1,111 +1,103 @@
-"""How a needed short is spread over slots: by example, and as properties over random slots."""
+"""Plans out of an allocation: each share with what keeps it from more, what fits nowhere or is too much, and an allocation that stands."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-from random import Random
-from typing import Any
+from dataclasses import replace
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from bot.core import target
+from bot.core.allocation_terms import Binding
+from bot.core.limits import Breach, Limit
+from bot.core.target import Allocation, Plan, Share, plan_book, shortfalls, surpluses, targets_for, targets_of
+from bot.core.units import ZERO, Asset, InstrumentId
+from tests.core.openings import BINANCE, BYBIT, OKX, hedged, slot_at
+from tests.core.playbook import after, book, collateral, confirmed, decision_due, nothing
+from tests.core.story import D, Story, policy_for
 
-from bot.core.policy import Limit
-from bot.core.target import Allocation, Grade, Slot, allocate
-from bot.core.units import ZERO, InstrumentId
-
-D = Decimal
-TINY = D("1e-20")
-QUANTITIES = st.decimals(min_value=0, max_value=1000, places=4)
-SHORTS = st.decimals(min_value=-20, max_value=1000, places=4)
-MOSTS = st.decimals(min_value=-10, max_value=1000, places=4)
+ETH, AT = Asset("ETH"), InstrumentId(OKX)
+BREACH = Breach(Limit.QUOTE_AGE, OKX, None, None)
 
 
-def slot(name: str, short: str | Decimal, most: str | Decimal, grade: Grade = Grade.PREFERRED) -> Slot:
-    return Slot(instrument=InstrumentId(name), short=D(short), most=D(most), grade=grade, binding=Limit.VENUE_SHARE)
+def the_plan(story: Story) -> Plan:
+    (plan,) = plan_book(story.ledger, story.policy, story.now)
+    return plan
 
 
-SLOTS = st.lists(st.tuples(SHORTS, MOSTS, st.sampled_from(list(Grade))), max_size=6).map(
-    lambda rows: [slot(f"v{n}:X", short, most, grade) for n, (short, most, grade) in enumerate(rows)]
-)
+def made(gap: str, *, unplaced: str = "0", overhedged: str = "0") -> Plan:
+    """A plan by hand: one limit of two venues in the allocation, and one breach."""
+    limits = tuple(Binding(str(Limit.VENUE_SHARE), venue) for venue in ("bybit", "binance"))
+    found = Allocation(shares=(), unplaced=D(unplaced), overhedged=D(overhedged), limits=limits)
+    return Plan(asset=ETH, net=None, gap=D(gap), allocation=found, price=D(3_000), blocked=(BREACH,))
 
 
-def shares(allocation: Allocation) -> list[str]:
-    return [f"{s.short.normalize():f}" for s in allocation.shares]
-
-
-@pytest.mark.parametrize(
-    ("needed", "slots", "expected", "unplaced"),
-    [
-        ("30", [("a", "0", "50"), ("b", "0", "50"), ("c", "0", "50")], ["10", "10", "10"], "0"),
-        ("30", [("a", "20", "50"), ("b", "0", "50")], ["20", "10"], "0"),  # the smallest leg grows first
-        ("40", [("a", "0", "10"), ("b", "0", "12"), ("c", "0", "50")], ["10", "12", "18"], "0"),
-        ("40", [("a", "0", "10"), ("b", "0", "12")], ["10", "12"], "18"),
-        ("10", [("a", "20", "50"), ("b", "5", "50")], ["5", "5"], "0"),  # the largest leg shrinks first
-        ("20", [("a", "20", "15"), ("b", "0", "50")], ["15", "5"], "0"),  # beyond its most, the excess moves
-        ("20", [("a", "20", "50", Grade.AVOID), ("b", "0", "15")], ["5", "15"], "0"),  # emptied as far as there is room
-        ("30", [("a", "0", "50", Grade.AVOID), ("b", "0", "15")], ["15", "15"], "0"),  # rather there than unhedged
-        ("30", [("a", "10", "50", Grade.HOLD), ("b", "0", "15")], ["15", "15"], "0"),
-        ("20", [("a", "10", "50", Grade.HOLD), ("b", "0", "15")], ["10", "10"], "0"),  # keeps, takes no more while others can
-        ("5", [("a", "-3", "50"), ("b", "8", "50")], ["0", "5"], "0"),  # a long goes to flat
-        ("-4", [("a", "3", "50")], ["0"], "0"),
-        ("4", [], [], "4"),
-    ],
-)
-def test_by_example(needed: str, slots: list[tuple[Any, ...]], expected: list[str], unplaced: str) -> None:
-    allocation = allocate(D(needed), [slot(*row) for row in slots])
-    assert shares(allocation) == expected
-    assert allocation.unplaced == D(unplaced)
-
-
-def test_a_share_that_its_limit_keeps_down_names_it() -> None:
-    allocation = allocate(D(40), [slot("a", "0", "10"), slot("b", "0", "50")])
-    assert [s.binding for s in allocation.shares] == [Limit.VENUE_SHARE, None]
-
-
-@given(QUANTITIES, SLOTS)
-def test_never_more_than_needed_nor_than_a_slot_may_carry_nor_less_than_nothing(needed: Decimal, slots: list[Slot]) -> None:
-    allocation = allocate(needed, slots)
-    by_name = {s.instrument: s for s in slots}
-    for share in allocation.shares:
-        assert share.short >= 0
-        assert share.short <= max(by_name[share.instrument].most, ZERO) + TINY
-    placed = sum((s.short for s in allocation.shares), ZERO)
-    assert placed <= needed + TINY
-    assert abs(placed + allocation.unplaced - needed) <= TINY
-
-
-@given(QUANTITIES, SLOTS)
-def test_nothing_is_unplaced_while_any_slot_has_room(needed: Decimal, slots: list[Slot]) -> None:
-    allocation = allocate(needed, slots)
-    if allocation.unplaced > TINY:
-        by_name = {s.instrument: s for s in slots}
-        assert all(s.short >= by_name[s.instrument].most - TINY for s in allocation.shares)
-
-
-@given(QUANTITIES, SLOTS, st.integers(min_value=0, max_value=1000))
-def test_i16_the_order_in_which_slots_are_listed_does_not_matter(needed: Decimal, slots: list[Slot], seed: int) -> None:
-    shuffled = list(slots)
-    Random(seed).shuffle(shuffled)
-    assert allocate(needed, shuffled) == allocate(needed, slots)
-
-
-@given(QUANTITIES, SLOTS)
-def test_i17_allocating_again_from_the_result_changes_nothing(needed: Decimal, slots: list[Slot]) -> None:
-    first = allocate(needed, slots)
-    grades = {s.instrument: s for s in slots}
-    again = [
-        Slot(instrument=s.instrument, short=s.short, most=grades[s.instrument].most, grade=grades[s.instrument].grade, binding=None)
-        for s in first.shares
+def test_what_fits_nowhere_is_told_once_for_each_limit_in_base_units_and_usd() -> None:
+    found = shortfalls(made("5", unplaced="2"))
+    assert [(b.limit, b.subject, b.observed, b.allowed) for b in found] == [
+        (Limit.QUOTE_AGE, ETH, 2, ZERO),
+        (Limit.VENUE_SHARE, ETH, 2, ZERO),
     ]
-    second = allocate(sum((s.short for s in first.shares), ZERO), again)
-    for one, other in zip(first.shares, second.shares, strict=True):
-        assert abs(one.short - other.short) <= TINY
+    assert {b.detail for b in found} == {"base units, 6000.00 USD, fits nowhere"}
 
 
-@given(QUANTITIES, SLOTS)
-def test_who_is_preferred_keeps_what_fits_when_more_is_needed(needed: Decimal, slots: list[Slot]) -> None:
-    kept = {s.instrument: max(ZERO, min(s.short, s.most)) for s in slots if s.grade is not Grade.AVOID}
-    if sum(kept.values(), ZERO) <= needed:
-        for share in allocate(needed, slots).shares:
-            assert share.short >= kept.get(share.instrument, ZERO) - TINY
+def test_what_is_too_much_is_told_with_what_holds_it_in_base_units_and_usd() -> None:
+    (found,) = surpluses(made("-5", overhedged="1.5"))
+    assert (found.limit, found.subject, found.observed, found.allowed) == (Limit.QUOTE_AGE, ETH, D("1.5"), ZERO)
+    assert found.detail == "base units, 4500.00 USD, short beyond what is needed"
+
+
+def test_nothing_is_told_where_all_fits_or_nothing_is_to_be_done() -> None:
+    undecided = Plan(asset=ETH, net=None, gap=D(5))
+    for plan in (undecided, made("5"), made("0", unplaced="2"), made("-5", unplaced="2")):
+        assert shortfalls(plan) == ()
+    for plan in (undecided, made("-5"), made("0", overhedged="2"), made("5", overhedged="2")):
+        assert surpluses(plan) == ()
+
+
+def test_a_share_names_its_first_limit_and_targets_are_signed() -> None:
+    bound = Share(instrument=AT, short=D(2), limits=(Binding(str(Limit.VENUE_SHARE), "okx"), Binding("other", "okx")))
+    assert (bound.binding, Share(instrument=AT, short=D(2)).binding) == (Limit.VENUE_SHARE, None)
+    plan = Plan(asset=ETH, net=None, gap=ZERO, allocation=Allocation(shares=(bound,)))
+    assert targets_of((plan, Plan(asset=Asset("BTC"), net=None, gap=ZERO))) == {AT: D(-2)}
+
+
+def test_a_share_at_its_cap_names_the_limit_and_the_others_none() -> None:
+    story = book(policy_for("ETH")) >> collateral("ETH", "30")
+    plan = the_plan(story)
+    assert plan.allocation is not None
+    assert {s.instrument: (s.short, s.binding) for s in plan.allocation.shares} == {
+        BINANCE: (18, Limit.VENUE_SHARE),
+        BYBIT: (12, None),
+        OKX: (0, None),
+    }
+    assert (plan.gap, plan.moves, plan.allocation.unplaced, shortfalls(plan)) == (30, frozenset(), 0, ())
+    slot = slot_at(story.ledger, story.policy, story.now, BINANCE)
+    assert slot is not None
+    assert (slot.short, slot.most, slot.binding) == (0, 18, Limit.VENUE_SHARE)
+
+
+def test_what_the_caps_leave_unhedged_is_the_shortfall_of_the_plan() -> None:
+    plan = the_plan(book(policy_for("ETH", venue_share_max=D("0.3"))) >> collateral("ETH", "30"))
+    assert [(b.limit, b.observed) for b in shortfalls(plan)] == [(Limit.VENUE_SHARE, 3)]
+    assert sum(targets_of((plan,)).values()) == -27
+
+
+def test_an_asset_whose_need_is_not_known_has_no_allocation() -> None:
+    plan = the_plan(hedged("30") >> collateral("wstETH", "1", rate=None))
+    assert (plan.net, plan.gap, plan.allocation, plan.slots) == (None, 0, None, ())
+    assert shortfalls(plan) == surpluses(plan) == ()
+    assert targets_of((plan,)) == {}
+
+
+def test_an_allocation_that_stands_is_kept_and_remembering_it_changes_nothing() -> None:
+    story = hedged("30") >> after(1_000) >> confirmed() >> decision_due() << nothing()
+    found = targets_for(story.ledger, story.policy, story.now)
+    assert found.allocated is story.ledger.allocated
+    assert found.remembered(story.ledger) is story.ledger
+
+
+def test_a_new_allocation_is_remembered_with_its_time() -> None:
+    story = hedged("30") >> after(1_000) >> collateral("ETH", "36")
+    found = targets_for(story.ledger, story.policy, story.now)
+    assert found.allocated.at == story.now
+    assert found.remembered(story.ledger).allocated == found.allocated != story.ledger.allocated
+    forgotten = replace(story.ledger, allocated=None)
+    assert target.targets_for(forgotten, story.policy, story.now).plans == found.plans

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.tiers import TierRow, TierTable, graded, maintenance_rate_of, whole
+from bot.core.tiers import MarginTiers, TierRow, TierRule, TierTable, graded, maintenance_rate_of, whole
 
 D = Decimal
 
@@ -165,3 +165,42 @@ def test_maintenance_is_the_sum_over_slices_and_never_falls(table: TierTable, on
     assert table.maintenance(low) <= table.maintenance(high)
     initial = table.initial(high)
     assert initial is None or table.maintenance(high) <= initial <= high
+
+
+LISTED = (
+    TierRow(floor=D(0), cap=D(100), maintenance_rate=D("0.01"), initial_rate=D("0.02")),
+    TierRow(floor=D(100), cap=D(1_000), maintenance_rate=D("0.02"), initial_rate=D("0.04")),
+)
+
+
+def test_a_listing_is_read_by_its_rule() -> None:
+    sliced = MarginTiers(rule=TierRule.SLICED, rows=LISTED).table_of(contracts=D(-5), base=D(-5))
+    assert sliced is not None
+    assert sliced.maintenance(D(200)) == D(3)
+    by_contracts = MarginTiers(rule=TierRule.WHOLE, rows=LISTED)
+    wide = by_contracts.table_of(contracts=D(-500), base=D(-5))
+    assert wide is not None
+    assert wide.maintenance(D(200)) == D(4)
+    assert by_contracts.table_of(contracts=D(5_000), base=D(50)) is None
+    rising = MarginTiers(rule=TierRule.GRADED, rows=LISTED[:1], rate_per_unit=D("0.00005")).table_of(contracts=D(1), base=D(-25))
+    assert rising is not None
+    assert rising.maintenance(D(100_000)) == D(1_125)
+
+
+@pytest.mark.parametrize("rule", TierRule)
+@pytest.mark.parametrize(
+    "rows", [(), (row("1", None, "0.01"),), (row("0", "5", "0.02"), row("5", None, "0.01")), (row("0", None, "0.02", "0.01"),)]
+)
+def test_rows_that_do_not_fit_give_no_table_and_no_error(rule: TierRule, rows: tuple[TierRow, ...]) -> None:
+    assert MarginTiers(rule=rule, rows=rows).table_of(contracts=D(-1), base=D(1)) is None
+
+
+def test_rates_that_would_fall_below_nothing_with_size_give_no_table() -> None:
+    falling = MarginTiers(rule=TierRule.GRADED, rows=LISTED[:1], rate_per_unit=D("-0.1"))
+    assert falling.table_of(contracts=D(1), base=D(25)) is None
+
+
+@given(table=tables(), rule=st.sampled_from(TierRule), size=st.decimals("-1e12", "1e12", allow_nan=False))
+def test_a_table_that_was_accepted_answers_for_every_size(table: TierTable, rule: TierRule, size: Decimal) -> None:
+    found = MarginTiers(rule=rule, rows=table.rows, rate_per_unit=D("0.0001")).table_of(contracts=size, base=size)
+    assert found is not None or (rule is TierRule.WHOLE and table.notional_max is not None and abs(size) > table.notional_max)

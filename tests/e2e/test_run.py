@@ -52,6 +52,12 @@ def asked(config: Path) -> dict[str, Any]:
     return told
 
 
+def ordered(*words: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([sys.executable, "-m", "bot", *words], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def until(true: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not true():
@@ -102,11 +108,23 @@ def test_a_holdings_file_is_hedged_and_a_stop_leaves_the_hedges(tmp_path: Path) 
         assert "Is it neutral?" in screen.stdout
         assert "ACTIVE" in screen.stdout
 
+        halted = ordered("halt", str(config), "--by", "alice", "--why", "a drill")
+        assert "the book is HALTED (operator: a drill)" in halted.stdout
+        assert "okx: no order open" in halted.stdout
+        assert (tmp_path / "state" / "HALT").read_text() == "alice: a drill\n"
+        write_holdings(holdings, [Row(Asset("BTC"), "custody", Decimal("1.1"))])
+        until(lambda: asked(config)["assets"][0]["collateral"]["low"] == "1.1", 20)
+        assert sum(held_at_venues(port).values()) == Decimal("-0.6")
+        resumed = ordered("resume", str(config), "--by", "bob", "--why", "the drill is over")
+        assert resumed.stdout == "the book is ACTIVE\n"
+        assert not (tmp_path / "state" / "HALT").exists()
+        until(lambda: held_btc(asked(config)) == Decimal("-1.1"), 20)
+
         began = time.monotonic()
         bot.send_signal(signal.SIGTERM)
         assert bot.wait(15) == 0
         assert time.monotonic() - began < 10
-        assert sum(held_at_venues(port).values()) == Decimal("-0.6")
+        assert sum(held_at_venues(port).values()) == Decimal("-1.1")
         gone = subprocess.run([sys.executable, "-m", "bot", "status", str(config)], capture_output=True, text=True, timeout=30, check=False)
         assert gone.returncode == 1
         assert len(gone.stderr.strip().splitlines()) == 1

@@ -27,7 +27,7 @@ VIOLATIONS = [
     ("drivers/live.py", "import bot.cli", "layers"),
     ("extra.py", "x = 1", "layers"),
     ("core/ledger.py", "import bot.core.exposure", "core-order"),
-    ("core/margin.py", "import bot.core.funding", "core-order"),
+    ("core/exposure.py", "import bot.core.funding", "core-order"),
     ("core/events.py", "import bot.core.commands", "core-order"),
     ("core/units.py", "import bot.core.policy", "core-order"),
     ("core/target.py", "import bot.core.engine", "core-order"),

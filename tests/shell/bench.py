@@ -19,8 +19,8 @@ from bot.core.commands import PlaceOrder
 from bot.core.events import OrderReport, OrderReported, VenueOrderStatus
 from bot.core.policy import Policy
 from bot.core.records import Ledger
-from bot.core.units import Asset, InstrumentId, Millis
-from bot.ports import Clock, Journal
+from bot.core.units import Asset, ClientOrderId, InstrumentId, Millis
+from bot.ports import Clock, HaltSwitch, Journal
 from bot.shell.lifecycle import Run, World
 from bot.shell.recovery import recovered
 from bot.simulator.memory import MemoryJournal, MemoryTelemetry
@@ -106,6 +106,7 @@ class Bench:
         self.crash_point: CrashPoint | None = None
         self.journal_of: Callable[[], Journal] = self._memory_journal
         self.funding_poll_s = funding_poll_s
+        self.switch: HaltSwitch | None = None
         self.market = None if still else asyncio.create_task(self.world.play())
         self.outside = asyncio.all_tasks()
 
@@ -148,6 +149,7 @@ class Bench:
             clock=self.clock,
             telemetry=telemetry,
             funding_poll_s=self.funding_poll_s,
+            halt=self.switch,
         )
         self.ports = ports
         run = Run(ports, self.policy, "c0ffee", tag=f"t{len(self.lives):03d}")
@@ -263,39 +265,30 @@ class Bench:
         """How far any fill of ours ever took the short of an asset beyond what was wanted (0: never).
 
         Wanted is what custody held at the fill or within the life of an order before it. What a venue took shortly before may not have
-        been known yet, and is allowed for; so is a change of venue, whose legs travel apart.
+        been known yet, and is allowed for; so is the increasing leg of a change of venue, which goes first.
         """
         held = worst = D(0)
-        moves = self._moves(asset)
-        for at, kind, quantity in self._fills(asset):
+        for at, kind, quantity, order_id in self._fills(asset):
             held += quantity
             if kind is not FillKind.TRADE:
                 continue
             slack = sum((taken for since, taken in self.taken.get(asset, []) if at - UNSEEN_MS <= since <= at), D(0))
-            slack += sum((moved for since, moved in moves if at - LIFE_MS <= since <= at), D(0))
+            order = None if order_id is None else self.ledger.orders.get(ClientOrderId(order_id))
+            if order is not None and "change of venue" in order.reason:
+                continue
             wanted = self._wanted_lately(asset, at)
             beyond = -held - max(wanted) if quantity < 0 else min(wanted) + held
             worst = max(worst, min(beyond, abs(quantity)) - slack)  # what was beyond before it is another fill's doing
         return worst
 
-    def _moves(self, asset: str) -> list[tuple[Millis, Decimal]]:
-        """What each decision moved from one venue to another."""
-        found = []
-        for event, commands in self.world.store.steps():
-            sent = [c.quantity for c in commands if isinstance(c, PlaceOrder) and self.world.instruments[c.instrument].base == asset]
-            sold, bought = -sum((q for q in sent if q < 0), D(0)), sum((q for q in sent if q > 0), D(0))
-            if sold and bought:
-                found.append((event.at, min(sold, bought)))
-        return found
-
-    def _fills(self, asset: str) -> list[tuple[Millis, FillKind, Decimal]]:
+    def _fills(self, asset: str) -> list[tuple[Millis, FillKind, Decimal, str | None]]:
         fills = [
-            (f.at, f.fill_id, f.kind, f.contracts * f.side.sign * e.contracts[f.symbol].contract_size)
+            (f.at, f.fill_id, f.kind, f.contracts * f.side.sign * e.contracts[f.symbol].contract_size, f.client_order_id)
             for e in self.world.exchanges.values()
             for f in e.fills("hedge", None, 1, 100_000)
             if e.contracts[f.symbol].base == asset
         ]
-        return [(at, kind, quantity) for at, _, kind, quantity in sorted(fills, key=lambda f: f[:2])]
+        return [(at, kind, quantity, order) for at, _, kind, quantity, order in sorted(fills, key=lambda f: f[:2])]
 
     def _wanted_lately(self, asset: str, at: Millis) -> list[Decimal]:
         """Every quantity that was wanted at some time between one order life ago, or the last word of custody before, and now."""
@@ -333,13 +326,17 @@ async def hedged_bench(seed: int = 1, btc: str = "10", eth: str = "100", **more:
 
 
 def policy_of(world: SimulatedWorld, **changes: Any) -> Policy:
-    """Room to lose one venue of the three; stETH-like collateral counts as ETH."""
+    """Room to lose one venue of the three, and no instrument that carries all; stETH-like collateral counts as ETH."""
     assets = {Asset(a): Asset(a) for a in world.fair}
     plain = Policy(
         collateral_assets=assets | ({Asset("wstETH"): Asset("ETH")} if "ETH" in world.fair else {}),
         collateral_sources=frozenset({"custody"}),
         instruments=frozenset(world.instruments),
         venue_share_max=D("0.55"),
+        instrument_notional_max=D(280_000),
+        # The accounts of this world hold many times what its custody does.
+        collateral_share_max=D(1),
+        settle_exposure_max=D(1),
     )
     return replace(plain, **changes)
 
@@ -350,5 +347,5 @@ def same_but_for_market(one: Ledger, other: Ledger) -> bool:
 
 
 def _recorded(ledger: Ledger) -> Ledger:
-    venues = {v: replace(r, read_asked_at=None, read_pending=False) for v, r in ledger.venues.items()}
+    venues = {v: replace(r, read_asked_at=None, read_pending=False, messages=()) for v, r in ledger.venues.items()}
     return replace(ledger, quotes={}, decided_at=None, venues=venues)

@@ -12,9 +12,19 @@ from typing import Any
 
 import pytest
 
-from bot.core.events import FundingPaid, InstrumentListed, VenueLink, VenueLinkChanged, VenueReported
+from bot.core.events import FundingRecordsRead, InstrumentListed, MarketObserved, VenueLink, VenueLinkChanged, VenueReported
+from bot.core.limits import Limit
+from bot.core.statement import statement_of
 from bot.core.units import Millis, VenueId
-from bot.shell.feeds import DESCRIBE_EVERY_S, OPEN_MAX_S, OPEN_RETRY_FIRST_S, OPEN_RETRY_MAX_S, PAYMENTS_OVERLAP_MS, POLL_MAX_S
+from bot.shell.feeds import (
+    DESCRIBE_EVERY_S,
+    MARKETS_EVERY_S,
+    OPEN_MAX_S,
+    OPEN_RETRY_FIRST_S,
+    OPEN_RETRY_MAX_S,
+    PAYMENTS_OVERLAP_MS,
+    POLL_MAX_S,
+)
 from bot.simulator.wire import Passage
 from tests.shell.bench import Bench, hedged_bench, virtual
 
@@ -77,8 +87,29 @@ async def test_funding_is_polled_on_its_beat():
     assert bench.ledger.funding[instrument].rate == D("0.0003")
 
 
+@virtual
+async def test_markets_are_told_right_after_opening_and_then_on_their_beat():
+    bench = await hedged_bench()
+    events = bench.life.telemetry.events
+    told = [e for e in events if isinstance(e, MarketObserved) and e.instrument.startswith(OKX)]
+    listed = [e.at for e in events if isinstance(e, InstrumentListed) and e.instrument.venue == OKX]
+    assert {(e.open_interest, e.volume_24h) for e in told} == {(D(100_000), None)}
+    assert len(told) == len(listed) == 2
+    assert max(e.at for e in told) - max(listed) < 1_000
+    began = len(events)
+    await bench.passes(2 * MARKETS_EVERY_S)
+    beats = sorted({e.at for e in events[began:] if isinstance(e, MarketObserved) and e.instrument == told[0].instrument})
+    assert len(beats) == 2
+    assert beats[1] - beats[0] == pytest.approx(MARKETS_EVERY_S * 1_000, abs=1_000)
+    bench.world.wires[OKX].silent = True
+    await bench.passes(MARKETS_EVERY_S)
+    began = len(events)
+    await bench.passes(2 * MARKETS_EVERY_S)
+    assert not any(isinstance(e, MarketObserved) and e.instrument.startswith(OKX) for e in events[began:])
+
+
 def entered(bench: Bench) -> Decimal:
-    return bench.ledger.tallies.funding_usd
+    return sum((total.net for account in bench.ledger.payments.values() for total in account.totals.values()), D(0))
 
 
 def truth(bench: Bench) -> Decimal:
@@ -105,8 +136,20 @@ async def test_payments_are_entered_once_also_over_restarts_and_long_rests():
     await bench.until(lambda: entered(bench) == truth(bench), 10)
     await bench.passes(30)
     assert entered(bench) == truth(bench)
-    ids = [(e.payment.instrument, e.payment.payment_id) for e, _ in bench.world.store.steps() if isinstance(e, FundingPaid)]
-    assert len(ids) == len(set(ids))
+    there = [r for e in bench.world.exchanges.values() for r in e.funding_payments("hedge")]
+    assert sum(a.settlements for a in bench.ledger.payments.values()) == len(there)
+    assert Limit.FUNDING_RECORD not in {b.limit for b in statement_of(bench.ledger, bench.policy, bench.clock.now()).breaches}
+
+
+@virtual
+async def test_a_list_without_news_is_not_written_at_each_poll():
+    bench = await hedged_bench(still=True)
+    bench.world.settle_funding()
+    await bench.passes(50 * bench.funding_poll_s)
+    await bench.stop()
+    written = [e for e, _ in bench.world.store.steps() if isinstance(e, FundingRecordsRead)]
+    assert sum(len(e.payments) for e in written) >= 6
+    assert len(written) < 30, "three venues, fifty polls each"
 
 
 @virtual
@@ -124,7 +167,7 @@ async def test_payments_from_before_the_first_run_are_not_ours_to_enter():
     assert entered(bench) == 0
 
 
-@pytest.mark.parametrize("what", ["funding_rates", "funding_payments"])
+@pytest.mark.parametrize("what", ["funding_rates", "funding_payments", "markets"])
 @pytest.mark.parametrize("how", ["raises", "hangs"])
 @virtual
 async def test_a_poll_that_fails_neither_dies_nor_kills(what: str, how: str, logged: list[MutableMapping[str, Any]]):
@@ -144,12 +187,12 @@ async def test_a_poll_that_fails_neither_dies_nor_kills(what: str, how: str, log
         return await asyncio.get_running_loop().create_future()
 
     setattr(venue, what, odd)
-    await bench.until(bench.converged, 10)
+    await bench.until(bench.converged, 45)  # at its cap one venue leaves a trifle to another, which is worked patiently
     bench.world.settle_funding()
     await bench.passes(POLL_MAX_S + 5)
     failures = [e for e in logged if e["event"] == "poll_failed"]
     assert {(e["what"], e["venue"], e["log_level"]) for e in failures} == {(what, OKX, "error")}
-    if what == "funding_rates":
+    if what != "funding_payments":
         assert entered(bench) == truth(bench) != 0, "the other poll goes on"
     failing[0] = False
     await bench.passes(POLL_MAX_S + 5)

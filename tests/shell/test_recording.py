@@ -20,9 +20,10 @@ from bot.core.events import (
     VenueReported,
 )
 from bot.core.policy import Policy
-from bot.core.records import Ledger
+from bot.core.records import Ledger, VenueRecord
+from bot.core.reports import PositionReport
 from bot.core.units import Asset, InstrumentId, VenueId
-from bot.shell.recording import CONFIRMED_EVERY_MS, READ_EVERY_MS, Recorder
+from bot.shell.recording import CONFIRMED_EVERY_MS, READ_EVERY_MS, Recorder, same_but_for_stamps
 from bot.shell.recovery import recovered
 from tests.shell.bench import D, hedged_bench, same_but_for_market, virtual
 
@@ -87,6 +88,16 @@ def test_readings_and_margins_that_bring_only_stamps_wait_for_their_period() -> 
     again = [reading(at, balance=at) for at in range(10_000, READ_EVERY_MS, 10_000)]
     assert tape.hear(*again) == []
     assert tape.hear(reading(READ_EVERY_MS)) == [reading(READ_EVERY_MS)]
+
+
+def test_a_new_mark_or_equity_beside_an_inverse_position_is_a_stamp() -> None:
+    def told(mark: int) -> Ledger:
+        position = PositionReport(instrument=InstrumentId("okx:ETH-USD"), quantity=D(-10), entry_price=None, mark_price=D(mark))
+        equity = {Asset("ETH"): margin(mark, "ETH")}
+        return Ledger(venues={OKX: VenueRecord(equity_told=equity, inverse_told={position.instrument: position})})
+
+    assert told(3_000) != told(3_001)
+    assert same_but_for_stamps(told(3_000), told(3_001))
 
 
 def test_the_margins_of_two_assets_do_not_supersede_each_other() -> None:

@@ -1,10 +1,10 @@
-"""The Binance dialect without server or sockets, its clock in the test's hand."""
+"""The Binance dialects without server or sockets, their clock in the test's hand."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -12,24 +12,29 @@ from urllib.parse import urlencode
 import orjson
 
 from bot.core.units import Millis
-from bot.simulator.dialects.binanceusdm import BinanceUsdm, Limits
+from bot.simulator.dialects.binance import BinanceCoinm, BinanceUsdm, Limits
 from bot.simulator.dialects.dialect import HttpReply, HttpRequest, Socket
 from bot.simulator.exchange import Exchange
 from bot.simulator.listings import exchange_of
 from bot.simulator.model import OrderKind, OrderRequest, Report, Side, TimeInForce
-from tests.simulator.stand import KEY, tick_of
+from tests.simulator.stand import KEY, tick_of, wallets_of
 
 NOW: Millis = 1_760_000_000_123
 HOUR: Millis = 3_600_000
 
 
 class Bench:
-    """A dialect at hand, its clock in the test's hand."""
+    """A dialect at hand, its clock in the test's hand: USD-M."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.exchange: Exchange = exchange_of("binanceusdm", now=NOW)
-        self.exchange.open_account(KEY.account, {"USDT": Decimal(1_000_000)})
-        self.dialect = BinanceUsdm(self.exchange, [KEY], limits=limits)
+    venue = "binanceusdm"
+    make: type[BinanceUsdm] | type[BinanceCoinm] = BinanceUsdm
+    rest, stream, api = "fapi.binance.com", "fstream.binance.com", "/fapi/v1"
+    order: Mapping[str, str] = {"symbol": "BTCUSDT", "quantity": "0.05"}
+
+    def __init__(self, limits: Limits | None = None, wallets: Mapping[str, Decimal] | None = None) -> None:
+        self.exchange: Exchange = exchange_of(self.venue, now=NOW)
+        self.exchange.open_account(KEY.account, wallets or wallets_of(self.exchange))
+        self.dialect = self.make(self.exchange, [KEY], limits=limits)
         for contract in self.exchange.contracts.values():
             self.exchange.on_tick(tick_of(contract), NOW)
 
@@ -53,7 +58,7 @@ class Bench:
         return self.dialect.handle(
             HttpRequest(
                 method=method,
-                host="fapi.binance.com",
+                host=self.rest,
                 path=path,
                 query_string="" if in_body else query,
                 headers={} if key is None else {"x-mbx-apikey": key},
@@ -63,33 +68,38 @@ class Bench:
         ).reply
 
     def place(self, now: Millis = NOW, **changed: str) -> HttpReply:
-        order: dict[str, Any] = {
-            "symbol": "BTCUSDT",
-            "side": "SELL",
-            "type": "LIMIT",
-            "timeInForce": "GTC",
-            "quantity": "0.05",
-            "price": "61000",
-        }
-        return self.call("POST", "/fapi/v1/order", now=now, **(order | changed))
+        order: dict[str, Any] = {"side": "SELL", "type": "LIMIT", "timeInForce": "GTC", "price": "61000", **self.order}
+        return self.call("POST", f"{self.api}/order", now=now, **(order | changed))
+
+    def listen_key(self, now: Millis = NOW) -> str:
+        return str(body(self.call("POST", f"{self.api}/listenKey", signed=False, now=now))["listenKey"])
 
     def socket(self, path: str, query: str = "", now: Millis = NOW) -> Socket:
-        opened = self.dialect.open_socket("fstream.binance.com", path, query, now)
+        opened = self.dialect.open_socket(self.stream, path, query, now)
         assert not isinstance(opened, HttpReply)
         return opened
 
     def move(self, fair: str, now: Millis = NOW) -> Sequence[Report]:
-        return self.exchange.on_tick(tick_of(self.exchange.contracts["BTCUSDT"], Decimal(fair)), now)
+        return self.exchange.on_tick(tick_of(self.exchange.contracts[self.order["symbol"]], Decimal(fair)), now)
+
+
+class CoinBench(Bench):
+    """COIN-M."""
+
+    venue = "binancecoinm"
+    make = BinanceCoinm
+    rest, stream, api = "dapi.binance.com", "dstream.binance.com", "/dapi/v1"
+    order: Mapping[str, str] = {"symbol": "BTCUSD_PERP", "quantity": "30"}
 
 
 def body(reply: HttpReply) -> Any:
     return orjson.loads(reply.body)
 
 
-def market_buy(contracts: str) -> OrderRequest:
+def market_buy(contracts: str, symbol: str = "BTCUSDT") -> OrderRequest:
     return OrderRequest(
         account=KEY.account,
-        symbol="BTCUSDT",
+        symbol=symbol,
         side=Side.BUY,
         kind=OrderKind.MARKET,
         time_in_force=TimeInForce.IOC,

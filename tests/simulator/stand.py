@@ -10,23 +10,37 @@ from typing import Any, TypeVar
 
 import ccxt.pro
 
+from bot.adapters.venue.doors import Doors
 from bot.adapters.venue.routing import RoutingSession
 from bot.simulator.desk import Desk, wall_ms
 from bot.simulator.dialects.dialect import Credential, DialectFactory
+from bot.simulator.exchange import Exchange
 from bot.simulator.listings import exchange_of
 from bot.simulator.model import Contract, MarketTick
 from bot.simulator.server import SimulatorServer
 
 KEY = Credential(api_key="test-key", secret="test-secret", account="desk", passphrase="test-phrase")
+WALLET = Credential(
+    api_key="0x14791697260e4c9a71f18484c9f997b308e59325",
+    secret="0x0123456789012345678901234567890123456789012345678901234567890123",
+    account=KEY.account,
+)
+"""Where an account's key is its address, and the secret the private key that signs for it."""
 FAIR = {"BTC": Decimal("60000"), "ETH": Decimal("3000"), "SOL": Decimal("150")}
 DEPOSIT = Decimal("1000000")
+COINS = {"BTC": Decimal(20), "ETH": Decimal(400), "SOL": Decimal(8_000)}
 T = TypeVar("T")
 
 
 def tick_of(contract: Contract, fair: Decimal | None = None, rate: str = "0.0001") -> MarketTick:
-    """A calm market: ten levels of two base units times the price of BTC over this one, one tick apart."""
+    """A calm market: ten levels of two base units times the price of BTC over this one, one tick apart.
+
+    Of an inverse contract every level holds at least the same number of whole contracts, 120,000 quote units' worth.
+    """
     price = FAIR[contract.base] if fair is None else fair
     deep = Decimal(120_000) / FAIR[contract.base]
+    if contract.inverse:
+        deep *= FAIR[contract.base] / (price - 11 * contract.tick)
     return MarketTick(
         symbol=contract.symbol,
         fair=price,
@@ -40,11 +54,21 @@ def tick_of(contract: Contract, fair: Decimal | None = None, rate: str = "0.0001
     )
 
 
+def wallets_of(exchange: Exchange) -> dict[str, Decimal]:
+    """Plenty of each asset that the venue's contracts settle in, about a million dollars' worth."""
+    return {contract.settle: COINS.get(contract.settle, DEPOSIT) for contract in exchange.contracts.values()}
+
+
+def key_of(venue: str) -> Credential:
+    """The key of the one account at a venue, in the form of that venue."""
+    return WALLET if venue == "hyperliquid" else KEY
+
+
 def desk_of(venue: str, dialect: DialectFactory) -> Desk:
-    """A venue with its real listings, one funded account, and a first tick everywhere."""
+    """A venue with its real listings, an account with a million dollars in everything they settle in, and a first tick everywhere."""
     exchange = exchange_of(venue, now=wall_ms())
-    exchange.open_account(KEY.account, {"USDT": DEPOSIT})
-    desk = Desk(venue, exchange, dialect, [KEY])
+    exchange.open_account(KEY.account, wallets_of(exchange))
+    desk = Desk(venue, exchange, dialect, [key_of(venue)])
     for contract in exchange.contracts.values():
         desk.tick(tick_of(contract))
     return desk
@@ -65,9 +89,11 @@ async def serving(*desks: Desk) -> AsyncIterator[SimulatorServer]:
 @asynccontextmanager
 async def client_of(server: SimulatorServer, venue: str, **config: Any) -> AsyncIterator[Any]:
     """The unmodified ccxt.pro client, its hosts routed to the server and nowhere else."""
-    session = RoutingSession(dict.fromkeys(server.hosts, server.url))
+    session = RoutingSession(Doors.wide_open(dict.fromkeys(server.hosts, server.url)))
     options = {"fetchCurrencies": False, "fetchMargins": False, **config.pop("options", {})}
-    credentials = {"apiKey": KEY.api_key, "secret": KEY.secret, "password": KEY.passphrase}
+    key = key_of(venue)
+    credentials = {"apiKey": key.api_key, "secret": key.secret, "password": key.passphrase}
+    credentials |= {"walletAddress": WALLET.api_key, "privateKey": WALLET.secret}
     client = getattr(ccxt.pro, venue)(credentials | {"enableRateLimit": False, "session": session, "options": options} | config)
     try:
         yield client

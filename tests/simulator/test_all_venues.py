@@ -3,30 +3,63 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import ccxt.pro
 import pytest
 
-from bot.simulator.dialects.binanceusdm import BinanceUsdm
-from bot.simulator.dialects.bybit import Bybit
-from bot.simulator.dialects.dialect import DialectFactory, Operation
-from bot.simulator.dialects.okx import OkxDialect
+from bot.simulator.dialects.dialect import Operation
+from bot.simulator.dialects.registry import DIALECTS
 from bot.simulator.faults import Fault, FaultKind
 from bot.simulator.server import SimulatorServer
 from tests.simulator.stand import KEY, client_of, desk_of, serving, soon, tick_of
 
-DIALECTS: dict[str, DialectFactory] = {"binanceusdm": BinanceUsdm, "bybit": Bybit, "okx": OkxDialect}
-OPTIONS: dict[str, dict[str, Any]] = {
-    "binanceusdm": {},
-    "bybit": {"fetchMarkets": {"types": ["linear"]}},
-    "okx": {"fetchMarkets": {"types": ["swap"]}},
-}
-BTC = "BTC/USDT:USDT"
 
-venues = pytest.mark.parametrize("venue", list(DIALECTS))
+@dataclass(frozen=True, slots=True)
+class Play:
+    """The story on one venue: ccxt's symbol, about 0.05 BTC as contract units (base, or USD of an inverse contract), funding for it.
+
+    `step` is half of the spread, one of the venue's ticks; `client_id` is how a word becomes a client order id there.
+    `counted`: how many units one of ccxt's quantities is, where it is not ccxt's own contract size.
+    """
+
+    symbol: str
+    units: Decimal
+    funding: float
+    options: dict[str, Any]
+    step: float = 0.1
+    client_id: Callable[[str], str] = str
+    counted: float | None = None
+
+    def of(self, client: Any) -> float:
+        """Units of one of ccxt's quantities."""
+        return self.counted or float(client.market(self.symbol)["contractSize"])
+
+
+PLAYS = {
+    "binanceusdm": Play("BTC/USDT:USDT", Decimal("0.05"), 0.3, {}),
+    "binancecoinm": Play("BTC/USD:BTC", Decimal(3_000), 0.000005, {}),
+    "bybit": Play("BTC/USDT:USDT", Decimal("0.05"), 0.3, {"fetchMarkets": {"types": ["linear"]}}),
+    "deribit": Play("BTC/USDC:USDC", Decimal("0.05"), 0.3, {}, counted=1.0),
+    "okx": Play("BTC/USDT:USDT", Decimal("0.05"), 0.3, {"fetchMarkets": {"types": ["swap"]}}),
+    "hyperliquid": Play(
+        "BTC/USDC:USDC",
+        Decimal("0.05"),
+        0.3,
+        {"fetchMarkets": {"types": ["swap"]}},
+        step=1,
+        client_id=lambda word: f"0x{int(word, 36):032x}",
+    ),
+}
+
+venues = pytest.mark.parametrize("venue", list(PLAYS))
+
+
+def test_every_dialect_plays() -> None:
+    assert PLAYS.keys() == DIALECTS.keys()
 
 
 @pytest.fixture
@@ -35,15 +68,24 @@ async def server() -> AsyncIterator[SimulatorServer]:
         yield running
 
 
-async def sell(client: Any, client_order_id: str) -> Any:
+async def sell(client: Any, play: Play, client_order_id: str) -> Any:
     """0.05 BTC, whatever a contract is there."""
-    contracts = 0.05 / client.market(BTC)["contractSize"]
-    params = {"timeInForce": "IOC", "clientOrderId": client_order_id}
-    return await client.create_order(BTC, "limit", "sell", contracts, 59_990, params)
+    contracts = float(play.units) / play.of(client)
+    params = {"timeInForce": "IOC", "clientOrderId": play.client_id(client_order_id)}
+    return await client.create_order(play.symbol, "limit", "sell", contracts, 59_990, params)
+
+
+async def funding_paid(client: Any, play: Play) -> float:
+    """The one payment, from ccxt's history of them, or from Deribit's log: there the trade that changes the position books it."""
+    if client.has["fetchFundingHistory"]:
+        (paid,) = await client.fetch_funding_history(play.symbol)
+        return float(paid["amount"])
+    span = {"currency": client.market(play.symbol)["settleId"], "start_timestamp": 1, "end_timestamp": 1 << 43}
+    return sum(float(row["interest_pl"]) for row in (await client.privateGetGetTransactionLog(span))["result"]["logs"])
 
 
 def held(server: SimulatorServer, venue: str) -> Decimal:
-    """The position in base units, from the venue's own books."""
+    """The position in contract units, from the venue's own books."""
     exchange = server.desks[venue].exchange
     return sum(
         (position.contracts * exchange.contracts[position.symbol].contract_size for position in exchange.positions(KEY.account)), Decimal(0)
@@ -52,41 +94,42 @@ def held(server: SimulatorServer, venue: str) -> Decimal:
 
 @venues
 async def test_trade_and_streams(server: SimulatorServer, venue: str) -> None:
-    async with client_of(server, venue, options=OPTIONS[venue]) as client:
+    play = PLAYS[venue]
+    async with client_of(server, venue, options=play.options) as client:
         await client.load_markets()
-        book = await soon(client.watch_order_book(BTC))
-        assert (book["bids"][0][0], book["asks"][0][0]) == (59_999.9, 60_000.1)
-        waiting = asyncio.ensure_future(client.watch_my_trades(BTC))
+        book = await soon(client.watch_order_book(play.symbol))
+        assert (book["bids"][0][0], book["asks"][0][0]) == (60_000 - play.step, 60_000 + play.step)
+        waiting = asyncio.ensure_future(client.watch_my_trades(play.symbol))
         await asyncio.sleep(0.5)
-        await sell(client, "story1")
+        await sell(client, play, "story1")
         fill = (await soon(waiting))[-1]
-        assert (fill["side"], fill["price"]) == ("sell", 59_999.9)
-        (position,) = await client.fetch_positions([BTC])
-        assert (position["side"], position["contracts"] * position["contractSize"]) == ("short", pytest.approx(0.05))
-    assert held(server, venue) == Decimal("-0.05")
-    others = [name for name in DIALECTS if name != venue]
-    assert [held(server, name) for name in others] == [0, 0]
+        assert (fill["side"], fill["price"]) == ("sell", 60_000 - play.step)
+        (position,) = await client.fetch_positions([play.symbol])
+        assert (position["side"], abs(position["contracts"]) * play.of(client)) == ("short", pytest.approx(float(play.units)))
+    assert {name: held(server, name) for name in DIALECTS if held(server, name)} == {venue: -play.units}
 
 
 @venues
 async def test_a_lost_answer(server: SimulatorServer, venue: str) -> None:
-    async with client_of(server, venue, options=OPTIONS[venue]) as client:
+    play = PLAYS[venue]
+    async with client_of(server, venue, options=play.options) as client:
         await client.load_markets()
-        await sell(client, "warm1")
+        await sell(client, play, "warm1")
         server.plan.arm(Fault(venue=venue, kind=FaultKind.DROP_REPLY, operation=Operation.PLACE))
         with pytest.raises(ccxt.pro.ExchangeNotAvailable):
-            await sell(client, "lost1")
-        assert held(server, venue) == Decimal("-0.10")
+            await sell(client, play, "lost1")
+        assert held(server, venue) == -2 * play.units
         assert len(server.plan.incidents) == 1
 
 
 @venues
 async def test_silence_and_after(server: SimulatorServer, venue: str) -> None:
-    async with client_of(server, venue, options=OPTIONS[venue]) as client:
+    play = PLAYS[venue]
+    async with client_of(server, venue, options=play.options) as client:
         await client.load_markets()
-        await soon(client.watch_order_book(BTC))
+        await soon(client.watch_order_book(play.symbol))
         server.silence(venue)
-        waiting = asyncio.ensure_future(client.fetch_positions([BTC]))
+        waiting = asyncio.ensure_future(client.fetch_positions([play.symbol]))
         contract = next(each for each in server.desks[venue].exchange.contracts.values() if each.base == "BTC")
         server.desks[venue].tick(tick_of(contract, Decimal(60_010)))
         await asyncio.sleep(0.3)
@@ -100,12 +143,12 @@ async def test_silence_and_after(server: SimulatorServer, venue: str) -> None:
 async def test_deleveraging_and_funding_are_told(server: SimulatorServer, venue: str) -> None:
     desk = server.desks[venue]
     contract = next(each for each in desk.exchange.contracts.values() if each.base == "BTC")
-    async with client_of(server, venue, options=OPTIONS[venue]) as client:
+    play = PLAYS[venue]
+    async with client_of(server, venue, options=play.options) as client:
         await client.load_markets()
-        await sell(client, "short1")
+        await sell(client, play, "short1")
         desk.settle_funding(contract.symbol)
-        desk.deleverage(KEY.account, contract.symbol, Decimal("0.02") / contract.contract_size)
-        (paid,) = await client.fetch_funding_history(BTC)
-        assert abs(paid["amount"]) == pytest.approx(0.3)
-        (position,) = await client.fetch_positions([BTC])
-        assert position["contracts"] * position["contractSize"] == pytest.approx(0.03)
+        desk.deleverage(KEY.account, contract.symbol, play.units * 2 / 5 / contract.contract_size)
+        assert abs(await funding_paid(client, play)) == pytest.approx(play.funding)
+        (position,) = await client.fetch_positions([play.symbol])
+        assert abs(position["contracts"]) * play.of(client) == pytest.approx(float(play.units) * 3 / 5)

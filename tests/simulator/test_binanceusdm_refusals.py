@@ -10,7 +10,7 @@ import ccxt.pro
 import pytest
 
 from bot.simulator.desk import Desk, wall_ms
-from bot.simulator.dialects.binanceusdm import BinanceUsdm
+from bot.simulator.dialects.binance import BinanceUsdm
 from bot.simulator.server import SimulatorServer
 from tests.simulator.stand import KEY, client_of, desk_of, serving, soon
 

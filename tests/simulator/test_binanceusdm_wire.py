@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.simulator.dialects.binanceusdm import BinanceUsdm, Limits
+from bot.simulator.dialects.binance import BinanceUsdm, Limits
 from bot.simulator.dialects.dialect import Dialect, HttpRequest, Listening, Operation, Timed
 from bot.simulator.listings import exchange_of
 from tests.simulator.binance_bench import HOUR, NOW, Bench, body, frames

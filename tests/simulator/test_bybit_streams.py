@@ -76,6 +76,7 @@ async def test_public_trades_stream(client: Any) -> None:
 async def test_private_streams_tell_order_fill_position_and_wallet(client: Any, desk: Desk) -> None:
     client.options["watchPositions"] = {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False}
     streams = ("watch_orders", "watch_my_trades", "watch_positions", "watch_balance")
+    await client.load_markets()
     waiting = {name: asyncio.ensure_future(getattr(client, name)()) for name in streams}
     await asyncio.sleep(0.3)
     answer = await short(client)
@@ -88,7 +89,7 @@ async def test_private_streams_tell_order_fill_position_and_wallet(client: Any, 
     assert fill["info"]["category"] == "linear"
     assert fill["info"]["leavesQty"] == "0"
     assert (heard["watch_positions"][0]["side"], heard["watch_positions"][0]["contracts"]) == ("short", 0.05)
-    held = desk.exchange.balances(KEY.account)[0]
+    held = next(balance for balance in desk.exchange.balances(KEY.account) if balance.asset == "USDT")
     assert heard["watch_balance"]["USDT"]["total"] == pytest.approx(float(held.margin_balance))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from bot.simulator.control import CONTROL_HOST
 from bot.simulator.desk import Desk, wall_ms
-from bot.simulator.dialects.binanceusdm import BinanceUsdm
+from bot.simulator.dialects.binance import BinanceUsdm
 from bot.simulator.server import SimulatorServer
 from tests.simulator.raw_calls import ask, place
 from tests.simulator.stand import KEY, desk_of, serving
@@ -59,6 +59,10 @@ async def test_control_steers_the_world(http: aiohttp.ClientSession, server: Sim
     at = {"venue": VENUE, "account": KEY.account}
     assert (await control(http, server, "POST", "/adl", at | {"symbol": "BTCUSDT", "contracts": "0.02"}))[0] == 200
     assert desk.exchange.positions(KEY.account)[0].contracts == Decimal("-0.03")
+    assert (await control(http, server, "POST", "/adl/rank", at | {"symbol": "BTCUSDT", "rank": "0.8"}))[0] == 200
+    assert desk.exchange.positions(KEY.account)[0].deleveraging_rank == Decimal("0.8")
+    for unfit in ({"symbol": "BTCUSDT", "rank": "1.1"}, {"symbol": "ETHUSDT", "rank": "1"}):
+        assert (await control(http, server, "POST", "/adl/rank", at | unfit))[0] == 400
     assert (await control(http, server, "POST", "/funding", {"venue": VENUE, "symbol": "BTCUSDT"}))[0] == 200
     assert len(desk.exchange.funding_payments(KEY.account)) == 1
     before = desk.exchange.balances(KEY.account)[0].wallet
@@ -91,10 +95,10 @@ async def test_control_arms_faults_and_tells_incidents(http: aiohttp.ClientSessi
 @pytest.mark.parametrize(
     ("path", "body", "why"),
     [
-        ("/faults", {"venue": "mars", "kind": "refuse"}, "no venue 'mars'"),
+        ("/faults", {"venue": "mars", "kind": "refuse"}, "venue: 'mars' is not allowed: expected one of binanceusdm"),
         ("/faults", {"venue": VENUE, "kind": "gremlin"}, "gremlin"),
-        ("/faults", {"venue": VENUE, "kind": "refuse", "tims": 2}, "unknown field 'tims'"),
-        ("/faults", {"venue": VENUE, "kind": "refuse", "times": "2"}, "times must be a whole number"),
+        ("/faults", {"venue": VENUE, "kind": "refuse", "tims": 2}, "tims: unknown key, did you mean 'times'?"),
+        ("/faults", {"venue": VENUE, "kind": "refuse", "times": "2"}, "times: '2' is not allowed: a whole number is needed"),
         ("/faults", {"venue": VENUE, "kind": "delay_reply"}, "delay_ms"),
         ("/silence", {"venue": VENUE, "http": "no"}, "http must be true or false"),
         ("/adl", {"venue": VENUE, "account": "desk", "symbol": "BTCUSDT", "contracts": 1}, "contracts must be text"),

@@ -101,8 +101,44 @@ def test_what_lasts_has_a_beginning_and_an_end() -> None:
         {"status": 503},
         {"body": "x"},
         {"kind": FaultKind.REFUSE, "status": 99},
+        {"after_ms": -1},
+        {"trouble": "50011"},
+        {"kind": FaultKind.REFUSE, "status": 400, "trouble": "50011"},
     ],
 )
 def test_figures_that_make_no_sense_are_refused(figures: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"times|delay_ms|status"):
+    with pytest.raises(ValueError, match=r"times|delay_ms|status|trouble"):
         Fault(**({"venue": "okx", "kind": FaultKind.DROP_REPLY} | figures))
+
+
+def test_a_fault_may_wait_for_its_time() -> None:
+    plan = FaultPlan()
+    plan.arm(Fault(venue="okx", kind=FaultKind.SWALLOW, after_ms=50), now=1_000)
+    met = [plan.before("okx", Operation.PLACE, "", now) is not None for now in (1_000, 1_049, 1_050, 1_051)]
+    assert met == [False, False, True, False]
+
+
+def test_what_a_venue_was_made_to_say_is_in_the_record() -> None:
+    plan = FaultPlan()
+    plan.arm(Fault(venue="okx", kind=FaultKind.REFUSE, trouble="50011"))
+    plan.before("okx", Operation.PLACE, "POST /x", 0)
+    assert [incident.detail for incident in plan.incidents] == ["POST /x: 50011"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "page"),
+    [
+        ({"kind": FaultKind.REFUSE}, (503, "Service Unavailable")),
+        ({"kind": FaultKind.REFUSE, "status": 500}, (500, "Internal Server Error")),
+        ({"kind": FaultKind.BAD_GATEWAY, "status": 200, "body": ""}, (200, "")),
+    ],
+)
+def test_a_page_is_what_was_asked_for(fault: dict[str, Any], page: tuple[int, str]) -> None:
+    assert Fault(venue="okx", **fault).page == page
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_proxys_page_names_its_status(status: int) -> None:
+    told, body = Fault(venue="okx", kind=FaultKind.BAD_GATEWAY, status=status).page
+    assert told == status
+    assert f"<title>{status} " in body

@@ -8,18 +8,69 @@ from bot.simulator.listings import FUNDING_INTERVAL_MS, HOUR_MS, VENUES, contrac
 from bot.simulator.model import OrderState, Refusal, Refused
 from tests.simulator.floor import NOW, D, sell, tick
 
+LINEAR = [venue for venue in VENUES if venue not in {"binancecoinm", "deribit", "bybit", "okx"}]
 
-@pytest.mark.parametrize("venue", VENUES)
-def test_three_linear_contracts_with_sane_filters(venue: str) -> None:
+
+@pytest.mark.parametrize("venue", LINEAR)
+def test_three_linear_contracts(venue: str) -> None:
     contracts = contracts_of(venue)
     assert [contract.base for contract in contracts] == ["BTC", "ETH", "SOL"]
     for contract in contracts:
-        assert (contract.settle, contract.quote, contract.inverse) == ("USDT", "USDT", False)
+        dollar = "USDC" if venue == "hyperliquid" else "USDT"
+        assert (contract.settle, contract.quote, contract.inverse) == (dollar, dollar, False)
+
+
+def test_bybit_lists_what_settles_in_tether_before_usdc_and_coins() -> None:
+    listed = contracts_of("bybit")
+    assert [(each.symbol, each.settle, each.inverse) for each in listed] == [
+        ("BTCUSDT", "USDT", False),
+        ("ETHUSDT", "USDT", False),
+        ("SOLUSDT", "USDT", False),
+        ("BTCPERP", "USDC", False),
+        ("ETHPERP", "USDC", False),
+        ("BTCUSD", "BTC", True),
+        ("ETHUSD", "ETH", True),
+    ]
+    assert {each.contract_size for each in listed} == {1}, "a quantity is base units, or dollars of an inverse contract"
+
+
+def test_okx_counts_contracts_of_coins_and_of_dollars() -> None:
+    assert [(each.symbol, each.settle, each.inverse, str(each.contract_size)) for each in contracts_of("okx")] == [
+        ("BTC-USDT-SWAP", "USDT", False, "0.01"),
+        ("ETH-USDT-SWAP", "USDT", False, "0.1"),
+        ("SOL-USDT-SWAP", "USDT", False, "1"),
+        ("BTC-USDC-SWAP", "USDC", False, "0.0001"),
+        ("ETH-USDC-SWAP", "USDC", False, "0.001"),
+        ("BTC-USD-SWAP", "BTC", True, "100"),
+        ("ETH-USD-SWAP", "ETH", True, "10"),
+    ]
+
+
+def test_coin_margined_contracts_are_counted_in_dollars_and_settle_in_the_coin() -> None:
+    for contract in contracts_of("binancecoinm"):
+        assert (contract.settle, contract.quote, contract.inverse) == (contract.base, "USD", True)
+        assert contract.contract_size == (100 if contract.base == "BTC" else 10)
+        assert (contract.lot, contract.notional_min) == (1, 0)
+
+
+def test_deribit_lists_contracts_in_usdc_before_those_in_coins() -> None:
+    listed = contracts_of("deribit")
+    assert [(each.base, each.settle, each.inverse, each.contract_size) for each in listed] == [
+        ("BTC", "USDC", False, 1),
+        ("ETH", "USDC", False, 1),
+        ("BTC", "BTC", True, 1),
+        ("ETH", "ETH", True, 1),
+    ]
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_filters_fees_and_tiers_make_sense(venue: str) -> None:
+    for contract in contracts_of(venue):
         assert contract.contracts_min % contract.lot == 0
         assert contract.contracts_max % contract.lot == 0
         assert contract.maker_fee < contract.taker_fee
         assert 0 < contract.funding_cap < contract.price_band
-        caps = [tier.notional_max for tier in contract.tiers]
+        caps = [tier.cap for tier in contract.tiers]
         rates = [tier.rate for tier in contract.tiers]
         leverages = [tier.leverage_max for tier in contract.tiers]
         assert caps == sorted(set(caps))
@@ -30,13 +81,8 @@ def test_three_linear_contracts_with_sane_filters(venue: str) -> None:
 
 
 def test_the_venues_spellings_and_contract_sizes() -> None:
-    assert VENUES == ("binanceusdm", "bybit", "okx")
+    assert VENUES == ("binanceusdm", "binancecoinm", "bybit", "deribit", "okx", "hyperliquid")
     assert {contract.symbol for contract in contracts_of("binanceusdm")} == {"BTCUSDT", "ETHUSDT", "SOLUSDT"}
-    assert {contract.symbol: contract.contract_size for contract in contracts_of("okx")} == {
-        "BTC-USDT-SWAP": D("0.01"),
-        "ETH-USDT-SWAP": D("0.1"),
-        "SOL-USDT-SWAP": D(1),
-    }
     with pytest.raises(KeyError):
         contracts_of("elsewhere")
 
@@ -44,7 +90,7 @@ def test_the_venues_spellings_and_contract_sizes() -> None:
 def test_the_funding_interval_is_a_choice() -> None:
     assert {contract.funding_interval_ms for contract in contracts_of("okx")} == {FUNDING_INTERVAL_MS}
     chosen = contracts_of("okx", funding_interval_ms=4 * HOUR_MS, intervals={"SOL": HOUR_MS})
-    assert [contract.funding_interval_ms for contract in chosen] == [4 * HOUR_MS, 4 * HOUR_MS, HOUR_MS]
+    assert [contract.funding_interval_ms for contract in chosen[:3]] == [4 * HOUR_MS, 4 * HOUR_MS, HOUR_MS]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,9 @@ def test_no_liquidation_price_when_nothing_can_hurt_enough() -> None:
 @given(
     contracts=st.decimals("-60", "60", places=3).filter(bool),
     wallet=st.decimals("1000", "3000000", places=2),
-    listed=st.sampled_from([LINEAR, *(contract for venue in VENUES for contract in contracts_of(venue) if contract.base == "BTC")]),
+    listed=st.sampled_from(
+        [LINEAR, *(listed for venue in VENUES for listed in contracts_of(venue) if listed.base == "BTC" and not listed.inverse)]
+    ),
 )
 def test_across_tiers_the_margin_is_used_up_exactly_there(contracts: Decimal, wallet: Decimal, listed: Contract) -> None:
     """One tick nearer to the mark the account is still safe, one tick farther it is due."""
@@ -115,9 +117,9 @@ def test_f1_shorts_receive_when_the_rate_is_positive(contract: Contract, contrac
 def test_f3_deductions_make_the_maintenance_continuous() -> None:
     # 50 x (5 % - 2.5 %) + 0.56 = 1.81, the reference's vector, from the tier below's 0.56
     assert D("0.56") + D(50) * (D("0.05") - D("0.025")) == D("1.81")
-    for contract in (*contracts_of("binanceusdm"), *contracts_of("bybit")):
+    for contract in (*contracts_of("binanceusdm"), *contracts_of("binancecoinm"), *contracts_of("bybit")):
         for lower, upper in zip(contract.tiers, contract.tiers[1:], strict=False):
-            edge = lower.notional_max
+            edge = lower.cap
             assert edge * lower.rate - lower.deduction == edge * upper.rate - upper.deduction
     assert all(tier.deduction == 0 for contract in contracts_of("okx") for tier in contract.tiers)
 
@@ -129,6 +131,19 @@ def test_f3_deductions_make_the_maintenance_continuous() -> None:
 def test_tier_edges(notional: str, index: int, leverage: str) -> None:
     assert margin.tier_at(LINEAR, D(notional)) == index
     assert margin.leverage_max(LINEAR, D(notional)) == D(leverage)
+
+
+def test_tiers_that_count_contracts_do_not_move_with_the_price() -> None:
+    contract = replace(LINEAR, tiers=(Tier(D(100), D(50), D("0.01")), Tier(D(500), D(10), D("0.05"))), tiers_count_contracts=True)
+    for mark in (D(100), D(1_000_000)):
+        assert margin.maintenance(contract, D(-100), mark) == margin.value(contract, D(-100), mark) * D("0.01")
+        assert margin.maintenance(contract, D(101), mark) == margin.value(contract, D(101), mark) * D("0.05")
+        assert margin.tiered(contract, D(-101), mark) == 101
+    cost, wallet = margin.worth(contract, D(-101), D(1000)), D(20_000)
+    price = margin.liquidation_price(contract, D(-101), cost, D(1000), wallet)
+    assert price is not None
+    pnl = margin.worth(contract, D(-101), price) - cost
+    assert round(wallet + pnl - margin.maintenance(contract, D(-101), price), 10) == 0
 
 
 @given(st.integers(-10_000, 10_000).filter(bool), st.decimals("1", "100000", places=1), st.decimals("1", "100000", places=1))

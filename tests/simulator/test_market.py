@@ -34,10 +34,11 @@ POINT = PathPoint(
     funding_rate=D("0.00007"),
     open_interest=D("50000.5"),
 )
+IN_TETHER = [contract for contract in contracts_of("okx") if contract.settle == "USDT"]
 
 
 def test_ticks_are_on_the_contracts_grid() -> None:
-    (tick,) = to_ticks([POINT], contracts_of("okx"))
+    (tick,) = to_ticks([POINT], IN_TETHER)
     assert tick.symbol == "BTC-USDT-SWAP"
     assert (tick.fair, tick.mark, tick.index) == (D("98252.9"), D("98252.8"), D("98260.1"))
     assert tick.half_spread == D("1.00")  # up to a multiple of half a tick of 0.1
@@ -54,8 +55,14 @@ def test_ticks_of_an_inverse_contract_count_depth_in_base_units() -> None:
 
 
 def test_a_contract_without_a_point_gets_no_tick() -> None:
-    assert len(contracts_of("okx")) > 1
-    assert [tick.symbol for tick in to_ticks([POINT], contracts_of("okx"))] == ["BTC-USDT-SWAP"]
+    assert len(IN_TETHER) > 1
+    assert [tick.symbol for tick in to_ticks([POINT], IN_TETHER)] == ["BTC-USDT-SWAP"]
+
+
+def test_every_contract_of_an_asset_gets_its_tick_whatever_it_settles_in() -> None:
+    ticks = {tick.symbol: tick for tick in to_ticks([POINT], contracts_of("okx"))}
+    assert set(ticks) == {"BTC-USDT-SWAP", "BTC-USDC-SWAP", "BTC-USD-SWAP"}
+    assert {tick.fair for tick in ticks.values()} == {D("98252.9")}
 
 
 def test_points_of_two_venues_are_refused() -> None:
@@ -65,7 +72,7 @@ def test_points_of_two_venues_are_refused() -> None:
 
 def test_a_price_never_rounds_to_zero() -> None:
     tiny = replace(POINT, fair=D("0.01"), mark=D("0.01"), index=D("0.01"))
-    (tick,) = to_ticks([tiny], contracts_of("okx"))
+    (tick,) = to_ticks([tiny], IN_TETHER)
     assert (tick.fair, tick.mark, tick.index) == (D("0.1"), D("0.1"), D("0.1"))
 
 

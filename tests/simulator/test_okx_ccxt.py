@@ -53,10 +53,13 @@ async def watching(*waits: Any) -> list[asyncio.Task[Any]]:
 
 
 async def test_markets_are_swaps_counted_in_contracts(client: Any) -> None:
-    assert set(client.symbols) == {BTC, ETH, "SOL/USDT:USDT"}
+    in_usdc, in_coins = {"BTC/USDC:USDC", "ETH/USDC:USDC"}, {"BTC/USD:BTC", "ETH/USD:ETH"}
+    assert set(client.symbols) == {BTC, ETH, "SOL/USDT:USDT"} | in_usdc | in_coins
     market = client.market(BTC)
     assert (market["id"], market["swap"], market["linear"], market["active"]) == (BTC_ID, True, True, True)
     assert (market["contractSize"], market["precision"]["amount"], market["precision"]["price"]) == (0.01, 0.01, 0.1)
+    inverse = client.market("BTC/USD:BTC")
+    assert (inverse["id"], inverse["inverse"], inverse["settle"], inverse["contractSize"]) == ("BTC-USD-SWAP", True, "BTC", 100)
 
 
 async def test_a_client_with_default_options_loads_markets_too(server: SimulatorServer) -> None:
@@ -79,7 +82,7 @@ async def test_funding_open_interest_and_tiers(client: Any, desk: Desk) -> None:
     rate = await client.fetch_funding_rate(BTC)
     assert (rate["fundingRate"], rate["interval"]) == (0.0001, "8h")
     assert rate["fundingTimestamp"] == desk.exchange.market(BTC_ID).next_funding_at
-    assert len(await client.fetch_funding_rates()) == 3
+    assert len(await client.fetch_funding_rates()) == len(desk.exchange.contracts)
     desk.settle_funding(BTC_ID)
     (settled,) = await client.fetch_funding_rate_history(BTC)
     assert settled["fundingRate"] == 0.0001

@@ -14,7 +14,7 @@ import pytest
 
 from bot.core.units import Millis
 from bot.simulator.desk import LINE_MAX, Desk
-from bot.simulator.dialects.binanceusdm import BinanceUsdm
+from bot.simulator.dialects.binance import BinanceUsdm
 from bot.simulator.dialects.dialect import Answer, Credential, HttpReply, HttpRequest, Operation, Socket, SocketAnswer
 from bot.simulator.exchange import Exchange
 from bot.simulator.faults import Fault, FaultKind

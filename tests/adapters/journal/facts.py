@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from bot.adapters.journal.codec import COMMANDS, EVENTS
 from bot.core.commands import PlaceOrder
 from bot.core.events import CollateralConfirmed, CollateralObserved
+from bot.core.flow import FlowVariance
+from bot.core.haircut import CollateralRatios
 from bot.core.units import Asset, ClientOrderId, InstrumentId, Range
 
 _DECIMALS = st.builds(lambda whole, exponent: Decimal(whole).scaleb(exponent), st.integers(-(10**24), 10**24), st.integers(-12, 6))
@@ -24,6 +26,10 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     NoneType: st.none(),
     None: st.none(),
+    CollateralRatios: st.lists(st.integers(1, 10**6), min_size=1, max_size=3, unique=True).map(
+        lambda caps: CollateralRatios.of((Decimal(cap), Decimal(1) / (2 + n)) for n, cap in enumerate(sorted(caps)))
+    ),
+    FlowVariance: st.builds(FlowVariance, st.integers(1, 2**40), _DECIMALS, _DECIMALS),
     Range: st.tuples(_DECIMALS, _DECIMALS).map(lambda ends: Range.spanning(*ends)),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from bot.adapters.journal.codec import EntryUnreadable, EntryUnwritable, decode,
 from bot.core import commands, events
 from bot.core.commands import Command
 from bot.core.events import CollateralConfirmed, Event
+from bot.core.units import Asset, InstrumentId, VenueId
 from tests.adapters.journal.facts import any_command, any_event, confirmed, drawn, order, seen
 
 
@@ -121,3 +122,14 @@ def test_links_bind_entries_to_all_before_them_and_to_their_journal() -> None:
 def test_sizes_stay_small() -> None:
     assert len(encode([seen(1, "1.5")], [order(1)])) < 450
     assert Decimal("1.5") == decode(encode([seen(1, "1.5")], [])).events[0].quantity  # type: ignore[attr-defined]  # it is a CollateralObserved
+
+
+def test_margin_told_before_marks_were_kept_beside_it_is_read_with_none() -> None:
+    report = events.MarginReport(
+        asset=Asset("USDT"), margin_balance=Decimal(5), wallet_balance=None, maintenance_margin=Decimal(1), initial_margin=None
+    )
+    told = events.MarginObserved(at=1, venue=VenueId("okx"), margin=report, marks={InstrumentId("okx:ETH"): Decimal("2990.10")})
+    assert decode(encode([told], [])).events == (told,)
+    older = encode([replace(told, marks={})], []).replace(b',"marks":{}', b"")
+    assert b"marks" not in older
+    assert decode(older).events == (replace(told, marks={}),)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from bot.core.deployment import Conversion, DeploymentState, DeploymentStatement
 from bot.core.events import VenueLink
-from bot.core.policy import Breach, Limit, Policy
+from bot.core.funding_statement import FundingStatement
+from bot.core.limits import Breach, Limit
+from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.statement import (
     AssetStatement,
@@ -14,6 +17,7 @@ from bot.core.statement import (
     CollateralStatement,
     DecisionStatement,
     InstrumentStatement,
+    StateStatement,
     VenueStatement,
     statement_of,
 )
@@ -74,10 +78,47 @@ OKX = VenueStatement(
     funding_annual=Decimal("0.11"),
     orders_working=1,
     orders_in_doubt=2,
+    trading=StateStatement(state="halted", cause="operator", since=NOW - 9_000, by="alice", why="drill"),
 )
+FUNDING = FundingStatement(
+    instrument=InstrumentId("okx:BTC-USDT-SWAP"),
+    venue=VenueId("okx"),
+    asset=Asset("USDT"),
+    rate=Decimal("0.0001"),
+    interval_ms=28_800_000,
+    annual=Decimal("0.11"),
+    rate_age_ms=12_500,
+    next_settlement_at=NOW + 60_000,
+    flipped=False,
+    flipped_at=None,
+    received=Decimal(4),
+    paid=Decimal("7.25"),
+    settlements=3,
+    last_settled_at=NOW - 3_600_000,
+    records_read_at=NOW - 30_000,
+    difference=Decimal(0),
+)
+REFUSED = DeploymentStatement(
+    asset=Asset("BTC"),
+    state=DeploymentState.REFUSED,
+    carry_annual=Decimal("-0.01"),
+    floor=Decimal("0.02"),
+    entry=Decimal("0.06"),
+    turned_at=NOW - 1,
+    reason="carry fell below 0.02 a year",
+    conversion=Conversion(
+        base_units=Decimal(2),
+        usd=Decimal(120_000),
+        gain_usd_annual=Decimal(6_000),
+        cost_usd=Decimal(144),
+        break_even_ms=756_864_000,
+    ),
+)
+UNKNOWN_CARRY = replace(REFUSED, asset=Asset("SOL"), state=DeploymentState.UNKNOWN, carry_annual=None, turned_at=None, conversion=None)
 BOOK: BookStatement = replace(
     EMPTY,
     trading_state="reducing",
+    trading=StateStatement(state="reducing", cause="collateral_age", why="old"),
     assets=(BTC, UNKNOWN),
     instruments=(PERPETUAL,),
     venues=(OKX,),
@@ -98,6 +139,10 @@ BOOK: BookStatement = replace(
     fees_usd=Decimal("12.5"),
     funding_usd=Decimal("-3.25"),
     funding_usd_by_venue={VenueId("okx"): Decimal("-3.25")},
+    funding=(FUNDING, replace(FUNDING, instrument=InstrumentId("okx:NEW"), asset=None, rate_age_ms=None, last_settled_at=None)),
+    funding_annual=Decimal("0.11"),
+    deployment=(REFUSED, UNKNOWN_CARRY),
+    reserve_runway_ms=86_400_000,
     settle_exposure_usd={Asset("USDT"): Decimal(1_000)},
     orders_in_doubt=2,
     oldest_doubt_ms=1_250,

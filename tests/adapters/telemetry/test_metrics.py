@@ -16,7 +16,7 @@ from bot.adapters.telemetry.prometheus import Metrics
 from bot.adapters.telemetry.reference import page
 from bot.core.commands import PlaceOrder
 from bot.core.events import CollateralConfirmed, DecisionDue, OrderOutcomeUnknown
-from bot.core.policy import Limit
+from bot.core.limits import Limit
 from bot.core.statement import BookStatement
 from bot.core.units import ClientOrderId, InstrumentId
 from tests.adapters.telemetry.books import BOOK, EMPTY
@@ -58,6 +58,8 @@ EXPECTED = [
     (key("quote_age_seconds", **PERPETUAL), 0.25),
     (key("venue_link_state", venue="okx", state="stale"), 1),
     (key("venue_link_state", venue="okx", state="up"), 0),
+    (key("venue_trading_state", venue="okx", state="halted"), 1),
+    (key("venue_trading_state", venue="okx", state="active"), 0),
     (key("venue_share_ratio", venue="okx"), 0.35),
     (key("venue_clock_offset_seconds", venue="okx"), -0.012),
     (key("venue_report_age_seconds", venue="okx"), 4),
@@ -108,7 +110,16 @@ def test_every_metric_of_the_table_is_shown_by_a_full_book() -> None:
         required_notional_usd=Decimal(1),
         net_delta_usd=BOOK.assets[0].net_delta_usd,
         net_delta_bps=BOOK.assets[0].net_delta_bps,
-        venues=(replace(BOOK.venues[0], margin_balance_usd=Decimal(1)),),
+        instruments=(replace(BOOK.instruments[0], liquidation_price=Decimal(9), liquidation_distance=Decimal(2)),),
+        venues=(
+            replace(
+                BOOK.venues[0],
+                margin_balance_usd=Decimal(1),
+                maintenance_margin_usd=Decimal(1),
+                margin_buffer=Decimal(1),
+                liquidation_distance=Decimal(1),
+            ),
+        ),
         collateral=(replace(BOOK.collateral[0], redemption_rate=Decimal("1.2")),),
     )
     names = {name for name, _ in shown(full)}

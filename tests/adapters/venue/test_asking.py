@@ -13,18 +13,22 @@ from bot.adapters.venue.asking import PAGES_MAX, Asker, NotAnswered
 from bot.adapters.venue.ccxt_mapping import Unreadable
 from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.throttle import Gate, Lane
+from bot.core.instrument import ContractKind
 from bot.core.units import DAY_MS
 from tests.adapters.venue.loopback import Loopback, Seen, json_reply, loopback
 from tests.adapters.venue.test_environments import Client, settings
 from tests.adapters.venue.venue_stand import WallClock
 
 NOW = WallClock().now()
+BTC = "BTCUSDT"
 
 
 def asker_of(client: Client, clock: WallClock | None = None) -> Asker:
     # Limits are another test's business: a day's worth of pages must not wait here.
     gate = Gate([type(limit)(limit.name, 10_000, limit.period_s, 1) for limit in client.profile.limits])
-    return Asker(client.ccxt, client.profile, settings(client.profile.venue), gate, clock or WallClock())
+    asker = Asker(client.ccxt, client.profile, settings(client.profile.venue), gate, clock or WallClock())
+    asker.places = {BTC: client.profile.place(BTC, ContractKind.LINEAR, "USDT")}
+    return asker
 
 
 def asked(request: Seen) -> dict[str, str]:
@@ -64,7 +68,7 @@ class Fills:
 async def _paged(venue: str, ats: Sequence[int], since: int) -> tuple[set[str], Loopback]:
     async with loopback(Fills(venue, ats)) as server, Client(venue, Environment.SIMULATION, server) as client:
         fills = client.profile.reads.fills
-        rows = await asker_of(client).paged(fills, Lane.RECONCILE, since, symbols=["BTCUSDT"])
+        rows = await asker_of(client).paged(fills, Lane.RECONCILE, since, symbols=[BTC])
         return {str(row.get("id", row.get("execId", row.get("tradeId")))) for row in rows}, server
 
 
@@ -106,7 +110,7 @@ async def test_an_answer_as_long_as_the_venue_makes_them_may_be_cut():
     body = orjson.dumps({"retCode": 0, "result": {"list": rows}}).decode()
     async with loopback(lambda _: json_reply(body)) as server, Client("bybit", Environment.SIMULATION, server) as client:
         with pytest.raises(Unreadable, match="may be cut"):
-            await asker_of(client).rows(client.profile.reads.open_orders, Lane.RECONCILE, settles=["USDT"])
+            await asker_of(client).rows(client.profile.reads.open_orders, Lane.RECONCILE, symbols=[BTC])
 
 
 class Ticking:
@@ -163,4 +167,4 @@ WRONG_ENVELOPES: list[tuple[str, Callable[[Any], Any], str]] = [
 async def test_rows_come_only_out_of_a_proven_success(venue, query, body):
     async with loopback(lambda _: json_reply(body)) as server, Client(venue, Environment.SIMULATION, server) as client:
         with pytest.raises((Unreadable, NotAnswered)):
-            await asker_of(client).rows(query(client.profile.reads), Lane.RECONCILE, settles=["USDT"])
+            await asker_of(client).rows(query(client.profile.reads), Lane.RECONCILE, symbols=[BTC])

@@ -1,25 +1,25 @@
-"""Where requests may go, what they carry, and that no secret gets out: per venue and environment, on the real ccxt client."""
+"""What requests carry, how long they count, and that no secret gets out: per venue, on the real ccxt client."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
+import orjson
 import pytest
-from yarl import URL
 
 from bot.adapters.venue.ccxt_client import doors, expiring_at, make_client
 from bot.adapters.venue.ccxt_markets import instrument_of
 from bot.adapters.venue.ccxt_venue import CcxtVenue
 from bot.adapters.venue.outcomes import NOT_SENT, OutOfTime, Refused, classify
-from bot.adapters.venue.profile import Ask, PagedQuery, Query
 from bot.adapters.venue.profiles import PROFILES
-from bot.adapters.venue.routing import EgressRefused, RoutingSession
+from bot.adapters.venue.questions import Ask
+from bot.adapters.venue.rehearsal import queries_of
+from bot.adapters.venue.routing import RoutingSession
 from bot.adapters.venue.settings import Environment, VenueSettings
 from bot.core.units import VenueId
 from bot.ports import VenueNotReady
@@ -27,7 +27,8 @@ from tests.adapters.venue.loopback import Loopback, Seen, json_reply, loopback
 from tests.adapters.venue.venue_stand import WallClock
 
 VENUES = list(PROFILES)
-SECRETS = ("THE-KEY-0123456789", "THE-SECRET-0123456789", "THE-PHRASE-0123456789")
+SECRETS = ("THE-KEY-0123456789", "0x" + "5ec2e70123456789" * 4, "THE-PHRASE-0123456789")
+"""The second one is also a private key, for the venue that signs with one."""
 
 
 def settings(venue: str, environment: Environment = Environment.SIMULATION, **changed: Any) -> VenueSettings:
@@ -59,13 +60,11 @@ class Client:
 
     def __init__(self, venue: str, environment: Environment, server: Loopback | None = None) -> None:
         self.profile = PROFILES[VenueId(venue)]
-        hosts = self.profile.hosts[environment].names
+        hosts = self.profile.hosts_in(environment).names
         routes = dict.fromkeys(hosts, server.base if server else "http://127.0.0.1:9")
         chosen = settings(venue, environment, routes=routes)
         opened = doors(self.profile, chosen)
-        if server is not None:
-            opened = {name: dataclasses.replace(door, base=server.base) for name, door in opened.items()}
-        self.session = RoutingSession(opened)
+        self.session = RoutingSession(dataclasses.replace(opened, bases=routes) if server is not None else opened)
         self.clock = StoppableClock()
         self.ccxt = make_client(self.profile, chosen, self.session, self.clock)
 
@@ -120,109 +119,6 @@ async def test_the_client_never_repeats_and_never_waits_by_itself(venue):
         assert client.ccxt.streaming["keepAlive"] * 2 < 15_000
 
 
-@pytest.mark.parametrize("venue", VENUES)
-@pytest.mark.parametrize("environment", list(Environment))
-async def test_every_environment_reaches_its_own_hosts_only(venue, environment):
-    production = set(PROFILES[VenueId(venue)].hosts[Environment.MAINNET].names)
-    async with Client(venue, environment) as client:
-        for query in _queries(client.profile):
-            signed = _signed_url(client.ccxt, query.call)
-            assert client.session.reaches(signed.host), f"{query.call} would go to {signed.host}"
-            if environment is Environment.TESTNET and venue != "okx":
-                assert signed.host not in production
-        shared = set(client.profile.hosts[environment].names) & production
-        if environment is Environment.TESTNET:
-            # The only shared host is OKX's, and nothing gets there without the header.
-            assert shared == set(client.profile.hosts[environment].required_headers)
-
-
-@pytest.mark.parametrize("venue", VENUES)
-@pytest.mark.parametrize("environment", list(Environment))
-async def test_every_stream_connects_to_a_listed_host_of_its_environment(venue, environment):
-    asked: list[str] = []
-
-    def answer(_: Seen) -> bytes:
-        return json_reply('{"listenKey":"k","retCode":0,"result":{"unified":0,"uta":1,"unifiedMarginStatus":6},"code":"0","data":[]}')
-
-    async with loopback(answer) as server, Client(venue, environment, server) as client:
-        ccxt = client.ccxt
-        ccxt.set_markets([ccxt.safe_market_structure(A_MARKET)])
-        connect = client.session.ws_connect
-
-        def recorded(url: str, **options: Any) -> Any:
-            asked.append(str(url).split("/")[2].split(":")[0])
-            return connect(url, **options)
-
-        client.session.ws_connect = recorded
-        for pump in client.profile.streams.pumps:
-            watch = getattr(ccxt, pump.watch)
-            with pytest.raises(Exception):  # noqa: B017, PT011  # the loopback server speaks no WebSocket
-                await asyncio.wait_for(watch(["BTC/USDT:USDT"]) if pump.symbols else watch(), 3)
-        assert len(asked) >= 2
-        assert set(asked) <= set(client.profile.hosts[environment].names)
-        if environment is Environment.TESTNET:
-            assert not set(asked) & set(client.profile.hosts[Environment.MAINNET].names)
-
-
-A_MARKET = {
-    "id": "BTCUSDT",
-    "lowercaseId": "btcusdt",
-    "symbol": "BTC/USDT:USDT",
-    "base": "BTC",
-    "quote": "USDT",
-    "settle": "USDT",
-    "type": "swap",
-    "swap": True,
-    "contract": True,
-    "linear": True,
-    "inverse": False,
-    "spot": False,
-    "subType": "linear",
-}
-
-
-def _queries(profile: Any) -> list[Query]:
-    """Every question in a profile, wherever it stands."""
-    found: list[Query] = []
-    for part in (profile.writes, profile.reads, profile.funding, *profile.reads.look_ups):
-        for each in dataclasses.fields(part):
-            value = getattr(part, each.name)
-            found += [value] if isinstance(value, Query) else [value.query] if isinstance(value, PagedQuery) else []
-    return found
-
-
-def _signed_url(client: Any, call: str) -> Any:
-    """The URL that ccxt would ask for, without asking: its signed request is taken instead of being sent."""
-    taken = []
-
-    def take(*arguments: Any, **named: Any) -> Any:
-        taken.append(original(*arguments, **named))
-        raise InterruptedError
-
-    original, client.sign = client.sign, take
-    try:
-        coroutine = getattr(client, call)({"symbol": "BTCUSDT"})
-        with pytest.raises(InterruptedError):
-            coroutine.send(None)
-    finally:
-        client.sign = original
-    return URL(taken[0]["url"], encoded=True)
-
-
-async def test_okx_demo_sends_nothing_without_its_header():
-    """The demo lives on the production host: the header is all that stands between the two."""
-    async with (
-        loopback(lambda _: json_reply('{"code":"0","msg":"","data":[]}')) as server,
-        Client("okx", Environment.TESTNET, server) as client,
-    ):
-        await client.ccxt.privateGetAccountPositions({})
-        assert [request.headers["x-simulated-trading"] for request in server.seen] == ["1"]
-        client.ccxt.headers = {}  # as if somebody had switched the sandbox off
-        with pytest.raises(EgressRefused, match="x-simulated-trading"):
-            await client.ccxt.privatePostTradeBatchOrders([{"instId": "BTC-USDT-SWAP", "clOrdId": "a1"}])
-        assert len(server.seen) == 1
-
-
 ORDER_TAKEN = '{"code":"0","retCode":0,"result":{"orderId":"1"},"data":[{"ordId":"1","sCode":"0"}],"orderId":1}'
 VENUE_AHEAD_MS = 7_000
 
@@ -255,6 +151,7 @@ async def test_an_order_whose_time_is_over_when_it_is_signed_is_proven_unsent(ve
 @pytest.mark.parametrize("venue", VENUES)
 async def test_requests_that_are_no_orders_carry_the_usual_window(venue):
     async with loopback(lambda _: json_reply(ORDER_TAKEN)) as server, Client(venue, Environment.SIMULATION, server) as client:
+        usual = client.ccxt.milliseconds
         with expiring_at(client.clock.now() + 1_234):
             await _a_write(venue, client.ccxt)
         await _a_write(venue, client.ccxt)
@@ -263,9 +160,13 @@ async def test_requests_that_are_no_orders_carry_the_usual_window(venue):
             assert plain.headers["x-bapi-recv-window"] == "5000"
         if venue == "okx":
             assert "exptime" not in plain.headers
-        if venue == "binanceusdm":
+        if venue == "deribit":
+            assert "valid_until" not in plain.target
+        if venue == "hyperliquid":
+            assert "expiresAfter" not in orjson.loads(plain.body)
+        if venue.startswith("binance"):
             assert parse_qs(plain.body.decode())["recvWindow"] == ["10000"]
-        assert client.ccxt.milliseconds == client.clock.now, "time goes on after signing"
+        assert client.ccxt.milliseconds == usual, "time goes on after signing"
 
 
 def _accepted_until(venue: str, request: Seen) -> int:
@@ -274,6 +175,10 @@ def _accepted_until(venue: str, request: Seen) -> int:
         return int(request.headers["exptime"])
     if venue == "bybit":
         return int(request.headers["x-bapi-timestamp"]) + int(request.headers["x-bapi-recv-window"])
+    if venue == "deribit":
+        return int(parse_qs(urlsplit(request.target).query)["valid_until"][0])
+    if venue == "hyperliquid":
+        return int(orjson.loads(request.body)["expiresAfter"])
     body = parse_qs(request.body.decode())
     return int(body["timestamp"][0]) + int(body["recvWindow"][0])
 
@@ -282,8 +187,15 @@ async def _a_write(venue: str, client: Any) -> None:
     match venue:
         case "binanceusdm":
             await client.fapiPrivatePostOrder({"symbol": "BTCUSDT"})
+        case "binancecoinm":
+            await client.dapiPrivatePostOrder({"symbol": "BTCUSD_PERP"})
         case "bybit":
             await client.privatePostV5OrderCreate({"symbol": "BTCUSDT"})
+        case "deribit":
+            await client.privateGetSell({"instrument_name": "BTC-PERPETUAL"})
+        case "hyperliquid":
+            nonce, action = client.incrementing_nonce(), {"type": "order", "orders": [], "grouping": "na"}
+            await client.privatePostExchange({"action": action, "nonce": nonce, "signature": client.sign_l1_action(action, nonce)})
         case _:
             await client.privatePostTradeBatchOrders([{"instId": "BTC-USDT-SWAP", "clOrdId": "a1"}])
 
@@ -294,7 +206,7 @@ async def test_a_profile_is_consistent_with_itself_and_with_ccxt(venue):
         profile = client.profile
         limits = {limit.name for limit in profile.limits}
         assert all(owed.keys() <= limits and owed for owed in profile.weights.values())
-        for query in _queries(profile):
+        for query in queries_of(profile):
             assert query.ask in profile.weights, query.ask
             assert callable(getattr(client.ccxt, query.call)), query.call
         assert {Ask.PLACE, Ask.CANCEL, Ask.SETTINGS, Ask.MARKETS} <= profile.weights.keys()
@@ -306,19 +218,19 @@ async def test_a_profile_is_consistent_with_itself_and_with_ccxt(venue):
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "seconds"), [(429, {"Retry-After": "1"}, 1.0), (418, {}, 1.0), (429, {"Retry-After": "soon"}, 1.0)]
+    ("status", "headers", "seconds"),
+    [(429, {"Retry-After": "1"}, 1.0), (418, {}, 120.0), (418, {"Retry-After": "90000"}, 90_000.0), (429, {"Retry-After": "soon"}, 1.0)],
 )
 async def test_a_ban_closes_the_gate_for_everything(status, headers, seconds):
     venue = CcxtVenue(
         settings(
-            "binanceusdm", routes=dict.fromkeys(PROFILES[VenueId("binanceusdm")].hosts[Environment.SIMULATION].names, "http://127.0.0.1:9")
+            "binanceusdm",
+            routes=dict.fromkeys(PROFILES[VenueId("binanceusdm")].hosts_in(Environment.SIMULATION).names, "http://127.0.0.1:9"),
         ),
         WallClock(),
     )
-    venue._headers_seen("fapi.binance.com", status, headers)
-    assert venue._gate._closed_until > 0
-    started = asyncio.get_running_loop().time()
-    assert 0.5 < venue._gate._closed_until - started <= seconds
+    venue._headers_seen("/fapi/v1/order", status, headers)
+    assert seconds - 0.5 < venue._gate.closed_for <= seconds
 
 
 def test_settings_that_cannot_work_are_refused_in_one_sentence():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,6 +180,36 @@ def test_positions_list_every_instrument_of_ours():
     assert flat.quantity == 0
 
 
+RANKED: list[tuple[Any, dict[str, Any], str, list[tuple[Any, str | None]]]] = [
+    (
+        BINANCE,
+        {"symbol": "BTCUSDT", "positionAmt": "-0.2", "positionSide": "BOTH", "entryPrice": "64000", "markPrice": "64010"},
+        "adl",
+        [(0, "0"), (2, "0.5"), (4, "1"), (5, None)],
+    ),
+    (
+        BYBIT,
+        {"symbol": "BTCUSDT", "size": "0.2", "side": "Sell", "avgPrice": "64000", "markPrice": "64010", "positionIdx": 0},
+        "adlRankIndicator",
+        [(0, "0"), (3, "0.6"), (5, "1"), (6, None)],
+    ),
+    (
+        OKX,
+        {"instId": "BTC-USDT-SWAP", "pos": "-20", "posSide": "net", "avgPx": "64000", "markPx": "64010"},
+        "adl",
+        [("0", "0"), ("1", "0.2"), ("5", "1"), ("", None)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("profile", "row", "key", "told"), RANKED, ids=["binanceusdm", "bybit", "okx"])
+def test_the_place_in_the_deleveraging_queue_is_a_fraction_and_nonsense_costs_no_reading(profile, row, key, told):
+    for said, rank in [*told, (None, None), (-1, None), ("many", None)]:
+        (position,) = mapping.position_reports([row | {key: said}], profile.reads.position_shape, OURS[profile.venue])
+        assert position.deleveraging_rank == (None if rank is None else D(rank)), said
+        assert position.quantity == D("-0.2")
+
+
 @pytest.mark.parametrize(
     "rows",
     [
@@ -193,14 +225,14 @@ def test_positions_that_contradict_one_way_mode_or_themselves_are_unreadable(row
         mapping.position_reports(rows, BINANCE.reads.position_shape, OURS["binanceusdm"])
 
 
-def test_an_inverse_contract_divides_by_the_price_and_needs_one():
+def test_inverse_contracts_are_told_as_quote_units_and_need_no_price():
     row = BYBIT_EXECUTION | {"symbol": "BTCUSD", "execQty": "500", "execPrice": "50000"}
     fill = mapping.fill_report(row, BYBIT.reads.fill, INVERSE)
     assert fill is not None
-    assert fill.quantity == D("-0.01")
+    assert fill.quantity == -500
     position = {"symbol": "BTCUSD", "size": "500", "side": "Sell", "avgPrice": "", "markPrice": "", "positionIdx": 0}
-    with pytest.raises(Unreadable):
-        mapping.position_reports([position], BYBIT.reads.position_shape, INVERSE)
+    (told,) = mapping.position_reports([position], BYBIT.reads.position_shape, INVERSE)
+    assert (told.quantity, told.mark_price) == (-500, None)
 
 
 MARGINS = [
@@ -262,6 +294,7 @@ def test_margin_is_one_thing_at_every_venue_and_the_accounts_figure_goes_first(p
     assert (margin.margin_balance, margin.wallet_balance) == (D("100250.5"), D(100000))
     assert (margin.maintenance_margin, margin.initial_margin) == (D("51.2"), D(2560))
     assert margin.is_account_wide is (profile is BYBIT)
+    assert margin.equity == (D(100251) if profile is BYBIT else None)  # the asset's own, beside figures of the whole account
     with pytest.raises(Unreadable, match="USDC"):
         mapping.margin_reports(answer, profile.reads.margin_shape, ["USDC"])
     with pytest.raises(Unreadable):
@@ -273,6 +306,10 @@ def test_figures_of_the_whole_account_are_marked_and_never_mixed_with_an_assets(
     account["details"].append({"ccy": "USDC", "eq": "400000", "mmr": "", "imr": ""})
     both = mapping.margin_reports({"data": [account]}, OKX.reads.margin_shape, ["USDC", "USDT"])
     assert [(each.is_account_wide, each.margin_balance, each.maintenance_margin) for each in both] == [(True, D(10**6), D(5000))] * 2
+    assert [each.equity for each in both] == [D(400_000), D(600_000)]
+    untold = account | {"details": [{"ccy": "USDT", "eq": "", "cashBal": "5"}]}
+    (without,) = mapping.margin_reports({"data": [untold]}, OKX.reads.margin_shape, ["USDT"])
+    assert (without.is_account_wide, without.equity, without.wallet_balance) == (True, None, D(5))
     half = mapping.margin_reports({"data": [account | {"adjEq": ""}]}, OKX.reads.margin_shape, ["USDT"])
     assert [(each.is_account_wide, each.margin_balance, each.maintenance_margin) for each in half] == [(False, D(600_000), D(7))]
 
@@ -354,6 +391,6 @@ def test_a_row_of_another_part_of_the_venue_is_not_ours_though_its_symbol_is(ven
 
 
 def test_a_position_of_another_part_of_the_venue_is_not_ours():
-    row = {"category": "inverse", "symbol": "BTCUSDT", "size": "3", "side": "Sell", "avgPrice": "1", "markPrice": "1", "positionIdx": 0}
+    row = {"category": "spot", "symbol": "BTCUSDT", "size": "3", "side": "Sell", "avgPrice": "1", "markPrice": "1", "positionIdx": 0}
     (flat,) = mapping.position_reports([row], BYBIT.reads.position_shape, OURS["bybit"])
     assert flat.quantity == 0

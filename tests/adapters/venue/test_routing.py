@@ -5,16 +5,23 @@ from __future__ import annotations
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
-from bot.adapters.venue.routing import Door, EgressRefused, RoutingSession
+from bot.adapters.venue.doors import AllowList, Asked, Doors, EgressRefused, Opening
+from bot.adapters.venue.routing import RoutingSession
 from tests.adapters.venue.loopback import Seen, json_reply, loopback
 
 HOST = "fapi.binance.com"
 
 
+def opened(base: str, *openings: Opening) -> Doors:
+    """These openings, all of them leading to one place."""
+    return Doors(AllowList(openings), {opening.host: base for opening in openings})
+
+
 async def test_authority_is_rewritten_and_nothing_else():
     async with loopback(lambda _: json_reply("{}")) as venue:
-        session = RoutingSession({HOST: venue.base})
+        session = RoutingSession(Doors.wide_open({HOST: venue.base}))
         async with session.post(f"https://{HOST}/fapi/v1/order?a=1%2C2&b=x", data=b"q=1", headers={"X-MBX-APIKEY": "k"}) as answer:
             assert await answer.text() == "{}"
         await session.close()
@@ -27,7 +34,7 @@ async def test_authority_is_rewritten_and_nothing_else():
 @pytest.mark.parametrize("verb", ["get", "post", "put", "delete", "patch"])
 async def test_unlisted_host_is_refused_before_anything_leaves(verb):
     async with loopback(lambda _: json_reply("{}")) as venue:
-        session = RoutingSession({HOST: venue.base})
+        session = RoutingSession(Doors.wide_open({HOST: venue.base}))
         with pytest.raises(EgressRefused, match="not listed"):
             getattr(session, verb)("https://api.binance.com/sapi/v1/x")
         with pytest.raises(EgressRefused, match="not listed"):
@@ -46,7 +53,7 @@ async def test_one_call_is_one_wire_attempt_also_on_a_reused_connection(verb):
         return json_reply("{}") if request.target == "/warm" else None
 
     async with loopback(answer) as venue:
-        session = RoutingSession({HOST: venue.base})
+        session = RoutingSession(Doors.wide_open({HOST: venue.base}))
         assert session.one_wire_attempt
         async with session.get(f"https://{HOST}/warm") as warm:
             await warm.read()
@@ -73,7 +80,7 @@ async def test_stock_aiohttp_would_send_twice():
 async def test_required_header_guards_a_host_shared_with_production():
     door_headers = {"x-simulated-trading": "1"}
     async with loopback(lambda _: json_reply("{}")) as venue:
-        session = RoutingSession({"www.okx.com": Door(venue.base, required_headers=door_headers)})
+        session = RoutingSession(opened(venue.base, Opening(host="www.okx.com", paths=("/api/",), private=True, headers=door_headers)))
         for wrong in ({}, {"x-simulated-trading": "0"}, None):
             with pytest.raises(EgressRefused, match="x-simulated-trading"):
                 session.post("https://www.okx.com/api/v5/trade/batch-orders", headers=wrong)
@@ -85,7 +92,7 @@ async def test_required_header_guards_a_host_shared_with_production():
 
 async def test_paths_outside_of_a_shared_hosts_opening_are_refused():
     async with loopback(lambda _: json_reply("{}")) as venue:
-        session = RoutingSession({"stream.bybit.com": Door(venue.base, path_prefixes=("/v5/public/",))})
+        session = RoutingSession(opened(venue.base, Opening(host="stream.bybit.com", paths=("/v5/public/",))))
         with pytest.raises(EgressRefused, match="outside"):
             session.get("https://stream.bybit.com/v5/private")
         await session.close()
@@ -97,7 +104,7 @@ async def test_redirects_are_not_followed():
         loopback(lambda _: json_reply("{}")) as elsewhere,
         loopback(lambda _: json_reply("", 302, Location=f"{elsewhere.base}/away")) as venue,
     ):
-        session = RoutingSession({HOST: venue.base})
+        session = RoutingSession(Doors.wide_open({HOST: venue.base}))
         async with session.get(f"https://{HOST}/x") as answer:
             assert answer.status == 302
         # aiohttp itself follows a redirect while it opens a WebSocket; the last look refuses it.
@@ -106,6 +113,41 @@ async def test_redirects_are_not_followed():
                 pass
         await session.close()
     assert elsewhere.connections == 0
+
+
+async def test_a_socket_is_not_sent_on_to_another_path_of_its_own_host():
+    async with loopback(lambda request: json_reply("", 302, Location="/elsewhere")) as venue:
+        session = RoutingSession(Doors.wide_open({HOST: venue.base}))
+        with pytest.raises(EgressRefused, match="another path"):
+            async with session.ws_connect(f"wss://{HOST}/ws"):
+                pass
+        await session.close()
+    assert [request.target for request in venue.seen] == ["/ws"]
+
+
+@pytest.mark.parametrize("verb", ["get", "post", "put", "delete", "patch", "ws_connect"])
+async def test_a_proxy_is_refused(verb):
+    """It would be the proxy that decides where the request goes."""
+    async with loopback(lambda _: json_reply("{}")) as proxy:
+        session = RoutingSession(Doors.wide_open({HOST: proxy.base}))
+        with pytest.raises(EgressRefused, match="proxy"):
+            getattr(session, verb)(f"https://{HOST}/x", proxy=proxy.base)
+        await session.close()
+    assert proxy.connections == 0
+
+
+async def test_a_body_that_cannot_be_looked_into_does_not_leave():
+    async with loopback(lambda _: json_reply("{}")) as venue:
+        session = RoutingSession(Doors.wide_open({HOST: venue.base}))
+        with pytest.raises(EgressRefused, match="looked into"):
+            session.post(f"https://{HOST}/x", data=aiohttp.FormData({"a": "b"}))
+        await session.close()
+    assert venue.connections == 0
+
+
+async def test_a_listed_host_needs_a_place():
+    with pytest.raises(ValueError, match=r"no route for fapi\.binance\.com"):
+        RoutingSession(Doors(AllowList((Opening(host=HOST, paths=("/",)),)), {}))
 
 
 async def test_websocket_lives_where_its_host_lives():
@@ -126,7 +168,7 @@ async def test_websocket_lives_where_its_host_lives():
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    session = RoutingSession({"ws.okx.com": f"http://127.0.0.1:{port}"})
+    session = RoutingSession(Doors.wide_open({"ws.okx.com": f"http://127.0.0.1:{port}"}))
     async with session.ws_connect("wss://ws.okx.com:8443/ws/v5/public?brokerId=9999") as socket:
         await socket.send_str("hello")
         assert (await socket.receive()).data == "hello"
@@ -136,8 +178,8 @@ async def test_websocket_lives_where_its_host_lives():
 
 
 async def test_a_host_that_lives_at_itself_keeps_its_port_and_its_tls():
-    session = RoutingSession({"wspap.okx.com": "https://wspap.okx.com"})
-    target, headers = session._route("wss://wspap.okx.com:8443/ws/v5/public", None)
+    session = RoutingSession(Doors.wide_open({"wspap.okx.com": "https://wspap.okx.com"}))
+    target, headers = session._route(Asked(url=URL("wss://wspap.okx.com:8443/ws/v5/public"), socket=True))
     assert str(target) == "https://wspap.okx.com:8443/ws/v5/public"
     assert headers["Host"] == "wspap.okx.com:8443"
     await session.close()
@@ -149,15 +191,15 @@ async def test_a_host_that_lives_at_itself_keeps_its_port_and_its_tls():
 )
 async def test_a_route_is_scheme_and_authority(base):
     with pytest.raises(ValueError, match="route"):
-        RoutingSession({HOST: base})
+        RoutingSession(Doors.wide_open({HOST: base}))
 
 
 async def test_response_headers_are_told():
     told = []
     async with loopback(lambda _: json_reply("{}", X_MBX_USED_WEIGHT_1M="17")) as venue:
-        session = RoutingSession({HOST: venue.base}, headers_seen=lambda *seen: told.append(seen))
+        session = RoutingSession(Doors.wide_open({HOST: venue.base}), headers_seen=lambda *seen: told.append(seen))
         async with session.get(f"https://{HOST}/x") as answer:
             await answer.read()
         await session.close()
-    ((host, status, headers),) = told
-    assert (host, status, headers["X-MBX-USED-WEIGHT-1M"]) == (HOST, 200, "17")
+    ((path, status, headers),) = told
+    assert (path, status, headers["X-MBX-USED-WEIGHT-1M"]) == ("/x", 200, "17")

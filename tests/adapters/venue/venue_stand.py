@@ -16,21 +16,42 @@ from bot.core.commands import LookUpOrder, PlaceOrder, ReadVenue
 from bot.core.events import Event, Quote, VenueLink, VenueLinkChanged
 from bot.core.instrument import Instrument
 from bot.core.units import ClientOrderId, VenueId
-from bot.simulator.dialects.binanceusdm import BinanceUsdm
-from bot.simulator.dialects.bybit import Bybit
-from bot.simulator.dialects.dialect import DialectFactory
-from bot.simulator.dialects.okx import OkxDialect
+from bot.simulator.dialects import registry
 from bot.simulator.faults import Fault, FaultKind
+from bot.simulator.margin import cash
 from bot.simulator.server import SimulatorServer
-from tests.simulator.stand import FAIR, KEY, desk_of, serving, tick_of
+from tests.simulator.stand import FAIR, KEY, desk_of, key_of, serving, tick_of
 
-DIALECTS: dict[str, DialectFactory] = {"binanceusdm": BinanceUsdm, "bybit": Bybit, "okx": OkxDialect}
 SYMBOLS = {
     "binanceusdm": ("BTCUSDT", "ETHUSDT"),
+    "binancecoinm": ("BTCUSD_PERP", "ETHUSD_PERP"),
     "bybit": ("BTCUSDT", "ETHUSDT"),
+    "deribit": ("BTC_USDC-PERPETUAL", "ETH_USDC-PERPETUAL"),
     "okx": ("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
+    "hyperliquid": ("BTC", "ETH"),
 }
+"""The linear perpetuals that the account of a venue's first stand trades."""
+STANDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    **{venue: (venue, symbols) for venue, symbols in SYMBOLS.items()},
+    "bybit inverse": ("bybit", ("BTCUSD", "ETHUSD")),
+    "okx inverse": ("okx", ("BTC-USD-SWAP", "ETH-USD-SWAP")),
+    "deribit inverse": ("deribit", ("BTC-PERPETUAL", "ETH-PERPETUAL")),
+}
+"""Every stand by its name: the venue, and which of its perpetuals the account trades. The contract suite runs on all of them."""
+DIALECTS = {name: registry.DIALECTS[name] for name in SYMBOLS}
+"""The simulated venues that the adapter has a profile for."""
+BOTH_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "bybit both kinds": ("bybit", ("BTCUSDT", "ETHUSDT", "BTCPERP", "BTCUSD", "ETHUSD")),
+    "okx both kinds": ("okx", ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "BTC-USDC-SWAP", "BTC-USD-SWAP", "ETH-USD-SWAP")),
+}
+"""Stands whose account trades linear perpetuals in two stablecoins and inverse ones at once."""
+BTC = FAIR["BTC"]
 BEST_BID, BEST_ASK = Decimal("59999.9"), Decimal("60000.1")
+"""The touch of the linear BTC perpetuals."""
+LATE_IN_DOUBT = frozenset({"deribit", "hyperliquid"})
+"""Venues whose answer to a request that came after its expiry is no proof that nothing of it was begun."""
+IDS_REPEAT = frozenset({"deribit"})
+"""Venues that take a second order with a client order id that was used before."""
 _ids = count(1)
 
 
@@ -97,25 +118,73 @@ class Stand:
     def btc(self) -> Instrument:
         return next(each for each in self.instruments.values() if each.base == "BTC")
 
+    def sockets(self, *, private: bool) -> set:
+        """Connected sockets of one kind; where one socket carries both kinds, that one."""
+        streams = self.venue._profile.streams
+        connected = {each for each in self.venue._up.client.clients.values() if each.isConnected}
+        return connected if streams.one_socket else {each for each in connected if streams.is_private(each.url) is private}
+
+    @property
+    def bid(self) -> Decimal:
+        return BTC - self.btc.tick
+
+    @property
+    def ask(self) -> Decimal:
+        return BTC + self.btc.tick
+
+    def units(self, base: str | Decimal) -> Decimal:
+        """A signed quantity of BTC as the record counts it: base units, or dollars at the fair price of an inverse contract."""
+        return self.btc.units_of_contracts(self.btc.contracts_of_units(self.btc.units_of(Decimal(base), BTC)))
+
+    def first_level(self) -> Decimal:
+        """What there is at the best bid, as the record counts it."""
+        return self.btc.units_of_contracts(self.desk.exchange.book(self.btc.venue_symbol, 1).bids[0].contracts)
+
+    def worth(self, units: Decimal, price: Decimal) -> Decimal:
+        """What a quantity is worth at a price in what the contract settles in, unsigned."""
+        return abs(units) / price if self.btc.is_inverse else abs(units) * price
+
+    def contracts(self, base: str | Decimal) -> Decimal:
+        """A number of BTC in contracts."""
+        return self.units(base) / self.btc.contract_size
+
+    def fee(self, units: Decimal, price: Decimal, rate: Decimal | None) -> Decimal:
+        """What a fill costs, in what the contract settles in: booked to eight decimals."""
+        assert rate is not None
+        return cash(self.worth(units, price) * rate)
+
     def held(self) -> Decimal:
-        """The BTC position in base units, from the venue's own books."""
+        """The BTC position as the record counts it, from the venue's own books."""
         positions = self.desk.exchange.positions(KEY.account)
         return sum((each.contracts * self.btc.contract_size for each in positions if each.symbol == self.btc.venue_symbol), Decimal(0))
+
+    def says(self, trouble: str) -> str:
+        """What the venue answers on one of its bad days."""
+        return self.desk.dialect.troubles.replies[trouble].reply.body.decode()
 
     def arm(self, kind: FaultKind, operation, **more) -> None:
         self.server.plan.arm(Fault(venue=self.name, kind=kind, operation=operation, **more))
 
     def order(
-        self, quantity: str, price: Decimal = BEST_BID, *, reduce_only: bool = False, expires_in: int = 3_000, ours: str = ""
+        self,
+        base: str,
+        price: Decimal | None = None,
+        *,
+        reduce_only: bool = False,
+        post_only: bool = False,
+        expires_in: int = 3_000,
+        ours: str = "",
     ) -> PlaceOrder:
-        signed = Decimal(quantity)
+        """An order for a signed quantity of BTC, at the best bid unless told otherwise."""
+        signed = self.units(base)
         return PlaceOrder(
             client_order_id=ClientOrderId(ours or f"t{next(_ids)}x{self.clock.now()}"),
             instrument=self.btc.id,
             quantity=signed,
             contracts=abs(signed) / self.btc.contract_size,
-            price=price,
+            price=self.bid if price is None else price,
             reduce_only=reduce_only,
+            post_only=post_only,
             expires_at=self.clock.now() + expires_in,
         )
 
@@ -146,13 +215,15 @@ class Stand:
 
 
 def settings_of(name: str, server: SimulatorServer, **changed) -> VenueSettings:
+    venue, symbols = (STANDS | BOTH_KINDS)[name]
+    key = key_of(venue)
     given = {
-        "venue": VenueId(name),
+        "venue": VenueId(venue),
         "environment": Environment.SIMULATION,
-        "api_key": KEY.api_key,
-        "secret": KEY.secret,
-        "passphrase": KEY.passphrase,
-        "venue_symbols": SYMBOLS[name],
+        "api_key": key.api_key,
+        "secret": key.secret,
+        "passphrase": key.passphrase,
+        "venue_symbols": symbols,
         "routes": dict.fromkeys(server.hosts, server.url),
     }
     return VenueSettings(**(given | changed))
@@ -171,13 +242,13 @@ async def _flicker(server: SimulatorServer) -> None:
 @asynccontextmanager
 async def standing(name: str, *, moving: bool = False, ahead_ms: int = 0) -> AsyncIterator[Stand]:
     """An opened adapter before its running venue; the server must not have failed by the end."""
-    clock = WallClock(ahead_ms)
-    async with serving(desk_of(name, DIALECTS[name])) as server:
+    clock, (named, _) = WallClock(ahead_ms), (STANDS | BOTH_KINDS)[name]
+    async with serving(desk_of(named, DIALECTS[named])) as server:
         venue = CcxtVenue(settings_of(name, server), clock)
         listed = await venue.open()
         flicker = asyncio.create_task(_flicker(server)) if moving else None
         try:
-            yield Stand(name, server, venue, {each.venue_symbol: each for each in listed}, clock)
+            yield Stand(named, server, venue, {each.venue_symbol: each for each in listed}, clock)
         finally:
             if flicker is not None:
                 flicker.cancel()

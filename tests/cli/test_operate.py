@@ -1,0 +1,89 @@
+"""What a person asks of a bot, at the command line: one sentence, the right exit code, and the halt file that works without any bot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.config import load
+from bot.core.events import OperatorAction
+from bot.drivers.operate import operate
+from bot.ports import OperatorRequest
+from tests.adapters.telemetry.test_control import Bot, listening
+from tests.cli.test_refusals import hedgebot, refused, written
+
+NAMED = ("--by", "alice", "--why", "a drill")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("halt", "CONFIG", *NAMED, "--venue", "okxx"), ("venue: 'okxx' is not one of binanceusdm, bybit, okx",)),
+        (("halt", "CONFIG", "--by", " ", "--why", "a drill"), ("by:", "at least 1 character")),
+        (("reduce", "CONFIG", "--by", "alice", "--why", ""), ("why:", "at least 1 character")),
+        (("resolve", "CONFIG", "h1", "--by", "alice", "--filled", "much"), ("--filled: 'much' is not a number",)),
+        (("resolve", "CONFIG", "h1", "--by", "alice", "--filled", "-1"), ("filled:", "greater than or equal to 0")),
+        (("resume", "nowhere.yaml", *NAMED), ("nowhere.yaml",)),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_sentence(tmp_path: Path, words: tuple[str, ...], said: tuple[str, ...]) -> None:
+    config = written(tmp_path)
+    refused(hedgebot(*(str(config) if word == "CONFIG" else word for word in words), cwd=tmp_path), *said)
+    assert not (tmp_path / "state").exists(), "nothing was done"
+
+
+def test_c20_a_halt_works_while_no_bot_answers_and_a_resume_takes_it_back(tmp_path: Path) -> None:
+    config, file = written(tmp_path), tmp_path / "state" / "HALT"
+    done = hedgebot("halt", str(config), *NAMED, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no running hedgebot answers there" in done.stderr
+    assert f"{file} is written" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert file.read_text() == "alice: a drill\n"
+    one_venue = hedgebot("resume", str(config), *NAMED, "--venue", "okx", cwd=tmp_path)
+    assert one_venue.returncode == 1
+    assert file.exists(), "it halts the book, and a venue's resume is not about the book"
+    done = hedgebot("resume", str(config), *NAMED, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "the halt file is gone" in done.stderr
+    assert not file.exists()
+
+
+def test_a_halt_file_that_cannot_be_written_or_removed_is_told(tmp_path: Path) -> None:
+    config = written(tmp_path)
+    (tmp_path / "state" / "HALT").mkdir(parents=True)
+    done = hedgebot("halt", str(config), *NAMED, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "cannot be written (Is a directory), but what is there halts as well" in done.stderr
+    done = hedgebot("resume", str(config), *NAMED, cwd=tmp_path)
+    assert "cannot be removed" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("reduce",), ("resolve", "h1")])
+def test_without_a_bot_the_others_do_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:
+    config = written(tmp_path)
+    done = hedgebot(words[0], str(config), *words[1:], *NAMED, cwd=tmp_path)
+    assert done.returncode == 1
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_halt_file_that_has_no_place_is_told(tmp_path: Path) -> None:
+    config = written(tmp_path, state_dir="/proc/nowhere")
+    done = hedgebot("halt", str(config), *NAMED, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert "nothing is halted" in done.stderr
+
+
+async def test_a_halt_that_a_busy_bot_does_not_take_in_time_stands_by_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = load(written(tmp_path, state_dir=str(tmp_path / "s")))
+    bot = Bot()
+    bot.answer = TimeoutError()
+    async with listening(bot, settings.control_path):
+        assert await operate(settings, OperatorRequest(action=OperatorAction.HALT, by="alice", why="a drill")) == 1
+        said = capsys.readouterr().err
+        assert "did not take it in time" in said
+        assert f"{settings.halt_path} is written" in said
+        assert settings.halt_path.exists()
+        assert await operate(settings, OperatorRequest(action=OperatorAction.REDUCE, by="alice", why="a drill")) == 2

@@ -1,0 +1,125 @@
+"""What `hedgebot status` draws: nothing cut at 100 columns, what stands in the way first, and every cause with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from io import StringIO
+
+import orjson
+import pytest
+from rich.console import Console
+
+from bot.adapters.telemetry.codec import to_json
+from bot.core.allocation_terms import Binding
+from bot.core.deployment import DeploymentState
+from bot.core.events import VenueLink
+from bot.core.limits import Breach, Effect, Limit
+from bot.core.statement import BookStatement, DecisionStatement, StateStatement
+from bot.core.units import Asset, Range, VenueId
+from bot.drivers.screen import book_line, book_screen
+from tests.adapters.telemetry.books import BOOK, BTC, NOW, OKX, REFUSED, UNKNOWN
+
+D = Decimal
+BILLIONS = replace(
+    BTC,
+    asset=Asset("ETH"),
+    collateral=Range.exactly(D("623456.789")),
+    coin_equity=D("1234.5678"),
+    position=Range(D("-623456.7"), D("-613400.1")),
+    net_delta=Range(D("-10234.12345"), D("12.5")),
+    net_delta_usd=Range(D("-30702370.35"), D("37500")),
+    net_delta_bps=Range(D("-163.21"), D("0.02")),
+    hedge_ratio=D("0.9987"),
+    dust=D("0.0012"),
+)
+REDUCING = StateStatement(state="reducing", cause="foreign_orders", since=NOW - 9_000, why="2 orders work that are not ours")
+VENUES = (
+    replace(OKX, venue=VenueId("binanceusdm"), notional_usd=D("1234567890.12"), trading=REDUCING, reconciled=False),
+    replace(OKX, link=VenueLink.UP, margin_ratio=D("0.1234"), liquidation_distance=D("0.4567")),
+    replace(OKX, venue=VenueId("bybit"), trading=StateStatement(state="active"), liquidation_distance=D("3174.52")),
+)
+
+WHOLE = (
+    *("binanceusdm ", "reconciled", "collateral", "623,456.79", "-623,456.70", "-613,400.10", "-30,702,370"),
+    *("1,234.5678", "0.0012", "1,234,567,890", "12.34 %"),
+)
+
+
+def drawn(book: BookStatement, width: int = 100, **more: bool) -> str:
+    console = Console(width=width, file=StringIO(), color_system=None)
+    with console.capture() as told:
+        console.print(book_screen(orjson.loads(to_json(book)), **more))
+    return told.get()
+
+
+def full(**changes: object) -> BookStatement:
+    sentence = "sell 10.000 at 2995.41 or better; ETH: net delta +30; take: at once, and every word of it to the very end"
+    decision = DecisionStatement(at=NOW, kind="order", subject="binanceusdm:ETH-USDT", sentence=sentence)
+    plain = replace(BOOK, assets=(BTC, BILLIONS, UNKNOWN), venues=VENUES, deployment=(REFUSED,), decisions=(decision,))
+    return replace(plain, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+@pytest.mark.parametrize("width", [100, 140])
+def test_no_figure_and_no_name_is_cut(width: int) -> None:
+    text = drawn(full(), width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    for whole in WHOLE:
+        assert whole in text, whole
+    assert "very end" in " ".join(text.replace("│", " ").split())
+
+
+def test_a_state_is_told_with_its_cause_and_its_reason() -> None:
+    text = drawn(full())
+    assert "trading REDUCING (collateral_age): old" in text
+    assert "binanceusdm reducing (foreign_orders since 15:06:31.0): 2 orders work that are not ours" in text
+    assert "okx halted (operator since 15:06:31.0 by alice): drill" in text
+    assert "bybit active" not in text, "what is active needs no line of its own"
+
+
+def test_what_holds_back_is_told_before_what_is_only_told_and_the_rest_is_counted() -> None:
+    told = [Breach(Limit.RESERVE_COVERAGE, f"no {n}", None, None, "no reserve is told", Effect.TELLS) for n in range(3)]
+    text = drawn(full(breaches=(*told, Breach(Limit.NET_DELTA, "BTC", D(500), D(5)), told[0])))
+    limits = [line.strip() for line in text.splitlines() if line.startswith("  limit ")]
+    assert limits == [
+        "limit net_delta on BTC",
+        "limit reserve_coverage on no 0: no reserve is told",
+        "limit reserve_coverage on no 1: no reserve is told",
+    ]
+    assert "and 2 more" in text
+    assert "more limits" not in drawn(full(breaches=()))
+
+
+def test_a_refused_deployment_is_told_with_its_reason_and_its_conversion() -> None:
+    text = " ".join(drawn(full()).split())
+    assert "BTC refused at -1.00 % a year: carry fell below 0.02 a year; in stables 120,000 USD would earn 6,000 more a year" in text
+    welcome = replace(REFUSED, state=DeploymentState.WELCOME, conversion=None)
+    assert "carry fell" not in drawn(full(deployment=(welcome,)))
+
+
+def test_a_distance_beyond_all_that_happens_is_no_long_number() -> None:
+    text = drawn(full())
+    assert "+46 %" in text
+    assert "> +999 %" in text
+    assert "317" not in text
+
+
+def test_decisions_may_be_kept_to_a_line_each() -> None:
+    text = drawn(full(), wraps=False)
+    assert "very end" not in text
+    assert "nothing yet" in drawn(full(decisions=()))
+
+
+def test_the_book_in_one_line() -> None:
+    assert book_line(None) == "waiting for the bot"
+    line = book_line(orjson.loads(to_json(full())))
+    assert line.startswith("reducing | BTC held 2.0000 net -0.1000 .. 0.1000 (-500.00 .. 500.00 bps) | ETH held 623,456.79")
+    assert line.endswith("in doubt 2")
+    assert "in doubt" not in book_line(orjson.loads(to_json(full(orders_in_doubt=0))))
+
+
+def test_a_share_that_a_limit_keeps_from_more_is_told_with_the_limit() -> None:
+    bound = replace(BOOK.instruments[0], target_limits=(Binding("venue_share", "okx"), Binding("leverage", "okx")))
+    assert f"kept from more by a limit: {bound.instrument} (leverage, venue_share)" in drawn(full(instruments=(bound,)))
+    assert "nothing is kept from more by a limit" in drawn(full(instruments=(replace(bound, target_limits=()),)))
