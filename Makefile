@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
-# Two workers keep a small machine busy without starving the end-to-end tests, which start processes of their own.
-WORKERS ?= 2
+# Three workers keep a small machine busy, since tests on the wire mostly wait, without starving the end-to-end tests, which start
+# processes of their own.
+WORKERS ?= 3
 
 VENV_STAMP    := $(VENV)/.stamp-venv
 PACKAGE_STAMP := $(VENV)/.stamp-packages
@@ -71,14 +72,18 @@ format: $(PROJECT_STAMP) ## Rewrite the code in the project's format and mend wh
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(PROJECT_STAMP) ## Measure the hot path beside its floors
+bench: $(PROJECT_STAMP) ## Measure the hot path beside its floors, then every venue's adapter and what starting costs
 	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks.venues
 
-docs: $(PROJECT_STAMP) ## Write the pages that restate code: configuration, metrics, the life of an order
+docs: $(PROJECT_STAMP) ## Write the pages that restate code: configuration, metrics, limits, venues, the life of an order
 	@$(BIN)/python -m bot.config.reference docs/configuration.md
 	@$(BIN)/python -m bot.adapters.telemetry.reference docs/metrics.md
 	@$(BIN)/python -m bot.drivers.lifecycle_page docs/order-lifecycle.md
-	@echo "[docs] docs/configuration.md, docs/metrics.md, docs/order-lifecycle.md"
+	@$(BIN)/python -m bot.drivers.limits_page docs/limits.md
+	@$(BIN)/python -m bot.drivers.venues_page docs/venues.md
+	@$(BIN)/python -m bot.drivers.faults_page docs/faults.md
+	@echo "[docs] docs/configuration.md, docs/metrics.md, docs/order-lifecycle.md, docs/limits.md, docs/venues.md, docs/faults.md"
 
 lock: $(PROJECT_STAMP) ## Resolve the lock files again after a change of dependencies (newer versions: ARGS=--upgrade)
 	@echo "[lock 1/2] requirements.lock: what runs"

@@ -16,6 +16,8 @@ from benchmarks.course import Pace, run_course
 from benchmarks.decision import measure_decisions
 from benchmarks.disk import folder_on_disk
 from benchmarks.figures import BenchmarkFailed, Figure, Progress
+from benchmarks.folding import measure_folds
+from benchmarks.growth import measure_growth
 from benchmarks.holdings import measure_holdings
 from benchmarks.report import Report
 from bot.adapters.telemetry.logs import configure_logging
@@ -25,6 +27,10 @@ ROUNDS_MAX = 150
 """Twice as many hedges, paced and hot, stay below what the adapter lets through to the venue in ten seconds and in a minute."""
 DECISIONS_PER_ROUND = 2
 HOLDINGS_ROUNDS = 25
+FOLD_REPETITIONS = 7
+GROWTH_SECONDS = 1.0
+"""Time given to one lane of the wide books; with fewer rounds than `ROUNDS_FULL` each is measured as often as it must be."""
+ROUNDS_FULL = 40
 WIDTH = 110
 
 
@@ -41,7 +47,7 @@ def main(
     """Measure how long a change of collateral takes to become an order on the wire, beside what it cannot be faster than.
 
     Everything happens on this machine: a simulated venue in a process of its own on loopback, the bot as it runs live, and in turn with it
-    the bare ccxt call, the bare HTTP request and the bare durable append. It takes less than a minute.
+    the bare ccxt call, the bare HTTP request and the bare durable append. It takes about a minute.
     """
     console, aside = Console(highlight=False), Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     if not console.is_terminal:
@@ -64,11 +70,15 @@ def _measured(folder: Path, rounds: int, pause_s: float, progress: Progress) -> 
         configure_logging("info", "json", stream=log)  # what the bot logs on the path is part of the path
         progress("decisions alone: three assets on three venues")
         beside: dict[str, Figure] = measure_decisions(rounds * DECISIONS_PER_ROUND).figures()
+        progress("facts of a recorded journal")
+        folds = measure_folds(FOLD_REPETITIONS)
+        progress("books of up to 50 assets on 20 venues")
+        growth = measure_growth(GROWTH_SECONDS if rounds >= ROUNDS_FULL else 0.0)
         try:
             beside |= uvloop.run(_on_the_loop(folder, paces, min(rounds, HOLDINGS_ROUNDS), progress))
         except TimeoutError:
             raise BenchmarkFailed(f"it took longer than {SECONDS_MAX:.0f} s; measure fewer rounds") from None
-    return Report(paces, beside)
+    return Report(paces, beside, folds, growth)
 
 
 async def _on_the_loop(folder: Path, paces: list[Pace], holdings_rounds: int, progress: Progress) -> dict[str, Figure]:

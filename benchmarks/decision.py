@@ -77,6 +77,9 @@ async def _hedged() -> _Book:
         collateral_sources=frozenset({SOURCE}),
         instruments=frozenset(world.instruments),
         venue_share_max=Decimal("0.5"),
+        collateral_share_max=Decimal(1),  # the simulated accounts hold many times what the custody does
+        settle_exposure_max=Decimal(1),
+        duplicate_window_ms=50,
     )
     ports = World(
         venues=world.venues(),

@@ -183,6 +183,13 @@ def policy() -> Policy:
             "order_notional_max": 5_000_000,
             "order_rate_max": 300,
             "order_rate_window_ms": 1_000,
+            "notional_rate_max": 500_000_000,
+            "message_rate_max": 3_000,
+            "duplicate_window_ms": 50,
+            "collateral_share_max": 1,
+            "settle_exposure_max": 1,
+            "open_interest_share_max": "0.25",
+            "open_interest_share_total_max": "0.25",
             "decision_interval_ms": 1,
         }
     )

@@ -15,6 +15,8 @@ from rich.table import Table
 from benchmarks import course
 from benchmarks.course import Pace
 from benchmarks.figures import Figure, Ratio, ratio
+from benchmarks.folding import FLOOR, Folds
+from benchmarks.growth import ALLOCATE, QUIET, Growth
 
 FLOORS = (course.CCXT, course.JOURNAL)
 
@@ -25,6 +27,8 @@ class Report:
 
     paces: Sequence[Pace]
     beside: Mapping[str, Figure]
+    folds: Folds
+    growth: Growth
 
     def as_json(self) -> dict[str, Any]:
         """Times in microseconds, ratios without a unit."""
@@ -39,6 +43,13 @@ class Report:
                 for pace in self.paces
             },
             "beside": {lane: figure.as_json() for lane, figure in self.beside.items()},
+            "core": {
+                "facts_per_second": round(self.folds.per_second),
+                "fact_over_floor": round(self.folds.over_floor, 2),
+                "growth_over_n_log_n": {QUIET: self.growth.over_n_log_n(QUIET), ALLOCATE: self.growth.over_n_log_n(ALLOCATE)},
+                "bytes_per_instrument": self.growth.per_instrument_bytes,
+                "lanes": {lane: figure.as_json() for lane, figure in self._core().items()},
+            },
         }
 
     def show(self, console: Console) -> None:
@@ -48,7 +59,12 @@ class Report:
             _show_ratios(console, f"{pace.name}: {pace.rounds} rounds, {pause}", ratios(pace.samples.figures()))
             _show_figures(console, f"{pace.name}, microseconds", pace.samples.figures())
         _show_figures(console, "beside, microseconds", self.beside)
+        _show_core(console, self.folds, self.growth)
+        _show_figures(console, "the core alone, microseconds", self._core())
         console.print(", ".join(f"{name} {value}" for name, value in machine().items()), style="dim")
+
+    def _core(self) -> Mapping[str, Figure]:
+        return {**self.folds.figures(), **self.growth.figures()}
 
 
 def ratios(figures: Mapping[str, Figure]) -> tuple[Ratio, ...]:
@@ -84,6 +100,19 @@ def _show_ratios(console: Console, title: str, found: Sequence[Ratio]) -> None:
         table.add_column(heading, justify="right")
     for number, each in enumerate(found):
         table.add_row(each.name, f"{each.p50:.2f}", f"{each.p99:.2f}", style="bold" if number == 0 else "")
+    console.print(table)
+
+
+def _show_core(console: Console, folds: Folds, growth: Growth) -> None:
+    table = Table(title=f"the core alone: {folds.facts:,} recorded facts, and books of 9, 100 and 1,000 instruments", title_justify="left")
+    table.add_column("what")
+    table.add_column("figure", justify="right")
+    table.add_row("facts folded per second", f"{folds.per_second:,.0f}", style="bold")
+    table.add_row(f"one fact / {FLOOR}", f"{folds.over_floor:.2f}")
+    for what in (QUIET, ALLOCATE):
+        for widths, over in growth.over_n_log_n(what).items():
+            table.add_row(f"{what}: growth over n log n, {widths}", f"{over:.2f}")
+    table.add_row("bytes of ledger per instrument, 10 x 10", f"{growth.per_instrument_bytes:,}")
     console.print(table)
 
 

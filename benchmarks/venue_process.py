@@ -16,7 +16,7 @@ from decimal import Decimal
 from benchmarks.venue import ASSETS, CREDENTIALS, MARGIN, VENUE
 from bot.core.units import Millis
 from bot.simulator.desk import Desk, wall_ms
-from bot.simulator.dialects.binanceusdm import BinanceUsdm, Limits
+from bot.simulator.dialects.binance import BinanceUsdm, Limits
 from bot.simulator.dialects.dialect import Answer, Credential, HttpRequest, Operation
 from bot.simulator.exchange import Exchange
 from bot.simulator.generator import GeneratedPath
