@@ -12,6 +12,7 @@ import time
 from rich.console import Console
 
 from bot.core.units import Millis
+from bot.drivers.demo.last_look import PATIENCE_S, look_at_the_end
 from bot.drivers.demo.observer import Observer
 from bot.drivers.demo.prepare import DemoOptions, Prepared, prepare
 from bot.drivers.demo.script import Script
@@ -132,13 +133,12 @@ class Demo:
         died = next((t for t in others if t.done() and not t.cancelled() and t.exception() is not None), None)
         if died is None and telling.done():
             telling.result()
-        told = await observer.ask_again()
-        truth = observer.look()
+        last = await look_at_the_end(self._stage, observer, 0 if died is not None or self._interrupted.is_set() else PATIENCE_S)
         began = time.monotonic()
         exit_code = await self._stage.stop_bot(STOP_S)
         stopped_in = time.monotonic() - began
         self._view.close()
-        summary = Summary(self._stage, self._options, self._prepared, story.events, observer.meter, truth, told, exit_code, stopped_in)
+        summary = Summary(self._stage, self._options, self._prepared, story.events, observer.meter, last, exit_code, stopped_in)
         summary.print(Console(width=None if sys.stdout.isatty() else 140))
         failure = str(died.exception()) if died is not None else summary.failure()
         if self._interrupted.is_set() and not story.is_over:

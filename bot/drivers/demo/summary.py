@@ -8,7 +8,7 @@ that it fails with.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,23 +17,19 @@ from rich.console import Console
 from rich.table import Table
 
 from bot import __version__
-from bot.core.units import ZERO
 from bot.drivers.demo.cast import ASSETS
-from bot.drivers.demo.observer import DeltaMeter, Truth
+from bot.drivers.demo.last_look import LastLook, account_books
+from bot.drivers.demo.observer import DeltaMeter
 from bot.drivers.demo.prepare import DemoOptions, Prepared
-from bot.drivers.demo.script import agrees
 from bot.drivers.demo.stage import Stage
 from bot.drivers.demo.story import GRACE_MS, StoryEvent
 from bot.drivers.demo.view import after
 from bot.simulator.faults import Incident
 from bot.simulator.market import REDEMPTION_LABEL
-from bot.simulator.truth import truth_of
-
-Told = dict[str, Any]
 
 
 class Summary:
-    """Everything that a demo came to. `told` is the bot's last statement, taken after the story and before it was stopped."""
+    """Everything that a demo came to. The last look was taken after the story and before the bot was stopped."""
 
     def __init__(
         self,
@@ -42,8 +38,7 @@ class Summary:
         prepared: Prepared,
         events: Sequence[StoryEvent],
         meter: DeltaMeter,
-        truth: Truth,
-        told: Told | None,
+        last: LastLook,
         exit_code: int | None,
         stopped_in_s: float,
     ) -> None:
@@ -52,11 +47,12 @@ class Summary:
         self._prepared = prepared
         self._events = events
         self._meter = meter
-        self._truth = truth
-        self._told = told
+        self._last = last
+        self._truth = last.truth
+        self._told = last.told
         self._exit_code = exit_code
         self._stopped_in_s = stopped_in_s
-        self._books = {v: _account(stage, v) for v in stage.cast}
+        self._books = {v: account_books(stage, v) for v in stage.cast}
 
     def failure(self) -> str | None:
         """The first reason why the demo did not pass, in one sentence; None when it passed."""
@@ -69,11 +65,9 @@ class Summary:
                 return f"The event {event.name} ({event.sentence}) was never {stage}."
         if told["invariants_broken"]:
             return f"An invariant broke: {told['invariants_broken'][0]}."
-        if not self._truth.in_band:
-            net = ", ".join(f"{a} {self._truth.net(a):+f}" for a in ASSETS)
-            return f"The book did not end hedged within the band: net delta {net}."
-        if not agrees(told, self._truth):
-            return "The bot's positions and the venues' books differ at the end."
+        differs = self._last.difference()
+        if differs is not None:
+            return differs
         doubled = self.doubled_orders()
         if doubled:
             return f"The client order id {doubled[0]} reached a venue more than once."
@@ -115,12 +109,12 @@ class Summary:
             "orders_at_venues": {v: len(b["open_orders"]) + len(b["closed_orders"]) for v, b in self._books.items()},
             "doubled_orders": self.doubled_orders(),
             "fills": told.get("fills"),
-            "fills_at_venues": {v: len(b["fills"]) for v, b in self._books.items()},
+            "fills_at_venues": dict(self._last.fills_at_venues),
             "fees_usd": told.get("fees_usd"),
-            "fees_at_venues_usd": str(sum((_fee_usd(f) for b in self._books.values() for f in b["fills"]), ZERO)),
+            "fees_at_venues_usd": str(self._last.fees_at_venues_usd),
             "funding_usd": told.get("funding_usd"),
-            "funding_by_asset": _by_asset((r["asset"], Decimal(r["received"]) - Decimal(r["paid"])) for r in told.get("funding", [])),
-            "funding_at_venues_by_asset": _by_asset((p.asset, p.amount) for v in self._books for p in self._stage.funding_booked(v)),
+            "funding_by_asset": {a: f"{units:f}" for a, units in self._last.funding_told.items()},
+            "funding_at_venues_by_asset": {a: f"{units:f}" for a, units in self._last.funding_at_venues.items()},
             "slippage_usd": told.get("slippage_usd"),
             "net_delta": self._delta(),
             "breaks": dict(told.get("breaks_by_cause", {})),
@@ -200,27 +194,6 @@ class Summary:
                 }
             )
         return rows
-
-
-def _account(stage: Stage, venue: str) -> dict[str, Any]:
-    desk = stage.venues.server.desks[venue]
-    account = stage.venues.accounts[venue].credential.account
-    books: dict[str, Any] = truth_of(desk, account)["accounts"][account]
-    return books
-
-
-def _fee_usd(fill: Mapping[str, str]) -> Decimal:
-    """A fee in a dollar counts as it is, one in coin at the fill's own price."""
-    fee = Decimal(fill["fee"])
-    return fee * Decimal(fill["price"]) if fill["fee_asset"] in ASSETS else fee
-
-
-def _by_asset(payments: Iterable[tuple[str, Decimal]]) -> dict[str, str]:
-    """Sums by asset, exact; assets in which nothing was paid are left out."""
-    sums: dict[str, Decimal] = {}
-    for asset, units in payments:
-        sums[asset] = sums.get(asset, ZERO) + units
-    return {asset: f"{units:f}" for asset, units in sorted(sums.items()) if units}
 
 
 def _event(event: StoryEvent) -> dict[str, Any]:
