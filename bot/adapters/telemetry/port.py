@@ -21,8 +21,10 @@ from bot.core.events import (
     DecisionDue,
     Event,
     FundingRateObserved,
+    FundingRecordsRead,
     LookUpFailed,
     MarginObserved,
+    MarketObserved,
     OrderOutcomeUnknown,
     ReportUnreadable,
     SessionStarted,
@@ -33,7 +35,8 @@ from bot.core.events import (
 )
 from bot.core.records import Note
 
-_ROUTINE = (DecisionDue, CollateralConfirmed, FundingRateObserved, MarginObserved, VenueReported)
+_ROUTINE = (DecisionDue, CollateralConfirmed, FundingRateObserved, FundingRecordsRead, MarginObserved, MarketObserved, VenueReported)
+"""Asked for again and again. What a list of payments brings is told by a note for each payment that is entered."""
 _ALARMING_NOTES = ("break", "breach", "invariant", "state", "operator")
 _ALARMING = (CollateralUnreadable, OrderOutcomeUnknown, CancelUnconfirmed, LookUpFailed, ReportUnreadable, VenueUnreadable)
 

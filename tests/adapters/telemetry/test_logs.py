@@ -21,7 +21,7 @@ from bot.adapters.telemetry.logs import configure_logging, logger
 from bot.adapters.telemetry.port import RecordedTelemetry
 from bot.adapters.telemetry.prometheus import Metrics
 from bot.adapters.telemetry.redaction import HIDDEN, Redaction
-from bot.core.events import OrderOutcomeUnknown, VenueLink, VenueLinkChanged
+from bot.core.events import FundingRecordsRead, OrderOutcomeUnknown, VenueLink, VenueLinkChanged
 from bot.core.records import Note
 from bot.core.units import ClientOrderId, VenueId
 
@@ -229,3 +229,11 @@ def test_a_venue_that_falls_silent_is_a_warning() -> None:
     for link in (VenueLink.DOWN, VenueLink.UP):
         telemetry.event_folded(VenueLinkChanged(at=1, venue=VenueId("okx"), link=link, reason="told so"), is_news=True)
     assert [line["level"] for line in lines(stream)] == ["warning", "info"]
+
+
+def test_a_list_of_payments_that_is_read_every_beat_is_not_worth_a_line() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    telemetry = RecordedTelemetry(Metrics())
+    telemetry.event_folded(FundingRecordsRead(at=3, venue=VenueId("okx"), from_at=1, to_at=2, payments=()), is_news=True)
+    assert lines(stream) == []
