@@ -1,4 +1,5 @@
-"""The command line: run, simulate, status, reduce, halt, resume, resolve, check, demo.
+"""The command line: run, simulate, status, reduce, halt, resume, resolve, replay, explain, check,
+demo.
 
 Help is written for somebody who sees it for the first time.
 
@@ -181,6 +182,43 @@ def _operate(
 
 
 @app.command()
+def replay(
+    journal: Annotated[str, typer.Argument(help="A journal's file, or the configuration whose journal it is.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
+) -> None:
+    """Rebuild the ledger from the first entry of JOURNAL on, and tell whether it ends equal: in the orders of every decision, and in
+    every snapshot.
+
+    The journal is only read, also while a bot writes it. Exit code 0: equal; 1: not equal, and the tables say where.
+    """
+    from bot.drivers.replay import run_replay
+
+    raise typer.Exit(_refusing_at_once(lambda: run_replay(journal, as_json=as_json)))
+
+
+@app.command()
+def explain(
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="A client order id, or the entry of a decision.", show_default=False)],
+    journal: Annotated[
+        str | None,
+        typer.Option("--journal", metavar="PATH", help="A journal's file, or a configuration. Default: the one YAML file in this folder."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON with every digit instead of a screen.")] = False,
+) -> None:
+    """Tell the story of one order or one decision, in order, with the numbers it was made on: quotes, net delta, target and the limits
+    that bound it, the gate's checks, every answer and fill, and the position after it.
+
+    The journal is only read, also while a bot writes it.
+    """
+    from bot.drivers.explain import default_journal, run_explain
+
+    where = journal or default_journal()
+    if where is None:
+        refuse("--journal: is not given, and in this folder stands no YAML file, or more than one; name the journal or a configuration")
+    raise typer.Exit(_refusing_at_once(lambda: run_explain(wanted, where, as_json=as_json)))
+
+
+@app.command()
 def check(config: ConfigArgument) -> None:
     """Check CONFIG and explain it: the resolved settings with secrets masked, the policy in words, the config hash, and every host that
     the venues' client will use, held against the list of what may leave in this environment.
@@ -289,6 +327,16 @@ async def _refusing(work: Coroutine[Any, Any, T]) -> T | int:
     except REFUSALS as error:
         sys.stderr.write(f"hedgebot: {in_one_sentence(error)}\n")
         return 2
+
+
+def _refusing_at_once(work: Callable[[], int]) -> int:
+    """The same of what does not wait."""
+    from bot.drivers.refusals import REFUSALS, in_one_sentence
+
+    try:
+        return work()
+    except REFUSALS as error:
+        refuse(in_one_sentence(error))
 
 
 def _seconds(text: str | None) -> float | None:

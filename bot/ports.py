@@ -6,7 +6,7 @@ A port's methods never raise for what the world does: the world's failures are e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -172,6 +172,41 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Makes everything durable and lets go. Safe to call twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One entry of a journal: its sequence number, its facts, and the commands that the last of them caused."""
+
+    seq: int
+    events: tuple[Event, ...]
+    commands: tuple[Command, ...]
+
+    def steps(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
+        """Each event with the commands recorded with it, in order."""
+        for number, event in enumerate(self.events, 1):
+            yield event, self.commands if number == len(self.events) else ()
+
+
+class JournalReader(Protocol):
+    """A journal that is only read, also while a bot writes it: what was in it when it was opened. Its chain has been verified."""
+
+    name: str
+    """Where it is, for people; no secret in it."""
+    length: int
+    """How many entries it has: they are numbered from 1."""
+
+    def entries(self, after: int = 0) -> Iterator[Recorded]:
+        """Every entry beyond `after`, in order. Raises `JournalRefused` with one sentence when one cannot be read."""
+
+    def mentioning(self, word: str, after: int = 0) -> Iterator[Recorded]:
+        """Of these the ones in which `word` (letters, digits, `-`, `_`, `:`, `.`) stands anywhere, and it may be some more."""
+
+    def snapshots(self) -> Mapping[int, Snapshot]:
+        """The snapshots that can be trusted, by the number of the last entry that each stands for."""
+
+    def close(self) -> None:
+        """Lets go. Safe to call twice."""
 
 
 class JournalRefused(Exception):

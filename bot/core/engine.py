@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from itertools import takewhile
 from typing import Any
 
@@ -43,6 +43,7 @@ from bot.core.instrument import Instrument
 from bot.core.limits import Breach
 from bot.core.order import OrderState, Trigger
 from bot.core.policy import Policy
+from bot.core.precision import COUNTING
 from bot.core.records import Ledger, Note
 from bot.core.units import ZERO, InstrumentId, Millis
 
@@ -77,13 +78,23 @@ _MATERIAL = frozenset(MATERIAL)
 
 
 def step(ledger: Ledger, event: ev.Event, policy: Policy) -> Step:
-    """Folds one event and, when it is a DecisionDue, decides. Raises TypeError for an event of an unknown class."""
-    if isinstance(event, ev.DecisionDue):
-        after, commands = decide(ledger, event, policy)
-        wrong = conduct.broken(ledger, after, commands, policy, event.at)
-        if wrong:  # nothing of such a decision may leave, nor may the ledger expect its orders
-            return Step(ledger=_halted(ledger, wrong, event.at))
-        return Step(ledger=_checked(after, ledger, event.at), commands=commands)
+    """Folds one event and, when it is a DecisionDue, decides: alike in every process, whatever its decimal context is.
+
+    Raises TypeError for an event of an unknown class.
+    """
+    with localcontext(COUNTING):
+        return _decided(ledger, event, policy) if isinstance(event, ev.DecisionDue) else _folded(ledger, event, policy)
+
+
+def _decided(ledger: Ledger, event: ev.DecisionDue, policy: Policy) -> Step:
+    after, commands = decide(ledger, event, policy)
+    wrong = conduct.broken(ledger, after, commands, policy, event.at)
+    if wrong:  # nothing of such a decision may leave, nor may the ledger expect its orders
+        return Step(ledger=_halted(ledger, wrong, event.at))
+    return Step(ledger=_checked(after, ledger, event.at), commands=commands)
+
+
+def _folded(ledger: Ledger, event: ev.Event, policy: Policy) -> Step:
     before = None if _begins_anew(event) else ledger  # then all of it is looked at again
     after = _checked(fold(ledger, event, policy), before, event.at)
     material = type(event) in _MATERIAL or (isinstance(event, ev.CollateralConfirmed) and event.source not in ledger.sources_confirmed_at)
@@ -246,15 +257,21 @@ _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
 def decide(ledger: Ledger, event: ev.DecisionDue, policy: Policy) -> tuple[Ledger, tuple[Command, ...]]:
     """Compares what is with what should be, on the quotes of the event, and returns the orders and questions that follow."""
     now = event.at
+    ledger, about_orders, readings = looked_at(ledger, event, policy)
+    ledger, orders = _hedge(ledger, policy, now)
+    return traffic.counted(ledger, policy, orders, now), (*about_orders, *orders, *readings)
+
+
+def looked_at(ledger: Ledger, event: ev.DecisionDue, policy: Policy) -> tuple[Ledger, tuple[Command, ...], tuple[Command, ...]]:
+    """The ledger on which a decision is taken: with its quotes and what time has changed; and what is asked about orders and of venues."""
+    now = event.at
     ledger = replace(ledger, quotes={q.instrument: _with_sane_mark(q) for q in event.quotes if _is_of_numbers(q)}, decided_at=now)
     ledger = trading.after_quiet(ledger, policy, now)
     ledger = deployment.observe(funding_ledger.expect(ledger, policy, now), policy, now)
     ledger = netting.watched(ledger, policy, now)
     ledger, about_orders = questions.ask(ledger, policy, now)
     ledger, readings = questions.read(ledger, policy, now)
-    ledger = traffic.counted(ledger, policy, (*about_orders, *readings), now)
-    ledger, orders = _hedge(ledger, policy, now)
-    return traffic.counted(ledger, policy, orders, now), (*about_orders, *orders, *readings)
+    return traffic.counted(ledger, policy, (*about_orders, *readings), now), about_orders, readings
 
 
 def _is_of_numbers(quote: Quote) -> bool:

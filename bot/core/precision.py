@@ -1,8 +1,10 @@
 """The precision in which formulas are worked out: 40 significant digits, halves to even, whatever the caller's context is.
 
-The surrounding code counts in Decimal's usual 28 digits. A formula with roots, logarithms or long quotients carries 12 more, so
-that what it returns is right to the last digit the caller keeps. Sums, differences and products of figures that fit in 40 digits
-are exact. Division by zero, overflow and results that are not numbers raise, as in the usual context.
+The surrounding code counts in Decimal's usual 28 digits (`COUNTING`), also where somebody has changed the process's own context: ccxt
+rounds all of it half up from its first order on, and the same journal would fold to other last digits in another process. A formula with
+roots, logarithms or long quotients carries 12 more, so that what it returns is right to the last digit the caller keeps. Sums,
+differences and products of figures that fit in 40 digits are exact. Division by zero, overflow and results that are not numbers raise, as
+in the usual context.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ HALF = Decimal("0.5")
 LN_2 = Decimal("0.6931471805599453094172321214581765680755")
 INFINITE = Decimal("Infinity")
 """A distance or a multiple without an end; compares above every limit. Never stored in the ledger."""
+
+COUNTING = Context(prec=28, rounding=ROUND_HALF_EVEN)
+"""How everything else is counted: by `engine.step` and by whoever works its figures out again."""
 
 _NEGLIGIBLE = Decimal("1e-28")
 _CONTEXT = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN)

@@ -7,6 +7,7 @@ import errno
 from bot.adapters.telemetry.endpoints import EndpointUnavailable
 from bot.config import ConfigError
 from bot.ports import JournalRefused, VenueNotReady
+from bot.shell.explain import NotTold
 from bot.shell.left_out import LeftOut
 from bot.simulator.history_files import HistoryUnreadable
 
@@ -23,6 +24,7 @@ REFUSALS: tuple[type[Exception], ...] = (
     ConfigError,
     JournalRefused,
     LeftOut,
+    NotTold,
     EndpointUnavailable,
     VenueNotReady,
     HistoryUnreadable,

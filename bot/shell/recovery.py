@@ -10,6 +10,7 @@ forgets anyhow (`recording` says what that is).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -54,6 +55,45 @@ def _payments_in(event: Event) -> Sequence[FundingPayment]:
     return event.payments if isinstance(event, FundingRecordsRead) else ()
 
 
+class Folding:
+    """Folds what was recorded, step by step: each run under the policy it ran with, and orders as they were recorded."""
+
+    def __init__(self, policy: Policy, start: Snapshot | None = None, course: Course | None = None) -> None:
+        """From `start`, None: from nothing. `policy` counts only until the first run's own is read."""
+        self.course = course or Course(start)
+        self.ledger = Ledger() if start is None else start.ledger
+        self.policy = policy if start is None else start.policy
+
+    def take(self, event: Event, commands: Sequence[Command]) -> tuple[PlaceOrder, ...] | None:
+        """Folds one step. None when this version decides as was recorded, else the orders that it would have placed instead."""
+        if isinstance(event, SessionStarted):
+            self.policy = event.policy
+        self.course.went_on(event)
+        taken = step(self.ledger, event, self.policy)
+        recorded = orders_in(commands)
+        decided = orders_in(taken.commands)
+        if decided == recorded:
+            self.ledger = taken.ledger
+            return None
+        self.ledger = entered_as_recorded(self.ledger, recorded, event.at)
+        return decided
+
+    def snapshot(self) -> Snapshot:
+        """What everything so far folds to."""
+        return self.course.snapshot(self.ledger, self.policy)
+
+
+def orders_in(commands: Sequence[Command]) -> tuple[PlaceOrder, ...]:
+    """The orders among these commands."""
+    return tuple(c for c in commands if isinstance(c, PlaceOrder))
+
+
+def as_recorded(ledger: Ledger) -> Ledger:
+    """The ledger without what is no part of the record: quotes, the instant of the newest decision, and what was asked for last."""
+    venues = {v: replace(r, read_asked_at=None, read_pending=False, messages=()) for v, r in ledger.venues.items()}
+    return replace(ledger, quotes={}, decided_at=None, venues=venues)
+
+
 def recovered(
     entries: Iterable[tuple[Event, Sequence[Command]]], policy: Policy, start: Snapshot | None = None, course: Course | None = None
 ) -> Snapshot:
@@ -61,21 +101,10 @@ def recovered(
 
     `policy` counts only until the first run's own is read.
     """
-    course = course or Course(start)
-    ledger, differing = Ledger(), 0
-    if start is not None:
-        ledger, policy = start.ledger, start.policy
+    folding, differing = Folding(policy, start, course), 0
     for event, commands in entries:
-        if isinstance(event, SessionStarted):
-            policy = event.policy
-        course.went_on(event)
-        taken = step(ledger, event, policy)
-        recorded = tuple(c for c in commands if isinstance(c, PlaceOrder))
-        if tuple(c for c in taken.commands if isinstance(c, PlaceOrder)) == recorded:
-            ledger = taken.ledger
-        else:
+        if folding.take(event, commands) is not None:
             differing += 1
-            ledger = entered_as_recorded(ledger, recorded, event.at)
     if differing:
         log.warning("journal_decided_otherwise", decisions=differing)
-    return course.snapshot(ledger, policy)
+    return folding.snapshot()

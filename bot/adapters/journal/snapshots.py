@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
+from collections.abc import Iterator
 
 from bot.adapters.journal.codec import EntryUnreadable, decode_snapshot, encode_snapshot, snapshot_form
 from bot.ports import Snapshot
@@ -44,6 +45,11 @@ def keep(db: sqlite3.Connection, seq: int, link: bytes, snapshot: Snapshot) -> N
 
 def newest(db: sqlite3.Connection) -> tuple[int, Snapshot] | None:
     """The newest snapshot that can be trusted and the entry it stands for; None when there is none. Raises sqlite3.Error."""
+    return next(trusted(db), None)
+
+
+def trusted(db: sqlite3.Connection) -> Iterator[tuple[int, Snapshot]]:
+    """Every snapshot that can be trusted and the entry it stands for, the newest first. Raises sqlite3.Error."""
     rows = db.execute(
         "SELECT s.seq, s.link, s.form, s.payload, s.digest, e.link FROM snapshots s LEFT JOIN entries e ON e.seq = s.seq"
         " ORDER BY s.seq DESC"
@@ -57,11 +63,11 @@ def newest(db: sqlite3.Connection) -> tuple[int, Snapshot] | None:
             why = "was written by another version"
         else:
             try:
-                return seq, decode_snapshot(payload)
+                yield seq, decode_snapshot(payload)
+                continue
             except EntryUnreadable as error:
                 why = f"cannot be read ({error})"
         _log.warning("the snapshot at entry %s %s; it is passed over", seq, why)
-    return None
 
 
 def _digest(seq: int, link: bytes, form: str, payload: bytes) -> bytes:

@@ -16,13 +16,13 @@ from bot.adapters.journal import snapshots
 from bot.ports import JournalRefused
 
 SCHEMA_VERSION = 1
-_APPLICATION_ID = 0x48444742  # "HDGB", in the file's header where SQLite keeps room for it
+APPLICATION_ID = 0x48444742  # "HDGB", in the file's header where SQLite keeps room for it
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _HEADER_LENGTH = 100
 _APPLICATION_ID_AT = 68
 
 _SCHEMA = f"""
-PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 CREATE TABLE entries (seq INTEGER PRIMARY KEY, link BLOB NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -104,7 +104,7 @@ def _create(path: Path, identity: str) -> None:
 def _check_header(path: Path) -> None:
     with path.open("rb") as file:
         header = file.read(_HEADER_LENGTH)
-    ours = _APPLICATION_ID.to_bytes(4, "big")
+    ours = APPLICATION_ID.to_bytes(4, "big")
     if header[: len(_SQLITE_MAGIC)] != _SQLITE_MAGIC or header[_APPLICATION_ID_AT : _APPLICATION_ID_AT + 4] != ours:
         raise JournalRefused(f"{path}: this is not a hedgebot journal, and it was left as it is; name another state_dir")
 
