@@ -40,6 +40,8 @@ VIOLATIONS = [
     ("adapters/journal/sqlite.py", "import ccxt.pro", "ccxt"),
     ("simulator/exchange.py", "import ccxt", "simulator-alone"),
     ("shell/loop.py", "import asyncio_throttle", "throttle"),
+    ("drivers/live.py", "import redis", "redis"),
+    ("adapters/journal/sqlite.py", "import redis.sentinel", "redis"),
     ("adapters/venue/ccxt_venue.py", "import pydantic", "pydantic"),
     ("drivers/live.py", "import pydantic_settings", "pydantic"),
 ]
@@ -48,6 +50,7 @@ ALLOWED = [
     ("adapters/venue/ccxt_venue.py", "import ccxt.pro"),
     ("adapters/venue/throttle.py", "import asyncio_throttle"),
     ("adapters/journal/codec.py", "import pydantic"),
+    ("adapters/journal/redis_link.py", "import redis"),
     ("config.py", "import pydantic"),
     ("drivers/live.py", "import bot.adapters.venue.ccxt_venue, bot.shell.loop, bot.simulator.exchange, bot.config"),
     ("core/engine.py", "import bot.core.execution, bot.core.units"),

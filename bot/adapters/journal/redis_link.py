@@ -19,10 +19,14 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
-    ConnectionError as Disconnected,
     NoScriptError,
     RedisError,
     ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as Disconnected,
+)
+from redis.exceptions import (
     TimeoutError as TimedOut,
 )
 from redis.retry import Retry
@@ -38,9 +42,10 @@ ANSWER_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisServer:
-    """Where the server is and how it lets us in. `service`: the name under which the Sentinels at `hosts` know it; None: it is at `hosts[0]`.
+    """Where the server is and how it lets us in.
 
-    `ca_file`: who signs its certificate, None: the system's authorities.
+    `service`: the name under which the Sentinels at `hosts` know it; None: it is at `hosts[0]`. `ca_file`: who signs its certificate,
+    None: the system's authorities.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -170,6 +175,7 @@ class RedisLink:
             socket_keepalive=True,
             retry=_once(),
             protocol=2,
+            driver_info=None,  # nothing is told of us that costs a round trip
             **({} if not server.tls else self._tls()),
         )
 

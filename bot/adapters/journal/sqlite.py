@@ -14,7 +14,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import shutil
@@ -23,12 +22,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from bot.adapters.journal import snapshots
+from bot.adapters.journal.chain import DamageInside, Row, Verification
 from bot.adapters.journal.codec import Entry, EntryUnreadable, decode, encode, first_link, link
-from bot.adapters.journal.store_file import beside, damage, hold, open_file, sync_folder
+from bot.adapters.journal.quarantine import Quarantined, free_name, set_aside
+from bot.adapters.journal.store_file import beside, damage, hold, open_file
 from bot.adapters.journal.wal_tail import frames_written
 from bot.core.commands import Command
 from bot.core.events import Event
@@ -47,22 +47,6 @@ _UNTRUSTED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSY
 _log = logging.getLogger("bot.journal")
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A tail that could not be trusted: where it was copied, from which entry on, and why. `first_seq` None: SQLite had dropped it."""
-
-    copy: Path
-    first_seq: int | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    seq: int
-    link: bytes
-    payload: bytes
-
-
 class SqliteJournal:
     """The Journal port on one file. Raises JournalRefused with one sentence when the file is not ours to use."""
 
@@ -71,7 +55,7 @@ class SqliteJournal:
         self.path = path
         self.quarantined: list[Quarantined] = []
         self._on_append_seconds = on_append_seconds
-        self._pending: deque[_Pending] = deque()
+        self._pending: deque[Row] = deque()
         self._pending_bytes = 0
         self._seq, self._link = 0, first_link(identity)
         self._verified = self._unsure = self._closed = self._was_empty = False
@@ -126,44 +110,33 @@ class SqliteJournal:
     def _verify(self) -> None:
         if self._verified:
             return
-        first_bad: int | None = None
-        previous_seq, previous_link = self._seq, self._link
+        found = Verification(self._seq, self._link)
         try:
-            for seq, stored, payload in self._db.execute("SELECT seq, link, payload FROM entries ORDER BY seq"):
-                sound = seq == previous_seq + 1 and isinstance(payload, bytes) and link(previous_link, payload) == stored
-                if sound and first_bad is not None:
-                    raise JournalRefused(
-                        f"{self.path}: entry {first_bad} is corrupt or missing while later ones are sound; nothing was"
-                        " changed in it: restore the journal from a backup, or move it aside and start anew"
-                    )
-                if sound and first_bad is None:
-                    self._seq, self._link = seq, stored
-                elif first_bad is None:
-                    first_bad = seq
-                previous_seq, previous_link = seq, stored if isinstance(stored, bytes) else b""
-            if first_bad is not None:
-                self._cut_tail(first_bad)
+            for row in self._db.execute("SELECT seq, link, payload FROM entries ORDER BY seq"):
+                found.take(*row)
+            if found.first_bad is not None:
+                self._cut_tail(found.first_bad)
+        except DamageInside as error:
+            raise JournalRefused(
+                f"{self.path}: {error}; nothing was changed in it: restore the journal from a backup, or move it aside and start anew"
+            ) from None
         except sqlite3.Error as error:
             raise JournalRefused(f"{self.path}: {damage(error)}") from None
+        self._seq, self._link = found.seq, found.link
         self._verified, self._was_empty = True, self._seq == 0
 
     def _cut_tail(self, first: int) -> None:
-        rows = self._db.execute("SELECT seq, hex(link), hex(payload) FROM entries WHERE seq >= ? ORDER BY seq", (first,)).fetchall()
-        copy = self._free_name(f".quarantined-{first}")
-        with copy.open("x", encoding="utf-8") as file:
-            for seq, stored, payload in rows:
-                file.write(json.dumps({"seq": seq, "link": stored, "payload": payload}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(copy)
+        rows = self._db.execute("SELECT seq, CAST(link AS BLOB), CAST(payload AS BLOB) FROM entries WHERE seq >= ? ORDER BY seq", (first,))
+        told = rows.fetchall()
+        copy = set_aside(self.path, first, told)
         self._db.execute("DELETE FROM entries WHERE seq >= ?", (first,))
-        self._report(Quarantined(copy, first, f"{len(rows)} entries from {first} on do not fit the chain and were cut off"))
+        self._report(Quarantined(copy, first, f"{len(told)} entries from {first} on do not fit the chain and were cut off"))
 
     def _report_dropped_frames(self, written: int) -> None:
         log = beside(self.path, "-wal")
         _, taken, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if written > max(taken, 0):
-            copy = self._free_name(".quarantined-wal")
+            copy = free_name(self.path, ".quarantined-wal")
             shutil.copyfile(log, copy)
             reason = f"{written - max(taken, 0)} pages at the end of the write-ahead log are torn; what they held was dropped"
             self._report(Quarantined(copy, None, reason))
@@ -171,13 +144,7 @@ class SqliteJournal:
 
     def _report(self, found: Quarantined) -> None:
         self.quarantined.append(found)
-        _log.error("journal %s: %s; copied to %s", self.path.name, found.reason, found.copy.name)
-
-    def _free_name(self, suffix: str) -> Path:
-        number = 1
-        while (candidate := beside(self.path, f"{suffix}.{number}")).exists():
-            number += 1
-        return candidate
+        _log.error("journal %s: %s; copied to %s", self.path.name, found.reason, found.copy)
 
     # Writing
 
@@ -246,7 +213,7 @@ class SqliteJournal:
         if self._given_up is not None:
             raise JournalUnavailable(f"{self.path}: {self._given_up}")
         self._seq, self._link = self._seq + 1, link(self._link, payload)
-        self._pending.append(_Pending(self._seq, self._link, payload))
+        self._pending.append(Row(self._seq, self._link, payload))
         self._pending_bytes += len(payload)
 
     def _flush(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.adapters.journal.redis_streams import RedisJournal
 from bot.adapters.journal.sqlite import SqliteJournal
 from bot.core.commands import Command
 from bot.core.events import Event
@@ -17,21 +18,39 @@ from bot.core.policy import Policy
 from bot.ports import Journal, JournalRefused
 from bot.shell.recovery import recovered as fold
 from tests.adapters.journal.facts import any_event, confirmed, order, seen
+from tests.adapters.journal.redis_process import RedisProcess, forget
 
 Open = Callable[[str], Journal]
 Step = tuple[Event, tuple[Command, ...]]
 
 
-def sqlite_in(folder: Path) -> Open:
-    return lambda identity: SqliteJournal(folder / "state" / "journal.sqlite", identity)
+class Store:
+    """One journal that can be opened again and again, and forgotten."""
+
+    def __init__(self, opened: Open, forget: Callable[[], object]) -> None:
+        self.opened, self.forget = opened, forget
+
+    def __call__(self, identity: str) -> Journal:
+        return self.opened(identity)
 
 
-STORES = {"sqlite": sqlite_in}
+def sqlite_in(folder: Path, request: pytest.FixtureRequest) -> Store:
+    del request
+    return Store(lambda identity: SqliteJournal(folder / "journal.sqlite", identity), lambda: None)
+
+
+def redis_in(folder: Path, request: pytest.FixtureRequest) -> Store:
+    process: RedisProcess = request.getfixturevalue("redis_process")
+    name: str = request.getfixturevalue("journal_name")
+    return Store(lambda identity: RedisJournal(process.server, name, identity, folder), lambda: forget(process, name))
+
+
+STORES = {"sqlite": sqlite_in, "redis": redis_in}
 
 
 @pytest.fixture(params=sorted(STORES))
-def open_journal(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    return STORES[request.param](tmp_path)
+def open_journal(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return STORES[request.param](tmp_path / "state", request)
 
 
 def recovered(open_journal: Open, identity: str = "ours") -> list[Step]:
@@ -138,9 +157,10 @@ def test_closing_twice_is_harmless(open_journal: Open) -> None:
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2), st.booleans(), st.booleans()), max_size=12))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_mixture_of_appends_and_restarts_is_read_back(
-    open_journal: Open, tmp_path: Path, plan: list[tuple[int, int, bool, bool]]
+    open_journal: Store, tmp_path: Path, plan: list[tuple[int, int, bool, bool]]
 ) -> None:
     shutil.rmtree(tmp_path / "state", ignore_errors=True)
+    open_journal.forget()
     journal, expected, number = open_journal("ours"), list[Step](), 0
     for facts, asked, durable, restart in plan:
         events, commands = [seen(number + i, str(number + i)) for i in range(facts)], [order(number + i) for i in range(asked)]
@@ -167,9 +187,10 @@ def can_be_folded(steps: list[Step]) -> bool:
 @given(st.lists(st.tuples(any_event, st.booleans(), st.booleans()), max_size=10))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_recovery_ends_in_the_same_book_with_and_without_snapshots(
-    open_journal: Open, tmp_path: Path, plan: list[tuple[Event, bool, bool]]
+    open_journal: Store, tmp_path: Path, plan: list[tuple[Event, bool, bool]]
 ) -> None:
     shutil.rmtree(tmp_path / "state", ignore_errors=True)
+    open_journal.forget()
     journal = open_journal("ours")
     for event, snap, restart in plan:
         if not can_be_folded([*journal.recover(), (event, ())]):
