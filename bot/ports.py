@@ -270,3 +270,74 @@ class Telemetry(Protocol):
 
     def command_dispatched(self, command: Command) -> None:
         """A command is about to be carried out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseEnd:
+    """What a store remembers of the lease before the present one: whose, whether it was given back, and how long one renewal lasted."""
+
+    claim: str
+    released: bool
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseGranted:
+    """The lease is ours, under a claim and an epoch that no other holder has. `before` None: the store remembers none before it."""
+
+    claim: str
+    epoch: int
+    before: LeaseEnd | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseHeldByOther:
+    """The lease is somebody else's, for `seconds_left` unless it is renewed."""
+
+    claim: str
+    name: str
+    seconds_left: float
+
+
+class Lease(Protocol):
+    """The right to send, held by one of several instances, for a short time and renewed. No method blocks the event loop."""
+
+    ttl_s: float
+    """How long it lasts after a renewal, seconds."""
+
+    @property
+    def epoch(self) -> int:
+        """Of our newest grant; 0 before the first. It grows from holder to holder, but a store that forgets may repeat it."""
+
+    def held_for(self) -> float:
+        """Seconds for which it is ours for certain, by our own clock that counts suspension; 0 when it is not."""
+
+    async def acquire(self) -> LeaseGranted | LeaseHeldByOther:
+        """Takes it when nobody holds it. Raises `LeaseUnavailable`: it may or may not have been granted, and is not held."""
+
+    async def renew(self) -> None:
+        """Extends it. Raises `LeaseLost` when it is not ours any more, and `LeaseUnavailable`: then it ends when it would have ended."""
+
+    async def release(self) -> None:
+        """Gives it back, as the last act of an orderly stop, so that nobody need wait for its end. Raises `LeaseUnavailable`."""
+
+    async def close(self) -> None:
+        """Ends the connection, and gives nothing back. Safe to call twice."""
+
+
+class SendRight(Protocol):
+    """What is asked before anything is sent for an account that several instances share, each time and by whoever sends."""
+
+    def held_for(self) -> float:
+        """Seconds for which no other instance may act for the account; 0 when one may."""
+
+    def seconds(self) -> float:
+        """For how many seconds an order that leaves now may be valid; 0: none may leave."""
+
+
+class LeaseLost(Exception):
+    """The lease is not ours any more: nothing may be sent, and the run ends."""
+
+
+class LeaseUnavailable(Exception):
+    """The store did not answer, or not as it should: one sentence."""

@@ -11,6 +11,7 @@ of the invariants in the reference notes on reliability.
     I05       a reducing order is against what is held and never larger; an order against what is held that is not larger is reduce-only
     I09       orders to one venue within the window stay within the limit
     I10       a halted book or venue sends no order at all
+    I11       nor does a run that took another instance's place while that one's last requests may still be accepted
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ def broken(before: Ledger, after: Ledger, commands: Sequence[Command], policy: P
     orders = [c for c in commands if isinstance(c, PlaceOrder)]
     if not orders:
         return ()
-    found = [*_entered(before, after, orders), *_halted(before, orders), *_held_by_state(after, orders), *_rate(after, policy, orders, now)]
+    found = [
+        *_entered(before, after, orders),
+        *_halted(before, orders, now),
+        *_held_by_state(after, orders),
+        *_rate(after, policy, orders, now),
+    ]
     for order in orders:
         found.extend(_direction(before, order))
         if not order.reduce_only:
@@ -60,9 +66,11 @@ def _same(entered: object, order: PlaceOrder) -> bool:
     return all(getattr(entered, name) == getattr(order, name) for name in fields)
 
 
-def _halted(before: Ledger, orders: Sequence[PlaceOrder]) -> Iterator[str]:
+def _halted(before: Ledger, orders: Sequence[PlaceOrder], now: Millis) -> Iterator[str]:
     if before.stopping or before.invariants_broken:
         yield f"{len(orders)} orders leave a book that is halted"
+    if 0 <= now - before.started_at < before.silent_ms:
+        yield f"{len(orders)} orders leave while the instance before may still be heard"
 
 
 def _held_by_state(after: Ledger, orders: Sequence[PlaceOrder]) -> Iterator[str]:

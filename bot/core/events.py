@@ -54,12 +54,15 @@ class SessionStarted(Event):
 
     The policy is part of the record, so that what was decided under it can be folded again under it after it was changed.
     `is_fresh`: the journal was new, or lost its tail, so that requests of an earlier life may be on their way that it knows nothing of.
+    `silent_ms`: for so long after `at` the run sends no order at all, reductions included: it takes the place of another instance, whose
+    last requests a venue may still accept until then.
     """
 
     epoch: str
     config_hash: str
     policy: Policy
     is_fresh: bool = False
+    silent_ms: Millis = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,10 @@ def _halted(ledger: Ledger, policy: Policy, _: Order, now: Millis) -> Breach | N
     return Breach(Limit.TRADING_STATE, "book", None, None, state.value) if state is risk.TradingState.HALTED else None
 
 
+def _silence(ledger: Ledger, _: Policy, __: Order, now: Millis) -> Breach | None:
+    return risk.silence_breach(ledger, now)
+
+
 def _instrument(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
     return risk.instrument_breach(ledger, policy, order.instrument, now)
 
@@ -91,6 +95,7 @@ def _duplicate(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Bre
 CHECKS: tuple[Check, ...] = (
     gate_checks.sanity_breach,
     _halted,
+    _silence,
     _instrument,
     _rates,
     gate_checks.price_breach,

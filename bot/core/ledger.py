@@ -281,7 +281,7 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
     A broken invariant halts over every restart too, until a named person resumes the book: a crash or an orchestrator's restart is nobody.
     """
     fresh_at = event.at if event.is_fresh else ledger.fresh_at
-    ledger = replace(ledger, epoch=event.epoch, started_at=event.at, fresh_at=fresh_at, order_number=0)
+    ledger = replace(ledger, epoch=event.epoch, started_at=event.at, fresh_at=fresh_at, silent_ms=event.silent_ms, order_number=0)
     ledger = replace(ledger, stopping=False, quotes={}, decided_at=None)
     for order in ledger.open_orders():
         ledger = with_order(ledger, advance(order, Trigger.RESTARTED, event.at), event.at)

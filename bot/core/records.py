@@ -262,13 +262,15 @@ class Tallies:
 class Ledger(Lookups):
     """The record. Nothing but `ledger.fold` and `engine.step` makes a new one. No slots: it remembers which of its orders are open.
 
-    `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did. `strayed_at` tells
-    since when an asset's certain net delta is beyond the soft edge of its no-trade band.
+    `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did. For
+    `silent_ms` after `started_at` no order leaves at all. `strayed_at` tells since when an asset's certain net delta is beyond the soft
+    edge of its no-trade band.
     """
 
     epoch: str = ""
     started_at: Millis = 0
     fresh_at: Millis | None = None
+    silent_ms: Millis = 0
     order_number: int = 0
     stopping: bool = False
     decided_at: Millis | None = None

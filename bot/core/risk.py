@@ -120,6 +120,14 @@ def is_within_earlier_life(ledger: Ledger, policy: Policy, now: Millis) -> bool:
     return ledger.fresh_at is not None and is_recent(now, ledger.fresh_at, policy.order_expiry_ms + policy.doubt_margin_ms)
 
 
+def silence_breach(ledger: Ledger, now: Millis) -> Breach | None:
+    """Why no order at all may leave yet: the run took another instance's place, whose last requests a venue may still accept."""
+    if ledger.silent_ms == 0 or not is_recent(now, ledger.started_at, ledger.silent_ms):
+        return None
+    left = Decimal(ledger.started_at + ledger.silent_ms - now)
+    return Breach(Limit.UNRECONCILED, "book", left, ZERO, "requests of the instance before may still be accepted, ms left")
+
+
 def _earlier_life_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> list[Breach]:
     """On a journal that does not know what was sent before it, nothing increases until all of that must have arrived or expired."""
     if ledger.fresh_at is None or not is_within_earlier_life(ledger, policy, now):

@@ -3,12 +3,16 @@
 A call that raises is our own mistake, but the order it was about may exist all the same: the answer is then the one that assumes the
 least (in doubt, nothing learned), and the mistake is logged with its traceback. A call that does not come back, or that is cut short by
 the shutdown, is answered the same way. What it still says after that is not heard: its command has been answered.
+
+Where a mandate is needed to send (see `mandate`), an order goes only while there is one, and is valid no longer than it. Cancels need none:
+each is for one order of ours by its own id, can add no risk, and must not wait for whoever comes next.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import structlog
 
@@ -21,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 CALL_MAX_S = 20.0
 """Longest call: a second line behind the connector's own limits, so that an order is never waited for without end."""
+NO_MANDATE = "another instance may hold the lease, or ours ends too soon"
 CUT_S = 0.25
 """How long a call may take to notice that it was cut short."""
 
@@ -28,8 +33,16 @@ CUT_S = 0.25
 class Dispatcher:
     """Carries out commands concurrently; `answer` receives each command's one event."""
 
-    def __init__(self, venues: Mapping[VenueId, Venue], clock: Clock, answer: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        venues: Mapping[VenueId, Venue],
+        clock: Clock,
+        answer: Callable[[Event], None],
+        may_send: Callable[[], float] | None = None,
+    ) -> None:
+        """`may_send`: for how many seconds an order that leaves now may be valid, 0: none may leave; None: nothing but its own expiry."""
         self._venues = venues
+        self._may_send = may_send
         self._clock = clock
         self._answer = answer
         self._calls: dict[asyncio.Task[None], Command] = {}
@@ -95,10 +108,19 @@ class Dispatcher:
             raise TypeError(f"no call for {type(command).__name__}")
         venue = self._venues[VenueId(command.instrument.partition(":")[0])]
         if isinstance(command, PlaceOrder):
-            return await venue.place(command)
+            fenced = self._fenced(command)
+            return await venue.place(fenced) if fenced is not None else not_sent(command, self._clock.now(), NO_MANDATE)
         if isinstance(command, CancelOrder):
             return await venue.cancel(command)
         return await venue.look_up(command)
+
+    def _fenced(self, command: PlaceOrder) -> PlaceOrder | None:
+        """The order, valid no longer than it may be; None when it may not leave."""
+        if self._may_send is None:
+            return command
+        seconds = self._may_send()
+        end = self._clock.now() + int(seconds * 1_000)
+        return None if seconds <= 0 else replace(command, expires_at=min(command.expires_at, end))
 
     def _unsent(self, command: Command, reason: str) -> Event:
         if isinstance(command, PlaceOrder):

@@ -5,6 +5,9 @@ Stop (SIGTERM, SIGINT): StopRequested enters the ledger, so nothing increases; w
 there is time; the journal is closed; exit 0. Hedges stay: closing them would be a decision about the book, and a restart is not one.
 A background task that dies ends the run in the same order, and then non-zero, with the reason.
 
+Where a lease is needed (see `mandate`): a run that lost it breaks off. It places, drains and writes nothing any more, and only sends one
+cancel for each order of its own that rests. An orderly stop keeps the lease until the journal is closed, and then gives it back.
+
 The whole stop takes at most 10 s, whatever hangs: the limits below add up to less.
 """
 
@@ -29,6 +32,7 @@ from bot.shell.dispatch import CUT_S, Dispatcher
 from bot.shell.feeds import FundingPolls, Openings, feed_source, feed_venue
 from bot.shell.left_out import refuse_left_out
 from bot.shell.loop import Loop
+from bot.shell.mandate import Mandate
 from bot.shell.recovery import Course, recovered
 
 log = structlog.get_logger(__name__)
@@ -56,6 +60,8 @@ class World:
     telemetry: Telemetry
     funding_poll_s: float
     halt: HaltSwitch | None = None
+    mandate: Mandate | None = None
+    """Where only one of several instances may send: its right to."""
 
 
 def epoch_of(counter: int, started_at: Millis, tag: str) -> str:
@@ -93,7 +99,8 @@ class Run:
         self._recovery = recovered(after, policy, start, course)
         refuse_left_out(self._recovery.ledger, policy)
         self._openings = Openings(world.venues)
-        self._dispatcher = Dispatcher(world.venues, world.clock, self._answer)
+        may_send = None if world.mandate is None else world.mandate.seconds
+        self._dispatcher = Dispatcher(world.venues, world.clock, self._answer, may_send)
         self.loop = Loop(
             policy=policy,
             ledger=self._recovery.ledger,
@@ -121,7 +128,7 @@ class Run:
 
     async def until_stopped(self) -> None:
         """Runs. Returns after an orderly stop; raises what killed a background task, VenueNotReady when no venue can be used as
-        configured, or JournalUnavailable when the journal's last entries could not be written.
+        configured, JournalUnavailable when the journal's last entries could not be written, or LeaseLost.
         """
         try:
             self._enter_session()
@@ -133,24 +140,33 @@ class Run:
                 log.error("journal_unavailable", reason=str(error))
             raise
         self._world.journal.close()
+        if self._world.mandate is not None:  # not before everything is written: from then on another instance may send at once
+            await self._world.mandate.give_back()
 
     def _enter_session(self) -> None:
         now = self._world.clock.now()
         epoch = epoch_of(self._world.journal.next_epoch(), now, self._tag)
         fresh, known = self._world.journal.is_fresh, len(self._recovery.ledger.orders)
-        log.info("session_started", epoch=epoch, config=self._config_hash, orders_known=known, fresh=fresh)
-        self.loop.put(SessionStarted(at=now, epoch=epoch, config_hash=self._config_hash, policy=self._policy, is_fresh=fresh))
+        silent = 0 if self._world.mandate is None else self._world.mandate.silent_ms
+        log.info("session_started", epoch=epoch, config=self._config_hash, orders_known=known, fresh=fresh, silent_ms=silent)
+        policy, hashed = self._policy, self._config_hash
+        self.loop.put(SessionStarted(at=now, epoch=epoch, config_hash=hashed, policy=policy, is_fresh=fresh, silent_ms=silent))
         self.control.heed_switch()  # before the first decision
 
     async def _supervise(self) -> None:
         tasks = [asyncio.create_task(c, name=n) for n, c in self._background()]
         consumer = asyncio.create_task(self.loop.run(), name="loop")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
-        everything = (consumer, *tasks, stopping)
+        mandated = asyncio.create_task(self._keep_mandate(), name="lease")
+        everything = (consumer, *tasks, stopping, mandated)
         try:
             await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
-            dead = next((t for t in (consumer, *tasks) if t.done()), None)
-            await self._drain(consumer, self._stop_reason if dead is None else f"{dead.get_name()} ended")
+            dead = next((t for t in (mandated, consumer, *tasks) if t.done()), None)
+            if not mandated.done():
+                await self._drain(consumer, mandated, self._stop_reason if dead is None else f"{dead.get_name()} ended")
+            if mandated.done():
+                dead = mandated
+                self._break_off(consumer)
             await self._end(tasks, consumer, orderly=dead is None)
         finally:  # also when this very task is cancelled: nothing may go on that would be answered by nobody
             for task in everything:
@@ -160,6 +176,17 @@ class Run:
             dead = consumer
         if dead is not None:
             raise _cause(dead)
+
+    async def _keep_mandate(self) -> None:
+        if self._world.mandate is not None:
+            await self._world.mandate.until_lost()
+        await asyncio.Event().wait()
+
+    def _break_off(self, consumer: asyncio.Task[None]) -> None:
+        """The lease is lost: nothing is decided or written any more."""
+        log.error("lease_lost", orders=[o.client_order_id for o in self.loop.ledger.open_orders()])
+        consumer.cancel()
+        self._withdraw_resting()
 
     def _background(self) -> Sequence[tuple[str, Coroutine[Any, Any, Any]]]:
         world, since = self._world, self._recovery.began_at
@@ -172,23 +199,28 @@ class Run:
             found.append((f"venue {venue.id}", feed_venue(venue, self.loop, world.clock, polls, self._openings)))
         return found
 
-    async def _drain(self, consumer: asyncio.Task[None], reason: str) -> None:
+    async def _drain(self, consumer: asyncio.Task[None], mandated: asyncio.Task[None], reason: str) -> None:
         """After StopRequested: until no order is open, or time is up. What may rest even then is sent one last cancel."""
         log.info("stopping", reason=reason)
         clock = self._world.clock
         self.loop.put(StopRequested(at=clock.now(), reason=reason))
         deadline = clock.steady() + DRAIN_S
-        while clock.steady() < deadline and not consumer.done():
+        while clock.steady() < deadline and not consumer.done() and not mandated.done():
             await clock.sleep(0.02)
             if self.loop.ledger.stopping and not self.loop.ledger.open_orders():
                 return
-        left = self.loop.ledger.open_orders()
-        for order in left:
+        if mandated.done():
+            return
+        self._withdraw_resting()
+        log.warning("stopped_with_open_orders", orders=[o.client_order_id for o in self.loop.ledger.open_orders()])
+
+    def _withdraw_resting(self) -> None:
+        """One last cancel for each of our orders that may rest."""
+        for order in self.loop.ledger.open_orders():
             if order.post_only:  # it may rest: nobody would watch it from now on, and a loop that died has withdrawn nothing
                 self._dispatcher.carry_out(
                     CancelOrder(client_order_id=order.client_order_id, instrument=order.instrument, venue_order_id=order.venue_order_id)
                 )
-        log.warning("stopped_with_open_orders", orders=[o.client_order_id for o in left])
 
     async def _end(self, tasks: Sequence[asyncio.Task[Any]], consumer: asyncio.Task[None], *, orderly: bool) -> None:
         for task in tasks:

@@ -59,13 +59,14 @@ def decision_due() -> Feed:
     return _one("decision_due", lambda s: ev.DecisionDue(at=s.now, quotes=s.quotes()))
 
 
-def started(*, is_fresh: bool = False) -> Feed:
-    """A run begins; the second of a story is a restart. `is_fresh`: on a journal that does not know what was sent before."""
+def started(*, is_fresh: bool = False, silent_ms: int = 0) -> Feed:
+    """A run begins; the second of a story is a restart. `is_fresh`: on a journal that does not know what was sent before; `silent_ms`:
+    for so long nothing leaves, because it takes another instance's place."""
 
     def begins(story: Story) -> ev.Event:
         epoch = story.epoch
         story.epoch = f"e{int(epoch[1:]) + 1}"
-        return ev.SessionStarted(at=story.now, epoch=epoch, config_hash="c", policy=story.policy, is_fresh=is_fresh)
+        return ev.SessionStarted(at=story.now, epoch=epoch, config_hash="c", policy=story.policy, is_fresh=is_fresh, silent_ms=silent_ms)
 
     return _one("started", begins)
 

@@ -55,6 +55,14 @@ def test_a_decision_without_orders_is_not_judged() -> None:
     assert broken(Ledger(), Ledger(stopping=True), [reading], Policy(), 0) == ()
 
 
+def test_i11_an_order_while_the_instance_before_may_still_be_heard() -> None:
+    story, before, after, orders = decided()
+    since = story.now - before.started_at
+    silent = replace(before, silent_ms=since + 1)
+    assert broken(silent, after, orders, story.policy, story.now) == ("3 orders leave while the instance before may still be heard",)
+    assert broken(replace(before, silent_ms=since), after, orders, story.policy, story.now) == ()
+
+
 def test_i01_an_order_sent_twice_or_again_or_not_entered() -> None:
     story, before, after, orders = decided()
     twice = broken(before, after, [orders[0], *orders], story.policy, story.now)

@@ -33,10 +33,10 @@ from tests.core.story import Story
 VENUES = ("binance", "bybit", "okx")
 
 
-def restarted(story: Story, *, is_fresh: bool = False, **changes: object) -> Story:
+def restarted(story: Story, *, is_fresh: bool = False, silent_ms: int = 0, **changes: object) -> Story:
     """The next run on the same journal, under a policy that differs."""
     story.policy = replace(story.policy, **changes)  # type: ignore[arg-type]  # fields by name
-    story >> started(is_fresh=is_fresh)
+    story >> started(is_fresh=is_fresh, silent_ms=silent_ms)
     for venue in VENUES:
         story >> link(venue, "up")
     story >> decision_due()
@@ -148,6 +148,21 @@ def test_on_a_fresh_journal_nothing_increases_until_earlier_requests_must_be_ove
     story >> after(began + 6_000 - story.now) >> confirmed() >> decision_due() << nothing()
     story >> after(1) >> decision_due()
     closed(story << place(BYBIT, "-1") << place(BINANCE, "-1") << place(OKX, "-1"))
+
+
+def test_a_run_that_takes_anothers_place_sends_nothing_until_the_others_requests_must_be_over() -> None:
+    story = restarted(hedged("30"), silent_ms=8_000) >> evenly("27")
+    began = story.ledger.started_at
+    for _ in range(7):  # reductions wait too: the other's last order may still fill
+        story >> confirmed() >> decision_due() << nothing() >> after(900)
+    assert not story.statement().ready
+    story >> after(began + 8_000 - story.now) >> confirmed() >> decision_due() << nothing()
+    story >> after(1) >> decision_due()
+    for instrument in (BYBIT, BINANCE, OKX):
+        story << place(instrument, "1", reduce_only=True)
+    story >> filled(BYBIT, BINANCE, OKX)
+    assert story.statement().ready
+    closed(story >> decision_due() << nothing())
 
 
 def test_a_listing_told_again_of_an_instrument_that_is_not_named_changes_nothing() -> None:

@@ -22,6 +22,7 @@ from bot.core.records import Ledger
 from bot.core.units import Asset, ClientOrderId, InstrumentId, Millis
 from bot.ports import Clock, HaltSwitch, Journal
 from bot.shell.lifecycle import Run, World
+from bot.shell.mandate import Mandate
 from bot.shell.recovery import recovered
 from bot.simulator.memory import MemoryJournal, MemoryTelemetry
 from bot.simulator.model import FillKind
@@ -107,6 +108,7 @@ class Bench:
         self.journal_of: Callable[[], Journal] = self._memory_journal
         self.funding_poll_s = funding_poll_s
         self.switch: HaltSwitch | None = None
+        self.mandate: Mandate | None = None
         self.market = None if still else asyncio.create_task(self.world.play())
         self.outside = asyncio.all_tasks()
 
@@ -150,6 +152,7 @@ class Bench:
             telemetry=telemetry,
             funding_poll_s=self.funding_poll_s,
             halt=self.switch,
+            mandate=self.mandate,
         )
         self.ports = ports
         run = Run(ports, self.policy, "c0ffee", tag=f"t{len(self.lives):03d}")

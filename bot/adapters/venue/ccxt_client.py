@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import ccxt.pro
@@ -30,18 +31,39 @@ SOCKET_OPEN_MS: Millis = 5_000
 MessageHeard = Callable[[Any, Any], None]
 """Called with ccxt's socket client and each decoded message, before ccxt sees it. Must not raise."""
 
-_EXPIRES_AT: ContextVar[Millis | None] = ContextVar("request_expires_at", default=None)
+
+@dataclass(frozen=True, slots=True)
+class _Expiry:
+    """Until when (our clock) the request that is being signed may be accepted, and who says for how many seconds at most."""
+
+    instant: Millis
+    may_send: Callable[[], float] | None
+
+    def window(self, now: Millis) -> Millis:
+        """How long a request signed now may be valid. Raises OutOfTime when it may not be sent any more."""
+        window = min(REQUEST_EXPIRY_MAX_MS, self.instant - now)
+        if window <= 0:
+            raise OutOfTime("its time was over before it was sent")
+        if self.may_send is None:
+            return window
+        left = int(self.may_send() * 1_000)
+        if left <= 0:
+            raise OutOfTime("the right to send was over before it was sent")
+        return min(window, left)
+
+
+_EXPIRY: ContextVar[_Expiry | None] = ContextVar("request_expiry", default=None)
 
 
 @contextmanager
-def expiring_at(instant: Millis) -> Iterator[None]:
+def expiring_at(instant: Millis, may_send: Callable[[], float] | None = None) -> Iterator[None]:
     """Requests signed inside may be accepted by the venue until this instant of our clock, and never for longer than
-    REQUEST_EXPIRY_MAX_MS. Signing one later raises OutOfTime."""
-    token = _EXPIRES_AT.set(instant)
+    REQUEST_EXPIRY_MAX_MS, or than `may_send` says in the instant of signing. Signing one later raises OutOfTime."""
+    token = _EXPIRY.set(_Expiry(instant, may_send))
     try:
         yield
     finally:
-        _EXPIRES_AT.reset(token)
+        _EXPIRY.reset(token)
 
 
 def doors(profile: Profile, settings: VenueSettings) -> Doors:
@@ -153,13 +175,11 @@ def _fence_signing(client: Any, profile: Profile, clock: Clock) -> None:
     original, usual_clock, writes = client.sign, client.milliseconds, profile.writes
 
     def fenced(*arguments: Any, **named: Any) -> Any:
-        expires_at = _EXPIRES_AT.get()
-        if expires_at is None:
+        expiry = _EXPIRY.get()
+        if expiry is None:
             return original(*arguments, **named)
         now = clock.now()
-        window = min(REQUEST_EXPIRY_MAX_MS, expires_at - now)
-        if window <= 0:
-            raise OutOfTime("its time was over before it was sent")
+        window = expiry.window(now)
         stamp = now if writes.signs_by_nonce else now - int(client.options["timeDifference"])
         usual_window, client.milliseconds = client.options.get("recvWindow"), lambda: stamp
         try:
@@ -186,12 +206,10 @@ def _sign_expiry(client: Any, clock: Clock) -> None:
     sign_action, sign, expiries = client.sign_l1_action, client.sign, dict[int, Millis]()
 
     def signed_action(action: Any, nonce: int, vault: str | None = None) -> Any:
-        expires_at, now = _EXPIRES_AT.get(), clock.now()
-        if expires_at is None:
+        expiry, now = _EXPIRY.get(), clock.now()
+        if expiry is None:
             return sign_action(action, nonce, vault)
-        window = min(REQUEST_EXPIRY_MAX_MS, expires_at - now)
-        if window <= 0:
-            raise OutOfTime("its time was over before it was sent")
+        window = expiry.window(now)
         expiries.clear()
         expiries[nonce] = now - client.options["timeDifference"] + window
         return sign_action(action, nonce, vault, expiries[nonce])

@@ -47,7 +47,7 @@ from bot.core.events import (
 )
 from bot.core.instrument import Instrument
 from bot.core.units import ZERO, InstrumentId, Millis
-from bot.ports import CancelAnswer, Clock, Inbox, LookUpAnswer, PlaceAnswer, ReadAnswer, VenueNotReady
+from bot.ports import CancelAnswer, Clock, Inbox, LookUpAnswer, PlaceAnswer, ReadAnswer, SendRight, VenueNotReady
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +76,7 @@ class CcxtVenue:
     """Implements `bot.ports.Venue`.
 
     `budget_seen` is told what each grant leaves of a request limit, `stay_away` for how long the venue wants to be left
-    alone, `armed` whether its dead-man switch is armed.
+    alone, `armed` whether its dead-man switch is armed. `right`: where only one of several instances may send, ours to do it.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class CcxtVenue:
         budget_seen: BudgetSeen | None = None,
         stay_away: StayAwayTold | None = None,
         armed: ArmedTold | None = None,
+        right: SendRight | None = None,
     ) -> None:
         """Raises VenueNotReady when the settings cannot work: an unknown venue, a host without a route, a passphrase missing."""
         profile = PROFILES.get(settings.venue)
@@ -107,6 +108,7 @@ class CcxtVenue:
         self._brake = Brake(settings.venue, profile.feedback, self._gate, stay_away)
         self._listener: Listener | None = None
         self._armed_told = armed
+        self._right = right
         self._switch: DeadManSwitch | None = None
         self._up: _Connection | None = None
         self._proven = False
@@ -188,7 +190,8 @@ class CcxtVenue:
             return OrderRefused(at=self._clock.now(), client_order_id=ours, code=NOT_SENT, reason="the venue is not open")
         if (why := await self._turn(command)) is not None:
             return OrderRefused(at=self._clock.now(), client_order_id=ours, code=NOT_SENT, reason=why)
-        with counting_attempts() as attempts, expiring_at(command.expires_at):
+        may_send = None if self._right is None else self._right.seconds
+        with counting_attempts() as attempts, expiring_at(command.expires_at, may_send):
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     order = await self._send(up, command, instrument)
@@ -277,8 +280,9 @@ class CcxtVenue:
         if self._profile.dead_man is None:
             log.info("dead_man_switch_absent", venue=self.id)
             return
+        sockets, right = listener.private_sockets, self._right
         self._switch = DeadManSwitch(
-            self.id, up.asker, self._profile.dead_man, up.opened.instruments, listener.private_sockets, self._clock, self._armed_told
+            self.id, up.asker, self._profile.dead_man, up.opened.instruments, sockets, self._clock, self._armed_told, right
         )
         await self._switch.run()
 

@@ -5,6 +5,10 @@ refreshes go with the cancels, which nothing can hold up. It is switched off onl
 us (a crash, a kill, a lost network) leaves it armed, and what rests is then withdrawn by the venue. It touches orders, never positions,
 and all orders of the account in our instruments, a person's too.
 
+Where two instances share an account there is still one switch, for it belongs to the account: who holds the lease keeps it armed, and
+whoever does not leaves it alone. What a killed holder left armed is started anew by the next one; should it fire before, it withdraws
+what rests, which is then placed again.
+
 Two kinds: a countdown that each request starts anew (Binance per symbol, OKX per account), and a watch over the private connection
 (Bybit: a window set by request, and a topic that the connection must have subscribed to).
 """
@@ -22,7 +26,7 @@ from bot.adapters.venue.ccxt_mapping import Unreadable
 from bot.adapters.venue.profile import DeadMan
 from bot.adapters.venue.throttle import Lane
 from bot.core.units import VenueId
-from bot.ports import Clock
+from bot.ports import Clock, SendRight
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +50,7 @@ class DeadManSwitch:
         sockets: Callable[[], Sequence[Any]],
         clock: Clock,
         told: ArmedTold | None = None,
+        right: SendRight | None = None,
     ) -> None:
         self._venue = venue
         self._asker = asker
@@ -54,6 +59,7 @@ class DeadManSwitch:
         self._sockets = sockets
         self._clock = clock
         self._told = told
+        self._right = right
         self._armed_at: float | None = None
         self._is_told: bool | None = None
         self._guarded: list[Any] = []
@@ -71,8 +77,15 @@ class DeadManSwitch:
             if self._switch.guard is not None:
                 group.create_task(self._keep_guarding(self._switch.guard), name=f"{self._venue} dead-man watch")
 
+    @property
+    def _is_ours(self) -> bool:
+        """Whether no other instance may be keeping it armed."""
+        return self._right is None or self._right.held_for() > 0
+
     async def disarm(self) -> bool:
         """Switches it off; whether the venue took it. Only after `run` has ended, or it would be armed again."""
+        if not self._is_ours:
+            return False
         try:
             if self._switch.unguard is not None:
                 for socket in self._sockets():
@@ -90,6 +103,10 @@ class DeadManSwitch:
         timeout_s = self._switch.timeout_ms / 1_000
         while True:
             began = self._clock.steady()
+            if not self._is_ours:
+                self._not_armed("another instance may hold the lease")
+                await self._clock.sleep(timeout_s / RETRIES_PER_TIMEOUT)
+                continue
             try:
                 await self._ask(self._switch.timeout_ms)
             except (NotAnswered, Unreadable) as failure:

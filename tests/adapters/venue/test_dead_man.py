@@ -52,13 +52,27 @@ class Countdown:
         return {"symbol": parameters["symbol"], "countdownTime": parameters["countdownTime"]}
 
 
-def switch_on(venue: Countdown, told: list | None = None) -> tuple[DeadManSwitch, Gate]:
+class Right:
+    """Whether the lease is ours."""
+
+    held = True
+
+    def held_for(self) -> float:
+        return 2.0 if self.held else 0.0
+
+    def seconds(self) -> float:
+        return self.held_for()
+
+
+def switch_on(venue: Countdown, told: list | None = None, right: Right | None = None) -> tuple[DeadManSwitch, Gate]:
     profile = PROFILES[VenueId("binanceusdm")]
     assert profile.dead_man is not None
     gate = Gate(profile.limits, queue_max=400)
     asker = Asker(venue, profile, settings("binanceusdm"), gate, VirtualClock())
     asker.places = {"BTCUSDT": profile.place("BTCUSDT", ContractKind.LINEAR, "USDT")}
-    switch = DeadManSwitch(profile.venue, asker, profile.dead_man, ["BTCUSDT"], list, VirtualClock(), None if told is None else told.append)
+    switch = DeadManSwitch(
+        profile.venue, asker, profile.dead_man, ["BTCUSDT"], list, VirtualClock(), None if told is None else told.append, right
+    )
     return switch, gate
 
 
@@ -114,6 +128,31 @@ async def test_a_venue_that_takes_none_is_told_once_it_may_have_fired_and_armed_
     assert told[-1] is True
     assert {each["event"] for each in logs} >= {"dead_man_switch_armed", "dead_man_switch_not_armed"}
     assert len(venue.fired) == 1
+
+
+@virtually
+async def test_who_takes_over_starts_the_countdown_anew_and_what_the_killed_one_armed_never_fires():
+    """The switch is the account's: the last refresh counts, whoever sent it."""
+    venue, right = Countdown(), Right()
+    killed, _ = switch_on(venue, right=right)
+    await passes(killed, 44)
+    await asyncio.sleep(8.0)  # until the lease is free and the next instance has opened the venue
+    taken_over, _ = switch_on(venue, right=Right())
+    await passes(taken_over, 300)
+    assert venue.fired == []
+
+
+@virtually
+async def test_who_lost_the_lease_neither_refreshes_nor_disarms_what_is_another_instances_now():
+    venue, right, told = Countdown(), Right(), []
+    frozen, _ = switch_on(venue, told, right)
+    await passes(frozen, 20)
+    asked = len(venue.asked)
+    right.held = False
+    await passes(frozen, 120)
+    assert not await frozen.disarm()
+    assert len(venue.asked) == asked
+    assert told == [True, False]
 
 
 @virtually

@@ -149,6 +149,23 @@ async def test_an_order_whose_time_is_over_when_it_is_signed_is_proven_unsent(ve
 
 
 @pytest.mark.parametrize("venue", VENUES)
+async def test_where_the_right_to_send_is_shared_it_is_asked_in_the_moment_of_signing(venue):
+    """An order may have queued since it was allowed: what is left of the lease now bounds it, and without one it is proven unsent."""
+    async with loopback(lambda _: json_reply(ORDER_TAKEN)) as server, Client(venue, Environment.SIMULATION, server) as client:
+        client.clock.stop()
+        now = client.clock.now()
+        for right_s in (0.75, 3.0):
+            with expiring_at(now + 2_000, lambda: right_s):  # noqa: B023  called within the turn of the loop
+                await _a_write(venue, client.ccxt)
+        offset = int(client.ccxt.options["timeDifference"])
+        assert [_accepted_until(venue, request) - now + offset for request in server.seen] == [750, 2_000]
+        with expiring_at(now + 2_000, lambda: 0.0), pytest.raises(OutOfTime) as over:
+            await _a_write(venue, client.ccxt)
+        assert len(server.seen) == 2
+        assert classify(venue, over.value, sent=True) == Refused(NOT_SENT, "the right to send was over before it was sent")
+
+
+@pytest.mark.parametrize("venue", VENUES)
 async def test_requests_that_are_no_orders_carry_the_usual_window(venue):
     async with loopback(lambda _: json_reply(ORDER_TAKEN)) as server, Client(venue, Environment.SIMULATION, server) as client:
         usual = client.ccxt.milliseconds
