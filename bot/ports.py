@@ -209,6 +209,41 @@ class JournalReader(Protocol):
         """Lets go. Safe to call twice."""
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The end of a journal: the number of its last entry, and the link that ties that one to all before it."""
+
+    seq: int
+    link: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newer:
+    """What was written to a journal since it was looked at last. `more`: and there is more.
+
+    `begins_anew`: these entries do not go on from those before; they follow `start` (None: they are the first).
+    """
+
+    entries: tuple[Recorded, ...] = ()
+    begins_anew: bool = False
+    start: Snapshot | None = None
+    more: bool = False
+
+
+class JournalFollower(Protocol):
+    """Another instance's journal, read as it grows. Nothing is written to it, and no method blocks the event loop."""
+
+    @property
+    def position(self) -> Position | None:
+        """The last entry that was told by `newer`; None while there is no journal."""
+
+    async def newer(self) -> Newer:
+        """What came since. Raises `JournalUnavailable` when it cannot be read now, `JournalRefused` when it never can as it is."""
+
+    async def close(self) -> None:
+        """Lets go. Safe to call twice."""
+
+
 class JournalRefused(Exception):
     """The journal is not ours to use (another config, a newer version, held by a running instance, corrupt): one sentence."""
 

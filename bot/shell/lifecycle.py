@@ -26,7 +26,7 @@ from bot.core.commands import CancelOrder
 from bot.core.events import Event, SessionStarted, StopRequested
 from bot.core.policy import Policy
 from bot.core.units import Millis, VenueId
-from bot.ports import Clock, CollateralSource, HaltSwitch, Journal, JournalUnavailable, Telemetry, Venue
+from bot.ports import Clock, CollateralSource, HaltSwitch, Journal, JournalUnavailable, Snapshot, Telemetry, Venue
 from bot.shell.control import Control
 from bot.shell.dispatch import CUT_S, Dispatcher
 from bot.shell.feeds import FundingPolls, Openings, feed_source, feed_venue
@@ -80,11 +80,28 @@ def _base36(number: int, digits: int) -> str:
     return text
 
 
+def recovery_of(journal: Journal, policy: Policy) -> tuple[Snapshot, Course]:
+    """What a journal folds to. `policy` counts only until the first run's own is read. Raises JournalRefused."""
+    start, after = journal.resume()
+    course = Course(start)
+    return recovered(after, policy, start, course), course
+
+
 class Run:
     """One run of the bot, from recovery to exit."""
 
-    def __init__(self, world: World, policy: Policy, config_hash: str, *, tag: str | None = None) -> None:
-        """Recovers the journal. `tag` tells this process from any other in client order ids, four characters of [0-9a-z]; None: drawn.
+    def __init__(
+        self,
+        world: World,
+        policy: Policy,
+        config_hash: str,
+        *,
+        tag: str | None = None,
+        recovery: tuple[Snapshot, Course] | None = None,
+    ) -> None:
+        """Recovers the journal, unless `recovery` tells what all of it folds to.
+
+        `tag` tells this process from any other in client order ids, four characters of [0-9a-z]; None: drawn.
 
         Raises JournalRefused, and LeftOut when the book carries what the policy does not name.
         """
@@ -94,9 +111,7 @@ class Run:
         self._tag = secrets.token_hex(2) if tag is None else tag
         self._stop = asyncio.Event()
         self._stop_reason = ""
-        start, after = world.journal.resume()
-        course = Course(start)
-        self._recovery = recovered(after, policy, start, course)
+        self._recovery, course = recovery or recovery_of(world.journal, policy)
         refuse_left_out(self._recovery.ledger, policy)
         self._openings = Openings(world.venues)
         may_send = None if world.mandate is None else world.mandate.seconds

@@ -20,10 +20,10 @@ from bot.core.events import OrderReport, OrderReported, VenueOrderStatus
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import Asset, ClientOrderId, InstrumentId, Millis
-from bot.ports import Clock, HaltSwitch, Journal
+from bot.ports import Clock, HaltSwitch, Journal, Snapshot
 from bot.shell.lifecycle import Run, World
 from bot.shell.mandate import Mandate
-from bot.shell.recovery import recovered
+from bot.shell.recovery import Course, recovered
 from bot.simulator.memory import MemoryJournal, MemoryTelemetry
 from bot.simulator.model import FillKind
 from bot.simulator.virtual_time import VirtualClock, run_virtually
@@ -109,6 +109,7 @@ class Bench:
         self.funding_poll_s = funding_poll_s
         self.switch: HaltSwitch | None = None
         self.mandate: Mandate | None = None
+        self.recovery: tuple[Snapshot, Course] | None = None
         self.market = None if still else asyncio.create_task(self.world.play())
         self.outside = asyncio.all_tasks()
 
@@ -155,7 +156,7 @@ class Bench:
             mandate=self.mandate,
         )
         self.ports = ports
-        run = Run(ports, self.policy, "c0ffee", tag=f"t{len(self.lives):03d}")
+        run = Run(ports, self.policy, "c0ffee", tag=f"t{len(self.lives):03d}", recovery=self.recovery)
         life = Life(run=run, journal=journal, telemetry=telemetry, task=asyncio.create_task(run.until_stopped()))
         self.lives.append(life)
         return life

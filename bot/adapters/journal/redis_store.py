@@ -89,7 +89,14 @@ class RedisStore:
         made = self._link.run(OPEN, self._keys(), [self.identity, "", FORMAT, first_link(self.identity)])
         if made[0] != b"OK":
             raise JournalRefused(f"{self.where}: its facts are missing while its entries are there; restore both from a backup")
-        owner, form, epoch, base_seq, base_link = made[1:]
+        return self._believed(*made[1:])
+
+    def facts(self) -> Facts | None:
+        """What the journal says of itself, None when there is none; nothing is made. Raises JournalRefused, and StoreFailed."""
+        told = self._link.call("HMGET", self._facts, "identity", "format", "epoch", "base_seq", "base_link")
+        return None if told[0] is None else self._believed(*(each or b"" for each in told))
+
+    def _believed(self, owner: bytes, form: bytes, epoch: bytes, base_seq: bytes, base_link: bytes) -> Facts:
         if not form.isdigit() or int(form) != FORMAT:
             kind = "a newer" if form.isdigit() and int(form) > FORMAT else "an unknown"
             told = form.decode(errors="replace")

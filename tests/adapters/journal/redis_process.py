@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -59,6 +60,11 @@ class RedisProcess:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal: SIGSTOP leaves it with its connections and without a word, SIGCONT lets it go on."""
+        assert self.process is not None
+        self.process.send_signal(number)
 
 
 def until_answers(port: int, seconds: float = 10.0) -> None:

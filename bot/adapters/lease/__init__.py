@@ -1,0 +1,1 @@
+"""The lease: which of several instances may send. One module per store."""

@@ -1,0 +1,38 @@
+"""`ports.JournalFollower` on a store in memory, for virtual time."""
+
+from __future__ import annotations
+
+from bot.ports import Newer, Position, Recorded
+from bot.simulator.memory import MemoryEntry, MemoryStore
+
+
+class MemoryFollower:
+    """Reads a `MemoryStore` as it grows, at most `at_once` entries at a time. A store that lost entries is read anew."""
+
+    def __init__(self, store: MemoryStore, *, at_once: int = 100) -> None:
+        self._store = store
+        self._at_once = at_once
+        self._seq: int | None = None
+        self._last: MemoryEntry | None = None
+
+    @property
+    def position(self) -> Position | None:
+        """The number of the last entry that was told; its link is empty, for the store has none."""
+        return None if self._seq is None else Position(self._seq, b"")
+
+    async def newer(self) -> Newer:
+        """See the port."""
+        entries = self._store.entries
+        if self._seq and entries[self._seq - 1 : self._seq] != [self._last]:
+            self._seq = None
+        begins_anew, start = self._seq is None, None
+        seq = self._seq or 0
+        if begins_anew and self._store.snapshot is not None:
+            seq, _, start = self._store.snapshot
+        found = tuple(Recorded(n, e.events, e.commands) for n, e in enumerate(entries[seq : seq + self._at_once], seq + 1))
+        self._seq = seq + len(found)
+        self._last = entries[self._seq - 1] if self._seq else None
+        return Newer(entries=found, begins_anew=begins_anew, start=start, more=self._seq < len(entries))
+
+    async def close(self) -> None:
+        """See the port."""
