@@ -193,7 +193,8 @@ class LookUpFailed(Event):
 class VenueReported(Event):
     """One complete reading of a venue: open orders, positions, fills and margin all answered between `asked_at` and `at`.
 
-    `positions` lists every instrument of ours at the venue, flat ones with zero; `clock_offset_ms` is venue clock minus ours.
+    `positions` lists every instrument of ours at the venue, flat ones with zero; `clock_offset_ms` is venue clock minus ours. `unfit` says
+    in sentences what of the account is not set as it was at the start (a margin mode).
     """
 
     venue: VenueId
@@ -203,6 +204,7 @@ class VenueReported(Event):
     positions: tuple[PositionReport, ...]
     fills: tuple[FillReport, ...]
     margins: tuple[MarginReport, ...]
+    unfit: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

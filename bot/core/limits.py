@@ -39,6 +39,7 @@ class Limit(StrEnum):
     MARGIN_UNKNOWN = "margin_unknown"
     DISPUTED = "disputed"
     FOREIGN_ORDERS = "foreign_orders"
+    ACCOUNT_MODE = "account_mode"
     OPEN_INTEREST_SHARE = "open_interest_share"
     INSTRUMENT_NOTIONAL = "instrument_notional"
     COLLATERAL_SHARE = "collateral_share"

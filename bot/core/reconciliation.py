@@ -60,6 +60,9 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         ledger, settled = _settle_position(ledger, told, event, news_during_reading=news, vanished=vanished)
         agreed = agreed and settled
     record = venue_record(ledger, event.venue)
+    for sentence in event.unfit:
+        if sentence not in record.unfit:
+            ledger = noted(ledger, Note(at=event.at, kind="venue", subject=event.venue, sentence=f"set otherwise: {sentence}"))
     agreed = agreed and event.asked_at >= record.link_since  # one that was asked for before a silence says nothing of what it hid
     record = replace(
         record,
@@ -76,6 +79,7 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         inverse_told={p.instrument: p for p in event.positions if not _is_linear(ledger, p.instrument)},
         margin_marks=_marks(event.positions),
         unreadable=None,
+        unfit=event.unfit,
         deleveraging_ranks={p.instrument: p.deleveraging_rank for p in event.positions if p.deleveraging_rank is not None},
     )
     return with_venue(ledger, event.venue, record)

@@ -112,6 +112,7 @@ def venue_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) 
         found.append(Breach(Limit.CLOCK_OFFSET, venue, observed, Decimal(policy.clock_offset_max_ms)))
     if record.foreign_orders and not any(b.limit is Limit.FOREIGN_ORDERS for b in found):
         found.append(Breach(Limit.FOREIGN_ORDERS, venue, Decimal(len(record.foreign_orders)), ZERO, record.foreign_orders[0]))
+    found += [Breach(Limit.ACCOUNT_MODE, venue, None, None, sentence) for sentence in record.unfit]
     return (*found, *obstacles.of_venue(ledger, policy, venue))
 
 

@@ -39,6 +39,8 @@ class ConditionKind(StrEnum):
     """Somebody chose another `leverage` for a contract, once."""
     HEDGE_MODE = "hedge_mode"
     """Somebody put the account into another position mode; the client may put it back."""
+    ISOLATED_MARGIN = "isolated_margin"
+    """Somebody put a contract into isolated margin (Bybit: the account); the client may put it back. It is told, and not counted so."""
     FOREIGN_ORDER = "foreign_order"
     """Somebody else's order on the account: resting, or filled as far as it meets others. What is open of it ends with the condition."""
     HALTED = "halted"
@@ -61,6 +63,7 @@ _NEEDS: Mapping[ConditionKind, tuple[str, ...]] = MappingProxyType(
 )
 _MAY: Mapping[ConditionKind, tuple[str, ...]] = MappingProxyType(
     dict.fromkeys((ConditionKind.LEVERAGE_CHANGED, ConditionKind.HEDGE_MODE, ConditionKind.FOREIGN_ORDER), ("account",))
+    | {ConditionKind.ISOLATED_MARGIN: ("account", "symbol")}
 )
 _FIGURES = ("account", "symbol", "by_ms", "leverage", "side", "contracts", "price", "lot", "tick")
 ONCE = frozenset({ConditionKind.SOCKETS_CLOSED, ConditionKind.KEYS_EXPIRED, ConditionKind.LEVERAGE_CHANGED})

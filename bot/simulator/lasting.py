@@ -14,7 +14,7 @@ from bot.core.units import ZERO, Millis
 from bot.simulator.conditions import ONCE, Condition, ConditionKind
 from bot.simulator.desk import Desk
 from bot.simulator.dialects.dialect import HttpReply, HttpRequest, Keyed, Operation
-from bot.simulator.dialects.trouble import BANNED, MAINTENANCE, NO_POSITIONS, POSITION_MODE, RATE_LIMITED
+from bot.simulator.dialects.trouble import BANNED, MAINTENANCE, NO_POSITIONS, POSITION_MODE, RATE_LIMITED, MarginModes
 from bot.simulator.faults import Armed, Fault, FaultPlan
 from bot.simulator.listed import Listing
 from bot.simulator.model import OrderKind, OrderRequest, Refused, Side, TimeInForce
@@ -125,6 +125,17 @@ def unfit(armed: Armed, desks: Mapping[str, Desk]) -> str | None:
         return f"kind: 'keys_expired' is not allowed: streams of {desk.name} need no key"
     if armed.kind is ConditionKind.HEDGE_MODE and POSITION_MODE not in replies:
         return f"kind: 'hedge_mode' is not allowed: {desk.name} has no position modes"
+    return _unfit_mode(armed, desk) if armed.kind is ConditionKind.ISOLATED_MARGIN else None
+
+
+def _unfit_mode(armed: Condition, desk: Desk) -> str | None:
+    match desk.dialect.troubles.margin_modes:
+        case MarginModes.NOTHING:
+            return f"kind: 'isolated_margin' is not allowed: nothing at {desk.name} is put into a margin mode"
+        case MarginModes.CONTRACT if armed.symbol is None:
+            return f"symbol: is missing: at {desk.name} each contract has a margin mode of its own"
+        case MarginModes.ACCOUNT if armed.symbol is not None:
+            return f"symbol: is not allowed: at {desk.name} the account has one margin mode"
     return None
 
 
@@ -213,14 +224,19 @@ def _hedge_mode(desk: Desk, condition: Condition, plan: FaultPlan, ends_at: Mill
     del plan, ends_at
     settings = desk.exchange.settings(condition.account or desk.accounts[0])
     settings.hedge_mode = True
-    refusal = desk.dialect.troubles.replies[POSITION_MODE].reply
-    take_down = desk.put_up(lambda _, operation: refusal if operation is Operation.PLACE and settings.hedge_mode else None)
 
     def back() -> None:
         settings.hedge_mode = False
-        take_down()
 
     return back
+
+
+def _isolated_margin(desk: Desk, condition: Condition, plan: FaultPlan, ends_at: Millis | None) -> Undo:
+    del plan, ends_at
+    isolated = desk.exchange.settings(condition.account or desk.accounts[0]).isolated
+    put = set(desk.exchange.contracts) if condition.symbol is None else {condition.symbol}
+    isolated |= put
+    return lambda: isolated.difference_update(put)
 
 
 def _foreign_order(desk: Desk, condition: Condition, plan: FaultPlan, ends_at: Millis | None) -> Undo:
@@ -283,6 +299,7 @@ _EFFECTS: Mapping[ConditionKind, Callable[[Desk, Condition, FaultPlan, Millis | 
     ConditionKind.KEYS_EXPIRED: _keys,
     ConditionKind.LEVERAGE_CHANGED: _leverage,
     ConditionKind.HEDGE_MODE: _hedge_mode,
+    ConditionKind.ISOLATED_MARGIN: _isolated_margin,
     ConditionKind.FOREIGN_ORDER: _foreign_order,
     ConditionKind.HALTED: _listing(Listing.HALTED),
     ConditionKind.DELISTED: _listing(Listing.DELISTED),

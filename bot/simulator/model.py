@@ -233,6 +233,7 @@ class Position:
     leverage: Decimal
     opened_at: Millis
     updated_at: Millis
+    isolated: bool = False  # told only: its margin is counted with all others, as in cross margin
     deleveraging_rank: Decimal = ZERO  # the place in the queue of auto-deleveraging as a fraction: 0 none, 1 next
 
 

@@ -175,6 +175,7 @@ class VenueState:
             leverage=leverage,
             opened_at=holding.opened_at,
             updated_at=holding.updated_at,
+            isolated=contract.symbol in account.settings.isolated,
             deleveraging_rank=holding.rank if holding.contracts else ZERO,
         )
 

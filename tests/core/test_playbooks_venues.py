@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -47,7 +48,7 @@ from tests.core.playbook import (
     unreadable,
     venue_acts,
 )
-from tests.core.story import Unexpected, policy_for
+from tests.core.story import Feed, Unexpected, policy_for
 
 
 def test_s22_f33_a_partial_deleveraging_is_hedged_again_elsewhere() -> None:
@@ -265,3 +266,23 @@ def test_f43_a_foreign_order_stops_increases_at_its_venue_until_it_is_gone() -> 
     foreign = fill_report(story, OKX, "2", client_order_id=ClientOrderId("somebody"), venue_order_id="9")
     story.feed(ev.FillReported(at=story.now, fill=foreign))
     (story << breach("foreign_orders", "okx") << holds(OKX, "-9") << says("foreign_fill") << net_delta("ETH", "2")).close()
+
+
+def set_otherwise(venue: str, *sentences: str) -> Feed:
+    """A complete reading of a venue that tells what of the account is not set as it was."""
+    return Feed(f"{venue} set otherwise", lambda s: [replace(whole, unfit=sentences) for whole in reading(venue).events(s)])
+
+
+def test_an_account_that_is_set_otherwise_takes_no_increase_lets_reductions_go_and_is_told_once() -> None:
+    sentence = "ETH is in margin mode isolated, not in cross margin"
+    story = hedged("30") >> after(10_000) >> confirmed() >> decision_due() << read("okx")
+    story >> set_otherwise("okx", sentence) << breach("account_mode", "okx") << says(f"set otherwise: {sentence}")
+    story >> set_otherwise("okx", sentence)
+    assert len([note for note in story.ledger.notes if sentence in note.sentence]) == 1
+    story >> narrow("33") >> collateral("ETH", "32") >> decision_due() << place(BYBIT, "-1") << place(BINANCE, "-1")
+    story >> filled(BYBIT, BINANCE) >> narrow("18") >> collateral("ETH", "18") >> decision_due()
+    story << place(OKX, "4", reduce_only=True) << place(BYBIT, "5", reduce_only=True) << place(BINANCE, "5", reduce_only=True)
+    story >> filled(OKX, BYBIT, BINANCE) >> after(1_000) >> set_otherwise("okx")
+    story >> narrow("21") >> collateral("ETH", "21") >> decision_due() << place(OKX, "-1") << place(BYBIT, "-1") << place(BINANCE, "-1")
+    story >> filled(OKX, BYBIT, BINANCE)
+    (story << net_delta("ETH", "0")).close()

@@ -133,6 +133,7 @@ CASES: list[tuple[Limit, Callable[[Desk], Desk], Callable[[Desk], Desk]]] = [
     (Limit.CLOCK_OFFSET, lambda d: d.venue(clock_offset_ms=-501), lambda d: d.venue(clock_offset_ms=-500)),
     (Limit.CLOCK_OFFSET, lambda d: d.venue(clock_offset_ms=None), lambda d: d.venue(clock_offset_ms=500)),
     (Limit.FOREIGN_ORDERS, lambda d: d.venue(foreign_orders=("77",)), lambda d: d.venue(foreign_orders=())),
+    (Limit.ACCOUNT_MODE, lambda d: d.venue(unfit=("BTC is in margin mode isolated, not in cross margin",)), lambda d: d.venue(unfit=())),
     # 11 ETH at 3,000 are 33,000 USD.
     (
         Limit.LEVERAGE,
@@ -230,7 +231,7 @@ def test_an_order_without_a_sane_price_is_refused() -> None:
 
 @pytest.mark.parametrize("bend", [beyond for limit, beyond, _ in CASES if limit in (
     Limit.VENUE_LINK, Limit.CLOCK_OFFSET, Limit.FOREIGN_ORDERS, Limit.LEVERAGE, Limit.MARGIN_RATIO, Limit.MARGIN_UNKNOWN,
-    Limit.ORDERS_IN_DOUBT, Limit.GROSS_NOTIONAL, Limit.UNRECONCILED, Limit.COLLATERAL_UNKNOWN,
+    Limit.ACCOUNT_MODE, Limit.ORDERS_IN_DOUBT, Limit.GROSS_NOTIONAL, Limit.UNRECONCILED, Limit.COLLATERAL_UNKNOWN,
 )])  # fmt: skip
 def test_what_stops_increases_lets_reductions_pass(bend: Callable[[Desk], Desk]) -> None:
     assert replace(bend(desk()), quantity=D(1)).breach() is None

@@ -234,15 +234,25 @@ class _Steps:
     async def _cross_margin(self, setup: Setup, symbols: Mapping[str, str]) -> None:
         match setup.margin_mode:
             case MarginMode.PER_SYMBOL:
-                for symbol in symbols.values():
-                    await self._set(setup, "cross margin", self._client.set_margin_mode("cross", symbol))
+                for venue_symbol, symbol in symbols.items():
+                    await self._cross([venue_symbol], setup, self._client.set_margin_mode("cross", symbol))
             case MarginMode.ACCOUNT if symbols:
                 any_symbol = next(iter(symbols.values()))
                 mode = await self._read_setting(self._client.fetch_margin_mode(any_symbol))
                 if mode.get("marginMode") != "cross":
-                    await self._set(setup, "cross margin", self._client.set_margin_mode("cross", any_symbol))
+                    await self._cross(symbols, setup, self._client.set_margin_mode("cross", any_symbol))
             case _:
                 pass
+
+    async def _cross(self, symbols: Collection[str], setup: Setup, request: Awaitable[Any]) -> None:
+        """Sets it; where a position stands in the way, it is kept: every reading tells of it then, and reductions go."""
+        try:
+            await self._set(setup, "cross margin", request)
+        except VenueNotReady as refused:
+            held = [symbol for symbol in symbols if await self._is_held(symbol)]
+            if not held:
+                raise
+            log.error("margin_mode_kept", venue=self._profile.venue, venue_symbols=held, reason=str(refused))
 
     async def _read_setting(self, request: Awaitable[Any]) -> Any:
         """One setting as it is; nothing where whoever answers has no such endpoint."""

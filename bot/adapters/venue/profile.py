@@ -201,6 +201,19 @@ class Writes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarginModes:
+    """Where margin modes are told apart from positions, of what is flat too: at `mode`, and it should be one of `cross`.
+
+    `symbol` is whose mode a row tells; empty: the account's.
+    """
+
+    query: Query
+    symbol: Paths
+    mode: Paths
+    cross: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
     """The questions of a complete reading and of a look-up."""
 
@@ -223,6 +236,8 @@ class Reads:
     fill: FillShape
     position_shape: PositionShape
     margin_shape: MarginShape
+    margin_modes: MarginModes | None = None
+    """None: positions tell theirs, or there is one mode alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

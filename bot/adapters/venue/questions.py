@@ -26,6 +26,7 @@ class Ask(StrEnum):
     FILLS = "fills"
     POSITIONS = "positions"
     MARGIN = "margin"
+    MODES = "modes"
     CLOCK = "clock"
     FUNDING = "funding"
     FUNDING_PAID = "funding_paid"

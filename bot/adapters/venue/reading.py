@@ -29,6 +29,7 @@ from bot.adapters.venue.ccxt_mapping import (
     figure,
     fill_report,
     margin_reports,
+    modes_unfit,
     order_report,
     position_reports,
     told,
@@ -81,11 +82,12 @@ class Reader:
         asked_at = self._clock.now()
         try:
             async with asyncio.timeout(READING_SECONDS):
-                _, orders, (positions, margins), fills = await _all_of(
+                _, orders, (positions, margins, isolated), fills, unfit = await _all_of(
                     self._asker.measure_clock(Lane.RECONCILE),
                     self._orders(),
                     self._holdings(),
                     self._fills(command.fills_since, Lane.RECONCILE),
+                    self._modes(),
                 )
         except _Failure as failure:
             reason = str(failure) or "the reading took too long"
@@ -99,6 +101,7 @@ class Reader:
             positions=positions,
             fills=fills,
             margins=margins,
+            unfit=tuple(dict.fromkeys(unfit + isolated)),
         )
 
     async def look_up(self, command: LookUpOrder) -> LookUpAnswer:
@@ -120,8 +123,18 @@ class Reader:
         reports = (order_report(row, self._reads.order, self._instruments) for row in rows)
         return tuple(report for report in reports if report is not None)
 
-    async def _holdings(self) -> tuple[tuple[PositionReport, ...], tuple[MarginReport, ...]]:
-        """Positions and margin that agree on whether anything is held (see the module's docstring)."""
+    async def _modes(self) -> tuple[str, ...]:
+        """What is told, apart from positions, to be in another margin mode than cross."""
+        modes = self._reads.margin_modes
+        if modes is None:
+            return ()
+        rows = await self._asker.rows(modes.query, Lane.RECONCILE, symbols=self._instruments)
+        if not rows or any(told(row, modes.mode) is None for row in rows):
+            raise Unreadable("modes: an answer without a margin mode")
+        return modes_unfit(rows, modes.symbol, modes.mode, modes.cross, self._instruments)
+
+    async def _holdings(self) -> tuple[tuple[PositionReport, ...], tuple[MarginReport, ...], tuple[str, ...]]:
+        """Positions and margin that agree on whether anything is held (see the module's docstring), and whose margin is isolated."""
         for _ in range(2):
             rows, answer = await _all_of(
                 self._asker.rows(self._reads.positions, Lane.RECONCILE, symbols=self._instruments),
@@ -132,7 +145,8 @@ class Reader:
             positions = position_reports(rows, self._reads.position_shape, self._instruments)
             if _something_held(rows, self._reads) or not any(margin.maintenance_margin for margin in margins):
                 self._held = frozenset(position.instrument for position in positions if position.quantity)
-                return positions, margins
+                shape = self._reads.position_shape
+                return positions, margins, modes_unfit(rows, shape.symbol, shape.margin_mode, shape.cross, self._instruments)
         raise Unreadable("positions: none are listed, while margin is held against some")
 
     async def _left_out(self, rows: Sequence[Row], margins: Sequence[MarginReport]) -> list[Row]:

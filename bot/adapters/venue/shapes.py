@@ -101,7 +101,8 @@ class PositionShape:
     `maintenance` is the margin held against this position alone, in what it settles in: by it a list of positions is compared with the
     account. Where that is not told, `initial` is the margin used for it, and compared with the account's. Where the mark is not told, it is
     the position's `value` over its contracts.
-    `rank` is the place in the queue of auto-deleveraging, in steps from 0 up to `rank_max`, the next one.
+    `rank` is the place in the queue of auto-deleveraging, in steps from 0 up to `rank_max`, the next one. `margin_mode`, where a position
+    tells one, should hold one of `cross`.
     """
 
     symbol: Paths
@@ -117,6 +118,8 @@ class PositionShape:
     scope: Scope | None = None
     initial: Paths = ()
     value: Paths = ()
+    margin_mode: Paths = ()
+    cross: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,17 @@ POSITION_MODE = "position_mode"
 NEEDED = (UNHEARD_OF, DUPLICATE_ID, RATE_LIMITED, BANNED, MAINTENANCE, NO_POSITIONS)
 
 
+class MarginModes(StrEnum):
+    """What can be put into isolated margin at a venue."""
+
+    NOTHING = "nothing"
+    """Each order names its mode, or there is but one."""
+    CONTRACT = "contract"
+    """Each contract by itself."""
+    ACCOUNT = "account"
+    """The account with all that it holds."""
+
+
 class Topic(StrEnum):
     """What a stream frame is about."""
 
@@ -70,13 +81,15 @@ class Troubles:
 
     `topic_of` takes a decoded frame and gives None for acknowledgements, pongs and the like.
     `sequences` are the paths (keys and list indexes) at which book frames carry sequence numbers. `hollow` is a private frame with a right
-    heading and nothing readable behind it. Raises ValueError when one of the answers in NEEDED is missing.
+    heading and nothing readable behind it. `margin_modes` is what a person can put into isolated margin. Raises ValueError when one of the
+    answers in NEEDED is missing.
     """
 
     replies: Mapping[str, Trouble]
     topic_of: Callable[[Any], Topic | None]
     sequences: tuple[tuple[str | int, ...], ...]
     hollow: str
+    margin_modes: MarginModes = MarginModes.NOTHING
 
     def __post_init__(self) -> None:
         missing = [name for name in NEEDED if name not in self.replies]

@@ -24,13 +24,13 @@ from bot.simulator.dialects.dialect import Operation
 from bot.simulator.dialects.trouble import Topic
 from bot.simulator.faults import FaultKind
 from bot.simulator.stream_faults import StreamFault, StreamKind
-from tests.adapters.venue.venue_stand import DIALECTS, Box, Stand, standing, until
+from tests.adapters.venue.venue_stand import OF_NO_KIND, STANDS, Box, Stand, standing, until
 
 FAR = Decimal("59990")
 PROMISED_SECONDS = 15.0
 
 
-@pytest.fixture(params=list(DIALECTS))
+@pytest.fixture(params=list(STANDS))
 async def stand(request) -> AsyncIterator[Stand]:
     async with standing(request.param, moving=True) as one:
         yield one
@@ -52,6 +52,7 @@ async def fills_are_told(stand: Stand, box: Box) -> None:
     await until(lambda: any(each.fill.client_order_id == command.client_order_id for each in box.of(FillReported)))
 
 
+@OF_NO_KIND
 async def test_pitfall_03_an_unknown_outcome_is_not_only_a_network_error(stand):
     """What ccxt makes of lost answers: exceptions of several families, and orders without an id. None is a refusal, none a success."""
     raised: list[str] = []
@@ -86,6 +87,7 @@ async def test_pitfall_03_an_unknown_outcome_is_not_only_a_network_error(stand):
     assert set(raised) - {"network"}, "some accepted orders ended in no network error at all"
 
 
+@OF_NO_KIND
 async def test_pitfall_05_a_receive_loop_that_died_of_a_malformed_frame_is_found_and_healed_in_time(stand):
     async with stand.listening() as box:
         before, began = set(sockets(stand, private=True)), stand.clock.steady()
@@ -97,6 +99,7 @@ async def test_pitfall_05_a_receive_loop_that_died_of_a_malformed_frame_is_found
         assert stand.clock.steady() - began < PROMISED_SECONDS
 
 
+@OF_NO_KIND
 async def test_pitfall_05_a_receive_loop_that_died_of_anything_else_is_found_by_its_silence(stand, monkeypatch):
     """At a tenth of the real lengths, which `test_pitfall_06` holds against the promise."""
     monkeypatch.setattr("bot.adapters.venue.streams.SOCKET_SILENT_SECONDS", 1.2)
@@ -118,6 +121,7 @@ def test_pitfall_06_half_open_sockets_are_found_within_the_promise():
     assert all(each.streams.quote_silence_ms < PROMISED_SECONDS * 1_000 for each in PROFILES.values())
 
 
+@OF_NO_KIND
 async def test_pitfall_06_a_half_open_private_socket_is_down_until_it_is_replaced(stand, monkeypatch):
     monkeypatch.setattr("bot.adapters.venue.ccxt_client.SOCKET_PING_MS", 400)
     monkeypatch.setattr("bot.adapters.venue.streams.SOCKET_SILENT_SECONDS", 1.2)
@@ -134,7 +138,8 @@ async def test_pitfall_06_a_half_open_private_socket_is_down_until_it_is_replace
 
 async def test_pitfall_07_topics_that_are_silent_while_pongs_come_are_found(stand, monkeypatch):
     monkeypatch.setattr("bot.adapters.venue.ccxt_client.SOCKET_PING_MS", 400)
-    monkeypatch.setattr("bot.adapters.venue.streams.TOPIC_SILENT_SECONDS", 4.0)
+    monkeypatch.setattr("bot.adapters.venue.streams.TOPIC_SILENT_SECONDS", 2.0)
+    stand.hears_of_silence_after(1_500)
     await stand.venue.open()
     async with stand.listening() as box:
         stand.server.plan.arm(StreamFault(venue=stand.name, kind=StreamKind.LOSE_FRAME, topic=Topic.BOOKS, times=None))
@@ -148,6 +153,7 @@ async def test_pitfall_07_topics_that_are_silent_while_pongs_come_are_found(stan
     assert streams.TOPIC_SILENT_SECONDS + 2 * streams.BEAT_SECONDS <= PROMISED_SECONDS + 1
 
 
+@OF_NO_KIND
 async def test_pitfall_09_a_position_snapshot_that_fails_hangs_nothing(stand):
     """ccxt's watch_positions waits for ever when its REST snapshot fails: positions are read, and never watched."""
     assert "watch_positions" not in {pump.watch for pump in stand.venue._profile.streams.pumps}
@@ -157,6 +163,7 @@ async def test_pitfall_09_a_position_snapshot_that_fails_hangs_nothing(stand):
         assert box.link is VenueLink.UP
 
 
+@OF_NO_KIND
 async def test_pitfall_10_what_comes_between_two_watch_calls_is_told_at_once(stand):
     """ccxt does not wake the next call for what came while nobody waited: nothing depends on when it is called."""
     client = stand.venue._up.client
@@ -180,6 +187,7 @@ async def test_pitfall_10_what_comes_between_two_watch_calls_is_told_at_once(sta
         assert stand.clock.steady() - began < 2.5
 
 
+@OF_NO_KIND
 async def test_pitfall_11_nobody_elses_cancellation_ends_our_subscription(stand):
     """Two waiters of one ccxt subscription share one future, and whoever is cancelled cancels the other."""
     watches = [pump.watch for pump in stand.venue._profile.streams.pumps]
@@ -208,7 +216,7 @@ async def test_pitfall_12_what_was_told_never_changes_afterwards(stand):
         assert len({(each.report.client_order_id, each.report.status) for each in box.of(OrderReported)}) >= 2
 
 
-@pytest.mark.parametrize("name", list(DIALECTS))
+@pytest.mark.parametrize("name", list(STANDS))
 async def test_pitfall_13_after_a_gap_in_the_book_no_quote_holds_what_the_gap_has_moved(name):
     """ccxt applies gaps silently on Bybit and Deribit. Here a quote is the venue's touch as it is, or there is none.
 
@@ -221,7 +229,7 @@ async def test_pitfall_13_after_a_gap_in_the_book_no_quote_holds_what_the_gap_ha
                 break
             assert isinstance(await stand.venue.place(stand.order("0.01", fair - tick, post_only=True)), OrderReported)
             await asyncio.sleep(0.1)
-        number = stand.server.plan.arm(StreamFault(venue=name, kind=StreamKind.LOSE_FRAME, topic=Topic.BOOKS, times=None))
+        number = stand.server.plan.arm(StreamFault(venue=stand.name, kind=StreamKind.LOSE_FRAME, topic=Topic.BOOKS, times=None))
         assert isinstance(await stand.venue.place(stand.order("-0.05", fair, post_only=True)), OrderReported)
         await asyncio.sleep(0.3)
         stand.server.plan.disarm(number)

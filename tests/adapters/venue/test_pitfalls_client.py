@@ -27,7 +27,7 @@ from bot.adapters.venue.shapes import paths
 from bot.core.events import CancelUnconfirmed, FillReported, LookUpFailed, OrderRefused, OrderReported, VenueLink, VenueUnreadable
 from tests.adapters.venue.loopback import Loopback, Reply, Seen, json_reply, loopback
 from tests.adapters.venue.test_environments import Client
-from tests.adapters.venue.venue_stand import DIALECTS, Box, Stand, standing, until
+from tests.adapters.venue.venue_stand import DIALECTS, STANDS, Box, Stand, standing, until
 
 ORDERS = [pytest.param(venue, profile.examples[0], id=venue) for venue, profile in PROFILES.items()]
 
@@ -124,6 +124,7 @@ async def test_pitfall_14_ccxt_keeps_its_floats_and_figures_are_read_from_the_ve
     assert ccxt_number(1e-05) == Decimal("0.00001")
 
 
+@pytest.mark.parametrize("stand", list(STANDS), indirect=True)
 async def test_pitfall_14_a_fill_keeps_every_digit_on_its_way_to_us(stand):
     command = stand.order("-0.01")
     async with stand.listening() as box:
@@ -180,7 +181,7 @@ async def test_pitfall_20_what_ccxt_keeps_is_bounded_and_subscriptions_made_anew
     async with stand.listening() as box:
         client = stand.venue._up.client
         before = kept_by(client), len(client.clients)
-        for _ in range(3):
+        for _ in range(2):
             stand.server.close_sockets(stand.name)
             await until(lambda: box.link is not VenueLink.UP)
             await until(lambda: box.link is VenueLink.UP, 12)

@@ -14,7 +14,7 @@ from bot.core.commands import PlaceOrder
 from bot.core.events import OrderRefused, OrderReported, VenueOrderStatus, VenueReported
 from bot.simulator.dialects.dialect import Operation
 from bot.simulator.faults import FaultKind
-from tests.adapters.venue.venue_stand import DIALECTS, Stand, standing
+from tests.adapters.venue.venue_stand import STANDS, Stand, standing
 from tests.simulator.stand import KEY
 
 BUY, SELL = Decimal("60010"), Decimal("59990")
@@ -23,7 +23,7 @@ BUY, SELL = Decimal("60010"), Decimal("59990")
 HOUR_MS = 3_600_000
 
 
-@pytest.fixture(params=list(DIALECTS))
+@pytest.fixture(params=list(STANDS))
 async def stand(request) -> AsyncIterator[Stand]:
     async with standing(request.param, moving=True) as one:
         yield one
@@ -87,7 +87,7 @@ async def test_s22_a_position_that_shrank_without_an_order_of_ours_is_read_as_it
 
 
 @pytest.mark.parametrize("ahead_ms", [-10_000, 10_000])
-@pytest.mark.parametrize("name", list(DIALECTS))
+@pytest.mark.parametrize("name", list(STANDS))
 async def test_s23_a_clock_ten_seconds_off_either_way_signs_right_and_is_told(name, ahead_ms):
     async with standing(name, ahead_ms=ahead_ms) as stand:
         command = stand.order("-0.05", SELL)

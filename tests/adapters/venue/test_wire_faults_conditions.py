@@ -23,9 +23,9 @@ from bot.core.events import (
 from bot.ports import VenueNotReady
 from bot.simulator.conditions import Condition, ConditionKind
 from bot.simulator.dialects.dialect import Keyed
-from bot.simulator.dialects.trouble import BANNED, POSITION_MODE, RATE_LIMITED
+from bot.simulator.dialects.trouble import BANNED, POSITION_MODE, RATE_LIMITED, MarginModes
 from bot.simulator.model import Side
-from tests.adapters.venue.venue_stand import DIALECTS, Box, Stand, standing, until
+from tests.adapters.venue.venue_stand import OF_NO_KIND, STANDS, Box, Stand, standing, until
 from tests.simulator.stand import KEY
 
 FAR = Decimal("59990")
@@ -33,9 +33,13 @@ MINUTE_MS = 60_000
 WORDS_INSTEAD_OF_CODES = frozenset({"hyperliquid"})
 TICK_BY_RULE = frozenset({"hyperliquid"})
 """The tick follows from significant digits and is not told."""
+ISOLATED = {"binanceusdm": "ISOLATED", "binancecoinm": "isolated", "bybit": "ISOLATED_MARGIN", "hyperliquid": "isolated"}
+"""The venues' words for isolated margin, where something can be put into it."""
+TOLD_WITH_POSITIONS = frozenset({"hyperliquid"})
+"""Venues that name the margin mode of what is held alone."""
 
 
-@pytest.fixture(params=list(DIALECTS))
+@pytest.fixture(params=list(STANDS))
 async def stand(request) -> AsyncIterator[Stand]:
     async with standing(request.param, moving=True) as one:
         yield one
@@ -130,6 +134,7 @@ async def test_a_venues_clock_that_jumps_refuses_or_takes_and_is_measured_by_the
     await order_passes(stand)
 
 
+@OF_NO_KIND
 async def test_expired_stream_keys_are_down_until_new_ones_stand(stand):
     if not isinstance(stand.desk.dialect, Keyed):
         pytest.skip(f"streams of {stand.name} need no key")
@@ -153,9 +158,48 @@ async def test_leverage_changed_from_outside_is_set_back_by_the_next_opening(sta
     assert stand.desk.exchange.leverage(KEY.account, symbol) == 5
 
 
+async def test_isolated_margin_set_from_outside_is_told_reductions_go_and_the_next_opening_puts_it_back(stand):
+    """The reading is whole and says so: by it the core takes no increase there (`test_an_account_that_is_set_otherwise_...`)."""
+    modes = stand.desk.dialect.troubles.margin_modes
+    if modes is MarginModes.NOTHING:
+        pytest.skip(f"nothing at {stand.name} is put into a margin mode")
+    symbol = stand.btc.venue_symbol
+    begin(stand, ConditionKind.ISOLATED_MARGIN, **({"symbol": symbol} if modes is MarginModes.CONTRACT else {}))
+    opened = stand.order("-0.05", FAR)
+    assert isinstance(await stand.venue.place(opened), OrderReported), "the venue itself takes it"
+    reading = await stand.venue.read(stand.reading())
+    assert isinstance(reading, VenueReported), reading
+    subject = symbol if modes is MarginModes.CONTRACT else "the account"
+    assert list(reading.unfit) == [f"{subject} is in margin mode {ISOLATED[stand.name]}, not in cross margin"]
+    assert await held(stand) == stand.held() == opened.quantity
+    kept = await stand.venue.open()
+    assert stand.btc.id in {each.id for each in kept}, "with a position in the way it stays in use, as it is"
+    reduction = stand.order("0.05", Decimal(60_010), reduce_only=True)
+    assert isinstance(await stand.venue.place(reduction), OrderReported)
+    assert stand.held() == 0
+    await stand.venue.open()
+    reading = await stand.venue.read(stand.reading())
+    assert isinstance(reading, VenueReported), reading
+    assert reading.unfit == ()
+    await order_passes(stand)
+
+
+async def test_margin_that_is_isolated_shows_before_anything_is_held_where_the_venue_tells_it(stand):
+    modes = stand.desk.dialect.troubles.margin_modes
+    if modes is MarginModes.NOTHING or stand.name in TOLD_WITH_POSITIONS:
+        pytest.skip(f"{stand.name} tells no margin mode of what is flat")
+    assert (await stand.venue.read(stand.reading())).unfit == ()
+    begin(stand, ConditionKind.ISOLATED_MARGIN, **({"symbol": stand.btc.venue_symbol} if modes is MarginModes.CONTRACT else {}))
+    assert (await stand.venue.read(stand.reading())).unfit
+
+
 async def test_another_position_mode_refuses_orders_until_it_is_put_back(stand):
     if POSITION_MODE not in stand.desk.dialect.troubles.replies:
         pytest.skip(f"{stand.name} has no position modes")
+    if stand.btc.settle not in (stand.venue._profile.setup.position_mode_settles or {stand.btc.settle}):
+        begin(stand, ConditionKind.HEDGE_MODE)
+        await order_passes(stand)
+        return
     begin(stand, ConditionKind.HEDGE_MODE)
     answer = await stand.venue.place(stand.order("-0.01", FAR))
     assert isinstance(answer, OrderRefused), answer
@@ -193,6 +237,7 @@ async def test_a_foreign_fill_is_a_fill_of_none_of_our_orders(stand):
         assert await held(stand) == stand.units("-0.06")
 
 
+@OF_NO_KIND
 async def test_maintenance_is_down_and_in_doubt_and_passes(stand):
     async with stand.listening() as box:
         number = begin(stand, ConditionKind.MAINTENANCE)
@@ -210,6 +255,7 @@ async def test_maintenance_is_down_and_in_doubt_and_passes(stand):
         await until(lambda: box.of(FillReported))
 
 
+@OF_NO_KIND
 @pytest.mark.parametrize(("kind", "name"), [(ConditionKind.RATE_LIMITED, RATE_LIMITED), (ConditionKind.BANNED, BANNED)])
 async def test_a_ban_that_lasts_lets_no_order_through_and_ends(stand, kind, name):
     number = begin(stand, kind)
@@ -280,6 +326,7 @@ async def test_a_resized_instrument_refuses_what_no_longer_fits_and_is_described
     assert (described.lot, described.tick) == (before.lot, before.tick)
 
 
+@OF_NO_KIND
 async def test_a_silent_venue_answers_nothing_and_what_waited_is_found(stand):
     stand.venue._up.client.timeout = 300
     number = begin(stand, ConditionKind.SILENT)
@@ -294,6 +341,7 @@ async def test_a_silent_venue_answers_nothing_and_what_waited_is_found(stand):
 
 
 async def test_a_silent_venue_is_not_up_until_it_speaks(stand):
+    stand.hears_of_silence_after(1_500)
     async with stand.listening() as box:
         number = begin(stand, ConditionKind.SILENT)
         await until(lambda: box.link is not VenueLink.UP, 15)
@@ -303,6 +351,7 @@ async def test_a_silent_venue_is_not_up_until_it_speaks(stand):
         await until(lambda: box.of(FillReported))
 
 
+@OF_NO_KIND
 async def test_sockets_that_are_closed_by_a_plan_come_back(stand):
     async with stand.listening() as box:
         begin(stand, ConditionKind.SOCKETS_CLOSED)

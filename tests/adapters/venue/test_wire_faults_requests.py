@@ -24,10 +24,10 @@ from bot.core.events import (
 from bot.simulator.dialects.dialect import Operation
 from bot.simulator.dialects.trouble import BANNED, DUPLICATE_ID, MAINTENANCE, NO_POSITIONS, RATE_LIMITED, UNHEARD_OF
 from bot.simulator.faults import FaultKind
-from tests.adapters.venue.venue_stand import DIALECTS, LATE_IN_DOUBT, Stand, standing
+from tests.adapters.venue.venue_stand import LATE_IN_DOUBT, OF_NO_KIND, STANDS, Stand, standing
 
 ORDER_MS = 4_500
-TIMEOUT_MS = 300
+TIMEOUT_MS = 200
 HTML = "<html><body>Welcome</body></html>"
 AFTER = {
     "no answer": (FaultKind.NO_REPLY, {}),
@@ -45,7 +45,7 @@ BEFORE = {"never arrived, closed": FaultKind.DISCONNECT, "never arrived, no answ
 """The venue has never seen it."""
 
 
-@pytest.fixture(params=list(DIALECTS))
+@pytest.fixture(params=list(STANDS))
 async def stand(request) -> AsyncIterator[Stand]:
     async with standing(request.param) as one:
         yield one
@@ -126,6 +126,7 @@ async def test_an_order_that_arrives_after_its_time_is_refused_by_the_venue(stan
     assert stand.held() == 0
 
 
+@OF_NO_KIND
 async def test_each_documented_code_is_a_refusal_only_where_the_venue_documents_one(stand, unlimited):
     """The dialect says what the venue documents, the adapter's list says what proves a refusal: neither knows the other."""
     wrong = {}
@@ -142,6 +143,7 @@ async def test_each_documented_code_is_a_refusal_only_where_the_venue_documents_
     assert isinstance(await stand.venue.place(stand.order("-0.05")), OrderReported), "all of it passes"
 
 
+@OF_NO_KIND
 @pytest.mark.parametrize("name", [UNHEARD_OF, DUPLICATE_ID, MAINTENANCE])
 async def test_what_proves_no_refusal_is_in_doubt_and_looked_up(stand, name):
     stand.arm(FaultKind.REFUSE, Operation.PLACE, trouble=name)
@@ -150,6 +152,7 @@ async def test_what_proves_no_refusal_is_in_doubt_and_looked_up(stand, name):
     assert isinstance(await stand.venue.look_up(stand.asked(command)), OrderAbsent)
 
 
+@OF_NO_KIND
 @pytest.mark.parametrize("name", [RATE_LIMITED, BANNED])
 async def test_too_many_requests_are_no_order_and_pass(stand, name):
     stand.arm(FaultKind.REFUSE, Operation.PLACE, trouble=name)
@@ -201,7 +204,8 @@ READS = {fault: (kind, more) for fault, (kind, more) in CANCELS.items() if kind 
 async def test_a_reading_with_any_part_spoiled_is_unreadable_and_the_next_one_whole(stand, fault):
     kind, more = READS[fault]
     await stand.venue.place(stand.order("-0.05"))
-    for part in PARTS:
+    modes = [Operation.SETTINGS] if stand.venue._profile.reads.margin_modes is not None else []
+    for part in PARTS + modes:
         stand.arm(kind, part, times=9, **more)
         with impatient(stand):
             answer = await stand.venue.read(stand.reading())

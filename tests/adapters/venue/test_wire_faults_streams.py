@@ -21,13 +21,15 @@ from bot.simulator.dialects.dialect import Operation
 from bot.simulator.dialects.trouble import Topic
 from bot.simulator.faults import FaultKind
 from bot.simulator.stream_faults import StreamFault, StreamKind
-from tests.adapters.venue.venue_stand import DIALECTS, Box, Stand, standing, until
+from tests.adapters.venue.venue_stand import OF_NO_KIND, STANDS, Box, Stand, standing, until
 
 FAR = Decimal("59990")
 """A price that a small sell meets at once."""
+SILENT_MS = 1_500
+"""After how long silent books are noticed here: a tenth of a second passes between two of them."""
 
 
-@pytest.fixture(params=list(DIALECTS))
+@pytest.fixture(params=list(STANDS))
 async def stand(request) -> AsyncIterator[Stand]:
     async with standing(request.param, moving=True) as one:
         yield one
@@ -55,6 +57,7 @@ async def fills_are_told(stand: Stand, box: Box) -> None:
 
 
 async def test_a_socket_that_is_open_and_says_nothing_is_stale_until_it_speaks(stand):
+    stand.hears_of_silence_after(SILENT_MS)
     async with stand.listening() as box:
         number = spoil(stand, StreamKind.LOSE_FRAME, None, times=None)
         await until(lambda: box.link is VenueLink.STALE)
@@ -64,7 +67,8 @@ async def test_a_socket_that_is_open_and_says_nothing_is_stale_until_it_speaks(s
 
 
 async def test_books_that_fall_silent_are_subscribed_anew(stand, monkeypatch):
-    monkeypatch.setattr("bot.adapters.venue.streams.TOPIC_SILENT_SECONDS", 4.0)
+    monkeypatch.setattr("bot.adapters.venue.streams.TOPIC_SILENT_SECONDS", 2.0)
+    stand.hears_of_silence_after(SILENT_MS)
     async with stand.listening() as box:
         before = sockets(stand, private=False)
         number = spoil(stand, StreamKind.LOSE_FRAME, Topic.BOOKS, times=None)
@@ -80,11 +84,11 @@ async def test_marks_that_fall_silent_leave_quotes_that_say_how_old_their_mark_i
         spoil(stand, StreamKind.LOSE_FRAME, Topic.PRICES, times=None)
         await asyncio.sleep(0.2)
         box.quotes.clear()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.6)
         told = [quote for quote in box.quotes if quote.instrument == stand.btc.id]
         assert told, "books go on"
         assert len({quote.mark_at for quote in told}) == 1
-        assert told[-1].book_at - told[-1].mark_at > 500
+        assert told[-1].book_at - told[-1].mark_at > 400
         assert box.link is VenueLink.UP
 
 
@@ -141,10 +145,10 @@ async def test_lost_private_events_are_in_the_next_reading(stand):
 
 async def test_a_private_topic_that_falls_silent_shows_by_an_order_it_does_not_tell(stand, monkeypatch):
     """Pongs come, books come, an idle account says nothing anyway: only what must be told shows it."""
-    monkeypatch.setattr("bot.adapters.venue.expected.SILENT_SECONDS", 0.5)
+    monkeypatch.setattr("bot.adapters.venue.expected.SILENT_SECONDS", 0.4)
     async with stand.listening() as box:
         await fills_are_told(stand, box)
-        await asyncio.sleep(0.9)
+        await asyncio.sleep(0.7)
         assert links(box) == [VenueLink.UP], "what was told is not waited for"
         number = spoil(stand, StreamKind.LOSE_FRAME, Topic.ORDERS, times=None)
         before = sockets(stand, private=True)
@@ -156,9 +160,10 @@ async def test_a_private_topic_that_falls_silent_shows_by_an_order_it_does_not_t
         await fills_are_told(stand, box)
 
 
+@OF_NO_KIND
 async def test_an_order_that_the_venue_took_while_its_stream_was_down_is_not_waited_for(stand, monkeypatch):
     """What happened before the reconnection is not told after it: the reading that follows tells it."""
-    monkeypatch.setattr("bot.adapters.venue.expected.SILENT_SECONDS", 0.5)
+    monkeypatch.setattr("bot.adapters.venue.expected.SILENT_SECONDS", 0.4)
     async with stand.listening() as box:
         number = spoil(stand, StreamKind.LOSE_FRAME, Topic.ORDERS, times=None)
         stand.server.close_sockets(stand.name)
@@ -167,7 +172,7 @@ async def test_an_order_that_the_venue_took_while_its_stream_was_down_is_not_wai
         await until(lambda: box.link is VenueLink.UP)
         stand.server.plan.disarm(number)
         told = len(box.of(VenueLinkChanged))
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(0.8)
         assert len(box.of(VenueLinkChanged)) == told, "the link stays up"
         await fills_are_told(stand, box)
 
@@ -204,7 +209,7 @@ async def test_reordered_private_events_are_told_as_they_come_with_totals(stand)
 
 async def test_events_may_come_before_the_acknowledgement_of_their_order(stand):
     async with stand.listening() as box:
-        stand.arm(FaultKind.DELAY_REPLY, Operation.PLACE, delay_ms=1_500)
+        stand.arm(FaultKind.DELAY_REPLY, Operation.PLACE, delay_ms=600)
         command = stand.order("-0.05", FAR)
         placing = asyncio.create_task(stand.venue.place(command))
         await until(lambda: box.of(FillReported))
@@ -227,6 +232,7 @@ async def test_a_book_that_runs_backwards_is_subscribed_anew(stand):
         assert any("back to" in each.what for each in box.of(ReportUnreadable))
 
 
+@OF_NO_KIND
 async def test_what_spoils_frames_is_in_the_record(stand):
     async with stand.listening() as box:
         spoil(stand, StreamKind.DOUBLE_FRAME, Topic.ORDERS, label="twice")

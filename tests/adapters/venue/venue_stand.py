@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import count
+
+import pytest
 
 from bot.adapters.venue.ccxt_venue import CcxtVenue
 from bot.adapters.venue.settings import Environment, VenueSettings
@@ -37,7 +39,7 @@ STANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "okx inverse": ("okx", ("BTC-USD-SWAP", "ETH-USD-SWAP")),
     "deribit inverse": ("deribit", ("BTC-PERPETUAL", "ETH-PERPETUAL")),
 }
-"""Every stand by its name: the venue, and which of its perpetuals the account trades. The contract suite runs on all of them."""
+"""Every stand by its name: the venue, and which of its perpetuals the account trades. Contract suite and faults run on all of them."""
 DIALECTS = {name: registry.DIALECTS[name] for name in SYMBOLS}
 """The simulated venues that the adapter has a profile for."""
 BOTH_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -45,6 +47,8 @@ BOTH_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "okx both kinds": ("okx", ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "BTC-USDC-SWAP", "BTC-USD-SWAP", "ETH-USD-SWAP")),
 }
 """Stands whose account trades linear perpetuals in two stablecoins and inverse ones at once."""
+OF_NO_KIND = pytest.mark.parametrize("stand", list(DIALECTS), indirect=True)
+"""For what cannot know which kind of contract is traded: once at each venue. All other faults are tried on every stand."""
 BTC = FAIR["BTC"]
 BEST_BID, BEST_ASK = Decimal("59999.9"), Decimal("60000.1")
 """The touch of the linear BTC perpetuals."""
@@ -161,6 +165,11 @@ class Stand:
     def says(self, trouble: str) -> str:
         """What the venue answers on one of its bad days."""
         return self.desk.dialect.troubles.replies[trouble].reply.body.decode()
+
+    def hears_of_silence_after(self, ms: int) -> None:
+        """From its next listening on, books that are not told for this long are silent: seconds sooner than at the venue itself."""
+        profile = self.venue._profile
+        self.venue._profile = replace(profile, streams=replace(profile.streams, quote_silence_ms=ms))
 
     def arm(self, kind: FaultKind, operation, **more) -> None:
         self.server.plan.arm(Fault(venue=self.name, kind=kind, operation=operation, **more))

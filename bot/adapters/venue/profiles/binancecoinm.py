@@ -96,7 +96,8 @@ BINANCECOINM = replace(
             window_ms=7 * DAY_MS - 1,
             at=paths("time"),
         ),
-        position_shape=replace(_READS.position_shape, maintenance=(), rank=()),
+        position_shape=replace(_READS.position_shape, maintenance=(), rank=(), margin_mode=paths("marginType"), cross=frozenset({"cross"})),
+        margin_modes=None,
     ),
     funding=replace(
         _FUNDING,

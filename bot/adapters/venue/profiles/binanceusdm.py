@@ -20,6 +20,7 @@ from bot.adapters.venue.profile import (
     Heard,
     Hosts,
     MarginMode,
+    MarginModes,
     Market,
     Profile,
     Pump,
@@ -195,6 +196,7 @@ BINANCEUSDM = Profile(
         Ask.MARKET: {"weight": 1},
         Ask.TIERS: {"weight": 1},
         Ask.TOUCH: {"weight": 2},
+        Ask.MODES: {"weight": 5},
         Ask.SETTINGS: {"weight": 1},
         Ask.MARKETS: {"weight": 1},
         Ask.LISTEN_KEY: {"weight": 1},
@@ -265,6 +267,12 @@ BINANCEUSDM = Profile(
             wallet_balance=paths("walletBalance"),
             maintenance=paths("maintMargin"),
             initial=paths("initialMargin"),
+        ),
+        margin_modes=MarginModes(
+            query=Query(ask=Ask.MODES, call="fapiPrivateGetSymbolConfig", symbol_as="symbol"),
+            symbol=paths("symbol"),
+            mode=paths("marginType"),
+            cross=frozenset({"CROSSED"}),
         ),
     ),
     funding=Funding(

@@ -22,6 +22,7 @@ from bot.adapters.venue.profile import (
     Funding,
     Hosts,
     MarginMode,
+    MarginModes,
     Market,
     Profile,
     Pump,
@@ -301,6 +302,12 @@ BYBIT = Profile(
             rank_max=5,
         ),
         margin_shape=_MARGIN,
+        margin_modes=MarginModes(
+            query=Query(ask=Ask.MODES, call="privateGetV5AccountInfo", rows_at=("result",), is_one=True, success=_OK),
+            symbol=(),
+            mode=paths("marginMode"),
+            cross=frozenset({"REGULAR_MARGIN"}),
+        ),
     ),
     funding=Funding(
         rates=_tickers(Ask.FUNDING),

@@ -272,6 +272,8 @@ HYPERLIQUID = Profile(
             one_way=frozenset({"oneWay"}),
             rank=(),
             rank_max=1,
+            margin_mode=paths("position.leverage.type"),
+            cross=frozenset({"cross"}),
         ),
         margin_shape=_MARGIN,
     ),

@@ -272,6 +272,8 @@ OKX = Profile(
             one_way=frozenset({"net"}),
             rank=paths("adl"),
             rank_max=5,
+            margin_mode=paths("mgnMode"),
+            cross=frozenset({"cross"}),
         ),
         margin_shape=_MARGIN,
     ),

@@ -97,11 +97,19 @@ def set_leverage(call: Call) -> Outcome:
 
 
 def set_margin_type(call: Call) -> Outcome:
-    """POST marginType."""
-    call.contract()
+    """POST marginType: a contract that a fault put into isolated margin can be put back while nothing is open or held there."""
+    symbol = call.contract().symbol
     wanted = call.parameters.required("marginType").upper()
+    isolated = call.exchange.settings(call.account).isolated
     if wanted == "CROSSED":
-        raise ApiError(-4046, "No need to change margin type.")
+        if symbol not in isolated:
+            raise ApiError(-4046, "No need to change margin type.")
+        if any(order.request.symbol == symbol for order in call.exchange.open_orders(call.account)):
+            raise ApiError(-4047, "Margin type cannot be changed if there exists open orders.")
+        if any(position.symbol == symbol and position.contracts for position in call.exchange.positions(call.account)):
+            raise ApiError(-4048, "Margin type cannot be changed if there exists position.")
+        isolated.discard(symbol)
+        return Outcome({"code": 200, "msg": "success"})
     if wanted != "ISOLATED":
         raise illegal("marginType", "^(ISOLATED|CROSSED)$")
     raise unavailable()

@@ -54,7 +54,7 @@ def position_risk(call: Call) -> Outcome:
 
 def _position_risk(call: Call, contract: Contract) -> Row:
     position, leverage = _position(call, contract)
-    flat = position is None or not position.contracts
+    flat, isolated = position is None or not position.contracts, _is_isolated(call, contract)
     return {
         "symbol": contract.symbol,
         "positionAmt": "0" if position is None else text(position.contracts),
@@ -65,12 +65,12 @@ def _position_risk(call: Call, contract: Contract) -> Row:
         "liquidationPrice": "0" if position is None else text(position.liquidation_price or ZERO),
         "leverage": text(leverage.normalize()),
         "maxQty": lowest(tier_of(contract, leverage).cap),
-        "marginType": "cross",
-        "isolatedMargin": "0.00000000",
+        "marginType": "isolated" if isolated else "cross",
+        "isolatedMargin": text(position.initial_margin + position.unrealised_pnl) if isolated and position is not None else "0.00000000",
         "isAutoAddMargin": "false",
         "positionSide": "BOTH",
         "notionalValue": _coins(contract, position),
-        "isolatedWallet": "0",
+        "isolatedWallet": text(position.initial_margin) if isolated and position is not None else "0",
         "updateTime": 0 if position is None else position.updated_at,
     }
 
@@ -87,7 +87,7 @@ def _account_position(call: Call, contract: Contract) -> Row:
         "positionInitialMargin": initial,
         "openOrderInitialMargin": "0",
         "leverage": text(leverage.normalize()),
-        "isolated": False,
+        "isolated": _is_isolated(call, contract),
         "positionSide": "BOTH",
         "entryPrice": "0.0" if position is None or not position.contracts else text(position.entry_price),
         "breakEvenPrice": "0.0" if position is None or not position.contracts else text(position.entry_price),
@@ -95,6 +95,10 @@ def _account_position(call: Call, contract: Contract) -> Row:
         "notionalValue": _coins(contract, position),
         "updateTime": 0 if position is None else position.updated_at,
     }
+
+
+def _is_isolated(call: Call, contract: Contract) -> bool:
+    return contract.symbol in call.exchange.settings(call.account).isolated
 
 
 def _position(call: Call, contract: Contract) -> tuple[Position | None, Decimal]:

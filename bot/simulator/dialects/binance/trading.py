@@ -82,7 +82,8 @@ def _request(call: Call) -> OrderRequest:
     side = parameters.required("side").upper()
     if side not in ("BUY", "SELL"):
         raise ApiError(-1117, "Invalid side.")
-    if (parameters.get("positionSide") or "BOTH").upper() != "BOTH":
+    hedged = call.exchange.settings(call.account).hedge_mode
+    if hedged or (parameters.get("positionSide") or "BOTH").upper() != "BOTH":
         raise ApiError(-4061, "Order's position side does not match user's setting.")
     for name in ("stopPrice", "callbackRate", "activationPrice", "goodTillDate", "priceMatch"):
         if parameters.get(name) is not None:

@@ -17,6 +17,7 @@ from bot.simulator.dialects.trouble import (
     POSITION_MODE,
     RATE_LIMITED,
     UNHEARD_OF,
+    MarginModes,
     Topic,
     Trouble,
     Troubles,
@@ -154,6 +155,7 @@ def _troubles(refusals: dict[str, str]) -> Troubles:
         },
         topic_of=topic_of,
         sequences=(("u",), ("U",), ("pu",), ("data", "u"), ("data", "U"), ("data", "pu")),
+        margin_modes=MarginModes.CONTRACT,
         hollow='{"e":"ORDER_TRADE_UPDATE","E":1,"T":1,"o":7}',
     )
 

@@ -64,14 +64,14 @@ def position_risk_all(call: Call) -> Outcome:
 
 def symbol_config(call: Call) -> Outcome:
     """GET symbolConfig: margin type and leverage of one symbol or of all."""
-    contract = call.contract_or_none()
+    contract, isolated = call.contract_or_none(), call.exchange.settings(call.account).isolated
     rows = []
     for listed in call.exchange.contracts.values() if contract is None else (contract,):
         leverage = call.exchange.leverage(call.account, listed.symbol)
         rows.append(
             {
                 "symbol": listed.symbol,
-                "marginType": "CROSSED",
+                "marginType": "ISOLATED" if listed.symbol in isolated else "CROSSED",
                 "isAutoAddMargin": False,
                 "leverage": int(leverage),
                 "maxNotionalValue": lowest(tier_of(listed, leverage).cap),
@@ -91,10 +91,10 @@ def position_risk_v3(position: Position, margin_asset: str) -> Row:
         "markPrice": text(position.mark_price),
         "unRealizedProfit": text(position.unrealised_pnl),
         "liquidationPrice": text(position.liquidation_price or ZERO),
-        "isolatedMargin": "0",
+        "isolatedMargin": _isolated_margin(position),
         "notional": text(position.contracts * position.mark_price),
         "marginAsset": margin_asset,
-        "isolatedWallet": "0",
+        "isolatedWallet": _isolated_wallet(position),
         "initialMargin": text(position.initial_margin),
         "maintMargin": text(position.maintenance_margin),
         "positionInitialMargin": text(position.initial_margin),
@@ -106,12 +106,21 @@ def position_risk_v3(position: Position, margin_asset: str) -> Row:
     }
 
 
+def _isolated_wallet(position: Position) -> str:
+    return text(position.initial_margin) if position.isolated else "0"
+
+
+def _isolated_margin(position: Position) -> str:
+    """What lies in the position's own wallet, and its unrealised profit."""
+    return text(position.initial_margin + position.unrealised_pnl) if position.isolated else "0"
+
+
 def position_risk_v2(position: Position, margin_asset: str, notional_max: Decimal) -> Row:
     """The older version, which also names leverage and margin type."""
     return position_risk_v3(position, margin_asset) | {
         "leverage": text(position.leverage.normalize()),
         "maxNotionalValue": text(notional_max),
-        "marginType": "cross",
+        "marginType": "isolated" if position.isolated else "cross",
         "isAutoAddMargin": "false",
     }
 
@@ -123,9 +132,9 @@ def account_position(position: Position) -> Row:
         "positionSide": "BOTH",
         "positionAmt": text(position.contracts),
         "unrealizedProfit": text(position.unrealised_pnl),
-        "isolatedMargin": "0",
+        "isolatedMargin": _isolated_margin(position),
         "notional": text(position.contracts * position.mark_price),
-        "isolatedWallet": "0",
+        "isolatedWallet": _isolated_wallet(position),
         "initialMargin": text(position.initial_margin),
         "maintMargin": text(position.maintenance_margin),
         "updateTime": position.updated_at,

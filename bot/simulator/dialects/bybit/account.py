@@ -1,7 +1,7 @@
 """The private endpoints under /v5/position, /v5/account, /v5/user and /v5/asset (source: v5 documentation).
 
 Every account is a unified trading account 2.0: one-way positions, cross margin. What would leave that (hedge mode, isolated margin) is
-refused with the venue's code for "not available to you".
+refused with the venue's code for "not available to you"; an account that a fault put elsewhere can come back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,15 @@ from decimal import Decimal
 
 from bot.core.units import ONE, ZERO
 from bot.simulator.accounts import ARCHIVE_MAX
-from bot.simulator.dialects.bybit.account_rows import at_of, log_of_fill, log_of_funding, never_held, position_row, wallet_row
+from bot.simulator.dialects.bybit.account_rows import (
+    NOT_IN_ISOLATED,
+    at_of,
+    log_of_fill,
+    log_of_funding,
+    never_held,
+    position_row,
+    wallet_row,
+)
 from bot.simulator.dialects.bybit.codes import (
     HEDGE_MODE_UNAVAILABLE,
     LEVERAGE_TOO_HIGH,
@@ -24,7 +32,7 @@ from bot.simulator.dialects.bybit.codes import (
 )
 from bot.simulator.dialects.bybit.dcp import WINDOW_SECONDS_DEFAULT, WINDOW_SECONDS_MAX, WINDOW_SECONDS_MIN
 from bot.simulator.dialects.bybit.venue import Call, Result, Venue
-from bot.simulator.dialects.bybit.wire import LINEAR, Json, category_of, page, text
+from bot.simulator.dialects.bybit.wire import LINEAR, Json, category_of, has_position_modes, page, text
 from bot.simulator.model import Contract, Refusal, Refused
 
 
@@ -82,8 +90,8 @@ def switch_mode(call: Call) -> Result:
     mode, symbol = call.params.required("mode"), call.params.text("symbol")
     if mode not in {"0", "3"}:
         raise parameter("params error: mode invalid")
-    settle = call.params.required("coin") if symbol is None else _contract(call, symbol).settle
-    if call.params.category() != LINEAR or settle != "USDT":
+    has_modes = call.params.required("coin") == "USDT" if symbol is None else has_position_modes(_contract(call, symbol))
+    if call.params.category() != LINEAR or not has_modes:
         raise parameter("params error: position mode can only be switched for USDT perpetuals")
     settings = call.exchange.settings(call.account)
     if mode == "0" and settings.hedge_mode:
@@ -101,8 +109,9 @@ def switch_isolated(call: Call) -> Result:
 
 
 def set_margin_mode(call: Call) -> Result:
-    """POST account/set-margin-mode: cross (REGULAR_MARGIN) is what every account has."""
+    """POST account/set-margin-mode: cross (REGULAR_MARGIN) is what every account has, or comes back to."""
     if call.params.required("setMarginMode") == "REGULAR_MARGIN":
+        call.exchange.settings(call.account).isolated.clear()
         return Result({"reasons": []})
     raise ApiError(MARGIN_MODE_FAILED, "Set margin mode failed")
 
@@ -138,15 +147,16 @@ def wallet(venue: Venue, account: str) -> Json:
         coin = contracts[position.symbol].settle
         bound[coin] = bound.get(coin, ZERO) + position.initial_margin
     prices = {view.contract.base: view.index for view in venue.trading(contracts)}
-    return wallet_row(venue.exchange.balances(account), bound, prices)
+    row = wallet_row(venue.exchange.balances(account), bound, prices)
+    return row | NOT_IN_ISOLATED if venue.exchange.settings(account).isolated else row
 
 
 def account_info(call: Call) -> Result:
-    """GET account/info: a unified account 2.0 Pro (status 6) in cross margin."""
+    """GET account/info: a unified account 2.0 Pro (status 6), in cross margin unless somebody changed that."""
     window = call.venue.protection.window(call.account)
     return Result(
         {
-            "marginMode": "REGULAR_MARGIN",
+            "marginMode": "ISOLATED_MARGIN" if call.exchange.settings(call.account).isolated else "REGULAR_MARGIN",
             "updatedTime": str(call.now),
             "unifiedMarginStatus": 6,
             "dcpStatus": "OFF" if window is None else "ON",

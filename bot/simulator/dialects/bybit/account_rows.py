@@ -57,6 +57,16 @@ _NOT_SIMULATED: Json = {
 """Fields of a position that never differ here: one-way mode, cross margin, no attached orders."""
 
 
+NOT_IN_ISOLATED: Json = dict.fromkeys(
+    (
+        *("accountIMRate", "accountMMRate", "accountIMRateByMp", "accountMMRateByMp", "totalMarginBalance", "totalAvailableBalance"),
+        *("totalInitialMargin", "totalInitialMarginByMp", "totalMaintenanceMargin", "totalMaintenanceMarginByMp"),
+    ),
+    "",
+)
+"""Fields of the account as a whole, which are not applicable in isolated margin ("Get Wallet Balance")."""
+
+
 def position_row(position: Position, contract: Contract) -> Json:
     """One position; a flat one has an empty side and size "0". The entry price is `avgPrice` over REST and `entryPrice` on the stream."""
     held = position.contracts

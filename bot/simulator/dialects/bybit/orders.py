@@ -15,7 +15,7 @@ from bot.simulator.accounts import ARCHIVE_MAX
 from bot.simulator.dialects.bybit.codes import parameter
 from bot.simulator.dialects.bybit.order_rows import execution_row, funding_row, order_row
 from bot.simulator.dialects.bybit.venue import Call, Result
-from bot.simulator.dialects.bybit.wire import INVERSE, Json, order_id, order_number, page
+from bot.simulator.dialects.bybit.wire import INVERSE, Json, has_position_modes, order_id, order_number, page
 from bot.simulator.model import Contract, Order, OrderKind, OrderReport, OrderRequest, Side, TimeInForce
 
 REALTIME_CLOSED_MAX = 500
@@ -125,9 +125,12 @@ def _request(call: Call) -> OrderRequest:
     quantity = params.positive("qty")
     if quantity is None:
         raise parameter("Qty invalid")
+    contract = _scope(call)[0]
+    if has_position_modes(contract) and call.exchange.settings(call.account).hedge_mode:
+        raise parameter("position idx not match position mode")
     return OrderRequest(
         account=call.account,
-        symbol=_scope(call)[0].symbol,
+        symbol=contract.symbol,
         side=side,
         kind=kind,
         time_in_force=TimeInForce.IOC if kind is OrderKind.MARKET else force,

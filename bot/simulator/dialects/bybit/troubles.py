@@ -18,6 +18,7 @@ from bot.simulator.dialects.trouble import (
     POSITION_MODE,
     RATE_LIMITED,
     UNHEARD_OF,
+    MarginModes,
     Topic,
     Trouble,
     Troubles,
@@ -110,5 +111,6 @@ TROUBLES = Troubles(
     },
     topic_of=topic_of,
     sequences=(("data", "u"), ("data", "seq")),
+    margin_modes=MarginModes.ACCOUNT,
     hollow='{"topic":"order","id":"1","creationTime":1,"data":[7]}',
 )

@@ -41,6 +41,11 @@ def category_of(contract: Contract) -> str:
     return INVERSE if contract.inverse else LINEAR
 
 
+def has_position_modes(contract: Contract) -> bool:
+    """Whether a contract knows another position mode than one-way: in a unified account those that settle in USDT alone."""
+    return contract.settle == "USDT" and not contract.inverse
+
+
 def average(value: Decimal | None, decimals: int = 8) -> str:
     """A price that comes from a division, rounded half-even; empty when there is none."""
     return "" if value is None else text(value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN))

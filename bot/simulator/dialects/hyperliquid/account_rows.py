@@ -56,7 +56,7 @@ def _position(exchange: Exchange, position: Position) -> Row:
     return {
         "coin": position.symbol,
         "szi": figure(position.contracts),
-        "leverage": {"type": "cross", "value": int(position.leverage)},
+        "leverage": _leverage(position),
         "entryPx": figure(position.entry_price),
         "positionValue": figure(abs(position.contracts) * position.mark_price),
         "unrealizedPnl": figure(position.unrealised_pnl),
@@ -70,6 +70,14 @@ def _position(exchange: Exchange, position: Position) -> Row:
             "sinceChange": figure(sum(changed, ZERO)),
         },
     }
+
+
+def _leverage(position: Position) -> Row:
+    """`rawUsd` is what would be left of an isolated position's own margin without its value."""
+    if not position.isolated:
+        return {"type": "cross", "value": int(position.leverage)}
+    raw = position.initial_margin + position.unrealised_pnl - position.contracts * position.mark_price
+    return {"type": "isolated", "value": int(position.leverage), "rawUsd": figure(raw)}
 
 
 def funding_row(record: FundingRecord) -> Row:

@@ -162,10 +162,14 @@ class Desk:
         contract, leverage = self._contract(taken.action, "asset"), _integer(taken.action, "leverage")
         if taken.action.get("isCross") is not True:
             raise Turned(words.ISOLATED)
+        isolated = self.exchange.settings(taken.account).isolated
+        if contract.symbol in isolated and any(p.contracts for p in self.exchange.positions(taken.account) if p.symbol == contract.symbol):
+            raise Turned(words.LEVERAGE_TYPE)
         try:
             self.exchange.set_leverage(taken.account, contract.symbol, Decimal(leverage))
         except Refused:
             raise Turned(words.LEVERAGE) from None
+        isolated.discard(contract.symbol)
         return done("default"), ()
 
     def _schedule(self, taken: Taken) -> Done:

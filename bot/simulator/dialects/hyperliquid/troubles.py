@@ -18,6 +18,7 @@ from bot.simulator.dialects.trouble import (
     NO_POSITIONS,
     RATE_LIMITED,
     UNHEARD_OF,
+    MarginModes,
     Topic,
     Trouble,
     Troubles,
@@ -115,5 +116,6 @@ TROUBLES = Troubles(
     },
     topic_of=topic_of,
     sequences=(),
+    margin_modes=MarginModes.CONTRACT,
     hollow='{"channel":"orderUpdates","data":[7]}',
 )

@@ -19,6 +19,7 @@ ZERO_SIZE = "Order has zero size."
 NO_SUCH_ORDER = "Order was never placed, already canceled, or filled."
 NO_MATCH = "Order could not immediately match against any resting orders."
 LEVERAGE = "Invalid leverage value"
+LEVERAGE_TYPE = "Cannot switch leverage type with open position."
 BUILDER = "Builder fee has not been approved."
 EXPIRED = "Action expired."  # ours
 ASSET = "Unknown asset."  # ours
