@@ -40,7 +40,7 @@ from bot.core.commands import Command, PlaceOrder
 from bot.core.copying import replace
 from bot.core.events import MarginReport, Quote
 from bot.core.instrument import Instrument
-from bot.core.limits import Breach
+from bot.core.limits import Breach, Limit
 from bot.core.order import OrderState, Trigger
 from bot.core.policy import Policy
 from bot.core.precision import COUNTING
@@ -220,6 +220,10 @@ def _on_unreadable_report(ledger: Ledger, event: ev.ReportUnreadable, _: Policy)
     return book.noted(reconciliation.distrust(ledger, event.venue), note)
 
 
+def _on_backlog(ledger: Ledger, event: ev.BacklogObserved, _: Policy) -> Ledger:
+    return trading.enter(ledger, Limit.BACKLOG, event.at, f"{event.waiting} facts waited to be taken, of {event.most} at most")
+
+
 def _on_stop(ledger: Ledger, event: ev.StopRequested, _: Policy) -> Ledger:
     note = Note(at=event.at, kind="stop", subject="book", sentence=event.reason)
     return ledger if ledger.stopping else book.noted(replace(ledger, stopping=True), note)
@@ -250,6 +254,7 @@ _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
     ev.ReferencePriceObserved: lambda ledger, event, _: observations.apply_reference(ledger, event),
     ev.DelegationObserved: lambda ledger, event, _: observations.apply_delegation(ledger, event),
     ev.OperatorActed: lambda ledger, event, _: operation.apply_act(ledger, event),
+    ev.BacklogObserved: _on_backlog,
     ev.StopRequested: _on_stop,
 }
 

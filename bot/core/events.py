@@ -298,6 +298,14 @@ class OperatorActed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BacklogObserved(Event):
+    """So many facts waited to be taken when the loop came to them, and `most` are meant to: it does not keep up with the world."""
+
+    waiting: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequested(Event):
     """The run is to end: no increase from here on; working orders are cancelled, doubts are asked about, hedges stay."""
 

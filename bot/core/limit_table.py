@@ -261,6 +261,9 @@ _BOOK: Mapping[Limit, LimitRule] = {
     Limit.RESERVE_COVERAGE: _rule(
         "The reserve over what a day's unwind may cost; that no reserve is told is told.", Scope.BOOK, _T, "reserve_coverage_min"
     ),
+    Limit.BACKLOG: _rule(
+        "Facts that wait to be taken: the bot lags behind what its venues tell.", Scope.BOOK, _R, "", "C44", End.QUIET_PERIOD
+    ),
     Limit.TRADING_STATE: _rule("What leaves although the book or the venue is not ACTIVE.", Scope.BOOK, _B, controls="C18"),
     Limit.OPERATOR: _rule("What a named person asked for.", Scope.BOOK, _H, "", "C18", End.OPERATOR),
     Limit.INVARIANT: _rule("A ledger that contradicts itself.", Scope.BOOK, _H, "", "C18", End.OPERATOR),

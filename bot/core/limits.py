@@ -64,6 +64,7 @@ class Limit(StrEnum):
     CARRY_FLOOR = "carry_floor"
     FUNDING_RECORD = "funding_record"
     REST = "rest"
+    BACKLOG = "backlog"
 
 
 class Effect(StrEnum):

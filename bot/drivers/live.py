@@ -6,8 +6,9 @@ The one line that differs between a simulation, a testnet, a demo and (one day) 
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from typing import Any
 
 from bot import __version__
 from bot.adapters.collateral.file import FileSource
@@ -29,7 +30,8 @@ from bot.drivers.check import account_of
 from bot.drivers.refusals import REFUSALS, in_one_sentence
 from bot.ports import Clock, CollateralSource
 from bot.shell.clock import SystemClock
-from bot.shell.lifecycle import Run, World, stop_on_signals
+from bot.shell.lifecycle import GONE_S, Run, World, stop_on_signals
+from bot.shell.watchdog import Watchdog
 
 FUNDING_POLL_S = dict.fromkeys(Environment, 30.0) | {Environment.SIMULATION: 2.0}
 """How often funding is asked for. A simulation's market time is compressed, and with it the time between settlements."""
@@ -45,6 +47,7 @@ async def run_bot(settings: Settings) -> int:
         for venue in venues.values():
             await venue.prove()
         sources: list[CollateralSource] = []
+        watched: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
         world = World(
             venues=dict(venues),
             sources=sources,
@@ -53,6 +56,7 @@ async def run_bot(settings: Settings) -> int:
             telemetry=RecordedTelemetry(metrics),
             funding_poll_s=FUNDING_POLL_S[Environment(settings.environment.value)],
             halt=HaltFile(settings.halt_path),
+            watched=watched,
         )
         run = Run(world, settings.to_policy(), settings.config_hash)
         sources.extend(_sources(settings, run.loop.ledger, clock))  # they need to know what the journal remembers of them
@@ -67,11 +71,13 @@ async def run_bot(settings: Settings) -> int:
         config_hash=settings.config_hash,
         started_at_ms=clock.now(),
     )
-    endpoints = _endpoints(settings, metrics, run)
+    endpoints, watchdog = _endpoints(settings, metrics, run), Watchdog()
+    watched["endpoints"] = endpoints.watch
     try:
         await endpoints.start()
         log.info("listening", port=endpoints.port, control=str(settings.control_path))
-        stop_on_signals(run)
+        stop_on_signals(run, on_stop=lambda: watchdog.end_within(GONE_S))
+        watchdog.start()  # not stopped: what hangs after the run has ended must not keep the process either
         gc.collect()
         gc.freeze()  # what start-up made stays; a full collection over it would hold up the loop for a tenth of a second
         await run.until_stopped()

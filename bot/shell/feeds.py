@@ -26,6 +26,7 @@ from bot.core.events import InstrumentListed, VenueLink, VenueLinkChanged
 from bot.core.instrument import Instrument
 from bot.core.units import Millis, VenueId
 from bot.ports import Clock, CollateralSource, Inbox, Venue, VenueNotReady
+from bot.supervision import is_cancelled_from_outside, never_ending
 
 T = TypeVar("T")
 
@@ -46,10 +47,6 @@ DESCRIBE_EVERY_S = 300.0
 """How often a venue is asked again for its instruments: venues change lots, ticks and limits, and tell nobody."""
 PAYMENTS_OVERLAP_MS: Millis = 3_600_000
 """How far before the newest known payment payments are read again: venues record them late; each is entered once by its id."""
-
-
-class FeedEnded(Exception):
-    """A feed that must never end did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +88,14 @@ class Openings:
 
 
 async def feed_venue(venue: Venue, inbox: Inbox, clock: Clock, polls: FundingPolls, openings: Openings) -> NoReturn:
-    """Opens a venue and pumps it until cancelled. Raises VenueNotReady when no venue at all can be used, FeedEnded otherwise."""
+    """Opens a venue and pumps it until cancelled. Raises VenueNotReady when no venue at all can be used, else what killed a part of it."""
     await _open(venue, inbox, clock, openings)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_poll_markets(venue, inbox, clock), name=f"markets {venue.id}")
-        group.create_task(_never_ending(venue.listen(inbox), venue.id), name=f"listen {venue.id}")
-        group.create_task(_poll_funding(venue, inbox, clock, polls), name=f"funding {venue.id}")
-        group.create_task(_describe_again(venue, inbox, clock), name=f"instruments {venue.id}")
-    raise FeedEnded(f"the feed of {venue.id} ended")
+    await never_ending(
+        (f"markets {venue.id}", _poll_markets(venue, inbox, clock)),
+        (f"listen {venue.id}", venue.listen(inbox)),
+        (f"funding {venue.id}", _poll_funding(venue, inbox, clock, polls)),
+        (f"instruments {venue.id}", _describe_again(venue, inbox, clock)),
+    )
 
 
 async def _open(venue: Venue, inbox: Inbox, clock: Clock, openings: Openings) -> None:
@@ -134,11 +131,6 @@ async def _opened(venue: Venue) -> Sequence[Instrument]:
         return await venue.open()
 
 
-async def _never_ending(listening: Coroutine[Any, Any, None], name: str) -> NoReturn:
-    await listening
-    raise FeedEnded(f"{name} stopped listening")
-
-
 async def _poll_funding(venue: Venue, inbox: Inbox, clock: Clock, polls: FundingPolls) -> NoReturn:
     """Rates on a beat; the venue's records of payments since the newest one known, with an overlap: each is entered once."""
     newest = polls.newest_payment_at
@@ -169,15 +161,17 @@ async def _describe_again(venue: Venue, inbox: Inbox, clock: Clock) -> NoReturn:
 
 
 async def _polled(poll: Coroutine[Any, Any, T], what: str, venue: Venue) -> T | None:
-    """What a poll found, None when it raised or hung."""
+    """What a poll found, None when it raised, hung, or was cancelled by something that it waited for."""
     try:
         async with asyncio.timeout(POLL_MAX_S):
             return await poll
-    except Exception:
+    except (Exception, asyncio.CancelledError):
+        if is_cancelled_from_outside():
+            raise
         log.exception("poll_failed", what=what, venue=venue.id)
         return None
 
 
 async def feed_source(source: CollateralSource, inbox: Inbox) -> NoReturn:
-    """Pumps a collateral source until cancelled. Raises FeedEnded when it ends."""
-    await _never_ending(source.listen(inbox), source.name)
+    """Pumps a collateral source until cancelled. Raises what it raises, and Ended when it ends."""
+    await never_ending((f"listen {source.name}", source.listen(inbox)))

@@ -3,7 +3,8 @@
 Start: recover the journal, enter SessionStarted (a new epoch, nothing reconciled), then everything at once: sources, venues, the loop.
 Stop (SIGTERM, SIGINT): StopRequested enters the ledger, so nothing increases; working orders are cancelled and doubts asked about while
 there is time; the journal is closed; exit 0. Hedges stay: closing them would be a decision about the book, and a restart is not one.
-A background task that dies ends the run in the same order, and then non-zero, with the reason.
+A second signal ends all waiting: what is known is written, the journal is closed, and the next start is that after a crash.
+A background task that dies, returns or is cancelled from within ends the run in the same order, and then non-zero, with the reason.
 
 Where a lease is needed (see `mandate`): a run that lost it breaks off. It places, drains and writes nothing any more, and only sends one
 cancel for each order of its own that rests. An orderly stop keeps the lease until the journal is closed, and then gives it back.
@@ -16,8 +17,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -34,18 +35,23 @@ from bot.shell.left_out import refuse_left_out
 from bot.shell.loop import Loop
 from bot.shell.mandate import Mandate
 from bot.shell.recovery import Course, recovered
+from bot.supervision import cause_of
 
 log = structlog.get_logger(__name__)
 
-DRAIN_S = 6.0
+DRAIN_S = 5.0
 """Longest time for cancels and look-ups after a stop was asked for."""
 FEEDS_END_S = 1.0
 SETTLE_S = 0.75
 CONSUMER_END_S = 0.5
 DISARM_S = 0.5
 CLOSE_S = 1.0
+HURRIED_S = 0.1
+"""How long each of these takes at most once the run was told to hurry; what is known is written to the journal all the same."""
 STOP_S = DRAIN_S + FEEDS_END_S + SETTLE_S + CUT_S + CONSUMER_END_S + DISARM_S + CLOSE_S
 """Longest stop."""
+GONE_S = 9.5
+"""After a signal the process is gone within this, whatever else hangs in it."""
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -62,6 +68,8 @@ class World:
     halt: HaltSwitch | None = None
     mandate: Mandate | None = None
     """Where only one of several instances may send: its right to."""
+    watched: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
+    """What else must live as long as the run, by name."""
 
 
 def epoch_of(counter: int, started_at: Millis, tag: str) -> str:
@@ -111,6 +119,7 @@ class Run:
         self._tag = secrets.token_hex(2) if tag is None else tag
         self._stop = asyncio.Event()
         self._stop_reason = ""
+        self._hurried = asyncio.Event()
         self._recovery, course = recovery or recovery_of(world.journal, policy)
         refuse_left_out(self._recovery.ledger, policy)
         self._openings = Openings(world.venues)
@@ -135,11 +144,27 @@ class Run:
         """The venues that cannot be used as configured at present, each with the sentence that says why."""
         return self._openings.not_ready
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run was asked to end."""
+        return self._stop.is_set()
+
     def stop(self, reason: str) -> None:
         """Asks the run to end in order; asking again changes nothing."""
         if not self._stop.is_set():
             self._stop_reason = reason
             self._stop.set()
+
+    def hurry(self, reason: str) -> None:
+        """Asks a run that is to end to do so at once: nothing more is asked or waited for, and the journal is closed.
+
+        What is under way is answered as in doubt; what rests is withdrawn by the venues' dead-man switches, which stay armed. The next
+        run begins as after a crash.
+        """
+        self.stop(reason)
+        if not self._hurried.is_set():
+            log.warning("stopping_at_once", reason=reason)
+            self._hurried.set()
 
     async def until_stopped(self) -> None:
         """Runs. Returns after an orderly stop; raises what killed a background task, VenueNotReady when no venue can be used as
@@ -177,6 +202,7 @@ class Run:
         try:
             await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
             dead = next((t for t in (mandated, consumer, *tasks) if t.done()), None)
+            self._stop.set()  # whoever asks now wants it to end at once
             if not mandated.done():
                 await self._drain(consumer, mandated, self._stop_reason if dead is None else f"{dead.get_name()} ended")
             if mandated.done():
@@ -190,7 +216,7 @@ class Run:
         if dead is None and _failed(consumer):
             dead = consumer
         if dead is not None:
-            raise _cause(dead)
+            raise cause_of(dead)
 
     async def _keep_mandate(self) -> None:
         if self._world.mandate is not None:
@@ -207,6 +233,7 @@ class Run:
         world, since = self._world, self._recovery.began_at
         found: list[tuple[str, Coroutine[Any, Any, Any]]] = [(f"source {s.name}", feed_source(s, self.loop)) for s in world.sources]
         found.append(("halt switch", self.control.watch_switch()))
+        found += [(name, work()) for name, work in world.watched.items()]
         payments_from = world.clock.now() if since is None else since
         for venue in world.venues.values():
             newest = self._recovery.newest_payment_at.get(venue.id, payments_from)
@@ -220,13 +247,14 @@ class Run:
         clock = self._world.clock
         self.loop.put(StopRequested(at=clock.now(), reason=reason))
         deadline = clock.steady() + DRAIN_S
-        while clock.steady() < deadline and not consumer.done() and not mandated.done():
+        while clock.steady() < deadline and not consumer.done() and not mandated.done() and not self._hurried.is_set():
             await clock.sleep(0.02)
             if self.loop.ledger.stopping and not self.loop.ledger.open_orders():
                 return
         if mandated.done():
             return
-        self._withdraw_resting()
+        if not self._hurried.is_set():
+            self._withdraw_resting()
         log.warning("stopped_with_open_orders", orders=[o.client_order_id for o in self.loop.ledger.open_orders()])
 
     def _withdraw_resting(self) -> None:
@@ -240,47 +268,51 @@ class Run:
     async def _end(self, tasks: Sequence[asyncio.Task[Any]], consumer: asyncio.Task[None], *, orderly: bool) -> None:
         for task in tasks:
             task.cancel()
-        await _within(FEEDS_END_S, tasks)
+        await self._within(FEEDS_END_S, tasks)
         for task in tasks:
             if _failed(task):
-                log.error("feed_failed", task=task.get_name(), error=str(_cause(task)))
-        await self._dispatcher.settle(SETTLE_S)
+                log.error("feed_failed", task=task.get_name(), error=str(cause_of(task)))
+        await self._dispatcher.settle(0 if self._hurried.is_set() else SETTLE_S)
         self.loop.end()
-        await _within(CONSUMER_END_S, [consumer])
-        if orderly and not self.loop.ledger.open_orders():  # else the venues' dead-man switches withdraw what may still rest
+        await asyncio.wait([consumer], timeout=CONSUMER_END_S)  # also in a hurry: it writes what is known to the journal
+        # Where something may still rest, the venues' dead-man switches withdraw it: they are left armed.
+        if orderly and not self._hurried.is_set() and not self.loop.ledger.open_orders():
             disarming = [asyncio.create_task(v.disarm(), name=f"disarm {v.id}") for v in self._world.venues.values()]
-            await _within(DISARM_S, disarming)
+            await self._within(DISARM_S, disarming)
             for task in disarming:
                 task.cancel()
         closing = [asyncio.create_task(v.close(), name=f"close {v.id}") for v in self._world.venues.values()]
-        await _within(CLOSE_S, closing)
+        await self._within(CLOSE_S, closing)
         for task in closing:
             task.cancel()
             if _failed(task):
                 log.error("venue_not_closed", task=task.get_name(), exc_info=task.exception())
 
-
-async def _within(seconds: float, tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Waits for all of them, no longer than that."""
-    waited = tuple(tasks)
-    if waited:
-        await asyncio.wait(waited, timeout=seconds)
+    async def _within(self, seconds: float, tasks: Sequence[asyncio.Task[Any]]) -> None:
+        """Waits for all of them, no longer than that, and in a hurry no longer than HURRIED_S."""
+        began = self._world.clock.steady()
+        while left := [task for task in tasks if not task.done()]:
+            most = min(seconds, HURRIED_S) if self._hurried.is_set() else seconds
+            pause = began + most - self._world.clock.steady()
+            if pause <= 0:
+                return
+            await asyncio.wait(left, timeout=min(pause, HURRIED_S))
 
 
 def _failed(task: asyncio.Task[Any]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is not None
 
 
-def _cause(task: asyncio.Task[Any]) -> BaseException:
-    """What killed a task, out of the groups that wrapped it."""
-    error = None if task.cancelled() else task.exception()
-    while isinstance(error, BaseExceptionGroup) and error.exceptions:
-        error = error.exceptions[0]
-    return error or RuntimeError(f"{task.get_name()} ended")
-
-
-def stop_on_signals(run: Run) -> None:
-    """SIGTERM and SIGINT ask the run to end; a second one changes nothing, the stop has its own deadline."""
+def stop_on_signals(run: Run, on_stop: Callable[[], None] = lambda: None) -> None:
+    """SIGTERM and SIGINT ask the run to end in order, and `on_stop` is called; a second one, to end at once. More change nothing."""
     running = asyncio.get_running_loop()
+
+    def heard(name: str) -> None:
+        on_stop()
+        if run.is_stopping:
+            run.hurry(f"another {name}")
+        else:
+            run.stop(f"signal {name}")
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        running.add_signal_handler(number, run.stop, f"signal {signal.Signals(number).name}")
+        running.add_signal_handler(number, heard, signal.Signals(number).name)

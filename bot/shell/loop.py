@@ -12,7 +12,9 @@ while the journal is unavailable. The journal keeps what it could not write, in 
 
 What of all this is worth writing is told by `recording`.
 
-The queue is bounded. What it cannot take is not dropped silently: the run ends with the reason, and recovery starts from the journal.
+The queue is bounded, and no fact in it is ever dropped. From QUEUE_HIGH on the bot lags behind the world: the book goes REDUCING, by a fact
+like any other, until it has kept up for a quiet period. What comes beyond QUEUE_MAX cannot be taken: the run ends with the reason, and
+recovery starts from the journal and the venues.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import structlog
 
 from bot.core.commands import Command, PlaceOrder
 from bot.core.engine import step
-from bot.core.events import DecisionDue, Event, OperatorActed, Quote
+from bot.core.events import BacklogObserved, DecisionDue, Event, OperatorActed, Quote
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
 from bot.core.statement import BookStatement, statement_of
@@ -39,6 +41,10 @@ from bot.shell.recovery import Course
 log = structlog.get_logger(__name__)
 
 QUEUE_MAX = 20_000
+QUEUE_HIGH = 5_000
+"""Facts that wait at once, from which on nothing increases: a fifth of a second behind, and more comes than goes."""
+BACKLOG_TOLD_EVERY_S = 1.0
+"""How often a backlog is entered while it lasts."""
 SNAPSHOT_EVERY = 5_000
 """Events after which a snapshot is kept: a start folds hardly more than so many."""
 TELL_AFTER_S = 0.002
@@ -83,6 +89,7 @@ class Loop:
         self._decide_at = clock.steady()
         self._decided_at = float("-inf")
         self._beat_at = clock.steady()
+        self._backlog_at = float("-inf")
 
     @property
     def ledger(self) -> Ledger:
@@ -159,6 +166,7 @@ class Loop:
     def _turn(self) -> None:
         """Takes everything that is queued, decides if it is due, writes, dispatches."""
         self._beat_at = self._clock.steady()
+        self._notice_backlog()
         awaited, self._awaited = self._awaited, []
         for _ in range(len(self._queue)):
             self._take(self._queue.popleft())
@@ -177,6 +185,14 @@ class Loop:
             asyncio.get_running_loop().call_later(TELL_AFTER_S, self._tell)
         else:
             self._tell()
+
+    def _notice_backlog(self) -> None:
+        """Before anything of it is taken, and so before anything is decided on it."""
+        waiting, now = len(self._queue), self._clock.steady()
+        if waiting >= QUEUE_HIGH and now - self._backlog_at >= BACKLOG_TOLD_EVERY_S:
+            self._backlog_at = now
+            log.warning("backlog", waiting=waiting, most=QUEUE_HIGH)
+            self._take(BacklogObserved(at=self._clock.now(), waiting=waiting, most=QUEUE_HIGH))
 
     def _tell(self) -> None:
         """Telemetry hears what happened since it last did."""

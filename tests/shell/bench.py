@@ -110,6 +110,7 @@ class Bench:
         self.switch: HaltSwitch | None = None
         self.mandate: Mandate | None = None
         self.recovery: tuple[Snapshot, Course] | None = None
+        self.watched: dict[str, Callable[[], Any]] = {}
         self.market = None if still else asyncio.create_task(self.world.play())
         self.outside = asyncio.all_tasks()
 
@@ -154,6 +155,7 @@ class Bench:
             funding_poll_s=self.funding_poll_s,
             halt=self.switch,
             mandate=self.mandate,
+            watched=self.watched,
         )
         self.ports = ports
         run = Run(ports, self.policy, "c0ffee", tag=f"t{len(self.lives):03d}", recovery=self.recovery)

@@ -9,15 +9,18 @@ from decimal import Decimal
 import pytest
 
 from bot.core.commands import Command
-from bot.core.events import CollateralObserved, DecisionDue, Event, Quote, ReportUnreadable
+from bot.core.events import BacklogObserved, CollateralObserved, DecisionDue, Event, Quote, ReportUnreadable
+from bot.core.limits import Limit
 from bot.core.policy import Policy
-from bot.core.records import Ledger
+from bot.core.records import Ledger, TradingState
+from bot.core.risk import trading_state
+from bot.core.trading import causes
 from bot.core.units import Asset, InstrumentId, VenueId
 from bot.shell import loop as loop_module
 from bot.shell.loop import Loop, LoopOverrun
 from bot.simulator.memory import MemoryJournal, MemoryStore, MemoryTelemetry
 from bot.simulator.virtual_time import VirtualClock
-from tests.shell.bench import Bench, hedged_bench, virtual
+from tests.shell.bench import Bench, hedged_bench, same_but_for_market, virtual
 
 D = Decimal
 ETH = InstrumentId("okx:ETH-USDT-SWAP")
@@ -160,6 +163,45 @@ async def test_a_queue_that_overruns_ends_the_loop_and_not_silently(monkeypatch:
     with pytest.raises(LoopOverrun, match="100"):
         await alone.task
     assert alone.loop.ledger.holdings["s", "l", Asset("ETH")].quantity == D(100)
+
+
+@virtual
+async def test_a_backlog_drops_no_fact_and_lets_nothing_increase_until_it_was_quiet(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop_module, "QUEUE_HIGH", 100)
+    bench = await hedged_bench(quiet_period_ms=60_000)
+    await bench.passes(0.7)
+    sent, told = len(bench.world.placed), len(bench.life.telemetry.events)
+    for number in range(300):
+        bench.life.run.loop.put(ReportUnreadable(at=bench.clock.now(), venue=VenueId("okx"), what=str(number)))
+    bench.hold("ETH", "150")
+    await asyncio.sleep(0.01)
+    assert [c.cause for c in causes(bench.ledger, None)] == [Limit.BACKLOG]
+    assert trading_state(bench.ledger, bench.policy, bench.clock.now()) is TradingState.REDUCING
+    taken = [e for e in bench.life.telemetry.events[told:] if isinstance(e, ReportUnreadable)]
+    assert [e.what for e in taken] == [str(n) for n in range(300)]
+    assert type(bench.life.telemetry.events[told]) is BacklogObserved, "before anything of it is taken"
+    # What brings net delta nearer to zero goes on, as in every REDUCING book; the state ends by itself.
+    await bench.until(bench.converged, 20)
+    assert len(bench.world.placed) > sent
+    assert bench.ledger.states
+    await bench.passes(61)
+    assert not bench.ledger.states
+    await bench.stop()
+    assert same_but_for_market(bench.replayed(), bench.ledger)
+
+
+@virtual
+async def test_a_lasting_backlog_is_told_at_most_once_a_second(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop_module, "QUEUE_HIGH", 10)
+    alone = Alone()
+    for number in range(100):
+        for each in range(10):
+            alone.loop.put(alone.total(number * 10 + each + 1))
+        await asyncio.sleep(0.05)
+    told = [e for e in alone.telemetry.events if isinstance(e, BacklogObserved)]
+    assert 4 <= len(told) <= 6
+    assert {(e.waiting, e.most) for e in told} == {(10, 10)}
+    await alone.end()
 
 
 @virtual

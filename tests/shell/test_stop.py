@@ -15,10 +15,10 @@ from bot.core.order import OrderState
 from bot.core.units import VenueId
 from bot.ports import Inbox, JournalUnavailable
 from bot.shell.clock import SystemClock
-from bot.shell.feeds import FeedEnded
 from bot.shell.lifecycle import STOP_S, stop_on_signals
 from bot.simulator.memory import MemoryCollateral
 from bot.simulator.wire import WireFault
+from bot.supervision import Ended
 from tests.shell.bench import Bench, hedged_bench, same_but_for_market, virtual
 
 D = Decimal
@@ -154,7 +154,7 @@ class EndingSource(MemoryCollateral):
             raise self.failure
 
 
-@pytest.mark.parametrize(("failure", "expected"), [(None, FeedEnded), (OSError("gone"), OSError)])
+@pytest.mark.parametrize(("failure", "expected"), [(None, Ended), (OSError("gone"), OSError)])
 @virtual
 async def test_a_source_that_ends_or_fails_ends_the_run(failure: Exception | None, expected: type[Exception]):
     bench = Bench()
@@ -172,7 +172,7 @@ async def test_a_source_that_ends_or_fails_ends_the_run(failure: Exception | Non
         bench.life.journal.append((), (), durable=True)
 
 
-@pytest.mark.parametrize(("failure", "expected"), [(None, FeedEnded), (ValueError("a bug"), ValueError)])
+@pytest.mark.parametrize(("failure", "expected"), [(None, Ended), (ValueError("a bug"), ValueError)])
 @virtual
 async def test_a_venue_feed_that_ends_or_fails_ends_the_run(
     failure: Exception | None, expected: type[Exception], monkeypatch: pytest.MonkeyPatch
@@ -211,26 +211,94 @@ async def test_a_run_that_is_cancelled_leaves_nothing_running():
         bench.life.journal.append((), (), durable=True)
 
 
-async def test_sigterm_asks_a_run_to_end_in_order():
+async def hedged_in_real_time(bench: Bench) -> None:
     """In real time: signals are the real thing."""
-    bench = Bench(still=True, clock=SystemClock())
-    bench.hold("BTC", "0")
-    bench.hold("ETH", "10")
-    life = bench.start()
-    stop_on_signals(life.run)
+    for _ in range(1_500):
+        await asyncio.sleep(0.01)
+        if bench.converged():
+            return
+    raise AssertionError(bench.told())
+
+
+async def signalled(bench: Bench, *pauses: float) -> None:
+    """A signal, and another after each pause, until the run has ended."""
+    stop_on_signals(bench.life.run)
     try:
-        for _ in range(1_500):
-            await asyncio.sleep(0.01)
-            if bench.converged():
-                break
         os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(life.task, 10)
+        for pause in pauses:
+            await asyncio.sleep(pause)
+            os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(bench.life.task, 10)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().remove_signal_handler(number)
+
+
+async def test_sigterm_asks_a_run_to_end_in_order():
+    bench = Bench(still=True, clock=SystemClock())
+    bench.hold("BTC", "0")
+    bench.hold("ETH", "10")
+    bench.start()
+    await hedged_in_real_time(bench)
+    await signalled(bench)
     assert [e.reason for e, _ in bench.world.store.steps() if isinstance(e, StopRequested)] == ["signal SIGTERM"]
     assert bench.world.short("ETH") == D(10)
+
+
+async def test_a_second_sigterm_ends_at_once_with_the_journal_closed_and_the_next_run_recovers():
+    bench = Bench(still=True, clock=SystemClock())
+    bench.hold("BTC", "0")
+    bench.hold("ETH", "10")
+    bench.start()
+    await hedged_in_real_time(bench)
+    for wire in bench.world.wires.values():
+        wire.hanging = wire.silent = True
+        wire.timeout_s = 30.0
+    bench.hold("ETH", "30")
+    for _ in range(200):
+        await asyncio.sleep(0.01)
+        if bench.ledger.open_orders():
+            break
+    began = bench.clock.steady()
+    await signalled(bench, 0.3, 0.05)
+    assert 0.3 <= bench.clock.steady() - began < 2, "it waited although it was told not to"
+    assert [o.state for o in bench.ledger.open_orders()] == [OrderState.IN_DOUBT] * len(bench.ledger.open_orders())
+    assert bench.ledger.open_orders()
+    assert same_but_for_market(bench.replayed(), bench.ledger)
+    with pytest.raises(JournalUnavailable):
+        bench.life.journal.append((), (), durable=True)
+    for wire in bench.world.wires.values():
+        wire.hanging = wire.silent = False
+        wire.timeout_s = 1.0
+    bench.start()
+    await hedged_in_real_time(bench)
+    bench.check()
+    bench.life.run.stop("the test is over")
+    await bench.life.task
+
+
+@virtual
+async def test_a_stop_that_is_hurried_from_the_start_asks_and_disarms_nothing(monkeypatch: pytest.MonkeyPatch):
+    bench = await hedged_bench()
+    disarmed: list[str] = []
+
+    async def disarm(*_: object) -> None:
+        disarmed.append("a venue")
+
+    for venue in bench.ports.venues.values():
+        monkeypatch.setattr(venue, "disarm", disarm)
+    bench.hold("ETH", "150")
+    await bench.until(lambda: bool(bench.ledger.open_orders()), 1, 0.001)
+    asked = len(bench.life.telemetry.commands)
+    began = bench.clock.steady()
+    bench.life.run.hurry("now")
+    await bench.life.task
+    assert bench.clock.steady() - began < 1.5
+    assert not [c for c in bench.life.telemetry.commands[asked:] if isinstance(c, CancelOrder | LookUpOrder)]
+    assert disarmed == []
+    bench.start()
+    await bench.until(bench.converged, 40)
+    bench.check()
 
 
 @virtual

@@ -28,6 +28,7 @@ from bot.adapters.collateral.holdings import Holdings, HoldingsUnreadable, Row, 
 from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable
 from bot.core.units import ONE, ZERO, Asset, Millis
 from bot.ports import Clock, Inbox
+from bot.supervision import never_ending
 
 READ_SECONDS = 1.0
 """Pause between two reads while nothing is seen to change; also the shortest time between two confirmations."""
@@ -73,16 +74,16 @@ class FileSource:
         """Puts all totals, then each change, confirmations and failures, until cancelled."""
         self._first, self._content, self._failure = True, None, None
         changed = asyncio.Event()
-        watcher = asyncio.create_task(self._watch(changed), name=f"collateral-{self.name}-watch")
-        try:
-            while True:
-                changed.clear()
-                await self._read_once(inbox)
-                await self._wait(changed)
-        finally:
-            watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
+        await never_ending(
+            (f"collateral {self.name} read", self._keep_reading(inbox, changed)),
+            (f"collateral {self.name} watch", self._watch(changed)),
+        )
+
+    async def _keep_reading(self, inbox: Inbox, changed: asyncio.Event) -> None:
+        while True:
+            changed.clear()
+            await self._read_once(inbox)
+            await self._wait(changed)
 
     async def _wait(self, changed: asyncio.Event) -> None:
         """Until the folder changes, or a second has passed."""

@@ -78,6 +78,14 @@ class Endpoints:
             raise
         self._heart = loop.create_task(self._beat(), name="endpoints-heartbeat")
 
+    async def watch(self) -> None:
+        """Until `stop`; raises what ended the beat that /healthz and the lag gauge go by, should anything."""
+        heart = self._heart
+        if heart is not None:
+            await asyncio.wait({heart})
+            if not heart.cancelled():
+                heart.result()
+
     async def stop(self) -> None:
         """Ends listening and removes the socket. Safe to call twice."""
         if self._heart is not None:

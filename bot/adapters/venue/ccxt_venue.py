@@ -7,7 +7,7 @@ and is signed after, carries our client id and the venue-side expiry (at most 5 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from bot.adapters.venue.dead_man import ArmedTold, DeadManSwitch
 from bot.adapters.venue.feedback import Brake, StayAwayTold
 from bot.adapters.venue.opening import Opened, open_account, redescribe
 from bot.adapters.venue.outcomes import NOT_SENT, Refused, classify
-from bot.adapters.venue.profile import Profile
+from bot.adapters.venue.profile import DeadMan, Profile
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.questions import Ask
 from bot.adapters.venue.reading import Reader
@@ -48,6 +48,7 @@ from bot.core.events import (
 from bot.core.instrument import Instrument
 from bot.core.units import ZERO, InstrumentId, Millis
 from bot.ports import CancelAnswer, Clock, Inbox, LookUpAnswer, PlaceAnswer, ReadAnswer, SendRight, VenueNotReady
+from bot.supervision import never_ending
 
 log = structlog.get_logger(__name__)
 
@@ -269,21 +270,21 @@ class CcxtVenue:
         listener = Listener(up.asker, self._profile, up.opened.instruments, up.opened.ccxt_symbols, self._clock, inbox)
         self._listener = listener
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(listener.run(), name=f"{self.id} streams")
-                group.create_task(up.asker.keep_clock(), name=f"{self.id} clock")
-                group.create_task(self._keep_armed(up, listener), name=f"{self.id} dead-man switch")
+            works: list[tuple[str, Coroutine[Any, Any, None]]] = [
+                (f"{self.id} streams", listener.run()),
+                (f"{self.id} clock", up.asker.keep_clock()),
+            ]
+            if self._profile.dead_man is None:
+                log.info("dead_man_switch_absent", venue=self.id)
+            else:
+                works.append((f"{self.id} dead-man switch", self._keep_armed(up, listener, self._profile.dead_man)))
+            await never_ending(*works)
         finally:
             self._listener = None
 
-    async def _keep_armed(self, up: _Connection, listener: Listener) -> None:
-        if self._profile.dead_man is None:
-            log.info("dead_man_switch_absent", venue=self.id)
-            return
+    async def _keep_armed(self, up: _Connection, listener: Listener, switch: DeadMan) -> None:
         sockets, right = listener.private_sockets, self._right
-        self._switch = DeadManSwitch(
-            self.id, up.asker, self._profile.dead_man, up.opened.instruments, sockets, self._clock, self._armed_told, right
-        )
+        self._switch = DeadManSwitch(self.id, up.asker, switch, up.opened.instruments, sockets, self._clock, self._armed_told, right)
         await self._switch.run()
 
     async def disarm(self) -> None:

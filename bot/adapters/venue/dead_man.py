@@ -27,6 +27,7 @@ from bot.adapters.venue.profile import DeadMan
 from bot.adapters.venue.throttle import Lane
 from bot.core.units import VenueId
 from bot.ports import Clock, SendRight
+from bot.supervision import never_ending
 
 log = structlog.get_logger(__name__)
 
@@ -72,10 +73,10 @@ class DeadManSwitch:
 
     async def run(self) -> None:
         """Keeps it armed until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_armed(), name=f"{self._venue} dead-man switch")
-            if self._switch.guard is not None:
-                group.create_task(self._keep_guarding(self._switch.guard), name=f"{self._venue} dead-man watch")
+        works = [(f"{self._venue} dead-man refresh", self._keep_armed())]
+        if self._switch.guard is not None:
+            works.append((f"{self._venue} dead-man watch", self._keep_guarding(self._switch.guard)))
+        await never_ending(*works)
 
     @property
     def _is_ours(self) -> bool:

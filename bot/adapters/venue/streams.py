@@ -50,6 +50,7 @@ from bot.core.events import (
 )
 from bot.core.units import ClientOrderId, Millis
 from bot.ports import Clock, Inbox
+from bot.supervision import is_cancelled_from_outside, never_ending
 
 log = structlog.get_logger(__name__)
 
@@ -124,14 +125,13 @@ class Listener:
     async def run(self) -> None:
         """Pumps until cancelled. A pump that dies of anything but a venue's failure ends all of it, with its exception."""
         try:
-            async with asyncio.TaskGroup() as group:
-                for task in self._tasks():
-                    group.create_task(self._pump(task), name=f"{self._profile.venue} {task.name}")
-                group.create_task(self._watch_over(), name=f"{self._profile.venue} link")
-                if self.check is not None:
-                    group.create_task(self.check.run(), name=f"{self._profile.venue} book check")
-                if self._streams.listen_key_call is not None:
-                    group.create_task(self._listen_key.keep(self._streams.listen_key_call), name=f"{self._profile.venue} listen key")
+            works = [(task.name, self._pump(task)) for task in self._tasks()]
+            works.append(("link", self._watch_over()))
+            if self.check is not None:
+                works.append(("book check", self.check.run()))
+            if self._streams.listen_key_call is not None:
+                works.append(("listen key", self._listen_key.keep(self._streams.listen_key_call)))
+            await never_ending(*((f"{self._profile.venue} {name}", work) for name, work in works))
         finally:
             self._set_link(VenueLink.DOWN, "no longer listening")
 
@@ -249,7 +249,7 @@ class Listener:
                 self._broken.pop(task.name, None)
             except asyncio.CancelledError:
                 # ccxt cancels its watchers when it closes a socket; only our own cancellation ends the pump.
-                if _is_ours(asyncio.current_task()):
+                if is_cancelled_from_outside():
                     raise
                 failures += 1
                 await self._lost(task, "the socket was closed", failures)
@@ -387,7 +387,3 @@ class Listener:
             if link is VenueLink.DOWN:
                 self._expected.forget()
             self._inbox.put(VenueLinkChanged(at=self._clock.now(), venue=self._profile.venue, link=link, reason=reason))
-
-
-def _is_ours(task: asyncio.Task[Any] | None) -> bool:
-    return task is not None and task.cancelling() > 0
