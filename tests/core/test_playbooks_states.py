@@ -266,3 +266,24 @@ def test_a_persons_word_ends_a_doubt_and_the_venue_takes_no_more_before_a_readin
     story << place(BYBIT, "-2") << place(BINANCE, "-8") >> filled(BYBIT, BINANCE) << net_delta("ETH", "0")
     story >> reading("okx") >> narrow("54") >> collateral("ETH", "32") >> decision_due() << place(OKX, "-2")
     story.close()
+
+
+def test_c44_a_backlog_makes_the_book_reduce_until_it_has_kept_up_for_a_quiet_period() -> None:
+    story = hedged("30") >> after(1_000)
+    story.feed(ev.BacklogObserved(at=story.now, waiting=7_000, most=5_000))
+    story << state_is("reducing") << breach("backlog", "book")
+    (cause,) = causes(story.ledger, None)
+    assert (cause.cause, cause.latched) == (Limit.BACKLOG, False)
+    assert story.ledger.notes[-1].sentence == "active -> reducing: backlog, 7000 facts waited to be taken, of 5000 at most"
+    # A funding flip moves nothing while it lasts; what brings net delta nearer to zero goes on.
+    story >> evenly("33") >> decision_due()
+    assert {c.quantity < 0 for c in story.outbox} == {True}
+    instruments = [o.instrument for o in story.ledger.open_orders()]
+    story.outbox.clear()
+    story >> filled(*instruments) << net_delta("ETH", "0")
+    story >> after(1_000)
+    story.feed(ev.BacklogObserved(at=story.now, waiting=6_000, most=5_000))
+    again = story.now
+    later(story, QUIET_MS - 1) >> decision_due() << state_is("reducing")
+    assert causes(story.ledger, None)[0].last_at == again
+    (story >> after(1) >> decision_due() << state_is("active")).close()
