@@ -28,6 +28,7 @@ TASKS = (
     "listen okx",
     "funding okx",
     "instruments okx",
+    "lease",
     "loop",
 )
 
@@ -43,7 +44,7 @@ async def test_a_background_task_that_is_gone_ends_the_run_in_order(name: str):
     next(t for t in asyncio.all_tasks() if t.get_name() == name).cancel()
     with pytest.raises(Ended, match=f"{name} was cancelled from within"):
         await asyncio.wait_for(life.task, 60)
-    assert any(isinstance(e, StopRequested) for e, _ in bench.world.store.steps()) or name == "loop"
+    assert any(isinstance(e, StopRequested) for e, _ in bench.world.store.steps()) or name in ("loop", "lease")
     with pytest.raises(JournalUnavailable):
         life.journal.append((), (), durable=True)  # it was let go
     bench.check()
