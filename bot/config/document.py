@@ -1,7 +1,8 @@
 """The YAML file as plain values: a safe loader that refuses repeated keys and never turns a written number into a float.
 
 YAML lets a later key silently replace an earlier one; in a file of limits that is a limit nobody sees. Numbers with a point become
-Decimal exactly as written, so that 0.1 stays 0.1.
+Decimal exactly as written, so that 0.1 stays 0.1; a number that nobody means, such as 1e999999999, is refused before anything counts
+with it, and so is text that could never be written out again.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Hashable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from bot.config.errors import ConfigError
+from bot.config.values import is_ordinary
 
 _FLOAT_TAG = "tag:yaml.org,2002:float"
+_INT_TAG = "tag:yaml.org,2002:int"
+_TEXT_TAG = "tag:yaml.org,2002:str"
+N = TypeVar("N", int, Decimal)
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -37,10 +42,27 @@ class _StrictLoader(yaml.SafeLoader):
             number = Decimal(text.replace("_", ""))
         except InvalidOperation:
             raise yaml.constructor.ConstructorError(None, None, f"{text!r} is not a plain number", node.start_mark) from None
-        return number
+        return _ordinary(number, node)
+
+    def construct_whole(self, node: yaml.ScalarNode) -> int:
+        return _ordinary(self.construct_yaml_int(node), node)
+
+    def construct_text(self, node: yaml.ScalarNode) -> str:
+        text = str(self.construct_scalar(node))
+        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise yaml.constructor.ConstructorError(None, None, f"{text!a} holds what is no text", node.start_mark)
+        return text
+
+
+def _ordinary(number: N, node: yaml.ScalarNode) -> N:
+    if not is_ordinary(number):
+        raise yaml.constructor.ConstructorError(None, None, "a number of this size means nothing here", node.start_mark)
+    return number
 
 
 _StrictLoader.add_constructor(_FLOAT_TAG, _StrictLoader.construct_exact)
+_StrictLoader.add_constructor(_INT_TAG, _StrictLoader.construct_whole)
+_StrictLoader.add_constructor(_TEXT_TAG, _StrictLoader.construct_text)
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -65,8 +87,10 @@ def _mapping(text: str, path: Path) -> dict[str, Any]:
         mark = error.problem_mark
         where = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
         raise ConfigError(f"{path}{where}: {error.problem or 'this is not YAML'}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: this is nested too deeply") from None
+    except Exception as error:  # besides its own, PyYAML lets out what its constructors meet: KeyError for `!!bool foo`, and others
+        raise ConfigError(f"{path}: this is not YAML: {' '.join(str(error).split()) or type(error).__name__}") from None
     if document is None:
         raise ConfigError(f"{path}: the file is empty; it must at least name an environment and venues")
     if not isinstance(document, dict):

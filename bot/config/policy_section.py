@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, create_model
 
 from bot.config.explained import explanations_of
-from bot.config.values import SECTION
+from bot.config.values import SECTION, ordinary
 from bot.core.ceilings import CEILINGS
 from bot.core.policy import Policy
 from bot.core.units import ONE
@@ -61,7 +61,7 @@ def _as_fraction(number: str) -> str:
 def _numeric(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         raise ValueError("a number is needed")
-    return value
+    return ordinary(value)
 
 
 def _within(name: str) -> Callable[[Any], Any]:

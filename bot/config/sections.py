@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from bot.config.values import SECTION, Address, AddressText, Credentials, PathBesideConfig, empty_is_default
+from bot.config.values import SECTION, Address, AddressText, Credentials, PathBesideConfig, empty_is_default, ordinary
 from bot.core.units import Asset
 
 VENUE_HOSTS: dict[str, tuple[str, ...]] = {
@@ -89,7 +89,7 @@ def _no_repetition(values: tuple[str, ...]) -> tuple[str, ...]:
 def _not_a_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("a number is needed, not yes or no")
-    return value
+    return ordinary(value)
 
 
 AssetName = Annotated[str, AfterValidator(_asset)]

@@ -201,10 +201,17 @@ def _check_credentials(settings: Settings) -> None:
         if venue in VENUES_WITH_WALLET:
             _check_wallet(path, told.credentials)
         for name, secret in told.credentials.named().items():
+            if name != "secret" and not _fits_a_header(secret.reveal()):
+                raise ValueError(f"{path}.{name}: holds a space, a line break or a letter that no key has; write the key alone")
             if secret.text is not None and settings.environment is not Environment.SIMULATION:
                 raise ValueError(
                     f"{path}.{name}: a secret may be written into the config only in a simulation; write {{env: NAME}} or {{file: path}}"
                 )
+
+
+def _fits_a_header(key: str) -> bool:
+    """Whether a key can be sent as it is: what goes into a header is plain ASCII on one line."""
+    return key.isascii() and key.isprintable() and key == key.strip()
 
 
 def _check_wallet(path: str, credentials: Credentials) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -31,6 +32,27 @@ GROUP_OR_OTHERS = 0o077
 
 SECTION = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 """How every section of the configuration is read."""
+
+
+ORDINARY_DIGITS = 40
+"""Nothing that is configured has more digits than this before or behind its point."""
+
+
+def is_ordinary(number: int | Decimal) -> bool:
+    """Whether a number is of a size that anybody means. With 1e999999999 merely writing it out takes the memory of the machine."""
+    value = Decimal(number)
+    return not value.is_finite() or abs(value.adjusted()) <= ORDINARY_DIGITS
+
+
+def ordinary(value: Any) -> Any:
+    """Refuses a number, also one that is written as text, that nobody means (`is_ordinary`)."""
+    try:
+        number = Decimal(value) if isinstance(value, str | int | Decimal) else None
+    except InvalidOperation:
+        return value  # no number: what it should be says what reads it
+    if number is not None and not is_ordinary(number):
+        raise ValueError("a number of ordinary size is needed")
+    return value
 
 
 def empty_is_default(value: Any) -> Any:
@@ -88,7 +110,13 @@ def resolved(path: Path, info: ValidationInfo) -> Path:
     return path.expanduser() if folder is None else Path(folder) / path.expanduser()
 
 
-PathBesideConfig = Annotated[Path, AfterValidator(resolved)]
+def _named(value: Any) -> Any:
+    if isinstance(value, str) and (not value.strip() or "\0" in value):
+        raise ValueError("write a path")
+    return value
+
+
+PathBesideConfig = Annotated[Path, BeforeValidator(_named), AfterValidator(resolved)]
 
 
 def _loopback_url(value: str) -> str:
@@ -97,7 +125,7 @@ def _loopback_url(value: str) -> str:
         port = parts.port
     except ValueError:
         raise ValueError("this is not a URL; write http://127.0.0.1:PORT") from None
-    if parts.scheme != "http" or parts.hostname is None or port is None or parts.path not in {"", "/"} or parts.query:
+    if parts.scheme != "http" or parts.hostname is None or not port or parts.path not in {"", "/"} or parts.query or "@" in parts.netloc:
         raise ValueError("write http://127.0.0.1:PORT, without a path")
     if not is_loopback(parts.hostname):
         raise ValueError("a route may only lead to this machine (127.0.0.1, ::1 or localhost)")

@@ -66,6 +66,9 @@ _MAY: Mapping[ConditionKind, tuple[str, ...]] = MappingProxyType(
     | {ConditionKind.ISOLATED_MARGIN: ("account", "symbol")}
 )
 _FIGURES = ("account", "symbol", "by_ms", "leverage", "side", "contracts", "price", "lot", "tick")
+_DIGITS_MAX = 30
+_BY_MS_MAX: Millis = 10 * 365 * 86_400_000
+"""Ten years: beyond that, a venue could not even write its time down."""
 ONCE = frozenset({ConditionKind.SOCKETS_CLOSED, ConditionKind.KEYS_EXPIRED, ConditionKind.LEVERAGE_CHANGED})
 """What happens and is over."""
 
@@ -98,6 +101,8 @@ class Condition:
             raise ValueError("after_ms must be at least 0")
         if self.lasts_ms is not None and (self.lasts_ms < 1 or self.kind in ONCE):
             raise ValueError(f"lasts_ms must be at least 1, and is not for {', '.join(sorted(ONCE))}")
+        if self.by_ms is not None and abs(self.by_ms) > _BY_MS_MAX:
+            raise ValueError(f"by_ms must be within {_BY_MS_MAX} either way")
         needed = _NEEDS.get(self.kind, ())
         for name in _FIGURES:
             value = getattr(self, name)
@@ -107,3 +112,5 @@ class Condition:
                 raise ValueError(f"{name} is not for {self.kind.value}")
             if isinstance(value, Decimal) and not (value.is_finite() and value > ZERO):
                 raise ValueError(f"{name} must be above zero")
+            if isinstance(value, Decimal) and abs(value.adjusted()) > _DIGITS_MAX:
+                raise ValueError(f"{name} must be of ordinary size")

@@ -34,6 +34,7 @@ from bot.simulator.model import Refused
 from bot.simulator.truth import truth_of
 
 CONTROL_HOST = "simulator.control"
+_DIGITS_MAX = 30
 
 
 class Unusable(Exception):
@@ -165,6 +166,8 @@ class _Body:
             raise Unusable(f"{name} must be a decimal number as text") from None
         if not value.is_finite():
             raise Unusable(f"{name} must be finite")
+        if abs(value.adjusted()) > _DIGITS_MAX:
+            raise Unusable(f"{name} must be of ordinary size")
         return value
 
 

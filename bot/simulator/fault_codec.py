@@ -29,6 +29,7 @@ _KINDS: tuple[tuple[type[StrEnum], type[Armed]], ...] = (
     (ConditionKind, Condition),
 )
 _ADAPTERS: dict[type[Armed], TypeAdapter[Any]] = {made: TypeAdapter(made) for _, made in _KINDS}
+_SHOWN_MAX = 80
 _WORDS = {
     "int_type": "a whole number is needed",
     "int_parsing": "a whole number is needed",
@@ -60,7 +61,7 @@ def fault_of(told: Any, path: str = "") -> Armed:
     if not isinstance(told, Mapping):
         raise FaultsUnusable(f"{path.rstrip('.') or 'the fault'}: keys with values are needed")
     kind = told.get("kind")
-    made = next((made for kinds, made in _KINDS if kind in {each.value for each in kinds}), None)
+    made = next((made for kinds, made in _KINDS if kind in [each.value for each in kinds]), None)
     if made is None:
         known = [each.value for kinds, _ in _KINDS for each in kinds]
         if kind is None:
@@ -71,16 +72,23 @@ def fault_of(told: Any, path: str = "") -> Armed:
         if key not in names:
             raise FaultsUnusable(f"{path}{key}: unknown key{_near(str(key), names)}; known: {', '.join(names)}")
     try:
-        fault: Armed = _ADAPTERS[made].validate_json(orjson.dumps(dict(told), default=_exact), strict=True)
+        fault: Armed = _ADAPTERS[made].validate_json(orjson.dumps(_writable(told, path)), strict=True)
     except ValidationError as error:
         raise FaultsUnusable(_sentence(error, path)) from None
     return fault
 
 
-def _exact(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    raise TypeError
+def _writable(told: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The fields as JSON can carry them. Raises FaultsUnusable for what it cannot."""
+    fields_told = {key: str(value) if isinstance(value, Decimal) else value for key, value in told.items()}
+    for key, value in fields_told.items():
+        try:
+            orjson.dumps(value)
+        except TypeError:  # a whole number of more than 64 bits, text that is none, a type of YAML's own
+            raise FaultsUnusable(
+                f"{path}{key}: {ascii(value)[:_SHOWN_MAX]} is not allowed: text or a number of ordinary size is needed"
+            ) from None
+    return fields_told
 
 
 def _near(word: str, known: Iterable[str]) -> str:

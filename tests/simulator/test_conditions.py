@@ -94,6 +94,13 @@ def test_one_form_for_all_three_sorts_of_fault() -> None:
         ({"kind": "sockets_closed", "venue": "okx", "lasts_ms": 5}, "x.lasts_ms must be at least 1, and is not for"),
         ({"kind": "resized", "venue": "okx", "symbol": "B", "lot": "0", "tick": "1"}, "x.lot must be above zero"),
         ({"kind": "resized", "venue": "okx", "symbol": "B", "lot": "much", "tick": "1"}, "x.lot: 'much' is not allowed"),
+        ({"kind": "resized", "venue": "okx", "symbol": "B", "lot": "1e999999999", "tick": "1"}, "x.lot must be of ordinary size"),
+        ({"kind": "resized", "venue": "okx", "symbol": "B", "lot": D("1e-999999999"), "tick": "1"}, "x.lot must be of ordinary size"),
+        ({"kind": "clock_shifted", "venue": "okx", "by_ms": 10**12}, "x.by_ms must be within 315360000000 either way"),
+        ({"kind": ["drop_reply"], "venue": "okx"}, r"x.kind: \['drop_reply'\] is not allowed"),
+        ({"kind": "drop_reply", "venue": "okx", "times": 2**70}, "x.times: 1180591620717411303424 is not allowed"),
+        ({"kind": "drop_reply", "venue": "okx", "label": "\ud800"}, r"x.label: '\\ud800' is not allowed"),
+        ({"kind": "drop_reply", "venue": "okx", "label": b"x"}, "x.label: b'x' is not allowed"),
         (["drop_reply"], "x: keys with values are needed"),
     ],
 )

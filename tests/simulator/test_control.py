@@ -102,6 +102,7 @@ async def test_control_arms_faults_and_tells_incidents(http: aiohttp.ClientSessi
         ("/faults", {"venue": VENUE, "kind": "delay_reply"}, "delay_ms"),
         ("/silence", {"venue": VENUE, "http": "no"}, "http must be true or false"),
         ("/adl", {"venue": VENUE, "account": "desk", "symbol": "BTCUSDT", "contracts": 1}, "contracts must be text"),
+        ("/deposit", {"venue": VENUE, "account": "desk", "asset": "USDT", "quantity": "1e999999999"}, "quantity must be of ordinary size"),
         ("/adl", {"venue": VENUE, "account": "desk", "symbol": "BTCUSDT", "contracts": "NaN"}, "contracts must be finite"),
         ("/funding", {"venue": VENUE, "symbol": "DOGE"}, "unknown_symbol"),
         ("/nowhere", {}, "there is no POST /nowhere"),

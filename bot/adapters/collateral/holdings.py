@@ -41,6 +41,7 @@ COMPLETE = "complete"
 _ASSET = re.compile(r"[A-Za-z0-9]{1,20}")
 _NUMBER = re.compile(r"\d{1,24}(\.\d{1,24})?")
 _ROWS_MAX = 10_000
+_LOCATION_MAX = 100
 _LENGTH_MAX = 4 * 1024 * 1024
 
 
@@ -108,8 +109,12 @@ class _TextLoader(yaml.BaseLoader):
 def _from_yaml(text: str) -> tuple[list[Mapping[str, Any]], str | None]:
     try:
         document = yaml.load(text, Loader=_TextLoader)  # noqa: S506  this loader makes nothing but text, lists and mappings
-    except yaml.YAMLError as error:
-        raise HoldingsUnreadable(f"this is not YAML: {' '.join(str(error).split())}") from None
+    except HoldingsUnreadable:
+        raise
+    except RecursionError:
+        raise HoldingsUnreadable("this is nested too deeply") from None
+    except Exception as error:  # besides its own, PyYAML lets out what it meets: OverflowError for "\\UFFFFFFFF", and others
+        raise HoldingsUnreadable(f"this is not YAML: {' '.join(str(error).split()) or type(error).__name__}") from None
     if not isinstance(document, dict) or not isinstance(document.get("holdings"), list):
         raise HoldingsUnreadable("expected a list below the key 'holdings'")
     unknown = sorted(set(document) - {COMPLETE, "holdings"})
@@ -152,6 +157,8 @@ def _row(number: int, record: Mapping[str, Any]) -> Row:
             raise HoldingsUnreadable(f"row {number}: {name} must be a plain value")
     if not _ASSET.fullmatch(record["asset"]):
         raise HoldingsUnreadable(f"row {number}: {record['asset']!r} is not an asset's name")
+    if not record["location"].isprintable() or len(record["location"]) > _LOCATION_MAX:
+        raise HoldingsUnreadable(f"row {number}: {record['location'][:_LOCATION_MAX]!a} is not a location's name")
     rate = record.get("redemption_rate")
     return Row(
         asset=Asset(record["asset"]),
