@@ -1,8 +1,8 @@
 """One connection to the Redis server that takes writes now: a single server, or the master that Sentinels name.
 
 Rules: one attempt for each call. The client library's own retries are off, for a repeated write is only harmless when it is compared with
-what is there, which is the journal's business. After any failure the connection is gone, and the next call makes a new one, asking
-the Sentinels again; so an answer can never be taken for that of another call.
+what is there, which is the journal's business. After any failure to answer the connection is gone, and the next call makes a new one,
+asking the Sentinels again; so an answer can never be taken for that of another call.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    NoPermissionError,
     NoScriptError,
+    ReadOnlyError,
     RedisError,
     ResponseError,
 )
@@ -100,7 +102,7 @@ class RedisLink:
         self._connection: Connection | None = None
 
     def call(self, *words: Word) -> Any:
-        """The server's answer. Raises StoreFailed, and forgets the connection with it."""
+        """The server's answer. Raises StoreFailed; unless the server answered that it refuses, the connection ends with it."""
         connection = self._connected()
         try:
             connection.send_command(*words)
@@ -109,7 +111,7 @@ class RedisLink:
             self._failed(error)
 
     def run(self, script: Script, keys: Sequence[Word], words: Sequence[Word]) -> Any:
-        """What `script` answers. Raises StoreFailed, and forgets the connection with it."""
+        """What `script` answers. Raises StoreFailed; unless the server answered that it refuses, the connection ends with it."""
         connection = self._connected()
         try:
             connection.send_command("EVALSHA", script.digest, len(keys), *keys, *words)
@@ -133,7 +135,8 @@ class RedisLink:
             self._connection = None
 
     def _failed(self, error: Exception) -> Any:
-        self.drop()
+        if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):  # else the server answered, and the next call may go
+            self.drop()
         raise _told(self.server, error) from None
 
     def _connected(self) -> Connection:
@@ -204,11 +207,12 @@ def _told(server: RedisServer, error: Exception) -> StoreFailed:
         return StoreDenies(f"{server} does not let us in: {words}")
     if isinstance(error, TimedOut | TimeoutError):
         return StoreFailed(f"{server} did not answer in time")
-    if isinstance(error, ResponseError) and words.startswith(_FINAL):
+    if isinstance(error, NoPermissionError) or (isinstance(error, ResponseError) and words.startswith(_FINAL)):
         return StoreDenies(f"{server} refuses: {words}")
     if isinstance(error, Disconnected | OSError):
         return StoreFailed(f"{server} cannot be reached or was cut off: {words}")
     return StoreFailed(f"{server} refuses: {words}")
 
 
-_FINAL = ("NOAUTH", "NOPERM", "WRONGPASS", "WRONGTYPE", "ERR AUTH", "ERR invalid password", "ERR DB index", "unknown command")
+_FINAL = ("WRONGTYPE", "DB index", "unknown command")
+"""How refusals begin that only a person can end; the library has taken away `ERR`."""

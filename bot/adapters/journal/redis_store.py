@@ -24,7 +24,7 @@ from bot.ports import JournalRefused
 
 FORMAT = 1
 """Version of the keys above. A higher one is from a newer hedgebot and is refused."""
-PROOF_MS = 200
+PROOF_MS = 100
 """Longest wait for the disks and replicas in one call."""
 
 _PAGE = 500

@@ -25,7 +25,7 @@ from bot.adapters.journal.codec import Entry, EntryUnreadable, decode, encode, f
 from bot.adapters.journal.mark import Mark, MarkFile
 from bot.adapters.journal.quarantine import Quarantined, set_aside
 from bot.adapters.journal.redis_link import RedisLink, RedisServer, StoreDenies, StoreFailed
-from bot.adapters.journal.redis_store import Facts, Fence, RedisStore
+from bot.adapters.journal.redis_store import Facts, Fence, NotOurs, RedisStore
 from bot.adapters.journal.redis_writer import Writer
 from bot.adapters.journal.store_file import beside, hold
 from bot.core.commands import Command
@@ -219,13 +219,22 @@ class RedisJournal:
         """A counter that grew, durably here and at the server: it does not repeat when either is lost. Raises JournalUnavailable."""
         writer = self._verify()
         try:
-            epoch = self._store.next_epoch(writer.epoch)
+            epoch = self._epoch_after(writer.epoch)
             writer.epoch = epoch
             self._mark_file.write(Mark(self._mark.seq, self._mark.link, epoch), sync=True)
         except (StoreFailed, OSError) as error:
             self._store.let_go()
             raise JournalUnavailable(str(error)) from None
         return epoch
+
+    def _epoch_after(self, known: int) -> int:
+        try:
+            return self._store.next_epoch(known)
+        except NotOurs:
+            raise
+        except StoreFailed:  # the connection may have ended while nobody used it; an epoch that nobody got to know is left out
+            self._store.let_go()
+            return self._store.next_epoch(known)
 
     def close(self) -> None:
         """Writes what waits and lets go. Safe to call twice. Raises JournalUnavailable when the last entries could not be written."""

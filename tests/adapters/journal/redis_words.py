@@ -11,6 +11,11 @@ from bot.adapters.journal.redis_link import RedisServer
 from bot.adapters.journal.redis_streams import RedisJournal
 from tests.adapters.journal.facts import confirmed, order
 
+PATIENT_S = 10.0
+"""Longer than a busy machine holds up an append that will succeed."""
+BRIEF_S = 0.25
+"""For an append that will not succeed."""
+
 
 class Place:
     """One journal on one server, opened again and again from one folder."""
@@ -19,7 +24,8 @@ class Place:
         self.server, self.name, self.folder = server, name, folder
 
     def opened(self, **options: object) -> RedisJournal:
-        return RedisJournal(self.server, self.name, "ours", self.folder, **options)  # type: ignore[arg-type]  # each test names its own
+        given: dict[str, object] = {"patience_s": PATIENT_S, **options}
+        return RedisJournal(self.server, self.name, "ours", self.folder, **given)  # type: ignore[arg-type]  # each test names its own
 
     def via(self, port: int) -> Place:
         """The same through a wire of ours."""
@@ -39,6 +45,12 @@ class Place:
         """The instants of all events that a fresh reading finds."""
         with closing(self.opened()) as journal:
             return [event.at for event, _ in journal.recover()]
+
+
+def put(journal: RedisJournal, at: int) -> None:
+    """An entry, and a wait for it that is patient whatever the journal's own patience is."""
+    journal.append([confirmed(at)], [], durable=False)
+    until(lambda: journal.pending == 0)
 
 
 def until(true: Callable[[], object], seconds: float = 8.0) -> None:

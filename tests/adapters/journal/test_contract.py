@@ -19,6 +19,7 @@ from bot.ports import Journal, JournalRefused
 from bot.shell.recovery import recovered as fold
 from tests.adapters.journal.facts import any_event, confirmed, order, seen
 from tests.adapters.journal.redis_process import RedisProcess, forget
+from tests.adapters.journal.redis_words import PATIENT_S
 
 Open = Callable[[str], Journal]
 Step = tuple[Event, tuple[Command, ...]]
@@ -42,7 +43,7 @@ def sqlite_in(folder: Path, request: pytest.FixtureRequest) -> Store:
 def redis_in(folder: Path, request: pytest.FixtureRequest) -> Store:
     process: RedisProcess = request.getfixturevalue("redis_process")
     name: str = request.getfixturevalue("journal_name")
-    return Store(lambda identity: RedisJournal(process.server, name, identity, folder), lambda: forget(process, name))
+    return Store(lambda identity: RedisJournal(process.server, name, identity, folder, patience_s=PATIENT_S), lambda: forget(process, name))
 
 
 STORES = {"sqlite": sqlite_in, "redis": redis_in}

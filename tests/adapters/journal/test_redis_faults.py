@@ -17,16 +17,16 @@ from typing import Any
 
 import pytest
 
-from bot.adapters.journal.redis_link import RedisServer
+from bot.adapters.journal.redis_link import RedisLink, RedisServer, StoreFailed
 from bot.ports import JournalRefused, JournalUnavailable
 from tests.adapters.journal.facts import confirmed, order
 from tests.adapters.journal.fault_proxy import FaultProxy
 from tests.adapters.journal.redis_process import RedisProcess, needs_redis
-from tests.adapters.journal.redis_words import Place, timed, until
+from tests.adapters.journal.redis_words import BRIEF_S, Place, put, timed, until
 
 pytestmark = needs_redis
 
-PATIENT_S = 1.0
+SOON_S = 1.5
 """More than an append may take in any fault; the patience is 0.25."""
 
 
@@ -54,7 +54,7 @@ def refused(append: Callable[[], object]) -> str:
     """What a durable append says that could not be made durable, in time."""
     with timed() as passed, pytest.raises(JournalUnavailable) as caught:
         append()
-    assert passed() < PATIENT_S
+    assert passed() < SOON_S
     return str(caught.value)
 
 
@@ -87,28 +87,28 @@ def test_nothing_acknowledged_is_lost_when_server_and_bot_are_killed(own: RedisP
 
 
 def test_a_killed_server_is_said_at_once_and_what_waits_is_written_when_it_is_back(own: RedisProcess, place: Place) -> None:
-    journal = place.opened()
-    journal.append([confirmed(1)], [], durable=True)
+    journal = place.opened(patience_s=BRIEF_S)
+    put(journal, 1)
     own.kill()
     assert "cannot be reached" in refused(lambda: journal.append([confirmed(2)], [order(2)], durable=True))
     with timed() as passed:
         for at in range(3, 103):
             with pytest.raises(JournalUnavailable):
                 journal.append([confirmed(at)], [], durable=True)
-    assert passed() < PATIENT_S, "while the writer is behind, nobody waits for it"
+    assert passed() < SOON_S, "while the writer is behind, nobody waits for it"
     journal.append([confirmed(103)], [], durable=False)
     assert journal.pending == 102
     own.start()
     until(lambda: journal.pending == 0)
-    journal.append([confirmed(104)], [], durable=True)
+    put(journal, 104)
     journal.close()
     assert place.times() == list(range(1, 105))
 
 
 def test_a_stopped_server_does_not_hold_up_the_bot(own: RedisProcess, place: Place) -> None:
     assert own.process is not None
-    journal = place.opened()
-    journal.append([confirmed(1)], [], durable=True)
+    journal = place.opened(patience_s=BRIEF_S)
+    put(journal, 1)
     own.process.send_signal(signal.SIGSTOP)
     try:
         assert "did not" in refused(lambda: journal.append([confirmed(2)], [order(2)], durable=True))
@@ -119,7 +119,7 @@ def test_a_stopped_server_does_not_hold_up_the_bot(own: RedisProcess, place: Pla
     finally:
         own.process.send_signal(signal.SIGCONT)
     until(lambda: journal.pending == 0)
-    journal.append([confirmed(4)], [], durable=True)
+    put(journal, 4)
     journal.close()
     assert place.times() == [1, 2, 3, 4]
 
@@ -134,8 +134,8 @@ def test_a_server_that_is_back_at_once_is_not_even_noticed(own: RedisProcess, pl
 
 
 def test_a_journal_that_is_closed_while_the_server_is_away_says_what_it_could_not_write(own: RedisProcess, place: Place) -> None:
-    journal = place.opened()
-    journal.append([confirmed(1)], [], durable=True)
+    journal = place.opened(patience_s=BRIEF_S)
+    put(journal, 1)
     own.kill()
     journal.append([confirmed(2)], [], durable=False)
     with timed() as passed, pytest.raises(JournalUnavailable, match="1 entries could not be written"):
@@ -186,13 +186,27 @@ def test_a_database_that_is_not_there_is_refused(own: RedisProcess, tmp_path: Pa
 
 
 def test_a_server_that_loads_its_data_is_waited_for(own: RedisProcess, place: Place) -> None:
-    place.written(40)
+    with closing(place.opened()) as journal:
+        for at in range(2_500):  # it speaks to nobody before it has read a thousand commands
+            journal.append([confirmed(at)], [], durable=False)
+        journal.append([], [], durable=True)
     own.kill()
-    own.words += ["--key-load-delay", "20000", "--enable-debug-command", "yes"]  # microseconds for each key: it stays LOADING for a while
-    with closing(RedisProcess(own.folder).client):
-        pass
+    own.words += ["--key-load-delay", "400"]  # microseconds for each command that is read back
     own.start(wait=False)
-    assert place.times() == list(range(1, 41))
+    said: list[str] = []
+
+    def is_loading() -> bool:
+        link = RedisLink(own.server)
+        try:
+            link.call("PING")
+        except StoreFailed as error:
+            said.append(str(error))
+        finally:
+            link.drop()
+        return "still reading its data back" in said[-1]
+
+    until(is_loading)
+    assert place.times() == list(range(2_500))
 
 
 # Answers that do not come
@@ -217,7 +231,7 @@ def test_a_wire_that_is_cut_again_and_again_loses_and_doubles_nothing(
     redis_process: RedisProcess, proxy: FaultProxy, journal_name: str, tmp_path: Path
 ) -> None:
     place = Place(redis_process.server, journal_name, tmp_path / "state")
-    journal = place.via(proxy.port).opened()
+    journal = place.via(proxy.port).opened(patience_s=BRIEF_S)
     for at in range(1, 301):
         if at % 7 == 0:
             proxy.cut_answers_after = at % 3
@@ -234,8 +248,8 @@ def test_a_wire_that_is_cut_again_and_again_loses_and_doubles_nothing(
 
 def test_a_partition_is_said_and_waited_out(redis_process: RedisProcess, proxy: FaultProxy, journal_name: str, tmp_path: Path) -> None:
     place = Place(redis_process.server, journal_name, tmp_path / "state")
-    journal = place.via(proxy.port).opened()
-    journal.append([confirmed(1)], [], durable=True)
+    journal = place.via(proxy.port).opened(patience_s=BRIEF_S)
+    put(journal, 1)
     proxy.refuses = True
     proxy.cut()
     refused(lambda: journal.append([confirmed(2)], [], durable=True))
@@ -294,8 +308,8 @@ def too_few_replicas(client: Any) -> Callable[[], object]:
 def test_a_server_that_takes_no_writes_is_said_and_waited_out(
     own: RedisProcess, place: Place, fault: Callable[[Any], Callable[[], object]], said: str
 ) -> None:
-    journal = place.opened()
-    journal.append([confirmed(1)], [], durable=True)
+    journal = place.opened(patience_s=BRIEF_S)
+    put(journal, 1)
     with closing(own.client) as client:
         clear = fault(client)
         assert said in refused(lambda: journal.append([confirmed(2)], [order(2)], durable=True))
@@ -304,7 +318,7 @@ def test_a_server_that_takes_no_writes_is_said_and_waited_out(
             journal.next_epoch()
         clear()
     until(lambda: journal.pending == 0)
-    journal.append([confirmed(4)], [], durable=True)
+    put(journal, 4)
     assert journal.next_epoch() == 1
     journal.close()
     assert place.times() == [1, 2, 3, 4]
