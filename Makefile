@@ -23,15 +23,18 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test check format bench docs lock clean
+.PHONY: help setup servers demo test check format bench docs lock clean
 
 help: ## Show this list
 	@echo "hedgebot: targets"
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Options go through ARGS, for example: make demo ARGS="--for 60s --plain --seed 7"'
 
-setup: $(PROJECT_STAMP) ## Create .venv and install the locked packages (done once; the other targets call it)
+setup: $(PROJECT_STAMP) servers ## Create .venv and install the locked packages (done once; the other targets call it)
 	@echo "[setup] ready: $(VENV)"
+
+servers: ## Install the real servers that tests speak to, where root and apt can; else say what is skipped
+	@.ci/servers
 
 $(VENV_STAMP):
 	@echo "[setup 1/3] creating $(VENV) with $$($(PYTHON) --version 2>&1)"
@@ -52,7 +55,7 @@ $(PROJECT_STAMP): pyproject.toml bot/__init__.py $(PACKAGE_STAMP)
 demo: $(PROJECT_STAMP) ## Run the demonstration: simulated venues, the bot, a scripted story
 	@$(BIN)/hedgebot demo $(ARGS)
 
-test: $(PROJECT_STAMP) ## Run all tests
+test: $(PROJECT_STAMP) servers ## Run all tests
 	@echo "[test] pytest with $(WORKERS) workers"
 	@$(PYTEST) $(ARGS)
 
