@@ -142,6 +142,10 @@ class Journal(Protocol):
     def is_fresh(self) -> bool:
         """Whether it held nothing when it was opened, or lost its tail then: earlier runs may have sent what it does not know of."""
 
+    @property
+    def doubt(self) -> str | None:
+        """Why what it acknowledges as durable is not to be trusted, in one sentence; None: it is. It may change at any time."""
+
     def recover(self) -> Iterable[tuple[Event, tuple[Command, ...]]]:
         """Every event recorded so far, in order, each with the commands recorded with it, to be folded again.
 

@@ -71,6 +71,7 @@ MATERIAL = (
     ev.ReportUnreadable,
     ev.InstrumentListed,
     ev.OperatorActed,
+    ev.JournalJudged,
     ev.StopRequested,
 )
 """Events after which a decision is due at once, if they changed anything."""
@@ -255,6 +256,7 @@ _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
     ev.DelegationObserved: lambda ledger, event, _: observations.apply_delegation(ledger, event),
     ev.OperatorActed: lambda ledger, event, _: operation.apply_act(ledger, event),
     ev.BacklogObserved: _on_backlog,
+    ev.JournalJudged: lambda ledger, event, _: book.judge_journal(ledger, event),
     ev.StopRequested: _on_stop,
 }
 

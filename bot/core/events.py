@@ -306,6 +306,13 @@ class BacklogObserved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournalJudged(Event):
+    """What the journal acknowledges is not to be trusted from here on, and why in one sentence (`doubt`); None: it is again."""
+
+    doubt: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequested(Event):
     """The run is to end: no increase from here on; working orders are cancelled, doubts are asked about, hedges stay."""
 

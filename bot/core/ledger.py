@@ -282,7 +282,7 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
     """
     fresh_at = event.at if event.is_fresh else ledger.fresh_at
     ledger = replace(ledger, epoch=event.epoch, started_at=event.at, fresh_at=fresh_at, silent_ms=event.silent_ms, order_number=0)
-    ledger = replace(ledger, stopping=False, quotes={}, decided_at=None)
+    ledger = replace(ledger, stopping=False, quotes={}, decided_at=None, journal_doubt=None)
     for order in ledger.open_orders():
         ledger = with_order(ledger, advance(order, Trigger.RESTARTED, event.at), event.at)
     venues = {
@@ -299,6 +299,16 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
         for venue, r in ledger.venues.items()
     }
     return replace(ledger, venues=venues, sources_confirmed_at={}, sources_unreadable={})
+
+
+def judge_journal(ledger: Ledger, event: ev.JournalJudged) -> Ledger:
+    """The ledger after it was found out whether what the journal acknowledges can be trusted."""
+    if event.doubt == ledger.journal_doubt:
+        return ledger
+    words = (
+        "what the journal acknowledges can be trusted again" if event.doubt is None else f"the journal is not to be trusted: {event.doubt}"
+    )
+    return noted(replace(ledger, journal_doubt=event.doubt), Note(at=event.at, kind="state", subject="book", sentence=words))
 
 
 def positions_at(ledger: Ledger, venue: VenueId) -> tuple[InstrumentId, ...]:

@@ -59,6 +59,7 @@ class Limit(StrEnum):
     UNEXPLAINED_POSITION = "unexplained_position"
     AUTO_DELEVERAGING = "auto_deleveraging"
     DELEVERAGING_RANK = "deleveraging_rank"
+    JOURNAL_DOUBT = "journal_doubt"
     OPERATOR = "operator"
     INVARIANT = "invariant"
     CARRY_FLOOR = "carry_floor"

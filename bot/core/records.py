@@ -264,6 +264,7 @@ class Tallies:
 class Ledger(Lookups):
     """The record. Nothing but `ledger.fold` and `engine.step` makes a new one. No slots: it remembers which of its orders are open.
 
+    `journal_doubt` says why what the journal acknowledges is not to be trusted in this run, None: it is.
     `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did. For
     `silent_ms` after `started_at` no order leaves at all. `strayed_at` tells since when an asset's certain net delta is beyond the soft
     edge of its no-trade band.
@@ -273,6 +274,7 @@ class Ledger(Lookups):
     started_at: Millis = 0
     fresh_at: Millis | None = None
     silent_ms: Millis = 0
+    journal_doubt: str | None = None
     order_number: int = 0
     stopping: bool = False
     decided_at: Millis | None = None

@@ -34,6 +34,8 @@ TradingState = records.TradingState
 def state_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
     """Why the book as a whole is not ACTIVE, if it is not."""
     found = _cause_breaches(ledger, None)
+    if ledger.journal_doubt is not None:
+        found.append(Breach(Limit.JOURNAL_DOUBT, "book", None, None, ledger.journal_doubt))
     for name in sorted(policy.collateral_sources):
         confirmed = ledger.sources_confirmed_at.get(name)
         if confirmed is None:

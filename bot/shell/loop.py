@@ -28,7 +28,7 @@ import structlog
 
 from bot.core.commands import Command, PlaceOrder
 from bot.core.engine import step
-from bot.core.events import BacklogObserved, DecisionDue, Event, OperatorActed, Quote
+from bot.core.events import BacklogObserved, DecisionDue, Event, JournalJudged, OperatorActed, Quote
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
 from bot.core.statement import BookStatement, statement_of
@@ -88,6 +88,7 @@ class Loop:
         self._ended = False
         self._decide_at = clock.steady()
         self._decided_at = float("-inf")
+        self._journal_doubt: str | None = None
         self._beat_at = clock.steady()
         self._backlog_at = float("-inf")
 
@@ -167,6 +168,9 @@ class Loop:
         """Takes everything that is queued, decides if it is due, writes, dispatches."""
         self._beat_at = self._clock.steady()
         self._notice_backlog()
+        if self._journal.doubt != self._journal_doubt:
+            self._journal_doubt = self._journal.doubt
+            self._queue.append(JournalJudged(at=self._clock.now(), doubt=self._journal_doubt))
         awaited, self._awaited = self._awaited, []
         for _ in range(len(self._queue)):
             self._take(self._queue.popleft())

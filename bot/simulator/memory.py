@@ -34,11 +34,12 @@ class MemoryEntry:
 
 @dataclass(slots=True)
 class MemoryStore:
-    """What is durable. `taking` False: nothing can be written until it is True again."""
+    """What is durable. `taking` False: nothing can be written until it is True again. `doubt`: why it is not to be trusted."""
 
     entries: list[MemoryEntry] = field(default_factory=list)
     epoch: int = 0
     taking: bool = True
+    doubt: str | None = None
     snapshot: tuple[int, MemoryEntry, Snapshot] | None = None
     """What the first so many entries fold to, and the last of them."""
 
@@ -73,6 +74,11 @@ class MemoryJournal:
     def is_fresh(self) -> bool:
         """Whether the store held no entry when this run took hold of it."""
         return self._was_empty
+
+    @property
+    def doubt(self) -> str | None:
+        """What the store says of itself."""
+        return self._store.doubt
 
     def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event that is durable, in order, each with its commands."""

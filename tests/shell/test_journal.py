@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.core.commands import LookUpOrder, PlaceOrder, ReadVenue
-from bot.core.events import OrderRefused, VenueReported
+from bot.core.events import JournalJudged, OrderRefused, SessionStarted, VenueReported
 from bot.core.order import OrderState
+from bot.core.records import TradingState
 from bot.core.units import VenueId
 from bot.ports import JournalUnavailable
 from bot.simulator import memory
@@ -125,3 +126,24 @@ async def test_what_was_recorded_folds_to_the_book_at_any_later_time():
     bench.start()
     assert same_but_for_market(bench.ledger, bench.replayed())
     await bench.until(bench.converged, 10)
+
+
+@virtual
+async def test_a_journal_that_cannot_be_trusted_is_told_to_the_core_before_the_first_decision_and_when_it_changes():
+    bench = Bench()
+    bench.world.store.doubt = first = "the server does not sync every write"
+    bench.hold("ETH", "50")
+    bench.start()
+    await bench.until(bench.converged, 20)
+    assert bench.life.run.loop.statement().trading_state == TradingState.REDUCING.value
+    steps = [event for event, _ in bench.world.store.steps()]
+    assert isinstance(steps[0], SessionStarted)
+    assert isinstance(steps[1], JournalJudged)
+    bench.world.store.doubt = None
+    await bench.until(lambda: bench.life.run.loop.statement().trading_state == TradingState.ACTIVE.value, 5)
+    bench.world.store.doubt = second = "it keeps no append-only file"
+    await bench.until(lambda: bench.ledger.journal_doubt == second, 5)
+    await bench.stop()
+    judged = [e.doubt for e, _ in bench.world.store.steps() if isinstance(e, JournalJudged)]
+    assert judged == [first, None, second]
+    assert same_but_for_market(bench.replayed(), bench.ledger)

@@ -81,6 +81,11 @@ class SqliteJournal:
         self._verify()
         return self._was_empty or bool(self.quarantined)
 
+    @property
+    def doubt(self) -> str | None:
+        """None: a commit that did not reach the disk fails."""
+        return None
+
     def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event so far, in order, with its commands. Verifies the whole chain first. Raises JournalRefused with one sentence."""
         self._verify()
