@@ -7,7 +7,7 @@ from bot.core.events import JournalJudged
 from bot.core.records import TradingState
 from tests.core.market_words import wide
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
-from tests.core.playbook import breach, collateral, confirmed, decision_due, evenly, link, place, reading, started
+from tests.core.playbook import breach, collateral, confirmed, decision_due, link, place, reading, started
 from tests.core.story import Feed, Story
 
 WHY = "the server does not sync every write"
@@ -32,9 +32,8 @@ def test_what_is_too_much_is_taken_down_and_what_is_missing_is_still_hedged() ->
     story = hedged("30") >> wide() >> journal_judged(WHY) >> collateral("ETH", "0") >> decision_due()
     for instrument in (BINANCE, BYBIT, OKX):
         story << place(instrument, "10", reduce_only=True)
-    story = hedged("30") >> journal_judged(WHY) >> evenly("60") >> decision_due()
-    for instrument in (BINANCE, BYBIT, OKX):
-        story << place(instrument, "-10")
+    story = hedged("30") >> wide() >> journal_judged(WHY) >> collateral("ETH", "60") >> decision_due()
+    story << place(BINANCE, "-26") << place(BYBIT, "-4")
 
 
 def test_trust_that_is_back_ends_it_at_once() -> None:

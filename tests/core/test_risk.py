@@ -180,7 +180,7 @@ CASES: list[tuple[Limit, Callable[[Desk], Desk], Callable[[Desk], Desk]]] = [
         lambda d: replace(d, ledger=replace(d.ledger, sources_confirmed_at={})),
         lambda d: d,
     ),
-    (Limit.JOURNAL_DOUBT, lambda d: replace(d, ledger=replace(d.ledger, journal_doubt="not synced")), lambda d: d),
+    (Limit.TRADING_STATE, lambda d: replace(d, ledger=replace(d.ledger, journal_doubt="not synced")), lambda d: d),
 ]
 IDS = [f"{n}-{limit.value}" for n, (limit, _, _) in enumerate(CASES)]
 
@@ -233,7 +233,6 @@ def test_an_order_without_a_sane_price_is_refused() -> None:
 @pytest.mark.parametrize("bend", [beyond for limit, beyond, _ in CASES if limit in (
     Limit.VENUE_LINK, Limit.CLOCK_OFFSET, Limit.FOREIGN_ORDERS, Limit.LEVERAGE, Limit.MARGIN_RATIO, Limit.MARGIN_UNKNOWN,
     Limit.ACCOUNT_MODE, Limit.ORDERS_IN_DOUBT, Limit.GROSS_NOTIONAL, Limit.UNRECONCILED, Limit.COLLATERAL_UNKNOWN,
-    Limit.JOURNAL_DOUBT,
 )])  # fmt: skip
 def test_what_stops_increases_lets_reductions_pass(bend: Callable[[Desk], Desk]) -> None:
     assert replace(bend(desk()), quantity=D(1)).breach() is None

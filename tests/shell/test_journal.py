@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.core.commands import LookUpOrder, PlaceOrder, ReadVenue
-from bot.core.events import JournalJudged, OrderRefused, SessionStarted, VenueReported
+from bot.core.events import DecisionDue, JournalJudged, OrderRefused, SessionStarted, VenueReported
 from bot.core.order import OrderState
 from bot.core.records import TradingState
 from bot.core.units import VenueId
@@ -136,9 +136,8 @@ async def test_a_journal_that_cannot_be_trusted_is_told_to_the_core_before_the_f
     bench.start()
     await bench.until(bench.converged, 20)
     assert bench.life.run.loop.statement().trading_state == TradingState.REDUCING.value
-    steps = [event for event, _ in bench.world.store.steps()]
-    assert isinstance(steps[0], SessionStarted)
-    assert isinstance(steps[1], JournalJudged)
+    kinds = [type(event) for event, _ in bench.world.store.steps()]
+    assert kinds.index(SessionStarted) < kinds.index(JournalJudged) < kinds.index(DecisionDue)
     bench.world.store.doubt = None
     await bench.until(lambda: bench.life.run.loop.statement().trading_state == TradingState.ACTIVE.value, 5)
     bench.world.store.doubt = second = "it keeps no append-only file"
