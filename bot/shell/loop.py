@@ -168,9 +168,9 @@ class Loop:
         """Takes everything that is queued, decides if it is due, writes, dispatches."""
         self._beat_at = self._clock.steady()
         self._notice_backlog()
-        if self._journal.doubt != self._journal_doubt:
-            self._journal_doubt = self._journal.doubt
-            self._queue.append(JournalJudged(at=self._clock.now(), doubt=self._journal_doubt))
+        if (doubt := self._journal.doubt) != self._journal_doubt:
+            self._journal_doubt = doubt
+            self._queue.append(JournalJudged(at=self._clock.now(), doubt=doubt))
         awaited, self._awaited = self._awaited, []
         for _ in range(len(self._queue)):
             self._take(self._queue.popleft())
