@@ -89,10 +89,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp:
-    """A question for one order by client id. `absent_codes` are the venue's ways to say that it knows no such order."""
+    """A question for one order by client id. `absent_codes` are the venue's ways to say that it knows no such order.
+
+    `venue_id_as` takes the venue's own id instead, where fills tell no other.
+    """
 
     query: Query
     client_id_as: str
+    venue_id_as: str | None = None
     absent_codes: frozenset[str] = frozenset()
 
 

@@ -56,6 +56,8 @@ from bot.ports import Clock, LookUpAnswer, ReadAnswer
 READING_SECONDS = 10.0
 MARGIN_UNEXPLAINED = Decimal("0.05")
 """Part of the maintenance margin that the listed positions need not explain: marks move between two answers."""
+UNLISTED_MAX = 20
+"""How many orders are asked for by themselves when the history does not list them: all that ours can be, one at a time per instrument."""
 CLOCK_SLACK_MS: Millis = 2_000
 """How far before an instant of ours fills are asked for: our clock and the venue's are never quite one."""
 
@@ -187,8 +189,27 @@ class Reader:
         symbols = {symbol for row in rows if (symbol := told(row, fill.symbol)) in self._instruments and symbol is not None}
         orders = await self._asker.paged(history, lane, start, symbols=sorted(symbols))
         by_order = {(told(row, order.symbol), told(row, order.venue_id)): told(row, order.client_id) for row in orders}
+        traded = dict.fromkeys((told(row, fill.symbol), told(row, fill.venue_id)) for row in rows)
+        for symbol, venue_id in [each for each in traded if each[0] in symbols and each not in by_order][:UNLISTED_MAX]:
+            by_order[symbol, venue_id] = await self._client_id_of(str(symbol), str(venue_id), lane)
         key = str(fill.client_id[0][0])
         return [{**row, key: by_order.get((told(row, fill.symbol), told(row, fill.venue_id)))} for row in rows]
+
+    async def _client_id_of(self, symbol: str, venue_id: str, lane: Lane) -> str | None:
+        """The client id of an order that the history left out: it lists orders by when they were placed, and this one was before that."""
+        for look_up in self._reads.look_ups:
+            if look_up.venue_id_as is None:
+                continue
+            try:
+                rows = await self._asker.rows(look_up.query, lane, symbols=[symbol], **{look_up.venue_id_as: venue_id})
+            except NotAnswered as failure:
+                if failure.code in look_up.absent_codes:
+                    continue
+                raise
+            if len(rows) != 1 or told(rows[0], self._reads.order.venue_id) != venue_id:
+                raise Unreadable("order: the venue answered with another order")
+            return told(rows[0], self._reads.order.client_id)
+        return None
 
     async def by_client_id(self, instrument: InstrumentId, ours: ClientOrderId) -> OrderReport | None:
         """The order as the venue keeps it; None when it says that it knows no such order. Raises NotAnswered or Unreadable."""

@@ -11,6 +11,7 @@ from bot.core.commands import CancelOrder, PlaceOrder
 from bot.core.events import (
     CancelUnconfirmed,
     FillReported,
+    OrderAbsent,
     OrderOutcomeUnknown,
     OrderRefused,
     OrderReported,
@@ -173,3 +174,28 @@ async def test_a_lost_answer_leaves_it_in_doubt_and_it_is_found_resting(stand):
     command = stand.order("-0.05", asked(stand), post_only=True)
     assert isinstance(await stand.venue.place(command), OrderOutcomeUnknown)
     assert await state_of(stand, command) == (VenueOrderStatus.ACCEPTED, D(0))
+
+
+async def test_a_fill_of_one_that_was_placed_long_before_is_known_as_its_own(stand, monkeypatch):
+    """Histories tell orders by when they were placed: one that rested since before the question is not in them (Binance `allOrders`).
+
+    A fill that belonged to nobody would keep the next order of its instrument in doubt for ever.
+    """
+    monkeypatch.setattr("bot.adapters.venue.reading.CLOCK_SLACK_MS", 0)
+    rested = stand.order("-3", asked(stand), post_only=True)
+    await stand.venue.place(rested)
+    await stand.clock.sleep(0.05)
+    since = stand.clock.now()
+    await stand.clock.sleep(0.02)
+    move(stand, crossed(stand))
+    assert stand.held() < 0
+    await stand.venue.cancel(cancel_of(rested))
+    stand.arm(FaultKind.DISCONNECT, Operation.PLACE)
+    lost = stand.order("-0.05")
+    assert isinstance(await stand.venue.place(lost), OrderOutcomeUnknown)
+    absent = await stand.venue.look_up(stand.asked(lost, placed_at=since))
+    assert isinstance(absent, OrderAbsent), absent
+    assert absent.filled_quantity == 0
+    reading = await stand.venue.read(stand.reading(back_ms=stand.clock.now() - since))
+    assert isinstance(reading, VenueReported), reading
+    assert {each.client_order_id for each in reading.fills} == {rested.client_order_id}

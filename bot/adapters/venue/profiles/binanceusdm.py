@@ -235,6 +235,7 @@ BINANCEUSDM = Profile(
             LookUp(
                 query=Query(ask=Ask.ORDER, call="fapiPrivateGetOrder", symbol_as="symbol"),
                 client_id_as="origClientOrderId",
+                venue_id_as="orderId",
                 absent_codes=frozenset({"-2013"}),
             ),
         ),
