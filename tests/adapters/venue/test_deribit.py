@@ -10,6 +10,7 @@ from typing import Any
 import ccxt
 import pytest
 
+from bot.adapters.venue.ccxt_mapping import order_report
 from bot.adapters.venue.outcomes import PROVEN, Unproven, classify
 from bot.adapters.venue.profiles.deribit import DERIBIT, hear
 from bot.adapters.venue.unproven import UNPROVEN
@@ -208,6 +209,26 @@ async def test_a_repeated_label_is_a_second_order(stand: Stand) -> None:
 async def test_an_order_that_came_too_late_is_in_doubt_until_it_is_looked_up(stand: Stand) -> None:
     stand.arm(FaultKind.REFUSE, Operation.PLACE, trouble="13888")
     assert isinstance(await stand.venue.place(stand.order("-0.05")), OrderOutcomeUnknown)
+
+
+async def test_a_persons_stop_order_is_an_open_order_and_spoils_no_reading(stand: Stand) -> None:
+    """`get_open_orders` lists orders that wait for their trigger, in a state of their own."""
+    row = {
+        "instrument_name": stand.btc.venue_symbol,
+        "order_id": "USDC_SLTS-12",
+        "label": "",
+        "direction": "buy",
+        "order_type": "stop_market",
+        "order_state": "untriggered",
+        "price": "market_price",
+        "trigger_price": 61_000,
+        "amount": 0.5,
+        "creation_timestamp": 1_763_800_000_123,
+        "last_update_timestamp": 1_763_800_000_123,
+    }
+    report = order_report(row, DERIBIT.reads.order, stand.instruments)
+    assert report is not None
+    assert (report.status, report.client_order_id, report.filled_quantity) == (VenueOrderStatus.ACCEPTED, None, None)
 
 
 def test_no_code_is_both_proof_and_none() -> None:

@@ -54,6 +54,7 @@ _ORDER = OrderShape(
     at=paths("last_update_timestamp", "creation_timestamp"),
     statuses={
         "open": VenueOrderStatus.ACCEPTED,
+        "untriggered": VenueOrderStatus.ACCEPTED,  # a person's stop order: `get_open_orders` lists it too
         "filled": VenueOrderStatus.FILLED,
         "cancelled": VenueOrderStatus.CANCELED,
         "rejected": VenueOrderStatus.CANCELED,
