@@ -320,6 +320,8 @@ class Streams:
     listen_key_call: str | None = None
     """ccxt's method that keeps the private socket's key alive, where there is such a key; `listen_key_option` is where ccxt keeps it."""
     listen_key_option: str = ""
+    listen_key_gone_codes: frozenset[str] = frozenset()
+    """What a renewal is refused with when the venue does not know the key any more."""
     one_socket: bool = False  # The private socket carries the market's streams as well.
 
     def is_private(self, url: str) -> bool:

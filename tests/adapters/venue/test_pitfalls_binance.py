@@ -11,6 +11,8 @@ import pytest
 
 from bot.core.events import FillReported, OrderRefused, OrderReported, VenueLink, VenueReported
 from bot.simulator.desk import wall_ms
+from bot.simulator.dialects.dialect import Operation
+from bot.simulator.faults import FaultKind
 from tests.adapters.venue.test_venue_streams import links
 from tests.adapters.venue.venue_stand import DIALECTS, Stand, standing, until
 from tests.simulator.stand import KEY, client_of, desk_of, serving
@@ -64,6 +66,41 @@ async def test_pitfall_08_the_listen_key_is_kept_alive_by_us(name, lively, monke
     async with lively.listening() as box:
         await until(lambda: seen.total() >= 3)
         assert links(box) == [VenueLink.UP]
+
+
+@venues
+async def test_pitfall_08_a_renewal_that_fails_costs_no_stream_while_the_key_still_lives(name, lively, monkeypatch):
+    """Over REST the venue is not to be had: whoever cuts the stream then hears nothing more, and could not ask for another key either."""
+    monkeypatch.setattr("bot.adapters.venue.listen_key.LISTEN_KEY_SECONDS", 0.2)
+    monkeypatch.setattr("bot.adapters.venue.listen_key.LISTEN_KEY_RETRY_SECONDS", 0.1)
+    seen = counted(lively.venue._up.client, f"{SECTIONS[name]}PutListenKey")
+    async with lively.listening() as box:
+        lively.arm(FaultKind.REFUSE, Operation.LISTEN_KEY, times=4, status=503, body="")
+        await until(lambda: seen.total() >= 6)
+        assert links(box) == [VenueLink.UP]
+        await lively.venue.place(lively.order("-0.05", Decimal("59990")))
+        await until(lambda: box.of(FillReported))
+
+
+@venues
+async def test_pitfall_08_a_key_that_could_not_be_renewed_for_its_lifetime_is_replaced(name, lively, monkeypatch):
+    monkeypatch.setattr("bot.adapters.venue.listen_key.LISTEN_KEY_SECONDS", 0.2)
+    monkeypatch.setattr("bot.adapters.venue.listen_key.LISTEN_KEY_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("bot.adapters.venue.listen_key.LISTEN_KEY_LIFE_SECONDS", 0.35)
+    async with lively.listening() as box:
+        lively.arm(FaultKind.REFUSE, Operation.LISTEN_KEY, times=3, status=503, body="")
+        await until(lambda: VenueLink.DOWN in links(box))
+        await until(lambda: box.link is VenueLink.UP)
+
+
+@venues
+async def test_pitfall_08_a_key_that_the_venue_does_not_know_any_more_is_replaced_at_once(name, lively, monkeypatch):
+    monkeypatch.setattr("bot.adapters.venue.listen_key.LISTEN_KEY_SECONDS", 0.2)
+    async with lively.listening() as box:
+        gone = '{"code":-1125,"msg":"This listenKey does not exist."}'
+        lively.arm(FaultKind.REFUSE, Operation.LISTEN_KEY, status=400, body=gone)
+        await until(lambda: VenueLink.DOWN in links(box))
+        await until(lambda: box.link is VenueLink.UP)
 
 
 @venues

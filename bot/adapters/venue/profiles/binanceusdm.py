@@ -364,5 +364,6 @@ BINANCEUSDM = Profile(
         quote_silence_ms=3_000,
         listen_key_call="fapiPrivatePutListenKey",
         listen_key_option="linear",
+        listen_key_gone_codes=frozenset({"-1125"}),
     ),
 )
