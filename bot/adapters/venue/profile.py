@@ -303,6 +303,11 @@ class DeadMan:
     unguard: Mapping[str, Any] | None = None
 
 
+def _confirms_none(message: Any) -> int:
+    del message
+    return 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
     """The subscriptions and the shapes of what they tell. `private_socket` is a pattern found in the private socket's URL alone."""
@@ -323,6 +328,10 @@ class Streams:
     listen_key_gone_codes: frozenset[str] = frozenset()
     """What a renewal is refused with when the venue does not know the key any more."""
     one_socket: bool = False  # The private socket carries the market's streams as well.
+    confirmations: int = 0
+    """How many private subscriptions the venue confirms by a message; 0 where a connection is its own subscription."""
+    confirms: Callable[[Any], int] = _confirms_none
+    """How many of them a message confirms."""
 
     def is_private(self, url: str) -> bool:
         """Whether a socket at this URL is the account's own."""

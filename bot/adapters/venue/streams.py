@@ -7,7 +7,7 @@ watch calls, back-off with jitter after a failure. Silence is found by our own s
     UP     the private socket is connected and answers pings, and of each part of the venue at least one book is told
     STALE  of a part no book is told, or a market subscription is being made anew, or the venue told us
            to stay away
-    DOWN   the private socket is not connected: fills may pass unheard
+    DOWN   the private socket is not connected, or its subscriptions are not confirmed: fills may pass unheard
 
 One quiet or suspended instrument is no fault of the link: how old each quote is, is the core's to judge. Each topic of each instrument
 has a clock of its own all the same (`stream_clocks`), and each touch is held against the venue's own answer (`book_check`).
@@ -35,6 +35,7 @@ from bot.adapters.venue.ccxt_mapping import Instruments, Unreadable, fill_report
 from bot.adapters.venue.expected import Expected
 from bot.adapters.venue.listen_key import ListenKey
 from bot.adapters.venue.profile import Heard, Profile, Pump, Topic
+from bot.adapters.venue.pulses import Pulses
 from bot.adapters.venue.quotes import OutOfOrder, QuoteBoard
 from bot.adapters.venue.shapes import Row
 from bot.adapters.venue.stream_clocks import StreamClocks
@@ -60,7 +61,9 @@ SOCKET_SILENT_SECONDS = 12.0
 TOPIC_SILENT_SECONDS = 15.0
 """All books silent this long on a living socket: the subscription is made anew."""
 SETTLED_SECONDS = 0.3
-"""From a private socket's connection until its subscriptions are taken to stand."""
+"""From a private socket's connection until its subscriptions are taken to stand, where the venue confirms none."""
+UNCONFIRMED_SECONDS = 10.0
+"""How long a venue may take to confirm private subscriptions before they are made anew."""
 BACK_OFF_FIRST_SECONDS = 0.25
 BACK_OFF_MOST_SECONDS = 10.0
 UNREADABLE_PAUSE_SECONDS = 1.0
@@ -77,18 +80,6 @@ class _Task:
     @property
     def name(self) -> str:
         return " ".join((self.pump.watch, self.part, *(self.symbols if self.pump.each else ()))).rstrip()
-
-
-@dataclass(slots=True)
-class _Pulse:
-    """When a socket was first seen and when it last spoke, pongs included, on the steady clock.
-
-    ccxt notes both by the wall clock, which may step: only that its notes changed is taken from it.
-    """
-
-    since: float
-    spoke: float
-    noted: tuple[Any, Any]
 
 
 class Listener:
@@ -113,7 +104,7 @@ class Listener:
         self._listen_key = ListenKey(asker, profile, clock, self._cut_private)
         self._broken: dict[str, str] = {}
         self._link = VenueLink.DOWN
-        self._pulses: dict[Any, _Pulse] = {}
+        self._pulses = Pulses(clock)
         self._books_heard: dict[str, float] = {}
         self._market_since = dict.fromkeys(self._parts, clock.steady())
         self._books_on: dict[Any, dict[str, float]] = {}
@@ -143,6 +134,7 @@ class Listener:
     def heard(self, socket: Any, message: Any) -> None:
         """One decoded stream message. Never raises: what cannot be read becomes ReportUnreadable."""
         try:
+            self._pulses.confirm(socket, self._streams.confirms(message))
             told = self._streams.hear(message)
         except Exception as error:
             self._complain("message", f"{type(error).__name__} in a stream message")
@@ -274,7 +266,8 @@ class Listener:
     async def _watch_over(self) -> None:
         while True:
             await self._clock.sleep(BEAT_SECONDS)
-            self._feel_pulses()
+            self._pulses.feel(self._sockets())
+            self._books_on = {socket: told for socket, told in self._books_on.items() if socket in self._pulses}
             self._cut_silent()
             self._set_link(*self._judged())
 
@@ -286,8 +279,10 @@ class Listener:
         private = [socket for socket in self._sockets() if self._is_private(socket)]
         if not private:
             return VenueLink.DOWN, "the private socket is not connected"
-        if any(self._clock.steady() - self._pulse(socket).since < SETTLED_SECONDS for socket in private):
+        if any(self._pulses.age(socket) < SETTLED_SECONDS for socket in private):
             return (self._link if self._link is not VenueLink.UP else VenueLink.DOWN), "the private socket is new"
+        if any(self._pulses.confirmed(socket) < self._streams.confirmations for socket in private):
+            return VenueLink.DOWN, "the private subscriptions are not confirmed"
         if self._asker.gate.closed_for:
             return VenueLink.STALE, "the venue told us to stay away"
         if self._broken:
@@ -301,28 +296,17 @@ class Listener:
                 return VenueLink.STALE, f"all {of_it}books are silent for {silent:.1f} s"
         return VenueLink.UP, "streams are alive and fresh"
 
-    def _pulse(self, socket: Any) -> _Pulse:
-        now = self._clock.steady()
-        return self._pulses.setdefault(socket, _Pulse(now, now, (socket.last_message_at, socket.lastPong)))
-
-    def _feel_pulses(self) -> None:
-        """Notes which sockets spoke since the last beat; forgets those that are gone."""
-        open_now = self._sockets()
-        for socket in open_now:
-            pulse, noted = self._pulse(socket), (socket.last_message_at, socket.lastPong)
-            if noted != pulse.noted:
-                pulse.spoke, pulse.noted = self._clock.steady(), noted
-        self._pulses = {socket: self._pulses[socket] for socket in open_now}
-        self._books_on = {socket: told for socket, told in self._books_on.items() if socket in self._pulses}
-
     def _cut_silent(self) -> None:
         """Cuts sockets that only look alive; the pumps make them anew."""
         now = self._clock.steady()
         if (untold := self._expected.overdue(now)) is not None:
             self._cut_private(f"nothing is told of order {untold}")
         for socket in self._sockets():
-            if now - self._pulse(socket).spoke > SOCKET_SILENT_SECONDS:
+            if self._pulses.silence(socket) > SOCKET_SILENT_SECONDS:
                 self._cut(socket, "the socket is silent")
+        for socket in self.private_sockets():
+            if self._pulses.confirmed(socket) < self._streams.confirmations and self._pulses.age(socket) > UNCONFIRMED_SECONDS:
+                self._cut_private("the private subscriptions were not confirmed")
         silent = [
             part for part in self._parts if now - max(self._books_heard.get(part, 0.0), self._market_since[part]) > TOPIC_SILENT_SECONDS
         ]

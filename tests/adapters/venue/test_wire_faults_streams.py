@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
+import orjson
 import pytest
 
 from bot.core.events import (
@@ -20,7 +21,7 @@ from bot.core.events import (
 from bot.simulator.dialects.dialect import Operation
 from bot.simulator.dialects.trouble import Topic
 from bot.simulator.faults import FaultKind
-from bot.simulator.stream_faults import StreamFault, StreamKind
+from bot.simulator.stream_faults import StreamFault, StreamKind, Wire
 from tests.adapters.venue.venue_stand import OF_NO_KIND, STANDS, Box, Stand, standing, until
 
 FAR = Decimal("59990")
@@ -128,6 +129,30 @@ async def test_sockets_that_are_closed_come_back_through_down(stand):
         await until(lambda: box.link is VenueLink.UP)
         assert not before & sockets(stand, private=True)
         await fills_are_told(stand, box)
+
+
+async def test_private_subscriptions_that_are_not_confirmed_are_not_up_and_are_made_anew(stand, monkeypatch):
+    """The socket is up and answers every ping, books come by another: nothing else would show that our fills are told to nobody."""
+    streams = stand.venue._profile.streams
+    if not streams.confirmations:
+        pytest.skip(f"{stand.name}: a private connection is its own subscription")
+    monkeypatch.setattr("bot.adapters.venue.streams.UNCONFIRMED_SECONDS", 1.0)
+    passing = Wire.pass_on
+
+    def unconfirmed(self, frames, held):
+        told = [text for text in frames if not text.startswith("{") or not streams.confirms(orjson.loads(text))]
+        return passing(self, told, held)
+
+    with monkeypatch.context() as while_lost:
+        while_lost.setattr(Wire, "pass_on", unconfirmed)
+        async with stand.listening_anyhow() as box:
+            await until(lambda: stand.sockets(private=True))
+            first = stand.sockets(private=True)
+            await until(lambda: stand.sockets(private=True) - first)
+            assert VenueLink.UP not in [event.link for event in box.of(VenueLinkChanged)]
+            while_lost.undo()
+            await until(lambda: box.link is VenueLink.UP)
+            await fills_are_told(stand, box)
 
 
 async def test_lost_private_events_are_in_the_next_reading(stand):

@@ -34,7 +34,7 @@ from bot.adapters.venue.profile import (
     Touch,
     Writes,
 )
-from bot.adapters.venue.profiles.bybit_frames import TOLD_AT, hear
+from bot.adapters.venue.profiles.bybit_frames import TOLD_AT, confirms, hear
 from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Query
 from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.shapes import (
@@ -361,6 +361,8 @@ BYBIT = Profile(
             Pump(watch="watch_balance", symbols=False, private=True),
         ),
         private_socket="/v5/private",
+        confirmations=3,  # orders, executions and the wallet
+        confirms=confirms,
         hear=hear,
         topics={
             "orderbook": (Topic.BOOK,),

@@ -24,6 +24,11 @@ def hear(message: Any) -> Heard | None:
     return Heard(topic, rows, partial=message.get("type") == "delta")
 
 
+def confirms(message: Any) -> int:
+    """A frame `{op: "subscribe", success}`: one subscription stands, and which one is not said."""
+    return int(isinstance(message, dict) and message.get("op") == "subscribe" and message.get("success") is True)
+
+
 def _standing_first(row: Any) -> Any:
     """A delta of the one-level book lists the level that went away (quantity "0") and the one that stands now, in any order."""
     if not isinstance(row, dict):

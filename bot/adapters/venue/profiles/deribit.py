@@ -103,6 +103,15 @@ def hear(message: Any) -> Heard | None:
     return Heard(topic, tuple(data) if isinstance(data, list) else (data,))
 
 
+_CONFIRMED = ("user.orders.", "user.trades.")
+
+
+def confirms(message: Any) -> int:
+    """An answer to `private/subscribe`: the channels that were granted, without those that were not."""
+    granted = message.get("result") if isinstance(message, dict) else None
+    return sum(str(channel).startswith(_CONFIRMED) for channel in granted) if isinstance(granted, list) else 0
+
+
 _PRIVATE = (
     *("buy", "sell", "cancel_by_label", "get_order_state_by_label", "get_open_orders", "get_user_trades_by_currency_and_time"),
     *("get_positions", "get_position", "get_account_summaries", "get_account_summary", "get_transaction_log"),
@@ -267,6 +276,8 @@ DERIBIT = Profile(
         ),
         private_socket="/ws/api/v2",
         one_socket=True,
+        confirmations=len(_CONFIRMED),
+        confirms=confirms,
         hear=hear,
         topics={
             "quote": (Topic.BOOK,),

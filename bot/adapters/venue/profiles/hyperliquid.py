@@ -37,7 +37,7 @@ from bot.adapters.venue.profile import (
     Topic,
     Writes,
 )
-from bot.adapters.venue.profiles.hyperliquid_rows import contexts, hear, predicted, tiers
+from bot.adapters.venue.profiles.hyperliquid_rows import CONFIRMED, confirms, contexts, hear, predicted, tiers
 from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Query
 from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.shapes import (
@@ -323,6 +323,8 @@ HYPERLIQUID = Profile(
         ),
         private_socket="/ws",
         one_socket=True,
+        confirmations=len(CONFIRMED),
+        confirms=confirms,
         hear=hear,
         topics={
             "l2Book": (Topic.BOOK,),

@@ -24,6 +24,17 @@ def hear(message: Any) -> Heard | None:
     return Heard(channel, tuple(data) if isinstance(data, list) else (data,))
 
 
+CONFIRMED = ("orderUpdates", "userFills")
+
+
+def confirms(message: Any) -> int:
+    """A frame `subscriptionResponse` about our orders or fills."""
+    if not isinstance(message, dict) or message.get("channel") != "subscriptionResponse":
+        return 0
+    told = message.get("data") or {}
+    return int(told.get("method") == "subscribe" and (told.get("subscription") or {}).get("type") in CONFIRMED)
+
+
 def contexts(answer: Any) -> list[Row] | None:
     """`metaAndAssetCtxs`: two lists in the same order, what an asset is and how it stands."""
     if not isinstance(answer, list) or len(answer) != 2 or not isinstance(answer[0], dict):

@@ -131,6 +131,13 @@ def hear(message: Any) -> Heard | None:
     return Heard(str(argument.get("channel")), rows)
 
 
+def confirms(message: Any) -> int:
+    """A frame `{event: "subscribe", arg}` about orders, which carry their fills."""
+    if not isinstance(message, dict) or message.get("event") != "subscribe":
+        return 0
+    return int((message.get("arg") or {}).get("channel") == "orders")
+
+
 def _openings(stream: str, headers: Mapping[str, str]) -> tuple[Opening, ...]:
     return (
         Opening(host="www.okx.com", paths=("/api/v5/public/", "/api/v5/market/"), headers=headers),
@@ -328,6 +335,8 @@ OKX = Profile(
             Pump(watch="watch_balance", symbols=False, private=True),
         ),
         private_socket="/ws/v5/private",
+        confirmations=1,
+        confirms=confirms,
         hear=hear,
         topics={
             "bbo-tbt": (Topic.BOOK,),
