@@ -16,7 +16,7 @@ import ccxt
 from bot.adapters.venue.ccxt_client import correct_clock
 from bot.adapters.venue.ccxt_mapping import Unreadable, at_path, instant, told
 from bot.adapters.venue.feedback import Brake
-from bot.adapters.venue.outcomes import VenueSaid, venue_said
+from bot.adapters.venue.outcomes import PROVEN, VenueSaid, venue_said
 from bot.adapters.venue.profile import Profile
 from bot.adapters.venue.questions import Ask, PagedQuery, Place, Query
 from bot.adapters.venue.settings import VenueSettings
@@ -34,6 +34,9 @@ CLOCK_RETRY_SECONDS = 1.0
 ANYTHING_MS: Millis = 10**9
 AHEAD_MS: Millis = 60_000
 """How far beyond the venue's clock an answer is asked for that has to say where it ends: nothing of now is left out."""
+CLOCK_STEP_MS: Millis = 250
+"""How far the wall clock may have moved against the steady one since the venue's was last measured before an order waits for another
+measurement. Slewing, at most half a millisecond in a second, stays below it between two beats."""
 CLOCK_AGEING_MS: Millis = 5
 """How much less is thought of an offset with each measurement that did not better it: clocks drift."""
 
@@ -84,6 +87,7 @@ class Asker:
         self._brake = brake
         self.offset_ms: Millis = 0
         self._offset_within_ms: Millis = ANYTHING_MS
+        self._measured_at: tuple[Millis, float] | None = None
         self._profile = profile
         self._weights: dict[str, Mapping[str, int]] = {str(ask): owed for ask, owed in profile.weights.items()}
         self._settings = settings
@@ -187,11 +191,11 @@ class Asker:
                 answer = await getattr(self._client_for(reads.clock), reads.clock.call)(dict(reads.clock.fixed))
         except Exception as error:
             raise self.failure(reads.clock.ask, error) from None
-        answered_at = self._clock.now()
+        answered_at, steady = self._clock.now(), self._clock.steady()
         at = instant(answer, reads.clock_at) if isinstance(answer, dict) else None
         if at is None:
             raise Unreadable("clock: an answer without a time")
-        took_ms = answered_at - asked_at
+        took_ms, self._measured_at = answered_at - asked_at, (answered_at, steady)
         if self.clock_doubted.is_set():
             self._offset_within_ms = ANYTHING_MS
             self.clock_doubted.clear()
@@ -202,6 +206,18 @@ class Asker:
         else:
             self._offset_within_ms += CLOCK_AGEING_MS
         return at
+
+    async def know_clock(self, lane: Lane) -> None:
+        """Measures the venue's clock where it never was, or where ours has stepped since. Raises NotAnswered or Unreadable.
+
+        A request may be refused for its time, but at a venue that takes what is signed for later, nothing else tells of the step in time.
+        """
+        if self._measured_at is not None:
+            now, steady = self._measured_at
+            if abs((self._clock.now() - now) - (self._clock.steady() - steady) * 1_000) < CLOCK_STEP_MS:
+                return
+            self._offset_within_ms = ANYTHING_MS
+        await self.measure_clock(lane)
 
     async def keep_clock(self) -> None:
         """Measures the venue's clock on a beat, and soon after it refused a request for its time, until cancelled."""
@@ -230,7 +246,10 @@ class Asker:
     def noticed(self, about: str, error: BaseException) -> VenueSaid | None:
         """What the venue said in an exception, after what it says about the clock and about our budget has been heeded."""
         said = venue_said(error) if isinstance(error, ccxt.BaseError) else None
-        if isinstance(error, ccxt.InvalidNonce) or (said is not None and said.code in self._profile.writes.clock_codes):
+        writes = self._profile.writes
+        if isinstance(error, ccxt.InvalidNonce) or (said is not None and said.code in writes.clock_codes):
+            self.clock_doubted.set()
+        if said is not None and about == Ask.PLACE and writes.late_is_unnamed and said.code not in PROVEN[self._profile.venue]:
             self.clock_doubted.set()
         if said is not None and self._brake is not None:
             self._brake.refused(said.code, self._weights.get(about, {}))

@@ -189,7 +189,7 @@ class CcxtVenue:
         instrument = up.instrument(command.instrument) if up else None
         if up is None or instrument is None:
             return OrderRefused(at=self._clock.now(), client_order_id=ours, code=NOT_SENT, reason="the venue is not open")
-        if (why := await self._turn(command)) is not None:
+        if (why := await self._turn(command) or await self._knows_the_time(up, command)) is not None:
             return OrderRefused(at=self._clock.now(), client_order_id=ours, code=NOT_SENT, reason=why)
         may_send = None if self._right is None else self._right.seconds
         with counting_attempts() as attempts, expiring_at(command.expires_at, may_send):
@@ -309,6 +309,14 @@ class CcxtVenue:
             return "its time was over while it waited for the venue's request limit"
         except NotAdmitted as refused:
             return str(refused)
+        return None
+
+    async def _knows_the_time(self, up: _Connection, command: PlaceOrder) -> str | None:
+        """Why the order's expiry cannot be told in the venue's time, None when it can: nothing leaves on a clock that stepped."""
+        try:
+            await up.asker.know_clock(Lane.REDUCE if command.reduce_only else Lane.INCREASE)
+        except (NotAnswered, Unreadable) as failure:
+            return f"our clock stepped, and the venue's could not be read: {failure}"
         return None
 
     async def _send(self, up: _Connection, command: PlaceOrder, instrument: Instrument) -> Any:

@@ -132,7 +132,7 @@ class _Steps:
             return False
         if address == account:
             return True
-        answer = await self._read_setting(self._client_call(signer.query, **{signer.signer_as: address}))
+        answer = await self._read_setting(self._client_call(signer.query, **{signer.signer_as: address}), Ask.SIGNER)
         return not answer or (told(answer, signer.owner) or "").lower() == account
 
     def _client_call(self, query: Query, **more: Any) -> Awaitable[Any]:
@@ -254,10 +254,10 @@ class _Steps:
                 raise
             log.error("margin_mode_kept", venue=self._profile.venue, venue_symbols=held, reason=str(refused))
 
-    async def _read_setting(self, request: Awaitable[Any]) -> Any:
+    async def _read_setting(self, request: Awaitable[Any], about: Ask = Ask.SETTINGS) -> Any:
         """One setting as it is; nothing where whoever answers has no such endpoint."""
         try:
-            return await self._asked(Ask.SETTINGS, request)
+            return await self._asked(about, request)
         except NotAnswered as failure:
             if failure.is_unknown_here:
                 return {}

@@ -198,6 +198,8 @@ class Writes:
     client_id_as_sent: Callable[[str], str] = str
     cancel_by_ccxt: bool = False
     ended_codes: frozenset[str] = frozenset()
+    late_is_unnamed: bool = False
+    """Whether the venue's word for an expiry that has passed is nowhere documented: then one that is on no list has the clock measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,10 +363,9 @@ class Profile:
     funding: Funding
     market: Market
     tiers: Tiers | StatedTiers
+    touch: Touch
     streams: Streams
     feedback: Feedback = field(default_factory=Feedback)
-    touch: Touch | None = None
-    """None: the stream's touch is held against nothing."""
     dead_man: DeadMan | None = None
     """None: the venue has no such switch, or none that can be reached."""
     parts: Mapping[ContractKind, str] = field(default_factory=dict)

@@ -34,6 +34,7 @@ class Ask(StrEnum):
     TOUCH = "touch"
     TIERS = "tiers"
     SETTINGS = "settings"
+    SIGNER = "signer"
     MARKETS = "markets"
     LISTEN_KEY = "listen_key"
     DEAD_MAN = "dead_man"

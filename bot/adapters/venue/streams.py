@@ -111,15 +111,13 @@ class Listener:
         self._complained_at: dict[str, float] = {}
         told_of = [topic for topics in self._streams.topics.values() for topic in topics]
         self.clocks = StreamClocks(told_of, instruments, clock.steady())
-        self.check = BookCheck(asker, profile.touch, instruments, clock, self._distrust) if profile.touch is not None else None
+        self.check = BookCheck(asker, profile.touch, instruments, clock, self._distrust)
 
     async def run(self) -> None:
         """Pumps until cancelled. A pump that dies of anything but a venue's failure ends all of it, with its exception."""
         try:
             works = [(task.name, self._pump(task)) for task in self._tasks()]
-            works.append(("link", self._watch_over()))
-            if self.check is not None:
-                works.append(("book check", self.check.run()))
+            works += [("link", self._watch_over()), ("book check", self.check.run())]
             if self._streams.listen_key_call is not None:
                 works.append(("listen key", self._listen_key.keep(self._streams.listen_key_call)))
             await never_ending(*((f"{self._profile.venue} {name}", work) for name, work in works))
@@ -209,11 +207,9 @@ class Listener:
     def _put_quote(self, quote: Quote | None) -> None:
         if quote is None:
             return
-        if self.check is not None:
-            self.check.heard(quote)
-            if quote.instrument in self.check.doubtful:
-                return
-        self._inbox.put_quote(quote)
+        self.check.heard(quote)
+        if quote.instrument not in self.check.doubtful:
+            self._inbox.put_quote(quote)
 
     def _distrust(self, symbol: str, difference: str) -> None:
         """The stream of an instrument tells something else than the venue: it is made anew, with all that comes by the same sockets."""
@@ -346,9 +342,8 @@ class Listener:
         symbols = self._symbols_of(part)
         self._board.forget(symbols)
         self.clocks.restart(symbols, self._clock.steady())
-        if self.check is not None:
-            for symbol in symbols:
-                self.check.forget(self._instruments[symbol].id)
+        for symbol in symbols:
+            self.check.forget(self._instruments[symbol].id)
         self._books_heard.pop(part, None)
         self._market_since[part] = self._clock.steady()
 

@@ -28,7 +28,7 @@ from bot.simulator.virtual_time import VirtualClock
 from tests.adapters.venue.payloads import instrument
 from tests.adapters.venue.test_environments import settings
 from tests.adapters.venue.test_throttle import _throttlers_read_the_loops_clock, virtually  # noqa: F401  an autouse fixture
-from tests.adapters.venue.venue_stand import DIALECTS, Stand, standing, until
+from tests.adapters.venue.venue_stand import DIALECTS, STANDS, Stand, standing, until
 from tests.simulator.stand import FAIR, tick_of
 
 D = Decimal
@@ -53,7 +53,6 @@ class Answers:
 
 def checking(venue: Answers) -> tuple[BookCheck, list[tuple[str, str]]]:
     profile = PROFILES[VenueId("binanceusdm")]
-    assert profile.touch is not None
     asker = Asker(venue, profile, settings("binanceusdm"), Gate(profile.limits), VirtualClock())
     asker.places = {SYMBOL: profile.place(SYMBOL, ContractKind.LINEAR, "USDT")}
     ours = {SYMBOL: OURS}
@@ -210,8 +209,6 @@ def test_a_topic_is_silent_as_a_whole_only_when_every_instrument_is():
 
 # --- on the wire --------------------------------------------------------------------------------------------------------
 
-WITH_TOUCH = [name for name in DIALECTS if PROFILES[VenueId(name)].touch is not None]
-
 
 class Deaf:
     """Loses frames on their way to us: those of `topic` that are about `symbol` (None: about any)."""
@@ -231,7 +228,7 @@ class Deaf:
         stand.venue._profile = replace(stand.venue._profile, streams=replace(streams, hear=hear))
 
 
-@pytest.mark.parametrize("name", WITH_TOUCH)
+@pytest.mark.parametrize("name", list(STANDS))
 async def test_a_book_that_was_lost_on_a_living_socket_is_found_not_quoted_and_made_anew(name, monkeypatch):
     """No sequence number tells of it, other books go on, pongs come: only the venue's own answer shows it."""
     for figure in ("CHECK_SECONDS", "SETTLE_SECONDS", "STRIKE_PAUSE_SECONDS"):
@@ -251,7 +248,7 @@ async def test_a_book_that_was_lost_on_a_living_socket_is_found_not_quoted_and_m
             await until(lambda: any(each.instrument == stand.btc.id for each in box.quotes[told:]), 12)
             assert all(abs(each.bid - prices["BTC"]) < 5 for each in box.quotes[told:] if each.instrument == stand.btc.id)
             cut = VenueLink.DOWN in [each.link for each in box.of(VenueLinkChanged)[up:]]
-            assert cut is PROFILES[VenueId(name)].streams.one_socket, "the private socket is left alone where it is another one"
+            assert cut is PROFILES[VenueId(stand.name)].streams.one_socket, "the private socket is left alone where it is another one"
         market.cancel()
 
 

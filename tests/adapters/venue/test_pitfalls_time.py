@@ -11,7 +11,7 @@ import pytest
 
 from bot.adapters.venue import asking
 from bot.adapters.venue.ccxt_client import correct_clock
-from bot.core.events import OrderRefused, OrderReported
+from bot.core.events import OrderOutcomeUnknown, OrderRefused, OrderReported
 from bot.simulator.dialects.dialect import Operation
 from bot.simulator.faults import FaultKind
 from tests.adapters.venue.venue_stand import DIALECTS, Stand, standing, until
@@ -25,17 +25,44 @@ async def stand(request) -> AsyncIterator[Stand]:
 
 async def test_pitfall_18_a_request_refused_for_its_time_has_the_clock_measured_anew(stand):
     """ccxt measures once, at load_markets, and only when told to."""
-    if stand.name == "hyperliquid":
-        pytest.skip("hyperliquid takes a nonce from two days back to a day ahead: only the beat finds a wrong clock")
     up = stand.venue._up
+    late_is_unnamed = stand.venue._profile.writes.late_is_unnamed
     async with stand.listening():
-        up.asker.offset_ms, up.asker._offset_within_ms = 600_000, 0
+        # Hyperliquid takes what is signed for up to a day ahead; what it says to an expiry that has passed proves no refusal.
+        up.asker.offset_ms, up.asker._offset_within_ms = -600_000 if late_is_unnamed else 600_000, 0
         correct_clock(up.client, up.asker.offset_ms)
-        refused = await stand.venue.place(stand.order("-0.05"))
-        assert isinstance(refused, OrderRefused)
+        answer = await stand.venue.place(stand.order("-0.05"))
+        assert isinstance(answer, OrderOutcomeUnknown if late_is_unnamed else OrderRefused)
         await until(lambda: abs(up.asker.offset_ms) < 1_000)
         assert not up.asker.clock_doubted.is_set()
         assert isinstance(await stand.venue.place(stand.order("-0.05")), OrderReported)
+
+
+@pytest.mark.parametrize("ahead_ms", [40_000, -40_000])
+async def test_pitfall_18_a_clock_that_steps_is_measured_before_the_next_order_leaves(stand, ahead_ms):
+    """No beat runs and no request is refused first: Hyperliquid would take an order that is signed for 40 seconds too long."""
+    dialect, left_ms = stand.desk.dialect, []
+    if stand.name == "hyperliquid":
+        act = dialect._act
+        dialect._act = lambda body, now: left_ms.append(body["expiresAfter"] - now) or act(body, now)
+    stand.clock.ahead_ms = ahead_ms
+    command = stand.order("-0.05")
+    assert isinstance(await stand.venue.place(command), OrderReported)
+    assert abs(stand.venue._up.asker.offset_ms + ahead_ms) < 1_000
+    assert stand.held() == command.quantity
+    assert all(0 < each <= 5_000 for each in left_ms), "the fence stands where it was meant to"
+    assert len(left_ms) == (stand.name == "hyperliquid")
+
+
+async def test_pitfall_18_no_order_leaves_while_the_clock_stepped_and_the_venues_cannot_be_read(stand):
+    stand.arm(FaultKind.DROP_REPLY, Operation.CLOCK, times=9)
+    stand.clock.ahead_ms = 40_000
+    answer = await stand.venue.place(stand.order("-0.05"))
+    assert isinstance(answer, OrderRefused)
+    assert (answer.code, stand.held()) == ("not_sent", 0)
+    for number in stand.server.plan.armed:
+        stand.server.plan.disarm(number)
+    assert isinstance(await stand.venue.place(stand.order("-0.05")), OrderReported)
 
 
 async def test_pitfall_18_a_clock_that_steps_is_noticed_on_the_beat_without_any_request_of_ours(stand, monkeypatch):

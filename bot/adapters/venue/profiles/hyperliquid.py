@@ -35,6 +35,7 @@ from bot.adapters.venue.profile import (
     Streams,
     Tiers,
     Topic,
+    Touch,
     Writes,
 )
 from bot.adapters.venue.profiles.hyperliquid_rows import CONFIRMED, confirms, contexts, hear, predicted, tiers
@@ -213,6 +214,8 @@ HYPERLIQUID = Profile(
         Ask.TIERS: {"weight": 20},
         Ask.MARKETS: {"weight": 20},
         Ask.SETTINGS: {"weight": 20},
+        Ask.SIGNER: {"weight": 60},
+        Ask.TOUCH: {"weight": 2},
     },
     setup=Setup(
         position_mode_readable=False,
@@ -220,7 +223,7 @@ HYPERLIQUID = Profile(
         position_mode_settles=frozenset(),
         margin_mode=MarginMode.WITH_LEVERAGE,
         leverage_parameters={"marginMode": "cross"},
-        signer=Signer(query=_info(Ask.SETTINGS, "userRole", account=False), signer_as="user", owner=paths("data.user")),
+        signer=Signer(query=_info(Ask.SIGNER, "userRole", account=False), signer_as="user", owner=paths("data.user")),
         standings=(
             Standing(
                 query=_info(Ask.SETTINGS, "userAbstraction"),
@@ -238,6 +241,7 @@ HYPERLIQUID = Profile(
         cancel=Query(ask=Ask.CANCEL, call="privatePostExchange"),
         cancel_client_id_as="clientOrderId",
         cancel_by_ccxt=True,
+        late_is_unnamed=True,
         ended_codes=frozenset({"Order could not immediately match against any resting orders"}),
     ),
     reads=Reads(
@@ -312,6 +316,10 @@ HYPERLIQUID = Profile(
             leverage=paths("maxLeverage"),
             endless=True,
         ),
+    ),
+    touch=Touch(
+        query=_info(Ask.TOUCH, "l2Book", account=False, symbol_as="coin", is_one=True),
+        shape=QuoteShape(symbol=paths("coin"), bid=paths("levels.0.0.px"), ask=paths("levels.1.0.px")),
     ),
     streams=Streams(
         pumps=(
