@@ -117,7 +117,8 @@ class Desk:
         self._answering.set()
         self._talking = asyncio.Event()
         self._talking.set()
-        self._silence: int | None = None
+        self._silence: tuple[int, bool, bool] | None = None
+        self._silenced = {self._answering: 0, self._talking: 0}
         self._wire: Wire | None = None
         self.shift_ms: Millis = 0
         self._doors: list[Door] = []
@@ -149,6 +150,11 @@ class Desk:
     def sockets_open(self) -> int:
         """How many sockets are connected."""
         return len(self._lines)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether requests are seen."""
+        return self._answering.is_set()
 
     @property
     def is_talking(self) -> bool:
@@ -257,27 +263,33 @@ class Desk:
         if self._silence is not None:
             return
         parts = [name for name, wanted in (("http", http), ("sockets", sockets)) if wanted]
-        self._silence = plan.began(self.name, "silence", self.clock(), detail="+".join(parts), label=label)
+        number = plan.began(self.name, "silence", self.clock(), detail="+".join(parts), label=label)
+        self._silence = (number, http, sockets)
         self.quiet(http=http, sockets=sockets)
 
     def restore(self, plan: FaultPlan) -> None:
-        """The venue speaks again; requests that waited are dealt with now."""
-        if self._silence is not None:
-            plan.ended(self._silence, self.clock())
+        """A silence ends; requests that waited are dealt with now, unless something else keeps the venue quiet."""
+        if self._silence is None:
+            return
+        number, http, sockets = self._silence
         self._silence = None
-        self.speak()
+        plan.ended(number, self.clock())
+        self.speak(http=http, sockets=sockets)
 
     def quiet(self, *, http: bool, sockets: bool) -> None:
-        """Like `silence`, without a record."""
-        if http:
-            self._answering.clear()
-        if sockets:
-            self._talking.clear()
+        """One more reason to be quiet, without a record."""
+        for part, wanted in ((self._answering, http), (self._talking, sockets)):
+            if wanted:
+                self._silenced[part] += 1
+                part.clear()
 
-    def speak(self) -> None:
-        """Like `restore`, without a record."""
-        self._answering.set()
-        self._talking.set()
+    def speak(self, *, http: bool, sockets: bool) -> None:
+        """One reason less to be quiet: `quiet` taken back. The venue speaks when none is left."""
+        for part, wanted in ((self._answering, http), (self._talking, sockets)):
+            if wanted:
+                self._silenced[part] -= 1
+                if not self._silenced[part]:
+                    part.set()
 
     def close_sockets(self, plan: FaultPlan, *, label: str = "") -> int:
         """Cuts every open socket; returns how many there were."""

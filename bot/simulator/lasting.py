@@ -19,6 +19,11 @@ from bot.simulator.faults import Armed, Fault, FaultPlan
 from bot.simulator.listed import Listing
 from bot.simulator.model import OrderKind, OrderRequest, Refused, Side, TimeInForce
 
+_FAMILIES = (
+    frozenset({ConditionKind.HALTED, ConditionKind.DELISTED}),
+    frozenset({ConditionKind.RESIZED}),
+    frozenset({ConditionKind.HEDGE_MODE}),
+)
 UNTOLD_MS: Millis = 1_000
 """What is told of the rest of a ban whose end nobody set."""
 _SIGNED_ANEW = frozenset({"timestamp", "recvWindow", "signature"})
@@ -67,10 +72,13 @@ class Lasting:
         return self.lift(number, now) or self._plan.disarm(number, now)
 
     def beat(self, now: Millis) -> None:
-        """Begins what is due and lifts what is over."""
+        """Begins what is due and lifts what is over. What the engine does not take is noted: the next beat goes on."""
         for number, each in tuple(self._standing.items()):
             if each.ends_at is not None and now >= each.ends_at:
-                self.lift(number, now)
+                try:
+                    self.lift(number, now)
+                except Refused as refused:
+                    self._desks[each.condition.venue].note(f"{each.condition.kind.value} could not end: {refused}")
         for number, condition in self._plan.due(now):
             try:
                 self.begin(number, now)
@@ -90,18 +98,33 @@ class Lasting:
         self._standing[number] = _Standing(condition, incident, ends_at, undo)
 
     def lift(self, number: int, now: Millis) -> bool:
-        """Ends a condition; False when there is none of this number."""
-        standing = self._standing.pop(number, None)
+        """Ends a condition; False when there is none of this number. What began later and changed the same goes on as if alone."""
+        standing = self._standing.get(number)
         if standing is None:
             return False
-        standing.undo()
+        begun = list(self._standing)
+        later = [n for n in begun[begun.index(number) + 1 :] if _change_the_same(self._standing[n].condition, standing.condition)]
+        for each in reversed(later):
+            self._standing[each].undo()
+        del self._standing[number]
         self._plan.ended(standing.incident, now)
+        standing.undo()
+        for each in later:
+            told = self._standing[each]
+            undo = _EFFECTS[told.condition.kind](self._desks[told.condition.venue], told.condition, self._plan, told.ends_at)
+            self._standing[each] = replace(told, undo=undo)
         return True
 
     def lift_all(self, now: Millis) -> None:
         """Ends every condition."""
         for number in tuple(self._standing):
             self.lift(number, now)
+
+
+def _change_the_same(one: Condition, other: Condition) -> bool:
+    """Whether each of two conditions sets what the other sets, so that taking one back would take back the other's."""
+    family = next((family for family in _FAMILIES if one.kind in family), frozenset())
+    return other.kind in family and (one.venue, one.symbol, one.account) == (other.venue, other.symbol, other.account)
 
 
 def unfit(armed: Armed, desks: Mapping[str, Desk]) -> str | None:
@@ -141,8 +164,9 @@ def _unfit_mode(armed: Condition, desk: Desk) -> str | None:
 
 def _silent(desk: Desk, condition: Condition, plan: FaultPlan, ends_at: Millis | None) -> Undo:
     del plan, ends_at
-    desk.quiet(http=condition.kind is ConditionKind.SILENT, sockets=True)
-    return desk.speak
+    http = condition.kind is ConditionKind.SILENT
+    desk.quiet(http=http, sockets=True)
+    return lambda: desk.speak(http=http, sockets=True)
 
 
 def _closed(desk: Desk, condition: Condition, plan: FaultPlan, ends_at: Millis | None) -> Undo:
@@ -223,10 +247,10 @@ def _leverage(desk: Desk, condition: Condition, plan: FaultPlan, ends_at: Millis
 def _hedge_mode(desk: Desk, condition: Condition, plan: FaultPlan, ends_at: Millis | None) -> Undo:
     del plan, ends_at
     settings = desk.exchange.settings(condition.account or desk.accounts[0])
-    settings.hedge_mode = True
+    before, settings.hedge_mode = settings.hedge_mode, True
 
     def back() -> None:
-        settings.hedge_mode = False
+        settings.hedge_mode = before
 
     return back
 
@@ -234,7 +258,7 @@ def _hedge_mode(desk: Desk, condition: Condition, plan: FaultPlan, ends_at: Mill
 def _isolated_margin(desk: Desk, condition: Condition, plan: FaultPlan, ends_at: Millis | None) -> Undo:
     del plan, ends_at
     isolated = desk.exchange.settings(condition.account or desk.accounts[0]).isolated
-    put = set(desk.exchange.contracts) if condition.symbol is None else {condition.symbol}
+    put = (set(desk.exchange.contracts) if condition.symbol is None else {condition.symbol}) - isolated
     isolated |= put
     return lambda: isolated.difference_update(put)
 
@@ -263,8 +287,9 @@ def _listing(listing: Listing) -> Callable[[Desk, Condition, FaultPlan, Millis |
     def effect(desk: Desk, condition: Condition, plan: FaultPlan, ends_at: Millis | None) -> Undo:
         del plan, ends_at
         symbol = condition.symbol or ""
+        before = desk.exchange.contracts[symbol].listing
         desk.exchange.amend(replace(desk.exchange.contracts[symbol], listing=listing))
-        return lambda: desk.exchange.amend(replace(desk.exchange.contracts[symbol], listing=Listing.TRADING))
+        return lambda: desk.exchange.amend(replace(desk.exchange.contracts[symbol], listing=before))
 
     return effect
 

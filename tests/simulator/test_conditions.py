@@ -208,6 +208,49 @@ def test_a_foreign_order_ends_with_its_condition(lasting: Lasting, desk: Desk) -
     assert desk.exchange.positions(KEY.account)[0].contracts == D("-0.05")
 
 
+def terms(desk: Desk) -> tuple[Decimal, Decimal, Listing]:
+    contract = desk.exchange.contracts["BTCUSDT"]
+    return contract.lot, contract.tick, contract.listing
+
+
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_two_conditions_that_change_the_same_end_one_by_one(lasting: Lasting, desk: Desk, first_to_end: int) -> None:
+    before = terms(desk)
+    sizes = [{"lot": D("0.1"), "tick": D("5")}, {"lot": D("0.2"), "tick": D("10")}]
+    resized = [lasting.arm(condition(ConditionKind.RESIZED, symbol="BTCUSDT", **size), 0) for size in sizes]
+    listings = [ConditionKind.HALTED, ConditionKind.DELISTED]
+    unlisted = [lasting.arm(condition(kind, symbol="BTCUSDT"), 0) for kind in listings]
+    lasting.disarm(resized[first_to_end], 1)
+    lasting.disarm(unlisted[first_to_end], 1)
+    left = 1 - first_to_end
+    assert terms(desk) == (sizes[left]["lot"], sizes[left]["tick"], [Listing.HALTED, Listing.DELISTED][left])
+    lasting.disarm(resized[left], 2)
+    lasting.disarm(unlisted[left], 2)
+    assert terms(desk) == before
+
+
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_a_position_mode_that_was_changed_twice_is_back_when_both_have_ended(lasting: Lasting, desk: Desk, first_to_end: int) -> None:
+    numbers = [lasting.arm(condition(ConditionKind.HEDGE_MODE), 0) for _ in range(2)]
+    lasting.disarm(numbers[first_to_end], 1)
+    assert desk.exchange.settings(KEY.account).hedge_mode is True
+    lasting.disarm(numbers[1 - first_to_end], 2)
+    assert desk.exchange.settings(KEY.account).hedge_mode is False
+
+
+def test_a_venue_speaks_when_its_last_silence_has_ended(lasting: Lasting, plan: FaultPlan, desk: Desk) -> None:
+    silent = lasting.arm(condition(ConditionKind.SILENT), 0)
+    half_open = lasting.arm(condition(ConditionKind.HALF_OPEN), 0)
+    desk.silence(plan)
+    lasting.disarm(silent, 1)
+    assert (desk.is_answering, desk.is_talking) == (False, False)
+    desk.restore(plan)
+    assert (desk.is_answering, desk.is_talking) == (True, False)
+    desk.restore(plan)
+    lasting.disarm(half_open, 2)
+    assert (desk.is_answering, desk.is_talking) == (True, True)
+
+
 def test_what_the_engine_refuses_is_told_at_once_or_noted_later(lasting: Lasting, plan: FaultPlan, desk: Desk) -> None:
     too_high = {"symbol": "BTCUSDT", "leverage": D(1_000)}
     with pytest.raises(Refused):
