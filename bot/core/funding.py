@@ -9,6 +9,8 @@ flip stays, but the dwell starts anew with the first reading after such a gap.
 
 The flip has hysteresis and a dwell: it neither starts nor ends on one reading. The trip-wire is for extremes: a mean over about a day
 below `funding_trip_annual` flips at once, if the rate was watched that long. It ends like any flip.
+
+A settlement has passed when a later one is told in its place once its instant has come. One that is replaced before that was put off.
 """
 
 from __future__ import annotations
@@ -23,6 +25,11 @@ from bot.core.precision import halved
 from bot.core.rates import annualised
 from bot.core.records import FundingState, Ledger, Note
 from bot.core.units import ONE, InstrumentId, Millis, is_recent
+
+SAME_SETTLEMENT_MS: Millis = 1_000
+"""How far apart two instants lie at the least that are two settlements: a venue may compute the next one anew with each answer."""
+CLOCKS_APART_MS: Millis = 5_000
+"""How far ahead of our clock the venue's may be, by which a settlement has passed."""
 
 
 def smoothed(before: Decimal | None, latest: Decimal, elapsed_ms: Millis, half_life_ms: Millis) -> Decimal:
@@ -76,6 +83,8 @@ def _read(before: FundingState | None, event: ev.FundingRateObserved, interval: 
     if before is None:
         before = FundingState(rate=None, interval_ms=None, annual=None, observed_at=event.at)
     gap = event.at - before.observed_at > policy.funding_age_max_ms
+    if _has_passed(before.next_settlement_at, event):
+        before = replace(before, settled_at=before.next_settlement_at, settled_rate=before.rate, followed_at=event.at)
     return replace(
         before,
         rate=event.rate,
@@ -86,6 +95,14 @@ def _read(before: FundingState | None, event: ev.FundingRateObserved, interval: 
         watched_since=event.at if gap or before.watched_since is None else before.watched_since,
         beyond_since=None if gap else before.beyond_since,
     )
+
+
+def _has_passed(settlement: Millis | None, event: ev.FundingRateObserved) -> bool:
+    """Whether a reading tells of the settlement after this one."""
+    following = event.next_settlement_at
+    if settlement is None or following is None or following - settlement < SAME_SETTLEMENT_MS:
+        return False
+    return settlement <= event.at + CLOCKS_APART_MS
 
 
 def _with_flip(state: FundingState, annual: Decimal, at: Millis, policy: Policy) -> FundingState:

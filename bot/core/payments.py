@@ -62,11 +62,22 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedPayment:
-    """What a settlement should pay by our own position, mark and rate; `slack` is how far the venue's figure may lie beside the range."""
+    """What a settlement should pay by our own position, mark and rate; `slack` is how far the venue's figure may lie beside the range.
+
+    `per_rate` is what it would pay at a rate of one. `next_at` is the settlement after it, None until that is told.
+    """
 
     settles_at: Millis
     quantity: Range
     slack: Decimal
+    per_rate: Range
+    next_at: Millis | None = None
+
+    def followed(self, next_at: Millis, rate: Decimal) -> ExpectedPayment:
+        """The same, with the settlement after it and the rate that was told first after it: one bound of what it settled at."""
+        other = self.per_rate.times(rate)
+        spanned = Range.spanning(self.quantity.low, self.quantity.high, other.low, other.high)
+        return replace(self, quantity=spanned, next_at=next_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

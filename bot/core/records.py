@@ -205,7 +205,8 @@ class FundingState:
     """One instrument's funding. `annual` is the smoothed simple annual rate (> 0: shorts receive); rates are per interval.
 
     `annual_fast` is smoothed over about a day, for the trip-wire; `watched_since` is when readings began that no gap interrupts.
-    `next_settlement_at` is the venue's clock.
+    `next_settlement_at` is the venue's clock, as is `settled_at`, the newest settlement in whose place another one was told since.
+    `settled_rate` is the rate told last before that, `followed_at` (our clock) when the following settlement was first told.
     """
 
     rate: Decimal | None
@@ -218,6 +219,9 @@ class FundingState:
     next_settlement_at: Millis | None = None
     annual_fast: Decimal | None = None
     watched_since: Millis | None = None
+    settled_at: Millis | None = None
+    settled_rate: Decimal | None = None
+    followed_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
