@@ -33,8 +33,10 @@ from bot.shell.clock import SystemClock
 from bot.shell.lifecycle import GONE_S, Run, World, stop_on_signals
 from bot.shell.watchdog import Watchdog
 
-FUNDING_POLL_S = dict.fromkeys(Environment, 30.0) | {Environment.SIMULATION: 2.0}
-"""How often funding is asked for. A simulation's market time is compressed, and with it the time between settlements."""
+FUNDING_POLL_S = dict.fromkeys(Environment, 30.0) | {Environment.SIMULATION: 6.0}
+"""How often funding is asked for. A simulation's market time is compressed, and with it the time between settlements. Its venues' request
+budgets are not: at Hyperliquid one round costs a thirtieth of what a minute allows.
+"""
 
 
 async def run_bot(settings: Settings) -> int:

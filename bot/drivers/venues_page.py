@@ -33,8 +33,9 @@ _ENVIRONMENTS = """Nothing leaves but to these hosts and paths (a path that ends
 carries a key or a signature leaves only where *private* stands. A simulation stands in for mainnet: the same hosts and paths, on this
 machine. `hedgebot check CONFIG` holds what ccxt will really ask for against this list; so does every start, before the first request.
 """
-_LIMITS = """What we spend at most, and what is kept back of it: for cancels alone, for cancels and reductions, and for asking about orders
-in doubt. Readings and market data have the rest. `venues.<venue>.request_share` makes all of it smaller where two bots share an address.
+_LIMITS = """What we spend at most, and what is kept back of it: for cancels alone, for cancels and reductions, for asking about orders
+in doubt, and for reading positions, orders and margin. Market data and whatever else is polled have the rest.
+`venues.<venue>.request_share` makes all of it smaller where two bots share an address.
 """
 _OUTCOMES = """Only the codes of the first kind prove that an order does not exist. Everything else leaves it in doubt, whatever ccxt calls
 it: no answer, an answer that cannot be read, HTTP 4xx and 5xx pages, and every code that is not listed here.
@@ -215,14 +216,14 @@ def _opening(opening: Opening) -> tuple[str, ...]:
 def _limits() -> Iterator[str]:
     yield "## Request limits\n"
     yield _LIMITS
-    titles = ("venue", "limit", "units", "per", "kept for cancels", "for these and reductions", "for look-ups")
+    titles = ("venue", "limit", "units", "per", "kept for cancels", "for these and reductions", "for look-ups", "for readings")
     rows = (
         (
             f"`{venue}`",
             limit.name,
             str(limit.units),
             f"{limit.period_s:g} s",
-            *map(str, (limit.for_cancels, limit.reserved, limit.for_look_ups)),
+            *map(str, (limit.for_cancels, limit.reserved, limit.for_look_ups, limit.for_readings)),
         )
         for venue, profile in PROFILES.items()
         for limit in profile.limits

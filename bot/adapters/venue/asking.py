@@ -20,7 +20,7 @@ from bot.adapters.venue.outcomes import PROVEN, VenueSaid, venue_said
 from bot.adapters.venue.profile import Profile
 from bot.adapters.venue.questions import Ask, PagedQuery, Place, Query
 from bot.adapters.venue.settings import VenueSettings
-from bot.adapters.venue.shapes import Row
+from bot.adapters.venue.shapes import Paths, Row
 from bot.adapters.venue.throttle import Gate, Lane, NotAdmitted
 from bot.core.units import Millis
 from bot.ports import Clock
@@ -129,6 +129,29 @@ class Asker:
                 raise Unreadable(f"{query.ask}: an answer as long as the venue makes them may be cut")
             found += rows
         return found
+
+    async def row_of_each(self, query: Query, lane: Lane, symbols: Collection[str], named_at: Paths) -> dict[str, Row]:
+        """The row about each of some instruments, by the venue's symbol; those that could not be read are missing.
+
+        All is asked for at once, and what one answer tells of several instruments is asked for once.
+        """
+        about: dict[tuple[tuple[str, str], ...], list[str]] = {}
+        for symbol in symbols:
+            for scope in self.scopes(query, [symbol]):
+                about.setdefault(tuple(sorted(scope.items())), []).append(symbol)
+        return {
+            symbol: row
+            for found in await asyncio.gather(*(self._rows_of(query, lane, each, named_at) for each in about.values()))
+            for symbol, row in found.items()
+        }
+
+    async def _rows_of(self, query: Query, lane: Lane, symbols: Collection[str], named_at: Paths) -> dict[str, Row]:
+        try:
+            rows = await self.rows(query, lane, symbols=symbols)
+        except (NotAnswered, Unreadable):
+            return {}
+        named = [(told(row, named_at), row) for row in rows]
+        return {symbol: row for symbol, row in reversed(named) if symbol is not None and symbol in symbols}
 
     async def paged(self, paged: PagedQuery, lane: Lane, since: Millis, *, symbols: Collection[str] | None = None) -> list[Row]:
         """All rows since an instant of the venue's clock, over as many pages as it takes. A row may come twice.

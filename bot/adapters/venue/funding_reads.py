@@ -24,8 +24,9 @@ _Failure = (NotAnswered, Unreadable)
 async def rates(asker: Asker, funding: Funding, instruments: Instruments, clock: Clock) -> Sequence[FundingRateObserved]:
     """The current rate of each instrument that could be read."""
     observed = []
+    rows = await asker.row_of_each(funding.rates, Lane.MARKET_DATA, instruments, funding.rate_shape.symbol)
     for symbol, instrument in instruments.items():
-        row = await _row_of(asker, funding, symbol)
+        row = rows.get(symbol)
         if row is None:
             continue
         try:
@@ -49,7 +50,7 @@ async def payments(
     """Every payment at or after an instant of our clock, oldest first; None when the venue could not be read, or not to the end."""
     from_at, to_at = max(0, since + asker.offset_ms), asker.venue_now()
     try:
-        rows = await asker.paged(funding.payments, Lane.RECONCILE, from_at)
+        rows = await asker.paged(funding.payments, Lane.MARKET_DATA, from_at)
         found = [funding_payment(row, funding.payment, instruments) for row in rows if _is_payment(row, funding)]
     except _Failure:
         return None
@@ -61,15 +62,12 @@ async def payments(
 async def intervals(asker: Asker, funding: Funding, markets: Mapping[str, Mapping[str, Any]]) -> dict[str, Millis | None]:
     """The funding interval of each symbol, from wherever this venue tells it; None where it does not."""
     listed = await _listed_intervals(asker, funding)
-    found: dict[str, Millis | None] = {}
-    for symbol, market in markets.items():
-        found[symbol] = (
-            funding.interval_ms
-            or _in_market(market, funding)
-            or listed.get(symbol)
-            or await _in_rate_row(asker, funding, symbol)
-            or await _between_settlements(asker, funding, symbol)
-        )
+    found = {s: funding.interval_ms or _in_market(market, funding) or listed.get(s) for s, market in markets.items()}
+    untold = [symbol for symbol, interval in found.items() if not interval]
+    rows = await asker.row_of_each(funding.rates, Lane.MARKET_DATA, untold, funding.rate_shape.symbol)
+    for symbol in untold:
+        in_row = funding_interval(rows[symbol], funding.rate_shape) if symbol in rows else None
+        found[symbol] = in_row or await _between_settlements(asker, funding, symbol)
     return found
 
 
@@ -96,11 +94,6 @@ async def _listed_intervals(asker: Asker, funding: Funding) -> dict[str, Millis 
         return {}
 
 
-async def _in_rate_row(asker: Asker, funding: Funding, symbol: str) -> Millis | None:
-    row = await _row_of(asker, funding, symbol)
-    return None if row is None else funding_interval(row, funding.rate_shape)
-
-
 async def _between_settlements(asker: Asker, funding: Funding, symbol: str) -> Millis | None:
     if funding.settlements is None:
         return None
@@ -110,11 +103,3 @@ async def _between_settlements(asker: Asker, funding: Funding, symbol: str) -> M
     except _Failure:
         return None
     return ats[-1] - ats[-2] if len(ats) >= 2 else None
-
-
-async def _row_of(asker: Asker, funding: Funding, symbol: str) -> Row | None:
-    try:
-        rows = await asker.rows(funding.rates, Lane.MARKET_DATA, symbols=[symbol])
-    except _Failure:
-        return None
-    return next((row for row in rows if told(row, funding.rate_shape.symbol) == symbol), None)

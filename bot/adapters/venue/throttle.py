@@ -1,9 +1,11 @@
 """Who may send next, and when: priority lanes in front of one asyncio-throttle Throttler per venue limit.
 
 The rule: a request of a more urgent lane is never held up by a less urgent one, and no amount of reading can use up what a cancel or
-a reduction will need, nor what asking about an order in doubt will need. Only the one request whose turn it is waits on a Throttler; all
-others sleep. Every limit keeps reserves: `Lane.CANCEL` draws on `units` per period, `Lane.REDUCE` on `units - for_cancels`, increases and
-look-ups on `units - reserved`, and readings and market data on `units - reserved - for_look_ups`.
+a reduction will need, nor what asking about an order in doubt will need; nor can polls use up what readings will need. Only the one
+request whose turn it is waits on a Throttler; all others sleep. Every limit keeps reserves: `Lane.CANCEL` draws on `units` per period,
+`Lane.REDUCE` on `units - for_cancels`, increases and look-ups on `units - reserved`, readings on `units - reserved - for_look_ups`, and
+market data, which has all that is polled, on that less `for_readings`. Where there is such a part, what is polled is also spread: no more
+than a third of it within a third of the period, because what a burst uses up is missing until the period has passed.
 
 What the venue says is left (`leave`) counts when it is less than our own count says: somebody else may spend the same budget.
 
@@ -24,6 +26,8 @@ from asyncio_throttle import Throttler
 
 QUEUE_MAX = 64
 POLL_SECONDS = 0.001
+SPREAD = 3
+"""Parts of a period over which market data is spread."""
 CLOSURE_WAITED_OUT_SECONDS = 1.0
 """A closure longer than this is not waited for: the request is refused at once, so that whoever asked can turn elsewhere."""
 
@@ -46,8 +50,10 @@ class Lane(IntEnum):
 class RequestLimit:
     """One limit of one venue: at most `units` in any `period_s` seconds, of which only cancels and reductions may use the last `reserved`.
 
-    Of those, `for_cancels` are kept from reductions too. Of the rest, `for_look_ups` are kept from readings and market data.
-    `venue_units` is the venue's whole budget where ours is only a share of it. Raises ValueError when nothing would be left for readings.
+    Of those, `for_cancels` are kept from reductions too. Of the rest, `for_look_ups` are kept from readings and market data, and
+    `for_readings` from market data. `venue_units` is the venue's whole budget where ours is only a share of it.
+
+    Raises ValueError when nothing would be left for readings or market data.
     """
 
     name: str
@@ -56,6 +62,7 @@ class RequestLimit:
     reserved: int
     for_look_ups: int = 0
     for_cancels: int = 0
+    for_readings: int = 0
     venue_units: int | None = None
 
     def __post_init__(self) -> None:
@@ -63,17 +70,28 @@ class RequestLimit:
             raise ValueError(f"limit {self.name}: a reserve must be above zero and below {self.units}, got {self.reserved}")
         if not 0 <= self.for_look_ups < self.units - self.reserved:
             raise ValueError(f"limit {self.name}: {self.for_look_ups} for look-ups leave nothing for readings")
+        if not 0 <= self.for_readings < self.units - self.reserved - self.for_look_ups:
+            raise ValueError(f"limit {self.name}: {self.for_readings} for readings leave nothing for market data")
         if not 0 <= self.for_cancels <= self.reserved:
             raise ValueError(f"limit {self.name}: {self.for_cancels} for cancels are more than the reserve")
 
     def shared(self, share: Decimal) -> RequestLimit:
         """Our part of it, a fraction in (0, 1], reserves in proportion; at least one request of each kind is left in it."""
-        reserved, for_look_ups, for_cancels = (int(part * share) for part in (self.reserved, self.for_look_ups, self.for_cancels))
+        scaled = [int(part * share) for part in (self.reserved, self.for_look_ups, self.for_cancels, self.for_readings)]
+        reserved, for_look_ups, for_cancels, for_readings = scaled
         reserved = max(reserved, 1)
         for_cancels = max(for_cancels, 1 if self.for_cancels else 0)
         for_look_ups = max(for_look_ups, 1 if self.for_look_ups else 0)
         units = max(int(self.units * share), reserved + for_look_ups + 1)
-        return replace(self, units=units, reserved=reserved, for_look_ups=for_look_ups, for_cancels=for_cancels, venue_units=self.units)
+        return replace(
+            self,
+            units=units,
+            reserved=reserved,
+            for_look_ups=for_look_ups,
+            for_cancels=for_cancels,
+            for_readings=min(for_readings, units - reserved - for_look_ups - 1),
+            venue_units=self.units,
+        )
 
 
 class NotAdmitted(Exception):
@@ -116,13 +134,18 @@ class _Limit:
 
     def __init__(self, limit: RequestLimit) -> None:
         self.told = limit
-        kept = (0, limit.for_cancels, limit.reserved, limit.reserved + limit.for_look_ups)
+        of_readings = limit.reserved + limit.for_look_ups
+        kept = (0, limit.for_cancels, limit.reserved, of_readings, of_readings + limit.for_readings)
         self._kept = kept
         self._meters = [_Meter(limit.units - each, limit.period_s, POLL_SECONDS) for each in kept]
+        polled = max((limit.units - kept[-1]) // SPREAD, 1)
+        self._spread = [_Meter(polled, limit.period_s / SPREAD, POLL_SECONDS)] if limit.for_readings else []
 
     def of(self, lane: Lane) -> list[_Meter]:
         """What a request of this lane draws on, the whole first."""
-        reach = {Lane.CANCEL: 1, Lane.REDUCE: 2, Lane.INCREASE: 3, Lane.LOOK_UP: 3}.get(lane, 4)
+        if lane is Lane.MARKET_DATA:
+            return [*self._meters, *self._spread]
+        reach = {Lane.CANCEL: 1, Lane.REDUCE: 2, Lane.INCREASE: 3, Lane.LOOK_UP: 3, Lane.RECONCILE: 4}[lane]
         return self._meters[:reach]
 
     def leave(self, units: int, seconds: float) -> None:

@@ -238,12 +238,11 @@ class Script:
             return all(entered(told).get(f"{v}:{p.symbol}") for v in self._venues for p in paid(v) if p.amount)
 
         def healed(told: Told, truth: Truth) -> bool:
-            due: dict[str, Decimal] = {}
-            for v in self._venues:
-                for p in paid(v):
-                    due[f"{v}:{p.symbol}"] = due.get(f"{v}:{p.symbol}", ZERO) + p.amount
-            told_of = entered(told)
-            return all(abs(told_of.get(i, ZERO) - amount) < FUNDING_ROUNDED for i, amount in due.items()) and _is_whole(told, truth)
+            by = injected() or 0
+            sums = (so_far for v in self._venues for so_far in _sums_so_far(v, paid(v), by).items())
+            net = entered(told)
+            exact = all(any(abs(net.get(i, ZERO) - total) < FUNDING_ROUNDED for total in totals) for i, totals in sums)
+            return exact and _is_whole(told, truth)
 
         return StoryEvent(
             name="funding_settlement",
@@ -331,6 +330,16 @@ class Script:
 
 def _with_rate(venue: str, asset: str, rate: Decimal, path: MarketPath, at: Millis) -> MarketPath:
     return with_funding(path, venue, asset, rate, at)
+
+
+def _sums_so_far(venue: str, booked: Sequence[FundingRecord], by: Millis) -> dict[str, list[Decimal]]:
+    """What each instrument of a venue had paid in all at each instant since `by`, then included: the bot reads records on a beat."""
+    found: dict[str, list[Decimal]] = {}
+    for payment in sorted(booked, key=lambda p: (p.at, p.payment_id)):
+        sums = found.setdefault(f"{venue}:{payment.symbol}", [ZERO])
+        total = sums[-1] + payment.amount
+        found[f"{venue}:{payment.symbol}"] = [total] if payment.at <= by else [*sums, total]
+    return found
 
 
 def _is_whole(told: Told, truth: Truth) -> bool:

@@ -41,12 +41,12 @@ POLICY: Mapping[str, Any] = {
     "settle_exposure_max": 1,
     "rebalance_band": "0.0008",
     "order_notional_max": 150_000,
-    "report_interval_ms": 5_000,
     "funding_half_life_ms": 1_000,
     "funding_dwell_ms": 1_000,
     "funding_flip_exit": "-0.15",
     "funding_flip_enter": "-0.05",
     "order_expiry_ms": 3_000,
+    "report_interval_ms": 6_000,
     # The demo's market runs fast: what takes days there takes seconds here, and orders worked in it come to nothing more often.
     "deleveraging_rest_ms": 5_000,
     "switch_dwell_ms": 5_000,

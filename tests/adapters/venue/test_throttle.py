@@ -105,6 +105,26 @@ async def test_readings_never_use_what_is_kept_for_look_ups():
         RequestLimit("weight", 20, 5.0, 3, for_look_ups=17)
 
 
+@virtually
+async def test_market_data_never_uses_what_is_kept_for_readings():
+    gate = Gate([RequestLimit("weight", 20, 6.0, 3, for_look_ups=4, for_readings=7)])
+    polls = [asyncio.create_task(gate.admit(Lane.MARKET_DATA, {"weight": 1})) for _ in range(30)]
+    left = []
+    for _ in range(3):
+        await asyncio.sleep(0.05)
+        left.append(gate.left("weight"))
+        await asyncio.sleep(1.95)
+    assert left == [18, 16, 14], "a third of its part within a third of the period"
+    started = _now()
+    await _drained(gate, Lane.RECONCILE, 7)
+    assert _now() - started < 0.05
+    for poll in polls:
+        poll.cancel()
+    await asyncio.gather(*polls, return_exceptions=True)
+    with pytest.raises(ValueError, match="readings"):
+        RequestLimit("weight", 20, 6.0, 3, for_look_ups=4, for_readings=13)
+
+
 @pytest.mark.parametrize("venue", list(PROFILES))
 @virtually
 async def test_a_look_up_goes_through_when_readings_have_used_up_their_part(venue):

@@ -65,7 +65,7 @@ BINANCECOINM = replace(
         query=Query(ask=Ask.DEAD_MAN, call="dapiPrivatePostCountdownCancelAll", symbol_as="symbol"), timeout_as="countdownTime", unit_ms=1
     ),
     limits=(
-        RequestLimit("weight", 2_400, 60.0, 240, for_look_ups=360, for_cancels=200),
+        RequestLimit("weight", 2_400, 60.0, 240, for_look_ups=360, for_cancels=200, for_readings=900),
         RequestLimit("orders_1m", 1_200, 60.0, 240),
     ),
     weights={

@@ -196,7 +196,7 @@ HYPERLIQUID = Profile(
         )
     ),
     limits=(
-        RequestLimit("weight", 1_200, 60.0, 200, for_look_ups=100, for_cancels=60),
+        RequestLimit("weight", 1_200, 60.0, 200, for_look_ups=100, for_cancels=60, for_readings=600),
         RequestLimit("actions", 300, 60.0, 60, for_cancels=30),
     ),
     weights={
