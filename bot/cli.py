@@ -1,5 +1,4 @@
-"""The command line: run, simulate, status, reduce, halt, resume, resolve, replay, explain, check,
-demo.
+"""The command line: run, simulate, status, reduce, halt, resume, resolve, replay, explain, check, demo.
 
 Help is written for somebody who sees it for the first time.
 
@@ -11,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Coroutine
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -34,7 +34,11 @@ app = typer.Typer(
     ),
 )
 
-ConfigArgument = Annotated[Path, typer.Argument(help="The YAML configuration.", show_default=False)]
+WIDTH = 100
+"""Columns of a page for people."""
+FLAG = " "
+"""What a flag takes: nothing, instead of the type that would be shown."""
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML configuration.", show_default=False)]
 T = TypeVar("T")
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
@@ -60,7 +64,7 @@ def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 @app.callback(invoke_without_command=True)
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[bool, typer.Option("--version", metavar=FLAG, help="Print the version and exit.")] = False,
 ) -> None:
     """Options that belong to no command."""
     if version:
@@ -101,7 +105,7 @@ def simulate(
 @app.command()
 def status(
     config: ConfigArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole statement as JSON instead of a screen.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar=FLAG, help="The whole statement as JSON instead of a screen.")] = False,
 ) -> None:
     """Show what the bot that runs on CONFIG holds, where it is hedged, and what it decided last and why.
 
@@ -183,8 +187,10 @@ def _operate(
 
 @app.command()
 def replay(
-    journal: Annotated[str, typer.Argument(help="A journal's file, or the configuration whose journal it is.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
+    journal: Annotated[
+        str, typer.Argument(metavar="JOURNAL", help="A journal's file, or the configuration whose journal it is.", show_default=False)
+    ],
+    as_json: Annotated[bool, typer.Option("--json", metavar=FLAG, help="JSON instead of tables.")] = False,
 ) -> None:
     """Rebuild the ledger from the first entry of JOURNAL on, and tell whether it ends equal: in the orders of every decision, and in
     every snapshot.
@@ -203,7 +209,7 @@ def explain(
         str | None,
         typer.Option("--journal", metavar="PATH", help="A journal's file, or a configuration. Default: the one YAML file in this folder."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON with every digit instead of a screen.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar=FLAG, help="JSON with every digit instead of a screen.")] = False,
 ) -> None:
     """Tell the story of one order or one decision, in order, with the numbers it was made on: quotes, net delta, target and the limits
     that bound it, the gate's checks, every answer and fill, and the position after it.
@@ -234,16 +240,16 @@ def check(config: ConfigArgument) -> None:
     typer.echo(yaml.safe_dump(settings.masked_dump(), sort_keys=False, allow_unicode=True).rstrip())
     typer.echo("\nIn words:")
     for sentence in policy_in_words(settings.to_policy()):
-        typer.echo(f"  {sentence}")
+        typer.echo(textwrap.fill(sentence, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))
     for warning in settings.warnings():
         typer.echo(f"\nWorth a second look: {warning}")
     typer.echo(f"\nconfig hash {settings.config_hash}")
     found = run_async(lambda: _refusing(hosts_in_use(settings)))
     if isinstance(found, int):
         raise typer.Exit(found)
-    typer.echo("\nHosts that ccxt will use:")
+    typer.echo(f"\nHosts that ccxt will use in {settings.environment.value}:")
     for line in table(found):
-        typer.echo(f"  {line}")
+        typer.echo(line)
     if (fault := mismatch(found)) is not None:
         refuse(fault)
 
@@ -258,8 +264,8 @@ def demo(
             help="Stop after this much wall time, for example 60s or 5m; up to half as long again while the story is not over.",
         ),
     ] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live screen.")] = False,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated market.")] = 7,
+    plain: Annotated[bool, typer.Option("--plain", metavar=FLAG, help="Lines instead of a live screen.")] = False,
+    seed: Annotated[int, typer.Option("--seed", metavar="NUMBER", min=0, help="Seed of the generated market.")] = 7,
     history: Annotated[
         Path | None, typer.Option("--history", metavar="DIR", help="Replay real history (Parquet) from this folder instead.")
     ] = None,
@@ -267,7 +273,8 @@ def demo(
         str | None, typer.Option("--window", metavar="FROM..TO", help="Part of the history, for example 2025-02-21..2025-02-22.")
     ] = None,
     speed: Annotated[
-        str | None, typer.Option("--speed", help="Market seconds per wall second. Default: ten market hours over the whole story.")
+        str | None,
+        typer.Option("--speed", metavar="NUMBER", help="Market seconds per wall second. Default: ten market hours over the story."),
     ] = None,
     summary: Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write the report to this file as JSON.")] = None,
     folder: Annotated[
@@ -280,7 +287,7 @@ def demo(
     faults: Annotated[
         Path | None, typer.Option("--faults", metavar="FILE", help="Also a plan of faults at the venues, such as config/faults-demo.yaml.")
     ] = None,
-    crash: Annotated[bool, typer.Option("--crash", help="Also kill the bot (SIGKILL) in the middle and restart it.")] = False,
+    crash: Annotated[bool, typer.Option("--crash", metavar=FLAG, help="Also kill the bot (SIGKILL) in the middle and restart it.")] = False,
 ) -> None:
     """See the whole thing work on this machine: simulated venues, the bot, and collateral that comes and goes.
 

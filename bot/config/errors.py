@@ -38,6 +38,14 @@ class ConfigError(Exception):
     """The operator's configuration cannot be used. The message is one sentence; exit code 2, before anything is sent."""
 
 
+class VariableUnset(ValueError):
+    """An environment variable that holds a secret is not set."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(f"the environment variable {variable} is not set")
+        self.variable = variable
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`, did you mean 'x'?` when `word` looks like a misspelling of a known one, else what is known."""
     options = sorted(known)
@@ -49,11 +57,25 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def one_sentence(error: ValidationError, root: type[BaseModel]) -> str:
-    """The first problem of a failed validation of `root` in plain words, and how many more there are."""
+    """The first problem of a failed validation of `root` in plain words, and how many more there are.
+
+    Variables that are not set are told all at once: whoever sets one will want to know of the others.
+    """
     problems = error.errors(include_url=False)
-    first = _sentence(problems[0], root)
-    more = len(problems) - 1
+    unset = list(dict.fromkeys(name for each in problems if (name := _unset_variable(each)) is not None))
+    of_them = [each for each in problems if _unset_variable(each) is not None]
+    first, told = _sentence(problems[0], root), 1
+    if len(of_them) > 1 and problems[0] in of_them:
+        others = [name for name in unset if name != _unset_variable(problems[0])]
+        first, told = f"{first}, nor {'is' if len(others) == 1 else 'are'} {', '.join(others)}" if others else first, len(of_them)
+    more = len(problems) - told
     return first if more == 0 else f"{first} (and {more} more {'problem' if more == 1 else 'problems'})"
+
+
+def _unset_variable(problem: ErrorDetails) -> str | None:
+    """The environment variable that a problem is about, when it is that it is not set."""
+    error = problem.get("ctx", {}).get("error")
+    return error.variable if isinstance(error, VariableUnset) else None
 
 
 def _sentence(problem: ErrorDetails, root: type[BaseModel]) -> str:

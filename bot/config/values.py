@@ -28,6 +28,8 @@ from pydantic import (
     model_validator,
 )
 
+from bot.config.errors import VariableUnset
+
 GROUP_OR_OTHERS = 0o077
 
 SECTION = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
@@ -172,7 +174,7 @@ class Secret(BaseModel):
         if self.env is not None:
             value = os.environ.get(self.env, "").strip()
             if not value:
-                raise ValueError(f"the environment variable {self.env} is not set")
+                raise VariableUnset(self.env)
             return value
         if self.file is not None:
             return _read_secret_file(self.file)

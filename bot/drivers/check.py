@@ -15,7 +15,8 @@ from bot.core.units import VenueId
 from bot.ports import VenueNotReady
 from bot.shell.clock import SystemClock
 
-_TITLES = ("venue", "environment", "for", "host", "lives at", "allowed")
+_TITLES = ("venue", "for", "host", "lives at", "allowed")
+_OF_SOCKETS = {"http": "ws", "https": "wss"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class HostUse:
 
     def cells(self) -> tuple[str, ...]:
         """The row as text, in the order of the titles."""
-        return self.venue, self.environment.value, self.purpose, self.host, self.lives_at, self.allowed
+        return self.venue, self.purpose, self.host, self.lives_at, self.allowed
 
 
 async def hosts_in_use(settings: Settings) -> list[HostUse]:
@@ -61,8 +62,8 @@ async def hosts_in_use(settings: Settings) -> list[HostUse]:
                     environment=account.environment,
                     purpose=f"{'WebSocket' if socket else 'REST'} {'private' if private else 'public'}",
                     host=host,
-                    lives_at=bases.get(host, "nowhere"),
-                    allowed=f"no: {why}" if why is not None else f"yes, with {demanded}" if demanded else "yes",
+                    lives_at=_home(host, bases.get(host), socket=socket),
+                    allowed=f"no: {why}" if why is not None else f"with {demanded}" if demanded else "yes",
                     fits=why is None,
                 )
             )
@@ -100,6 +101,16 @@ def mismatch(found: Iterable[HostUse]) -> str | None:
         if not use.fits:
             return f"{use.venue}: ccxt would use {use.host} for {use.purpose} in {use.environment.value}, and may not ({use.allowed})"
     return None
+
+
+def _home(host: str, base: str | None, *, socket: bool) -> str:
+    """Where a host lives: `itself`, or the address on this machine that it is routed to."""
+    if base is None:
+        return "nowhere"
+    scheme, _, address = base.partition("://")
+    if address == host:
+        return "itself"
+    return f"{_OF_SOCKETS.get(scheme, scheme) if socket else scheme}://{address}"
 
 
 def _key(request: Rehearsed) -> tuple[bool, bool, str]:

@@ -123,6 +123,20 @@ def test_more_problems_are_counted() -> None:
         settings_from(document)
 
 
+def test_variables_that_are_not_set_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = changed("venues/bybit/credentials", {"api_key": {"env": "HEDGEBOT_TEST_A"}, "secret": {"env": "HEDGEBOT_TEST_B"}})
+    with pytest.raises(ConfigError, match=r"the environment variable HEDGEBOT_TEST_A is not set, nor is HEDGEBOT_TEST_B$"):
+        settings_from(document)
+    document["listen"] = "nowhere"
+    with pytest.raises(ConfigError, match=r"listen.*\(and 2 more problems\)$"):
+        settings_from(document)
+    document = changed("venues/bybit/credentials", {key: {"env": "HEDGEBOT_TEST_A"} for key in ("api_key", "secret")})
+    with pytest.raises(ConfigError, match=r"HEDGEBOT_TEST_A is not set$"):
+        settings_from(document)
+    monkeypatch.setenv("HEDGEBOT_TEST_A", "value")
+    settings_from(document)
+
+
 def test_secrets_outside_a_simulation_are_references(tmp_path: Path) -> None:
     document = on_testnet(tmp_path)
     document["venues"]["bybit"]["credentials"]["secret"] = "hush-hush-two"
