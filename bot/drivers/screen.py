@@ -5,12 +5,14 @@ Drawn with rich; nothing here asks or decides. Unknown figures are `?`. `hedgebo
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group
+from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +22,7 @@ from bot.core.units import BPS, Millis
 Told = dict[str, Any]
 DECISIONS_SHOWN = 8
 BREACHES_SHOWN = 3
+PAGE_COLUMNS = 100
 RISE_SHOWN_MAX = Decimal(10)
 """From a tenfold rise on the figure says no more."""
 STATE_STYLE = {"active": "green", "reducing": "yellow", "halted": "red"}
@@ -47,11 +50,19 @@ def _state_line(told: Told) -> Text:
     # What holds orders back comes first: the sort keeps the order of the rest.
     breaches = sorted(told["breaches"], key=lambda breach: breach["effect"] == "tells")
     for breach in breaches[:BREACHES_SHOWN]:
-        detail = f": {breach['detail']}" if breach["detail"] else ""
-        line.append(f"\n  limit {breach['limit']} on {breach['subject']}{detail}", style="yellow")
+        line.append(f"\n  limit {breach['limit']} on {breach['subject']}{_measured(breach)}", style="yellow")
     if len(breaches) > BREACHES_SHOWN:
         line.append(f"\n  and {len(breaches) - BREACHES_SHOWN} more limits", style="yellow")
     return line
+
+
+def _measured(breach: Told) -> str:
+    """What was found and what is allowed, as far as told, and what the figures are of."""
+    observed, allowed, detail = breach["observed"], breach["allowed"], breach["detail"]
+    if observed is None:
+        return f": {detail}" if detail else ""
+    bound = "" if allowed is None else f" (allowed {figure(allowed)})"
+    return f": {figure(observed)}{bound}{', ' if detail else ''}{detail}"
 
 
 def _why(trading: Told) -> str:
@@ -164,17 +175,34 @@ def _decisions(told: Told, count: int, wraps: bool) -> Panel:
 
 
 def book_line(told: Told | None) -> str:
+    """The book in one line: per asset what is not hedged of what is held, and who carries how much; a link is told when it is not up."""
     if told is None:
         return "waiting for the bot"
     parts = [told["trading_state"]]
-    parts += [
-        f"{row['asset']} held {quantity(row['collateral'])} net {quantity(row['net_delta'])} ({span(row['net_delta_bps'], 2)} bps)"
-        for row in told["assets"]
-    ]
-    parts += [f"{v['venue']} {v['link']} {percent(v['venue_share'], 0)}" for v in told["venues"]]
+    for row in told["assets"]:
+        net, bps = quantity(row["net_delta"]), span(row["net_delta_bps"], 2)
+        parts.append(f"{row['asset']} net {net} of {quantity(_held(row))} ({bps} bps)")
+    for venue in told["venues"]:
+        link = "" if venue["link"] == "up" else f" {venue['link']}"
+        if link or Decimal(venue["venue_share"] or 0):
+            parts.append(f"{venue['venue']}{link} {percent(venue['venue_share'], 0)}")
     if told["orders_in_doubt"]:
         parts.append(f"in doubt {told['orders_in_doubt']}")
     return " | ".join(parts)
+
+
+def _held(row: Told) -> Told | None:
+    """Collateral of an asset and its coins in accounts at venues; None while either is unknown."""
+    collateral, coins = row["collateral"], row.get("coin_equity")
+    if collateral is None or coins is None:
+        return None
+    return {end: str(Decimal(collateral[end]) + Decimal(coins)) for end in ("low", "high")}
+
+
+def page() -> Console:
+    """Where a page for people is printed: as wide as the terminal, or as COLUMNS says; else a hundred columns."""
+    told = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if told else PAGE_COLUMNS)
 
 
 def quantity(told: Told | None) -> str:
@@ -203,6 +231,14 @@ def money(told: str | None) -> str:
         return "?"
     value = Decimal(told)
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:,.2f}"
+
+
+def figure(told: str) -> str:
+    """A figure of any size and unit: four digits of it, all of them before the point."""
+    value = Decimal(told)
+    if not value.is_finite() or abs(value) >= 1_000:
+        return f"{value:,.0f}"
+    return f"{Decimal(f'{value:.4g}'):f}"
 
 
 def percent(told: str | None, digits: int) -> str:

@@ -6,13 +6,10 @@ import sys
 from pathlib import Path
 
 import orjson
-from rich.console import Console
 
 from bot.adapters.telemetry.codec import to_json
 from bot.adapters.telemetry.endpoints import EndpointUnavailable, fetch_statement
-from bot.drivers.screen import book_screen
-
-PLAIN_WIDTH = 140
+from bot.drivers.screen import book_screen, page
 
 
 async def show_status(control: Path, *, as_json: bool) -> int:
@@ -25,5 +22,5 @@ async def show_status(control: Path, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(statement.decode() + "\n")
     else:
-        Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH).print(book_screen(orjson.loads(statement)))
+        page().print(book_screen(orjson.loads(statement)))
     return 0

@@ -17,7 +17,7 @@ from bot.core.events import VenueLink
 from bot.core.limits import Breach, Effect, Limit
 from bot.core.statement import BookStatement, DecisionStatement, StateStatement
 from bot.core.units import Asset, Range, VenueId
-from bot.drivers.screen import book_line, book_screen
+from bot.drivers.screen import book_line, book_screen, page
 from tests.adapters.telemetry.books import BOOK, BTC, NOW, OKX, REFUSED, UNKNOWN
 
 D = Decimal
@@ -83,12 +83,33 @@ def test_what_holds_back_is_told_before_what_is_only_told_and_the_rest_is_counte
     text = drawn(full(breaches=(*told, Breach(Limit.NET_DELTA, "BTC", D(500), D(5)), told[0])))
     limits = [line.strip() for line in text.splitlines() if line.startswith("  limit ")]
     assert limits == [
-        "limit net_delta on BTC",
+        "limit net_delta on BTC: 500 (allowed 5)",
         "limit reserve_coverage on no 0: no reserve is told",
         "limit reserve_coverage on no 1: no reserve is told",
     ]
     assert "and 2 more" in text
     assert "more limits" not in drawn(full(breaches=()))
+
+
+def test_a_limit_is_told_with_what_was_found_and_what_it_allows() -> None:
+    told = (
+        Breach(Limit.VENUE_SHARE, "okx", D("150455.85090"), D("150454.30"), "USD of notional"),
+        Breach(Limit.SETTLE_EXPOSURE, "USDT", D("0.9088335513055924936684"), D(1)),
+        Breach(Limit.FUNDING_RECORD, "okx:BTC", D("-0.00001234567"), None, "recorded nothing"),
+    )
+    text = drawn(full(breaches=told))
+    assert "limit venue_share on okx: 150,456 (allowed 150,454), USD of notional" in text
+    assert "limit settle_exposure on USDT: 0.9088 (allowed 1)\n" in "\n".join(line.rstrip() for line in text.splitlines())
+    assert "limit funding_record on okx:BTC: -0.00001235, recorded nothing" in text
+
+
+@pytest.mark.parametrize(("environment", "columns"), [({}, 100), ({"COLUMNS": "72"}, 72)])
+def test_a_page_is_as_wide_as_is_told(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], columns: int) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout", StringIO())
+    assert page().width == columns
 
 
 def test_a_refused_deployment_is_told_with_its_reason_and_its_conversion() -> None:
@@ -111,10 +132,20 @@ def test_decisions_may_be_kept_to_a_line_each() -> None:
     assert "nothing yet" in drawn(full(decisions=()))
 
 
+def test_a_venue_that_carries_nothing_and_is_up_is_not_in_the_line() -> None:
+    venues = (
+        replace(OKX, venue=VenueId("a"), link=VenueLink.UP, venue_share=D(0)),
+        replace(OKX, venue=VenueId("b"), link=VenueLink.UP, venue_share=D("0.254")),
+        replace(OKX, venue=VenueId("c"), link=VenueLink.DOWN, venue_share=D(0)),
+    )
+    line = book_line(orjson.loads(to_json(full(venues=venues, orders_in_doubt=0))))
+    assert line.endswith("| b 25 % | c down 0 %")
+
+
 def test_the_book_in_one_line() -> None:
     assert book_line(None) == "waiting for the bot"
     line = book_line(orjson.loads(to_json(full())))
-    assert line.startswith("reducing | BTC held 2.0000 net -0.1000 .. 0.1000 (-500.00 .. 500.00 bps) | ETH held 623,456.79")
+    assert line.startswith("reducing | BTC net -0.1000 .. 0.1000 of ? (-500.00 .. 500.00 bps) | ETH net -10,234.12 .. 12.50 of 624,691.36")
     assert line.endswith("in doubt 2")
     assert "in doubt" not in book_line(orjson.loads(to_json(full(orders_in_doubt=0))))
 

@@ -59,15 +59,15 @@ async def payments(
     return FundingRecordsRead(at=clock.now(), venue=venue, from_at=from_at, to_at=to_at, payments=tuple(listed))
 
 
-async def intervals(asker: Asker, funding: Funding, markets: Mapping[str, Mapping[str, Any]]) -> dict[str, Millis | None]:
+async def intervals(asker: Asker, funding: Funding, markets: Mapping[str, Mapping[str, Any]], lane: Lane) -> dict[str, Millis | None]:
     """The funding interval of each symbol, from wherever this venue tells it; None where it does not."""
-    listed = await _listed_intervals(asker, funding)
+    listed = await _listed_intervals(asker, funding, lane)
     found = {s: funding.interval_ms or _in_market(market, funding) or listed.get(s) for s, market in markets.items()}
     untold = [symbol for symbol, interval in found.items() if not interval]
-    rows = await asker.row_of_each(funding.rates, Lane.MARKET_DATA, untold, funding.rate_shape.symbol)
+    rows = await asker.row_of_each(funding.rates, lane, untold, funding.rate_shape.symbol)
     for symbol in untold:
         in_row = funding_interval(rows[symbol], funding.rate_shape) if symbol in rows else None
-        found[symbol] = in_row or await _between_settlements(asker, funding, symbol)
+        found[symbol] = in_row or await _between_settlements(asker, funding, symbol, lane)
     return found
 
 
@@ -83,22 +83,22 @@ def _in_market(market: Mapping[str, Any], funding: Funding) -> Millis | None:
     return int(length * funding.interval_in_market_unit_ms) if length else None
 
 
-async def _listed_intervals(asker: Asker, funding: Funding) -> dict[str, Millis | None]:
+async def _listed_intervals(asker: Asker, funding: Funding, lane: Lane) -> dict[str, Millis | None]:
     shape = funding.intervals_shape
     if funding.intervals is None or shape is None:
         return {}
     try:
-        rows = await asker.rows(funding.intervals, Lane.MARKET_DATA)
+        rows = await asker.rows(funding.intervals, lane)
         return {symbol: funding_interval(row, shape) for row in rows if (symbol := told(row, shape.symbol)) is not None}
     except _Failure:
         return {}
 
 
-async def _between_settlements(asker: Asker, funding: Funding, symbol: str) -> Millis | None:
+async def _between_settlements(asker: Asker, funding: Funding, symbol: str, lane: Lane) -> Millis | None:
     if funding.settlements is None:
         return None
     try:
-        rows = await asker.rows(funding.settlements, Lane.MARKET_DATA, symbols=[symbol])
+        rows = await asker.rows(funding.settlements, lane, symbols=[symbol])
         ats = sorted({at for row in rows if (at := instant(row, funding.settled_at)) is not None})
     except _Failure:
         return None

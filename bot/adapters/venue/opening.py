@@ -93,8 +93,8 @@ class _Steps:
             await self._set_up(self._profile.setup, traded)
         # Proves the key before the first order needs it, and warms the connection and ccxt's own first-call questions.
         await self._asker.ask(self._profile.reads.margin, Lane.RECONCILE)
-        intervals = await funding_reads.intervals(self._asker, self._profile.funding, markets)
-        tiers = await tier_reads.listed(self._asker, self._profile.tiers, markets)
+        intervals = await funding_reads.intervals(self._asker, self._profile.funding, markets, self._lane)
+        tiers = await tier_reads.listed(self._asker, self._profile.tiers, markets, self._lane)
         instruments = {}
         for venue_symbol, market in markets.items():
             taker, maker = await self._fees(market)
@@ -178,8 +178,8 @@ class _Steps:
     async def again(self, opened: Opened) -> None:
         """See `redescribe`."""
         found = {symbol: market for symbol, market in (await self._listed(opened.instruments)).items() if is_usable(market)}
-        intervals = await funding_reads.intervals(self._asker, self._profile.funding, found)
-        tiers = await tier_reads.listed(self._asker, self._profile.tiers, found)
+        intervals = await funding_reads.intervals(self._asker, self._profile.funding, found, self._lane)
+        tiers = await tier_reads.listed(self._asker, self._profile.tiers, found, self._lane)
         fresh = {}
         for symbol, market in found.items():
             known = opened.instruments[symbol]

@@ -11,7 +11,7 @@ bounds contain it: any but 1 is not read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -27,21 +27,36 @@ from bot.core.units import ONE, ZERO
 
 log = structlog.get_logger(__name__)
 
+Answering = Callable[[str, str], Awaitable[list[Row]]]
+"""The rows of the answer about an instrument: by the venue's symbol, and by what the question calls it."""
 
-async def listed(asker: Asker, tiers: Tiers | StatedTiers, markets: Mapping[str, Mapping[str, Any]]) -> dict[str, MarginTiers | None]:
-    """The tiers of each symbol of ccxt's markets, all asked for at once; as they are stated where nobody can be asked."""
+
+async def listed(
+    asker: Asker, tiers: Tiers | StatedTiers, markets: Mapping[str, Mapping[str, Any]], lane: Lane
+) -> dict[str, MarginTiers | None]:
+    """The tiers of each symbol of ccxt's markets, all asked for at once; as they are stated where nobody can be asked.
+
+    What one answer tells of several instruments is asked for once.
+    """
     if isinstance(tiers, StatedTiers):
         return {symbol: tiers.by_base.get(str(market.get("base"))) for symbol, market in markets.items()}
-    found = await asyncio.gather(*(_of(asker, tiers, symbol, market) for symbol, market in markets.items()))
+    answers: dict[str, asyncio.Future[list[Row]]] = {}
+
+    async def told_of(symbol: str, name: str) -> list[Row]:
+        named = {} if tiers.query.symbol_as is None else {tiers.query.symbol_as: name}
+        question = repr((asker.scopes(tiers.query, [symbol]), named))
+        if question not in answers:
+            answers[question] = asyncio.ensure_future(asker.rows(tiers.query, lane, symbols=[symbol], **named))
+        return await answers[question]
+
+    found = await asyncio.gather(*(_of(tiers, symbol, market, told_of) for symbol, market in markets.items()))
     return dict(zip(markets, found, strict=True))
 
 
-async def _of(asker: Asker, tiers: Tiers, symbol: str, market: Mapping[str, Any]) -> MarginTiers | None:
+async def _of(tiers: Tiers, symbol: str, market: Mapping[str, Any], told_of: Answering) -> MarginTiers | None:
     name = told(market.get("info") or {}, tiers.named_in_market) or symbol
     try:
-        named = {} if tiers.query.symbol_as is None else {tiers.query.symbol_as: name}
-        rows = await asker.rows(tiers.query, Lane.MARKET_DATA, symbols=[symbol], **named)
-        return read(tiers, [row for row in rows if told(row, tiers.shape.symbol) == name])
+        return read(tiers, [row for row in await told_of(symbol, name) if told(row, tiers.shape.symbol) == name])
     except (NotAnswered, Unreadable) as failure:
         log.warning("tiers_unreadable", venue_symbol=symbol, reason=str(failure))
         return None

@@ -20,6 +20,7 @@ from bot.drivers.demo.stage import Stage, now_ms
 from bot.drivers.demo.story import Story
 from bot.drivers.demo.summary import Summary
 from bot.drivers.demo.view import Lines, Picture, View
+from bot.drivers.screen import page
 
 READY_S = 20.0
 STORY_END = 0.95
@@ -139,7 +140,7 @@ class Demo:
         stopped_in = time.monotonic() - began
         self._view.close()
         summary = Summary(self._stage, self._options, self._prepared, story.events, observer.meter, last, exit_code, stopped_in)
-        summary.print(Console(width=None if sys.stdout.isatty() else 140))
+        summary.print(page())
         failure = str(died.exception()) if died is not None else summary.failure()
         if self._interrupted.is_set() and not story.is_over:
             failure = "It was interrupted before the story was over."

@@ -11,7 +11,6 @@ import pytest
 
 from bot.adapters.venue.ccxt_mapping import Unreadable, base_units
 from bot.adapters.venue.shapes import paths
-from bot.adapters.venue.throttle import Gate, RequestLimit
 from bot.simulator.dialects.dialect import Operation
 from bot.simulator.faults import FaultKind
 from tests.adapters.venue.payloads import INVERSE, OURS
@@ -43,9 +42,7 @@ INTEREST = dict.fromkeys(ROWS, D("10659.509")) | {"binancecoinm": D("10659.5")}
 @pytest.fixture(params=list(SYMBOLS))
 async def stand(request) -> AsyncIterator[Stand]:
     async with standing(request.param) as one:
-        # Limits are another test's business: as many questions as here are spread over a minute.
-        limits = [RequestLimit(limit.name, 10_000, limit.period_s, 1) for limit in one.venue._profile.limits]
-        one.venue._up.asker.gate = Gate(limits)
+        one.without_limits()
         yield one
 
 

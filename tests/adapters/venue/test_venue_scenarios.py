@@ -100,6 +100,7 @@ async def test_s23_a_clock_ten_seconds_off_either_way_signs_right_and_is_told(na
 async def test_s9_an_interval_that_the_venue_changes_is_read_anew_while_a_position_is_open(stand):
     if PROFILES[stand.name].funding.interval_ms is not None:
         pytest.skip(f"{stand.name} has one interval for all")
+    stand.without_limits()
     await stand.venue.place(stand.order("-0.05", SELL))
     for hours in (4, 1):
         change(stand, funding_interval_ms=hours * HOUR_MS)

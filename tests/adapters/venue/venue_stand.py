@@ -14,6 +14,7 @@ import pytest
 
 from bot.adapters.venue.ccxt_venue import CcxtVenue
 from bot.adapters.venue.settings import Environment, VenueSettings
+from bot.adapters.venue.throttle import Gate, RequestLimit
 from bot.core.commands import LookUpOrder, PlaceOrder, ReadVenue
 from bot.core.events import Event, Quote, VenueLink, VenueLinkChanged
 from bot.core.instrument import Instrument
@@ -170,6 +171,10 @@ class Stand:
         """From its next listening on, books that are not told for this long are silent: seconds sooner than at the venue itself."""
         profile = self.venue._profile
         self.venue._profile = replace(profile, streams=replace(profile.streams, quote_silence_ms=ms))
+
+    def without_limits(self) -> None:
+        """From now on limits are another test's business: polls of a test follow each other faster than they may."""
+        self.venue._up.asker.gate = Gate([RequestLimit(each.name, 10_000, each.period_s, 1) for each in self.venue._profile.limits])
 
     def arm(self, kind: FaultKind, operation, **more) -> None:
         self.server.plan.arm(Fault(venue=self.name, kind=kind, operation=operation, **more))
