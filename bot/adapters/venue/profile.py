@@ -206,13 +206,14 @@ class Writes:
 class MarginModes:
     """Where margin modes are told apart from positions, of what is flat too: at `mode`, and it should be one of `cross`.
 
-    `symbol` is whose mode a row tells; empty: the account's.
+    `symbol` is whose mode a row tells; empty: the account's. `wanted` is what the modes of `cross` are, in words.
     """
 
     query: Query
     symbol: Paths
     mode: Paths
     cross: frozenset[str]
+    wanted: str = "cross margin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

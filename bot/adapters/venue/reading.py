@@ -133,7 +133,7 @@ class Reader:
         rows = await self._asker.rows(modes.query, Lane.RECONCILE, symbols=self._instruments)
         if not rows or any(told(row, modes.mode) is None for row in rows):
             raise Unreadable("modes: an answer without a margin mode")
-        return modes_unfit(rows, modes.symbol, modes.mode, modes.cross, self._instruments)
+        return modes_unfit(rows, modes.symbol, modes.mode, modes.cross, self._instruments, modes.wanted)
 
     async def _holdings(self) -> tuple[tuple[PositionReport, ...], tuple[MarginReport, ...], tuple[str, ...]]:
         """Positions and margin that agree on whether anything is held (see the module's docstring), and whose margin is isolated."""

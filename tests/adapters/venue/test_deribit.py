@@ -3,6 +3,7 @@ when the position changes, margins per currency, and nothing to set up."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -17,7 +18,7 @@ from bot.adapters.venue.unproven import UNPROVEN
 from bot.core.commands import CancelOrder
 from bot.core.events import CancelUnconfirmed, OrderOutcomeUnknown, OrderRefused, OrderReported, VenueOrderStatus, VenueReported
 from bot.core.tiers import TierTable
-from bot.simulator.dialects.dialect import Operation
+from bot.simulator.dialects.dialect import Answer, HttpRequest, Operation
 from bot.simulator.faults import FaultKind
 from tests.adapters.venue.venue_stand import Stand, standing
 from tests.simulator.stand import COINS, KEY
@@ -209,6 +210,22 @@ async def test_a_repeated_label_is_a_second_order(stand: Stand) -> None:
 async def test_an_order_that_came_too_late_is_in_doubt_until_it_is_looked_up(stand: Stand) -> None:
     stand.arm(FaultKind.REFUSE, Operation.PLACE, trouble="13888")
     assert isinstance(await stand.venue.place(stand.order("-0.05")), OrderOutcomeUnknown)
+
+
+@pytest.mark.parametrize(("model", "fits"), [("segregated_sm", True), ("segregated_pm", True), ("cross_sm", False), ("cross_pm", False)])
+async def test_an_account_whose_currencies_stand_in_for_each_other_is_told_by_each_reading(stand: Stand, model: str, fits: bool) -> None:
+    """Maintenance margin is then that of all currencies together, told again with each one, whose equity is its own alone."""
+    handle = stand.desk.handle
+
+    def told(asked: HttpRequest) -> Answer:
+        answer = handle(asked)
+        body = answer.reply.body.replace(b'"segregated_sm"', f'"{model}"'.encode())
+        return dataclasses.replace(answer, reply=dataclasses.replace(answer.reply, body=body))
+
+    stand.desk.handle = told
+    reading = await stand.venue.read(stand.reading())
+    assert isinstance(reading, VenueReported), reading
+    assert reading.unfit == (() if fits else (f"the account is in margin mode {model}, not in margin of each currency by itself",))
 
 
 async def test_a_persons_stop_order_is_an_open_order_and_spoils_no_reading(stand: Stand) -> None:

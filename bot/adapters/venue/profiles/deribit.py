@@ -4,11 +4,12 @@ Quantities are *amounts*: US dollars of an inverse perpetual, base units of a li
 published contract size only says by how much amounts step. Our client id is the `label`, which the venue lets repeat: it refuses no
 second order with it, so that one wire attempt per order is all that stands between us and a double one. Orders are GET requests.
 
-There is nothing to set up: no position mode, no margin mode, no leverage (`equity` alone decides it). Margin rates are stated in
-the documentation only: BTC opens at 2 % and keeps at 1 %, each plus 0.005 % per BTC of the position. Funding accrues all the time at the
-8-hour rate of the moment and is booked by the trade that changes the position, or at the daily settlement at 08:00 UTC: no settlement
-of it lies ahead at an instant that could be told. Fills and orders older than a day need other questions (`historical`), which are not
-asked here. There is no dead-man switch: cancel on disconnect covers only orders that were placed over the same WebSocket.
+There is nothing to set up: no position mode, no leverage (`equity` alone decides it). An account whose currencies stand in for each other
+(cross collateral) tells one maintenance margin of all of them beside each currency's own equity: that takes no increase. Margin rates are
+stated in the documentation only: BTC opens at 2 % and keeps at 1 %, each plus 0.005 % per BTC of the position. Funding accrues all the
+time at the 8-hour rate of the moment and is booked by the trade that changes the position, or at the daily settlement at 08:00 UTC: no
+settlement of it lies ahead at an instant that could be told. Fills and orders older than a day need other questions (`historical`), which
+are not asked here. There is no dead-man switch: cancel on disconnect covers only orders that were placed over the same WebSocket.
 """
 
 from __future__ import annotations
@@ -18,7 +19,22 @@ from typing import Any
 
 from bot.adapters.venue.doors import Opening, PrivateMarks
 from bot.adapters.venue.feedback import Feedback, StayAwaySign
-from bot.adapters.venue.profile import Example, Expiry, Funding, Heard, Hosts, Market, Profile, Pump, Reads, Streams, Topic, Touch, Writes
+from bot.adapters.venue.profile import (
+    Example,
+    Expiry,
+    Funding,
+    Heard,
+    Hosts,
+    MarginModes,
+    Market,
+    Profile,
+    Pump,
+    Reads,
+    Streams,
+    Topic,
+    Touch,
+    Writes,
+)
 from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Query
 from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.shapes import (
@@ -157,6 +173,7 @@ DERIBIT = Profile(
         Ask.FILLS: {"requests": 1},
         Ask.POSITIONS: {"requests": 1},
         Ask.MARGIN: {"requests": 1},
+        Ask.MODES: {"requests": 1},
         Ask.FUNDING_PAID: {"requests": 1},
         Ask.SETTINGS: {"requests": 1},
         Ask.CLOCK: {"public": 1},
@@ -220,6 +237,13 @@ DERIBIT = Profile(
             rank_max=1,
         ),
         margin_shape=_MARGIN,
+        margin_modes=MarginModes(
+            query=Query(ask=Ask.MODES, call="privateGetGetAccountSummaries", rows_at=("result", "summaries")),
+            symbol=(),
+            mode=paths("margin_model"),
+            cross=frozenset({"segregated_sm", "segregated_pm"}),
+            wanted="margin of each currency by itself",
+        ),
     ),
     funding=Funding(
         rates=Query(ask=Ask.FUNDING, call="publicGetTicker", rows_at=_RESULT, symbol_as="instrument_name", is_one=True),
