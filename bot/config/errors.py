@@ -1,6 +1,6 @@
 """What is wrong with a configuration, as one sentence: field path, the value found, what is allowed.
 
-Values below `credentials` are never repeated: a secret typed into the wrong place must not reach a terminal or a log.
+Values below `credentials` and `journal` are never repeated: a secret typed into the wrong place must not reach a terminal or a log.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _KEY_MARK = "[key]"
-_UNSPEAKABLE = "credentials"
+_UNSPEAKABLE = frozenset({"credentials", "journal"})
 _LONGEST_VALUE = 80
 
 _PLAIN_WORDS = {
@@ -89,7 +89,7 @@ def _sentence(problem: ErrorDetails, root: type[BaseModel]) -> str:
     what = _what(problem)
     if kind == "value_error" and not parts:
         return what
-    if _UNSPEAKABLE in parts or isinstance(problem["input"], Mapping | list):
+    if _UNSPEAKABLE & set(parts) or isinstance(problem["input"], Mapping | list):
         return f"{path}: {what}"
     return f"{path}: {_shown(problem['input'])} is not allowed: {what}"
 

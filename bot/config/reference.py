@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from bot.config.journal_section import JournalSettings
 from bot.config.policy_section import TUNABLE, bounds, explanations, plain
 from bot.config.sections import (
     VENUE_HOSTS,
@@ -66,6 +67,7 @@ holding twice or carries a figure that is not a plain number is not believed at 
 
 _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("Top level", "", Settings),
+    ("journal", "Or a path or a URL in place of these keys.", JournalSettings),
     ("logging", "", LoggingSettings),
     ("venues.VENUE", "", VenueSettings),
     ("venues.VENUE.credentials", "Each of these is a secret.", Credentials),

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_v
 
 from bot.config.document import read_document
 from bot.config.errors import ConfigError, did_you_mean, one_sentence
+from bot.config.journal_section import JournalSettings
 from bot.config.policy_section import PolicySection, plain
 from bot.config.sections import (
     VENUE_HOSTS,
@@ -59,7 +60,9 @@ class Settings(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")] = "hedgebot"
     """Whose book this is. The journal belongs to this name, so that two books never share one by mistake."""
     state_dir: PathBesideConfig
-    """Folder of the journal, the control socket and the halt file; relative to the folder of this configuration."""
+    """Folder of the journal, of what stands beside it, the control socket and the halt file; relative to the folder of this file."""
+    journal: Annotated[JournalSettings, BeforeValidator(empty_is_default)] = JournalSettings()
+    """Where the journal is kept: a path, or the URL of a Redis server."""
     listen: AddressText = Address("127.0.0.1", 9108)
     """Where /metrics, /healthz and /readyz are served; port 0 takes any free one."""
     logging: Annotated[LoggingSettings, BeforeValidator(empty_is_default)] = LoggingSettings()
@@ -77,14 +80,19 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Settings:
-        for check in (_check_venues, _check_routes, _check_credentials, _check_sources, _check_simulator, _check_policy):
+        for check in (_check_venues, _check_routes, _check_credentials, _check_journal, _check_sources, _check_simulator, _check_policy):
             check(self)
         return self
 
     @property
     def journal_path(self) -> Path:
         """The embedded journal's file."""
-        return self.state_dir / "journal.sqlite"
+        return self.journal.path or self.state_dir / "journal.sqlite"
+
+    @property
+    def archive_dir(self) -> Path:
+        """The folder of entries that were moved out of the journal."""
+        return self.journal.archive_dir or self.state_dir / "journal-archive"
 
     @property
     def control_path(self) -> Path:
@@ -129,7 +137,8 @@ class Settings(BaseModel):
 
     def secret_values(self) -> tuple[str, ...]:
         """Every secret's value, for the log's redaction and nothing else."""
-        return tuple(secret.reveal() for told in self.venues.values() for secret in told.credentials.named().values())
+        of_venues = (secret.reveal() for told in self.venues.values() for secret in told.credentials.named().values())
+        return (*of_venues, *self.journal.secrets())
 
     def masked_dump(self) -> dict[str, Any]:
         """The resolved settings as plain values for people, with the place of each secret instead of its value."""
@@ -137,6 +146,8 @@ class Settings(BaseModel):
         dump["policy"] = {name: str(value) for name, value in self.policy.values().items()}
         for venue, told in self.venues.items():
             dump["venues"][venue]["credentials"] = {name: f"(hidden; {secret.source})" for name, secret in told.credentials.named().items()}
+        if self.journal.url is not None and self.journal.address is not None:
+            dump["journal"]["url"] = f"{self.journal.address.masked()} ({self.journal.url.source})"
         return dump
 
     def warnings(self) -> list[str]:
@@ -212,6 +223,15 @@ def _check_credentials(settings: Settings) -> None:
 def _fits_a_header(key: str) -> bool:
     """Whether a key can be sent as it is: what goes into a header is plain ASCII on one line."""
     return key.isascii() and key.isprintable() and key == key.strip()
+
+
+def _check_journal(settings: Settings) -> None:
+    url, address = settings.journal.url, settings.journal.address
+    is_written_out = url is not None and url.text is not None and address is not None and bool(address.secrets())
+    if is_written_out and settings.environment is not Environment.SIMULATION:
+        raise ValueError(
+            "journal.url: a password may be written into the config only in a simulation; write url: {env: NAME} or {file: path}"
+        )
 
 
 def _check_wallet(path: str, credentials: Credentials) -> None:

@@ -18,9 +18,9 @@ from bot.adapters.journal import snapshots
 from bot.adapters.journal.chain import Verification
 from bot.adapters.journal.codec import EntryUnreadable, decode, first_link
 from bot.adapters.journal.mark import Mark, MarkFile
+from bot.adapters.journal.redis_entries import seq_of
 from bot.adapters.journal.redis_link import RedisLink, RedisServer, StoreDenies, StoreFailed
 from bot.adapters.journal.redis_store import RedisStore
-from bot.adapters.journal.redis_streams import seq_of
 from bot.adapters.journal.store_file import beside
 from bot.ports import JournalRefused, JournalUnavailable, Newer, Position, Recorded, Snapshot
 
@@ -106,6 +106,11 @@ class RedisFollower:
             return Newer()
         stored = [snapshots.from_blob(int(seq), blob) for seq, blob in self._store.snapshots().items() if seq.isdigit()]
         found = next(snapshots.believed(sorted(stored, key=lambda one: -one.seq), self._link_of), None)
+        if found is None and facts.base_seq:
+            raise JournalRefused(
+                f"{self._store.where}: no snapshot there can be trusted by this hedgebot, and entries up to {facts.base_seq} are in an"
+                " archive; start it once alone where the archive is"
+            )
         if found is None:
             return self._page(Verification(facts.base_seq, facts.base_link), None, begins_anew=True)
         seq, snapshot = found

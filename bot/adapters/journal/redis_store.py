@@ -124,6 +124,11 @@ class RedisStore:
                 return
             start = b"(" + page[-1][0]
 
+    def link_of(self, seq: int) -> bytes | None:
+        """The link of entry `seq`, None when it is not in the stream. Raises StoreFailed."""
+        found = self._link.call("XRANGE", self._entries, f"{seq}-0", f"{seq}-0")
+        return _fields(found[0][1]).get(b"link") if found else None
+
     def snapshots(self) -> Mapping[bytes, bytes]:
         """Every snapshot as it is stored, by its entry's number. Raises StoreFailed."""
         return _fields(self._link.call("HGETALL", self._snapshots))

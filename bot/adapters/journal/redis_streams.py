@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bot.adapters.journal import snapshots
+from bot.adapters.journal.archive import Archive
 from bot.adapters.journal.chain import Chain, DamageInside, Verification
 from bot.adapters.journal.codec import Entry, EntryUnreadable, decode, encode, first_link
 from bot.adapters.journal.mark import Mark, MarkFile
 from bot.adapters.journal.quarantine import Quarantined, set_aside
+from bot.adapters.journal.redis_archiver import RedisArchiver
+from bot.adapters.journal.redis_entries import rows_after, seq_of
 from bot.adapters.journal.redis_link import RedisLink, RedisServer, StoreDenies, StoreFailed
 from bot.adapters.journal.redis_store import Facts, Fence, NotOurs, RedisStore
 from bot.adapters.journal.redis_writer import Writer
@@ -32,6 +34,7 @@ from bot.core.commands import Command
 from bot.core.events import Event
 from bot.ports import JournalRefused, JournalUnavailable, Snapshot
 
+ARCHIVE_FOLDER = "journal-archive"
 PATIENCE_S = 0.25
 """Longest wait of a durable append."""
 OPEN_PATIENCE_S = 5.0
@@ -57,12 +60,15 @@ class RedisJournal:
         min_replicas: int = 0,
         patience_s: float = PATIENCE_S,
         open_patience_s: float = OPEN_PATIENCE_S,
+        archive_dir: Path | None = None,
+        archives: bool = True,
         on_append_seconds: Callable[[float], None] | None = None,
     ) -> None:
         """Opens or creates the journal `name` for `identity`. `folder` keeps the lock, the mark, and what is put aside.
 
-        `min_replicas`: how many replicas must have an entry too before it counts as durable. `on_append_seconds` is told how long each
-        durable append took.
+        `archives`: whether entries that no start needs are moved into `archive_dir` (None: `journal-archive` in `folder`); those that were
+        moved before are read there in any case. `min_replicas`: how many replicas must have an entry too before it counts as durable.
+        `on_append_seconds` is told how long each durable append took.
         """
         self.path = folder / f"journal-{name}"
         self.quarantined: list[Quarantined] = []
@@ -74,6 +80,8 @@ class RedisJournal:
             return RedisStore(RedisLink(server), name, identity, fence=fence, min_replicas=min_replicas)
 
         self._store, self._writes = store(), store()
+        self._archive = Archive(archive_dir or folder / ARCHIVE_FOLDER, identity)
+        self._archiver = RedisArchiver(store(), self._archive) if archives else None
         self._lock = hold(self.path)
         try:
             self._mark_file = MarkFile(beside(self.path, ".mark"), identity)
@@ -126,8 +134,8 @@ class RedisJournal:
     def entries(self, after: int = 0) -> Iterator[tuple[int, Entry]]:
         """Every written entry beyond `after` with its sequence number, in order. Raises JournalRefused when one cannot be read."""
         try:
-            for entry_id, _, payload in self._store.rows(after):
-                yield seq_of(entry_id), decode(payload or b"")
+            for row in rows_after(self._store, self._archive, after):
+                yield row.seq, decode(row.payload)
         except EntryUnreadable as error:
             raise JournalRefused(f"{self._store.where}: {error}") from None
         except StoreFailed as error:
@@ -245,6 +253,8 @@ class RedisJournal:
             if self._writer is not None:
                 self._writer.close(CLOSE_PATIENCE_S)
         finally:
+            if self._archiver is not None:
+                self._archiver.end(CLOSE_PATIENCE_S)
             self._let_go()
 
     def _let_go(self) -> None:
@@ -273,10 +283,6 @@ class RedisJournal:
             _log.debug("the journal's mark could not be written: %s", error)
 
     def _shorten(self) -> None:
-        """On the writer's thread: a snapshot has been stored."""
-
-
-def seq_of(entry_id: bytes) -> int:
-    """The number of the entry under an id, -1 for an id that is none of ours."""
-    found = re.fullmatch(rb"(\d+)-0", entry_id)
-    return -1 if found is None else int(found[1])
+        """On the writer's thread: a snapshot has been stored, and what came before the one before it need not be kept there."""
+        if self._archiver is not None:
+            self._archiver.begin()

@@ -73,12 +73,10 @@ def _digest(seq: int, link: bytes, form: str, payload: bytes) -> bytes:
 # In SQLite
 
 
-def make_room(db: sqlite3.Connection) -> None:
-    """The table, also in a journal from before there were snapshots. Raises sqlite3.Error."""
-    db.execute(
-        "CREATE TABLE IF NOT EXISTS snapshots (seq INTEGER PRIMARY KEY, link BLOB NOT NULL, form TEXT NOT NULL, payload BLOB NOT NULL,"
-        " digest BLOB NOT NULL)"
-    )
+TABLE = (
+    "CREATE TABLE IF NOT EXISTS snapshots (seq INTEGER PRIMARY KEY, link BLOB NOT NULL, form TEXT NOT NULL, payload BLOB NOT NULL,"
+    " digest BLOB NOT NULL)"
+)
 
 
 def keep(db: sqlite3.Connection, seq: int, link: bytes, snapshot: Snapshot) -> None:

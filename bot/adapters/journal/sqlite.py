@@ -25,15 +25,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.adapters.journal import snapshots
+from bot.adapters.journal.archive import Archive
 from bot.adapters.journal.chain import DamageInside, Row, Verification
 from bot.adapters.journal.codec import Entry, EntryUnreadable, decode, encode, first_link, link
 from bot.adapters.journal.quarantine import Quarantined, free_name, set_aside
-from bot.adapters.journal.store_file import beside, damage, hold, open_file
+from bot.adapters.journal.sqlite_archiver import SqliteArchiver
+from bot.adapters.journal.sqlite_entries import payloads_after
+from bot.adapters.journal.store_file import base_of, beside, damage, hold, open_file
 from bot.adapters.journal.wal_tail import frames_written
 from bot.core.commands import Command
 from bot.core.events import Event
 from bot.ports import JournalRefused, JournalUnavailable, Snapshot
 
+ARCHIVE_FOLDER = "journal-archive"
+ARCHIVE_PATIENCE_S = 1.0
+"""How long an orderly stop waits for entries that are being moved."""
 PENDING_BYTES_MAX = 64 * 1024 * 1024
 """How much may wait in memory for a store that takes nothing."""
 
@@ -50,14 +56,27 @@ _log = logging.getLogger("bot.journal")
 class SqliteJournal:
     """The Journal port on one file. Raises JournalRefused with one sentence when the file is not ours to use."""
 
-    def __init__(self, path: Path, identity: str, *, on_append_seconds: Callable[[float], None] | None = None) -> None:
-        """Opens or creates the journal at `path` for `identity`; `on_append_seconds` is told how long each durable append took."""
+    def __init__(
+        self,
+        path: Path,
+        identity: str,
+        *,
+        on_append_seconds: Callable[[float], None] | None = None,
+        archive_dir: Path | None = None,
+        archives: bool = False,
+    ) -> None:
+        """Opens or creates the journal at `path` for `identity`; `on_append_seconds` is told how long each durable append took.
+
+        `archives`: whether entries that no start needs are moved into `archive_dir` (None: `journal-archive` beside the file); those
+        that were moved before are read there in any case.
+        """
         self.path = path
         self.quarantined: list[Quarantined] = []
         self._on_append_seconds = on_append_seconds
         self._pending: deque[Row] = deque()
         self._pending_bytes = 0
-        self._seq, self._link = 0, first_link(identity)
+        self._archive = Archive(archive_dir or path.parent / ARCHIVE_FOLDER, identity)
+        self._archiver = SqliteArchiver(path, self._archive) if archives else None
         self._verified = self._unsure = self._closed = self._was_empty = False
         self._given_up: str | None = None
         self._since_checkpoint = 0
@@ -68,6 +87,7 @@ class SqliteJournal:
         try:
             written = frames_written(beside(path, "-wal"))
             self._db = open_file(path, identity)
+            self._seq, self._link = self._moved_out(identity)
             self._report_dropped_frames(written)
         except BaseException:
             os.close(self._lock)
@@ -105,19 +125,26 @@ class SqliteJournal:
     def entries(self, after: int = 0) -> Iterator[tuple[int, Entry]]:
         """Every written entry beyond `after` with its sequence number, in order. Raises JournalRefused when one cannot be read."""
         try:
-            for seq, payload in self._db.execute("SELECT seq, payload FROM entries WHERE seq > ? ORDER BY seq", (after,)):
+            for seq, payload in payloads_after(self._db, self._archive, after):
                 yield seq, decode(payload)
         except EntryUnreadable as error:
             raise JournalRefused(f"{self.path}: {error}") from None
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             raise JournalRefused(f"{self.path}: {damage(error)}") from None
+
+    def _moved_out(self, identity: str) -> tuple[int, bytes]:
+        """Number and link of the last entry that was moved into the archive; 0 and the link before the first: none was."""
+        try:
+            return base_of(self._db) or (0, first_link(identity))
+        except (ValueError, sqlite3.Error) as error:
+            raise JournalRefused(f"{self.path}: its facts cannot be read ({error}); restore it from a backup") from None
 
     def _verify(self) -> None:
         if self._verified:
             return
         found = Verification(self._seq, self._link)
         try:
-            for row in self._db.execute("SELECT seq, link, payload FROM entries ORDER BY seq"):
+            for row in self._db.execute("SELECT seq, link, payload FROM entries WHERE seq > ? ORDER BY seq", (self._seq,)):
                 found.take(*row)
             if found.first_bad is not None:
                 self._cut_tail(found.first_bad)
@@ -181,6 +208,8 @@ class SqliteJournal:
             snapshots.keep(self._db, self._seq, self._link, snapshot)
         except sqlite3.Error as error:
             raise self._refused(error) from None
+        if self._archiver is not None:
+            self._archiver.begin()
 
     def next_epoch(self) -> int:
         """A counter that grew by one, durably. Raises JournalUnavailable when it could not be stored."""
@@ -204,6 +233,8 @@ class SqliteJournal:
             if self._pending:
                 self._flush()
         finally:
+            if self._archiver is not None:
+                self._archiver.end(ARCHIVE_PATIENCE_S)
             self._db.close()
             os.close(self._lock)
 

@@ -13,21 +13,24 @@ from contextlib import closing
 from pathlib import Path
 
 from bot.adapters.journal import snapshots
+from bot.adapters.journal.archive import Archive
 from bot.adapters.journal.codec import EntryUnreadable, decode, first_link, link
-from bot.adapters.journal.store_file import APPLICATION_ID, SCHEMA_VERSION, beside
+from bot.adapters.journal.sqlite import ARCHIVE_FOLDER
+from bot.adapters.journal.sqlite_entries import payloads_after
+from bot.adapters.journal.store_file import APPLICATION_ID, SCHEMA_VERSION, base_of, beside
 from bot.ports import JournalRefused, Recorded, Snapshot
-
-ENTRIES_AT_ONCE = 500
 
 
 class SqliteReader:
     """`ports.JournalReader` on one file. Raises JournalRefused with one sentence when it cannot be read as a journal."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, archive_dir: Path | None = None) -> None:
+        """`archive_dir`: where entries that were moved out of it are, None: in `journal-archive` beside it."""
         self.name = str(path)
         self._path = path
         self._db = self._opened()
         try:
+            self._archive = Archive(archive_dir or path.parent / ARCHIVE_FOLDER, self._identity())
             self.length = self._verified()
             self._snapshots = self._trusted()
         except BaseException:
@@ -36,7 +39,7 @@ class SqliteReader:
 
     def entries(self, after: int = 0) -> Iterator[Recorded]:
         """Every entry beyond `after`, in order. Raises JournalRefused when one cannot be read."""
-        return self._fetched(after, None)
+        return self._fetched(after, b"")
 
     def mentioning(self, word: str, after: int = 0) -> Iterator[Recorded]:
         """Of these the ones in whose text `word` stands. Raises JournalRefused when one cannot be read."""
@@ -72,12 +75,27 @@ class SqliteReader:
             raise JournalRefused(f"{self._path}: {why}")
         return connection
 
-    def _verified(self) -> int:
-        """The number of the last entry, once the chain has been followed from the first."""
+    def _identity(self) -> str:
         try:
             found = self._db.execute("SELECT value FROM facts WHERE name = 'identity'").fetchone()
-            seq, expected = 0, first_link(found[0] if found else "")
-            with closing(self._db.execute("SELECT seq, link, payload FROM entries ORDER BY seq")) as rows:
+        except sqlite3.Error as error:
+            raise JournalRefused(f"{self._path}: the journal is damaged ({error})") from None
+        return found[0] if found else ""
+
+    def _moved_out(self) -> int:
+        try:
+            return (base_of(self._db) or (0, b""))[0]
+        except ValueError as error:
+            raise JournalRefused(f"{self._path}: the journal is damaged ({error})") from None
+
+    def _verified(self) -> int:
+        """The number of the last entry, once the chain has been followed from the first."""
+        seq, expected = 0, first_link(self._identity())
+        try:
+            moved_out = self._moved_out()
+            for row in self._archive.rows(0, moved_out):  # it follows the chain itself
+                seq, expected = row.seq, row.link
+            with closing(self._db.execute("SELECT seq, link, payload FROM entries WHERE seq > ? ORDER BY seq", (seq,))) as rows:
                 for number, stored, payload in rows:
                     expected = link(expected, payload) if isinstance(payload, bytes) else b""
                     if number != seq + 1 or stored != expected:
@@ -94,19 +112,14 @@ class SqliteReader:
         except sqlite3.Error as error:
             raise JournalRefused(f"{self._path}: the journal is damaged ({error})") from None
 
-    def _fetched(self, after: int, word: bytes | None) -> Iterator[Recorded]:
-        query = "SELECT seq, payload FROM entries WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
-        while after < self.length:
-            try:
-                rows = self._db.execute(query, (after, self.length, ENTRIES_AT_ONCE)).fetchall()
-                for seq, payload in rows:
-                    after = seq
-                    if word is None or word in payload:
-                        entry = decode(payload)
-                        yield Recorded(seq, entry.events, entry.commands)
-            except EntryUnreadable as error:
-                raise JournalRefused(f"{self._path}: entry {after}: {error}") from None
-            except sqlite3.Error as error:
-                raise JournalRefused(f"{self._path}: the journal is damaged ({error})") from None
-            if not rows:
-                return
+    def _fetched(self, after: int, word: bytes) -> Iterator[Recorded]:
+        seq = after
+        try:
+            for seq, payload in payloads_after(self._db, self._archive, after, self.length):
+                if word in payload:
+                    entry = decode(payload)
+                    yield Recorded(seq, entry.events, entry.commands)
+        except EntryUnreadable as error:
+            raise JournalRefused(f"{self._path}: entry {seq}: {error}") from None
+        except (sqlite3.Error, ValueError) as error:
+            raise JournalRefused(f"{self._path}: the journal is damaged ({error})") from None

@@ -9,13 +9,16 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from bot.adapters.journal import snapshots
+from bot.adapters.journal.codec import first_link
 from bot.ports import JournalRefused
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of the tables below. 1: had neither snapshots nor a place to say that older entries had been moved out."""
 APPLICATION_ID = 0x48444742  # "HDGB", in the file's header where SQLite keeps room for it
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _HEADER_LENGTH = 100
@@ -26,7 +29,22 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 CREATE TABLE entries (seq INTEGER PRIMARY KEY, link BLOB NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+{snapshots.TABLE};
 """
+
+
+def _to_2(db: sqlite3.Connection, identity: str) -> None:
+    """Snapshots, and number and link of the last entry that was moved out."""
+    db.execute(snapshots.TABLE)
+    db.executemany("INSERT INTO facts VALUES (?, ?)", _no_base(identity))
+
+
+def _no_base(identity: str) -> list[tuple[str, str]]:
+    return [("base_seq", "0"), ("base_link", first_link(identity).hex())]
+
+
+UPGRADES: Mapping[int, Callable[[sqlite3.Connection, str], None]] = {1: _to_2}
+"""By a version, what makes a journal of the next one of it."""
 
 
 def hold(path: Path) -> int:
@@ -54,10 +72,10 @@ def open_file(path: Path, identity: str) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise JournalRefused(f"{path}: the journal cannot be opened: {error}") from None
     try:
-        _check_contents(connection, path, identity)
+        version = _check_contents(connection, path, identity)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        snapshots.make_room(connection)
+        _upgrade(connection, version, identity)
     except sqlite3.Error as error:
         connection.close()
         raise JournalRefused(f"{path}: {damage(error)}") from None
@@ -67,7 +85,7 @@ def open_file(path: Path, identity: str) -> sqlite3.Connection:
     return connection
 
 
-def damage(error: sqlite3.Error) -> str:
+def damage(error: Exception) -> str:
     """What to say of a file that SQLite cannot read."""
     return f"the journal is damaged ({error}); nothing was changed in it: restore it from a backup, or move it aside and start anew"
 
@@ -94,7 +112,7 @@ def _create(path: Path, identity: str) -> None:
     draft.unlink(missing_ok=True)
     with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
         connection.executescript(f"BEGIN; {_SCHEMA}")
-        connection.executemany("INSERT INTO facts VALUES (?, ?)", [("identity", identity), ("epoch", "0")])
+        connection.executemany("INSERT INTO facts VALUES (?, ?)", [("identity", identity), ("epoch", "0"), *_no_base(identity)])
         connection.execute("COMMIT")
     draft.chmod(0o600)
     draft.replace(path)
@@ -109,11 +127,31 @@ def _check_header(path: Path) -> None:
         raise JournalRefused(f"{path}: this is not a hedgebot journal, and it was left as it is; name another state_dir")
 
 
-def _check_contents(connection: sqlite3.Connection, path: Path, identity: str) -> None:
+def _upgrade(connection: sqlite3.Connection, version: int, identity: str) -> None:
+    """Makes a journal of this version of an older one: all of it, or nothing after a crash."""
+    if version == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for older in range(version, SCHEMA_VERSION):
+        UPGRADES[older](connection, identity)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def base_of(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
+    """Number and link of the last entry that was moved out (0: none was); None in a journal from before entries were. Raises sqlite3.Error
+    and ValueError.
+    """
+    told = dict(connection.execute("SELECT name, value FROM facts WHERE name IN ('base_seq', 'base_link')"))
+    return (int(told["base_seq"]), bytes.fromhex(told["base_link"])) if len(told) == 2 else None
+
+
+def _check_contents(connection: sqlite3.Connection, path: Path, identity: str) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION and version not in UPGRADES:
         kind = "a newer" if version > SCHEMA_VERSION else "an unknown"
         raise JournalRefused(f"{path}: the journal has format {version} of {kind} hedgebot, and this one reads format {SCHEMA_VERSION}")
     (owner,) = connection.execute("SELECT value FROM facts WHERE name = 'identity'").fetchone() or (None,)
     if owner != identity:
         raise JournalRefused(f"{path}: the journal belongs to another config ({owner}), and this one is {identity}; name another state_dir")
+    return int(version)

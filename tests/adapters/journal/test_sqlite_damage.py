@@ -60,8 +60,8 @@ def test_a_folder_in_its_place_is_refused(path: Path) -> None:
 
 def test_a_newer_journal_is_refused(path: Path) -> None:
     written(path, 1)
-    edit(path, "PRAGMA user_version = 2")
-    with pytest.raises(JournalRefused, match="format 2 of a newer hedgebot, and this one reads format 1"):
+    edit(path, "PRAGMA user_version = 3")
+    with pytest.raises(JournalRefused, match="format 3 of a newer hedgebot, and this one reads format 2"):
         SqliteJournal(path, "ours")
 
 
