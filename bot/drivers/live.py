@@ -1,4 +1,4 @@
-"""`hedgebot run CONFIG`: the bot on real clocks, real venues (or a simulation's), the embedded journal.
+"""`hedgebot run CONFIG`: the bot on real clocks, real venues (or a simulation's), the journal that the configuration names.
 
 The one line that differs between a simulation, a testnet, a demo and (one day) mainnet is which environment the venue adapters are told.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from bot import __version__
 from bot.adapters.collateral.file import FileSource
 from bot.adapters.halt_file import HaltFile
-from bot.adapters.journal.sqlite import SqliteJournal
+from bot.adapters.journal.opening import open_journal
 from bot.adapters.telemetry.endpoints import Endpoints
 from bot.adapters.telemetry.logs import configure_logging, logger
 from bot.adapters.telemetry.port import RecordedTelemetry
@@ -27,6 +27,7 @@ from bot.core.records import Ledger
 from bot.core.statement import BookStatement
 from bot.core.units import VenueId
 from bot.drivers.check import account_of
+from bot.drivers.journals import place_of
 from bot.drivers.refusals import REFUSALS, in_one_sentence
 from bot.ports import Clock, CollateralSource
 from bot.shell.clock import SystemClock
@@ -43,7 +44,7 @@ async def run_bot(settings: Settings) -> int:
     """Runs until a signal; the exit code. Raises what `drivers.refusals` lists, before anything is sent."""
     configure_logging(settings.logging.level.value, settings.logging.format.value, secrets=settings.secret_values())
     log, metrics, clock = logger(), Metrics(), SystemClock()
-    journal = SqliteJournal(settings.journal_path, settings.identity, on_append_seconds=metrics.journal_append_seconds.observe)
+    journal = open_journal(place_of(settings), on_append_seconds=metrics.journal_append_seconds.observe)
     try:
         venues = venues_of(settings, clock, metrics)
         for venue in venues.values():

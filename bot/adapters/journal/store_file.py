@@ -79,7 +79,7 @@ def open_file(path: Path, identity: str) -> sqlite3.Connection:
     except sqlite3.Error as error:
         connection.close()
         raise JournalRefused(f"{path}: {damage(error)}") from None
-    except JournalRefused:
+    except BaseException:
         connection.close()
         raise
     return connection

@@ -46,7 +46,12 @@ def redis_in(folder: Path, request: pytest.FixtureRequest) -> Store:
     return Store(lambda identity: RedisJournal(process.server, name, identity, folder, patience_s=PATIENT_S), lambda: forget(process, name))
 
 
-STORES = {"sqlite": sqlite_in, "redis": redis_in}
+def archiving_in(folder: Path, request: pytest.FixtureRequest) -> Store:
+    del request
+    return Store(lambda identity: SqliteJournal(folder / "journal.sqlite", identity, archives=True), lambda: None)
+
+
+STORES = {"sqlite": sqlite_in, "sqlite, archiving": archiving_in, "redis": redis_in}
 
 
 @pytest.fixture(params=sorted(STORES))

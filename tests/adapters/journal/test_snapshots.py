@@ -114,7 +114,8 @@ def test_only_the_newest_two_are_kept_and_entries_stay(path: Path) -> None:
 
 def test_a_journal_from_before_there_were_snapshots_takes_them(path: Path) -> None:
     written(path, 2)
-    edit(path, "DROP TABLE snapshots")
+    for statement in ("DROP TABLE snapshots", "DELETE FROM facts WHERE name LIKE 'base%'", "PRAGMA user_version = 1"):
+        edit(path, statement)
     assert begun(path)[0] is None
     with closing(SqliteJournal(path, "ours")) as journal:
         journal.snapshot(recovered(journal.recover(), Policy()))
