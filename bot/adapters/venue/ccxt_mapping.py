@@ -186,12 +186,7 @@ def position_reports(rows: Iterable[Row], shape: PositionShape, instruments: Ins
 
 
 def modes_unfit(
-    rows: Iterable[Row],
-    symbol_at: Paths,
-    mode_at: Paths,
-    cross: frozenset[str],
-    instruments: Instruments,
-    wanted: str = "cross margin",
+    rows: Iterable[Row], symbol_at: Paths, mode_at: Paths, cross: frozenset[str], instruments: Instruments, wanted: str = "cross margin"
 ) -> tuple[str, ...]:
     """Of what a row tells another margin mode than cross, one sentence each; without `symbol_at` each row is about the account.
 
