@@ -75,9 +75,10 @@ format: $(PROJECT_STAMP) ## Rewrite the code in the project's format and mend wh
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(PROJECT_STAMP) ## Measure the hot path beside its floors, then every venue's adapter and what starting costs
+bench: $(PROJECT_STAMP) servers ## Measure the hot path beside its floors, every venue's adapter, what starting costs, and both journals
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.venues
+	@$(BIN)/python -m benchmarks.journals
 
 docs: $(PROJECT_STAMP) ## Write the pages that restate code: configuration, metrics, limits, venues, the life of an order
 	@$(BIN)/python -m bot.config.reference docs/configuration.md

@@ -67,7 +67,7 @@ def measure_folds(repetitions: int) -> Folds:
 
     The same fact is folded in every repetition, and counts with its median: what else the machine did meanwhile is no part of it.
     """
-    facts = _facts(run_virtually(_recorded()))
+    facts = _facts(run_virtually(recorded()))
     spans: list[list[float]] = [[] for _ in facts]
     floor = list[float]()
     gc.collect()
@@ -121,7 +121,7 @@ def _floor_of(ledger: Ledger) -> list[float]:
     return spans
 
 
-async def _recorded() -> Recorded:
+async def recorded() -> Recorded:
     clock = VirtualClock()
     world = SimulatedWorld(clock, 1, assets=tuple(HELD))
     policy = Policy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import course, dialects
+from benchmarks import course, dialects, journals
 from benchmarks.disk import folder_on_disk
 from benchmarks.figures import BenchmarkFailed, Figure, Samples, figure_of, ratio
 from benchmarks.growth import ALLOCATE, GAP, QUIET, WIDTHS
@@ -135,3 +136,18 @@ def test_a_ratio_is_over_the_sum_of_the_floors() -> None:
     figures = {"a": Figure(1, 30.0, 90.0), "b": Figure(1, 5.0, 10.0), "c": Figure(1, 10.0, 20.0)}
     found = ratio("a over both", figures, "a", ("b", "c"))
     assert (found.p50, found.p99) == (2.0, 3.0)
+
+
+@pytest.mark.e2e
+def test_both_journals_are_measured_beside_their_stores(tmp_path: Path) -> None:
+    written = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.journals", "--rounds", "5", "--longest", "30", "--json", str(written)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(written.read_text())
+    lanes = {journals.SQLITE, journals.INSERT} | ({journals.REDIS, journals.XADD} if shutil.which("redis-server") else set())
+    assert set(told["appends"]) == lanes
+    assert {figure["count"] for figure in told["appends"].values()} == {5}
+    assert "SQLite, 30 entries" in told["starts"]
+    assert ("Redis, 30 entries" in told["starts"]) == bool(shutil.which("redis-server"))
+    assert all(seconds > 0 for each in told["starts"].values() for seconds in each.values())
