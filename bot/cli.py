@@ -363,6 +363,6 @@ def _speed(text: str | None) -> Decimal | None:
         speed = Decimal(text)
     except InvalidOperation:
         speed = Decimal(0)
-    if not speed.is_finite() or not 0 < speed <= 10_000:
-        refuse(f"--speed: {text!r} is not allowed: market seconds per wall second, more than 0 and at most 10000")
+    if not speed.is_finite() or not Decimal("0.001") <= speed <= 10_000:
+        refuse(f"--speed: {text!r} is not allowed: market seconds per wall second, from 0.001 to 10000")
     return speed

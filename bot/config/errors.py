@@ -6,6 +6,7 @@ Values below `credentials` and `journal` are never repeated: a secret typed into
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -15,6 +16,8 @@ from pydantic_core import ErrorDetails
 _KEY_MARK = "[key]"
 _UNSPEAKABLE = frozenset({"credentials", "journal"})
 _LONGEST_VALUE = 80
+_DECIMAL = re.compile(r"Decimal\('(.*)'\)")
+"""How pydantic writes the bound of an exact number."""
 
 _PLAIN_WORDS = {
     "too_short": "at least one entry is needed",
@@ -106,7 +109,7 @@ def _what(problem: ErrorDetails) -> str:
         case "string_pattern_mismatch":
             return f"it must look like {context['pattern']}"
         case kind if kind in _PLAIN_WORDS:
-            return _PLAIN_WORDS[kind].format(**context)
+            return _PLAIN_WORDS[kind].format(**{name: _DECIMAL.sub(r"\1", str(bound)) for name, bound in context.items()})
         case _:
             message = problem["msg"]
             return message[:1].lower() + message[1:]

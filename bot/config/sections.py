@@ -182,7 +182,7 @@ class SimulatorSettings(BaseModel):
     """One port serves all venues; requests are told apart by their Host header. Loopback only."""
     seed: Annotated[WholeNumber, Field(ge=0)] = 1
     """Seed of market prices and funding: the same seed, the same market."""
-    speed: Annotated[ExactNumber, Field(gt=0, le=10_000)] = Decimal(1)
+    speed: Annotated[ExactNumber, Field(ge=Decimal("0.001"), le=10_000)] = Decimal(1)
     """Market seconds per wall second. Guards and expiries always run on wall time."""
     history: Annotated[PathBesideConfig | None, AfterValidator(_history)] = None
     """Folder of real market history (Parquet) to replay instead of generated prices."""

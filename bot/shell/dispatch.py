@@ -91,14 +91,18 @@ class Dispatcher:
     async def _call(self, command: Command) -> None:
         task = asyncio.current_task()
         try:
-            async with asyncio.timeout(CALL_MAX_S):
+            async with asyncio.timeout(CALL_MAX_S) as limit:
                 event = await self._send(command)
         except asyncio.CancelledError:
             self._answer_for(task, self._least(command, "the call was cut short by the shutdown"))
             raise
         except Exception as error:
-            log.exception("call_failed", command=type(command).__name__)
-            event = self._least(command, f"{type(error).__name__} in our own connector")
+            if isinstance(error, TimeoutError) and limit.expired():  # a slow venue, or a process that was paused: no mistake of ours
+                log.warning("call_overdue", command=type(command).__name__, seconds=CALL_MAX_S)
+                event = self._least(command, f"no answer within {CALL_MAX_S:g} s")
+            else:
+                log.exception("call_failed", command=type(command).__name__)
+                event = self._least(command, f"{type(error).__name__} in our own connector")
         self._answer_for(task, event)
 
     async def _send(self, command: Command) -> Event:

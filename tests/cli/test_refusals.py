@@ -119,6 +119,13 @@ def test_history_that_cannot_be_read(tmp_path: Path) -> None:
     refused(hedgebot("demo", "--venues", "binanceusdm,okx", cwd=tmp_path), "--venues", "three")
 
 
-@pytest.mark.parametrize("words", [("--for", "soon"), ("--for", "1s"), ("--speed", "-3"), ("--speed", "fast")])
+def test_a_demo_that_cannot_be_given_leaves_nothing_behind(tmp_path: Path) -> None:
+    there = {"TMPDIR": str(tmp_path)}
+    refused(hedgebot("demo", "--faults", "nowhere.yaml", cwd=tmp_path, **there), "nowhere.yaml")
+    refused(hedgebot("demo", "--folder", "x" * 300, cwd=tmp_path, **there), "--folder", "cannot be made")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("--for", "soon"), ("--for", "1s"), ("--speed", "-3"), ("--speed", "fast"), ("--speed", "0.00001")])
 def test_times_and_speeds_that_make_no_sense(tmp_path: Path, words: tuple[str, str]) -> None:
     refused(hedgebot("demo", *words, cwd=tmp_path), words[0], words[1])

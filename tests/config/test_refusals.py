@@ -18,6 +18,7 @@ REFUSALS: list[tuple[str, Any, str]] = [
     ("envirnment", "testnet", "envirnment: unknown key, did you mean 'environment'?"),
     ("venues/okx/leverag", 3, "venues.okx.leverag: unknown key, did you mean 'leverage'?"),
     ("venues/okx/leverage", 300, "venues.okx.leverage: 300 is not allowed: at most 20"),
+    ("venues/okx/request_share", 0, "venues.okx.request_share: 0 is not allowed: at least 0.1"),
     ("venues/okx/leverage", True, "venues.okx.leverage: True is not allowed: a number is needed, not yes or no"),
     ("venues/okx/instruments", [], "venues.okx.instruments: at least one entry is needed"),
     ("venues/okx/instruments", ["BTC-USDT-SWAP"] * 2, "venues.okx.instruments: 'BTC-USDT-SWAP' is listed twice"),
@@ -65,7 +66,8 @@ REFUSALS: list[tuple[str, Any, str]] = [
     ("simulator/history", "nowhere", "simulator.history: 'nowhere' is not allowed: there is no such folder"),
     ("simulator/window", "2025-02-21..2025-02-22", "simulator.window: is a part of a history, and simulator.history is not set"),
     ("simulator/balances", {"deribit": {}}, "simulator.balances.deribit: not a configured venue"),
-    ("simulator/speed", 0, "simulator.speed: 0 is not allowed: more than 0"),
+    ("simulator/speed", 0, "simulator.speed: 0 is not allowed: at least 0.001"),
+    ("simulator/speed", Decimal("0.0001"), "simulator.speed: 0.0001 is not allowed: at least 0.001"),
 ]  # fmt: skip
 
 POLICY_REFUSALS: list[tuple[str, Any, str | None]] = [

@@ -81,6 +81,11 @@ async def raises() -> None:
     raise KeyError("our own mistake")
 
 
+async def times_out() -> None:
+    async with asyncio.timeout(0.1):
+        await asyncio.sleep(1)
+
+
 async def hangs() -> None:
     await asyncio.get_running_loop().create_future()
 
@@ -120,13 +125,25 @@ async def test_a_connector_that_raises_is_answered_with_the_least(command: Comma
 
 @pytest.mark.parametrize(("command", "least"), LEAST)
 @virtual
-async def test_a_call_that_hangs_is_answered_in_the_end(command: Command, least: type[Event]):
+async def test_a_call_that_hangs_is_answered_in_the_end(command: Command, least: type[Event], logged: list[Any]):
     calls, answers = await dispatcher(hangs)
     calls.carry_out(command)
     await asyncio.sleep(CALL_MAX_S - 0.1)
     assert answers == []
     await asyncio.sleep(0.2)
     assert [type(a) for a in answers] == [least]
+    assert answers[0].reason == "no answer within 20 s"  # type: ignore[attr-defined]  # all four have one
+    assert [(e["event"], e["log_level"]) for e in logged if "call" in e["event"]] == [("call_overdue", "warning")]
+
+
+@pytest.mark.parametrize(("command", "least"), LEAST)
+@virtual
+async def test_a_connector_that_lets_out_a_time_limit_of_its_own_is_a_mistake(command: Command, least: type[Event], logged: list[Any]):
+    calls, answers = await dispatcher(times_out)
+    calls.carry_out(command)
+    await asyncio.sleep(1)
+    assert [type(a) for a in answers] == [least]
+    assert [e["event"] for e in logged if e["log_level"] == "error"] == ["call_failed"]
 
 
 @pytest.mark.parametrize("oddity", [hangs, ignores_being_cut_short])

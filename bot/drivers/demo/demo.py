@@ -46,7 +46,7 @@ async def demo(options: DemoOptions) -> int:
     finally:
         view.close()
         await stage.close()
-        if prepared.is_own_folder and passed:
+        if prepared.is_own_folder and (passed or not any(prepared.folder.iterdir())):
             shutil.rmtree(prepared.folder, ignore_errors=True)
 
 

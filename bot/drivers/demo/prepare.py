@@ -116,11 +116,11 @@ def _check_summary(summary: Path | None) -> None:
 def _folder(folder: Path | None) -> tuple[Path, bool]:
     if folder is None:
         return Path(mkdtemp(prefix="hedgebot-demo-")), True
-    if folder.exists() and not folder.is_dir():
-        raise DemoRefused(f"--folder: {folder} is a file; name a new or an empty folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise DemoRefused(f"--folder: {folder} is not empty; name a new or an empty folder, so that nothing in it is overwritten")
     try:
+        if folder.exists() and not folder.is_dir():
+            raise DemoRefused(f"--folder: {folder} is a file; name a new or an empty folder")
+        if folder.is_dir() and any(folder.iterdir()):
+            raise DemoRefused(f"--folder: {folder} is not empty; name a new or an empty folder, so that nothing in it is overwritten")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DemoRefused(f"--folder: {folder} cannot be made ({error.strerror})") from None
