@@ -23,7 +23,7 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup servers demo test check format bench docs lock clean
+.PHONY: help setup servers demo test check format bench soak docs lock clean
 
 help: ## Show this list
 	@echo "hedgebot: targets"
@@ -79,6 +79,9 @@ bench: $(PROJECT_STAMP) servers ## Measure the hot path beside its floors, every
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.venues
 	@$(BIN)/python -m benchmarks.journals
+
+soak: $(PROJECT_STAMP) ## Run the bot for ten minutes at 100 times the usual message rate and look for what grows
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 docs: $(PROJECT_STAMP) ## Write the pages that restate code: configuration, metrics, limits, venues, the life of an order
 	@$(BIN)/python -m bot.config.reference docs/configuration.md

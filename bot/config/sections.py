@@ -184,6 +184,8 @@ class SimulatorSettings(BaseModel):
     """Seed of market prices and funding: the same seed, the same market."""
     speed: Annotated[ExactNumber, Field(ge=Decimal("0.001"), le=10_000)] = Decimal(1)
     """Market seconds per wall second. Guards and expiries always run on wall time."""
+    tick_ms: Annotated[WholeNumber, Field(ge=1, le=1_000)] = 100
+    """How often the market moves, and the venues tell of it, in milliseconds of wall time."""
     history: Annotated[PathBesideConfig | None, AfterValidator(_history)] = None
     """Folder of real market history (Parquet) to replay instead of generated prices."""
     window: Annotated[str, Field(pattern=_WINDOW.pattern)] | None = None

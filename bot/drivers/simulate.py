@@ -30,7 +30,7 @@ async def run_simulator(settings: Settings, faults: Path | None = None) -> int:
         raise ConfigError("simulator: is missing; `hedgebot simulate` needs this section (an empty one, `simulator: {}`, is enough)")
     if not told.listen.is_loopback:
         raise ConfigError(f"simulator.listen: {told.listen} is not allowed: the venues are served on loopback only")
-    venues = SimulatedVenues(_accounts(settings, told), _path(settings, told), told.speed)
+    venues = SimulatedVenues(_accounts(settings, told), _path(settings, told), told.speed, tick_s=told.tick_ms / 1000)
     planned = None if faults is None else (faults, read_plan(faults, venues))
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -45,7 +45,10 @@ class SimulatedVenues:
         *,
         begin_ms: Millis | None = None,
         clock: Callable[[], Millis] = wall_ms,
+        tick_s: float = TICK_S,
     ) -> None:
+        """`tick_s` is how often the market moves, wall seconds."""
+        self._tick_s = tick_s
         self._path = path
         self._speed = speed
         self._clock = clock
@@ -93,9 +96,9 @@ class SimulatedVenues:
         await self.server.start(port)
 
     async def play(self) -> None:
-        """Moves the market, several times a second, until cancelled."""
+        """Moves the market on a beat until cancelled."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._tick_s)
             self._tick()
             self._settle()
 

@@ -129,6 +129,7 @@ class Endpoints:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             self._beat_at = loop.time()
             self._metrics.loop_lag_seconds.set(max(0.0, self._beat_at - due))
+            self._metrics.loop_tasks.set(len(asyncio.all_tasks()))
 
     async def _answer_metrics(self, _request: web.Request) -> web.Response:
         statement = self._statement()

@@ -65,6 +65,7 @@ class Metrics:
             **own,
         )
         self.loop_lag_seconds = Gauge("loop_lag_seconds", "How late the event loop's last beat was.", **own)
+        self.loop_tasks = Gauge("loop_tasks", "Tasks on the event loop: flat when nothing leaks.", **own)
         self.journal_quarantined = Gauge("journal_quarantined_tails", "Tails of the journal that were cut off at the last start.", **own)
         self.started_at = Gauge("started_timestamp_seconds", "When this run began, seconds since the Unix epoch.", **own)
         self.build = Info("build", "What is running.", **own)
