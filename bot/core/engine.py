@@ -181,6 +181,8 @@ def _on_order_report(ledger: Ledger, event: ev.OrderReported, _: Policy) -> Ledg
     report = event.report
     before = book.order_of(ledger, report)
     after = book.apply_order_report(ledger, report, event.at)
+    if after.tallies.breaks_by_cause != ledger.tallies.breaks_by_cause:
+        after = reconciliation.distrust(after, after.venue_of(report.instrument))
     if before is not None and before.state is OrderState.IN_DOUBT:
         now_state = after.orders[before.client_order_id].state
         if now_state is not OrderState.IN_DOUBT:

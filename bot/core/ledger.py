@@ -83,7 +83,10 @@ def with_venue(ledger: Ledger, venue: VenueId, record: VenueRecord) -> Ledger:
 
 
 def with_order(ledger: Ledger, order: Order, at: Millis) -> Ledger:
-    """The ledger after one of its orders changed: the position moves by what newly filled, and a newly closed order is tallied."""
+    """The ledger after one of its orders changed: the position moves by what newly filled, and a newly closed order is tallied.
+
+    What fills of an order that had ended is a break: its venue had told otherwise.
+    """
     before = ledger.orders[order.client_order_id]
     if before == order:
         return ledger
@@ -98,7 +101,11 @@ def with_order(ledger: Ledger, order: Order, at: Millis) -> Ledger:
             outcome = "partially_filled"
         tallies = replace(tallies, orders_by_outcome=counted(tallies.orders_by_outcome, outcome))
     orders = _remembered(put(ledger.orders, order.client_order_id, order), at)
-    return ledger.with_order(orders, order, positions=positions, executions=executions, tallies=tallies)
+    after = ledger.with_order(orders, order, positions=positions, executions=executions, tallies=tallies)
+    if gained == ZERO or before.state.is_open:
+        return after
+    words = f"{gained:+f} of {order.client_order_id}, which was {before.state.value} with {before.filled:+f} filled"
+    return with_break(after, BreakCause.LATE_FILL, order.instrument, at, words)
 
 
 def _moved(positions: Mapping[InstrumentId, Position], before: Order, gained: Decimal, at: Millis) -> Mapping[InstrumentId, Position]:

@@ -69,7 +69,7 @@ class Policy:
     """How far past an order's expiry the venue's own clock must be before its absence can be proven."""
     doubt_query_interval_ms: Millis = 1_000
     """Pause between two look-ups of one order in doubt."""
-    report_interval_ms: Millis = 10_000
+    report_interval_ms: Millis = 9_000
     """Beat of a venue's full reconciliation while all is quiet."""
     decision_interval_ms: Millis = 50
     """Shortest pause between two decisions."""

@@ -76,6 +76,7 @@ class BreakCause(StrEnum):
     SETTLEMENT = "settlement"
     FOREIGN_FILL = "foreign_fill"
     FOREIGN_ORDER = "foreign_order"
+    LATE_FILL = "late_fill"
     UNEXPLAINED = "unexplained"
     FUNDING_RECORD = "funding_record"
 

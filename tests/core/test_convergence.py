@@ -30,6 +30,7 @@ POLICY = policy_for(
     funding_dwell_ms=1_000,
     deleveraging_rest_ms=5_000,
     quiet_period_ms=5_000,
+    report_interval_ms=10_000,  # that of these seeds' stories
 )
 LOSSY_WIRE = Faults(
     answer_lost=0.2,

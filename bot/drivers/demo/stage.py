@@ -119,7 +119,7 @@ class Stage:
         self.write_treasury()
         self.config_path.write_text(yaml.safe_dump(self._config(), sort_keys=False), encoding="utf-8")
         self.config_path.chmod(0o600)
-        await self._start_bot()
+        await self.start_bot()
 
     def hold(self, asset: str, quantity: Decimal) -> None:
         """The treasury now holds `quantity` (a total, in the asset's own units) of an asset."""
@@ -182,7 +182,7 @@ class Stage:
             if code >= 0 or self.restarts >= RESTARTS_MAX:
                 raise BotEnded(f"the bot ended with exit code {code}: {_last_words(self.log_path)}")
             self.restarts += 1
-            await self._start_bot()
+            await self.start_bot()
 
     async def stop_bot(self, seconds: float) -> int | None:
         """Asks the bot to stop and waits; its exit code, or None when it had to be killed."""
@@ -205,7 +205,9 @@ class Stage:
         await self.stop_bot(10)
         await self.venues.stop()
 
-    async def _start_bot(self) -> None:
+    async def start_bot(self) -> None:
+        """Starts the bot on the journal that is there; the one before must have ended."""
+        self._ending = False
         with self.log_path.open("ab") as log:
             self._bot = await asyncio.create_subprocess_exec(
                 sys.executable,
