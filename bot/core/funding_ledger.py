@@ -169,8 +169,10 @@ def told(mismatch: Mismatch) -> str:
 
 
 def _is_far_off(expected: ExpectedPayment, recorded: Decimal | None) -> bool:
-    value = recorded or ZERO
-    return not expected.quantity.low - expected.slack <= value <= expected.quantity.high + expected.slack
+    """Whether a record lies beyond the range by more than either end leaves room for: half of the payment that would be due there."""
+    value, due = recorded or ZERO, expected.quantity
+    below, above = (max(expected.slack, abs(end) * RATE_SLACK) for end in (due.low, due.high))
+    return not due.low - below <= value <= due.high + above
 
 
 def expect(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:

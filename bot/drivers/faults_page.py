@@ -26,9 +26,15 @@ What can be made to go wrong between a client and a simulated venue: from a plan
 ```sh
 .venv/bin/hedgebot demo --faults config/faults-demo.yaml
 .venv/bin/hedgebot simulate CONFIG --faults config/faults.yaml
-curl -H 'Host: {CONTROL_HOST}' -d '{{"venue": "okx", "kind": "drop_reply", "operation": "place"}}' http://127.0.0.1:PORT/faults
-curl -H 'Host: {CONTROL_HOST}' http://127.0.0.1:PORT/faults                  # what waits, what stands, and what happened
-curl -H 'Host: {CONTROL_HOST}' -X DELETE http://127.0.0.1:PORT/faults/3      # takes one back, or lifts a condition
+```
+
+Or while they run, over the address that `simulate` prints:
+
+```sh
+FAULTS=http://127.0.0.1:PORT/faults
+curl -H 'Host: {CONTROL_HOST}' -d '{{"venue": "okx", "kind": "drop_reply", "operation": "place"}}' $FAULTS
+curl -H 'Host: {CONTROL_HOST}' $FAULTS                # what waits, what stands, and what happened
+curl -H 'Host: {CONTROL_HOST}' -X DELETE $FAULTS/3    # takes one back, or lifts a condition
 ```
 
 A file holds `faults:` and a list; each has the form that the control host takes too. What the bot makes of each of them, at every venue, is

@@ -15,12 +15,17 @@ from bot.simulator.lasting import unfit
 from bot.simulator.model import Refused
 
 
-def read_plan(file: Path, venues: SimulatedVenues) -> list[Armed]:
-    """The faults of a plan's file, YAML or JSON. Raises ConfigError with the path in the file, the value and what is allowed."""
+def planned_in(file: Path) -> list[Armed]:
+    """The faults of a plan's file, whatever venues there are. Raises ConfigError as `read_plan` does."""
     try:
-        planned = plan_of(read_document(file))
+        return plan_of(read_document(file))
     except FaultsUnusable as unusable:
         raise ConfigError(f"{file}: {unusable}") from None
+
+
+def read_plan(file: Path, venues: SimulatedVenues) -> list[Armed]:
+    """The faults of a plan's file, YAML or JSON. Raises ConfigError with the path in the file, the value and what is allowed."""
+    planned = planned_in(file)
     for number, armed in enumerate(planned):
         why = unfit(armed, venues.server.desks)
         if why is not None:

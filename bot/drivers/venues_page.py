@@ -191,26 +191,31 @@ def _kind(kind: ContractKind) -> str:
 def _environments() -> Iterator[str]:
     yield "## Environments and hosts\n"
     yield _ENVIRONMENTS
-    titles = ("venue", "environment", "over", "host", "paths", "for", "header", "mainnet's too")
-    yield from _table(titles, (row for venue, profile in PROFILES.items() for row in _hosts(venue, profile)))
-    for venue in PROFILES:
-        yield f"- `{venue}`: {DESCRIBED[venue].environments}"
-    yield ""
+    for venue, profile in PROFILES.items():
+        yield f"### {venue}: hosts\n"
+        yield f"{DESCRIBED[venue].environments}\n"
+        yield from _table(("environment", "host", "over", "for", "paths"), _hosts(profile))
 
 
-def _hosts(venue: VenueId, profile: Profile) -> Iterator[tuple[str, ...]]:
+def _hosts(profile: Profile) -> Iterator[tuple[str, ...]]:
+    """A row for each opening; environments that open the same share it."""
+    environments: dict[tuple[str, ...], list[str]] = {}
     for environment, hosts in profile.hosts.items():
         for opening in hosts.openings:
-            yield f"`{venue}`", environment.value, *_opening(opening), "yes" if opening.host in hosts.shared else ""
+            environments.setdefault(_opening(opening, opening.host in hosts.shared), []).append(environment.value)
+    return ((", ".join(names), *told) for told, names in environments.items())
 
 
-def _opening(opening: Opening) -> tuple[str, ...]:
+def _opening(opening: Opening, is_shared: bool) -> tuple[str, ...]:
     over = "WebSocket" if opening.socket else "REST"
-    demanded = ", ".join(f"`{name}: {value}`" for name, value in opening.headers.items())
+    demanded = " and ".join(f"`{name}: {value}`" for name, value in opening.headers.items())
     paths = ", ".join(f"`{path}`" for path in opening.paths)
     if opening.saying:
         paths += f" (only with {' or '.join(f'`{word}`' for word in opening.saying)})"
-    return over, f"`{opening.host}`", paths, "private" if opening.private else "public", demanded
+    if demanded:
+        paths += f" (only with the header {demanded})"
+    host = f"`{opening.host}`" + (", mainnet's too" if is_shared else "")
+    return host, over, "private" if opening.private else "public", paths
 
 
 def _limits() -> Iterator[str]:

@@ -57,9 +57,12 @@ def test_it_tells_every_host_path_limit_and_code_of_every_venue() -> None:
         assert f"### {venue}\n" in told
         assert SOURCES[venue] in told
         assert DESCRIBED[venue].source in told
+        of_hosts = told.split(f"### {venue}: hosts\n")[1].split("\n##")[0]
+        assert " ".join(DESCRIBED[venue].environments.split()) in of_hosts
         for environment, hosts in profile.hosts.items():
             for opening in hosts.openings:
-                lines = [line for line in told.splitlines() if line.startswith(f"| `{venue}` | {environment.value} |")]
+                lines = [line for line in of_hosts.splitlines() if environment.value in line.split(" | ")[0].strip("| ").split(", ")]
+                assert all("mainnet's too" in line for line in lines if f"`{opening.host}`" in line and opening.host in hosts.shared)
                 words = [*(f"`{path}`" for path in opening.paths), *(f"`{name}: {value}`" for name, value in opening.headers.items())]
                 assert any(_tells(line, opening) and all(word in line for word in words) for line in lines)
         for limit in profile.limits:
@@ -70,7 +73,7 @@ def test_it_tells_every_host_path_limit_and_code_of_every_venue() -> None:
 
 def _tells(line: str, opening: Opening) -> bool:
     over, access = "WebSocket" if opening.socket else "REST", "private" if opening.private else "public"
-    return f"| {over} | `{opening.host}` |" in line and f"| {access} |" in line
+    return f"| `{opening.host}`" in line and f"| {over} | {access} |" in line
 
 
 def test_the_page_of_faults_is_what_the_kinds_say() -> None:

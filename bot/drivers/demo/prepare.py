@@ -15,6 +15,7 @@ from tempfile import mkdtemp
 
 from bot.core.units import Millis
 from bot.drivers.demo.cast import ASSETS, Part, cast_of
+from bot.drivers.planned_faults import planned_in
 from bot.drivers.refusals import DemoRefused
 from bot.simulator.generator import GeneratedPath
 from bot.simulator.history import HistoryPath, parse_window
@@ -61,8 +62,10 @@ class Prepared:
 
 
 def prepare(options: DemoOptions) -> Prepared:
-    """Raises HistoryUnreadable or DemoRefused, each with one sentence; nothing has been written then."""
+    """Raises HistoryUnreadable, DemoRefused or ConfigError, each with one sentence; nothing has been written then."""
     cast = cast_of(options.venues)
+    if options.faults is not None:
+        planned_in(options.faults)  # before a market is made: it takes seconds
     path = _market_of(options, cast)
     seconds = options.seconds or STORY_S
     length = path.end_ms - path.start_ms
