@@ -89,9 +89,9 @@ class Dispatcher:
             self._answer(event)
 
     async def _call(self, command: Command) -> None:
-        task = asyncio.current_task()
+        task, limit = asyncio.current_task(), asyncio.timeout(CALL_MAX_S)
         try:
-            async with asyncio.timeout(CALL_MAX_S) as limit:
+            async with limit:
                 event = await self._send(command)
         except asyncio.CancelledError:
             self._answer_for(task, self._least(command, "the call was cut short by the shutdown"))
