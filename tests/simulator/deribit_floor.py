@@ -17,6 +17,7 @@ from bot.simulator.dialects.deribit.socket import DeribitSocket
 from bot.simulator.dialects.dialect import Answer, Credential, HttpRequest
 from bot.simulator.listings import exchange_of
 from bot.simulator.model import MarketTick, Report
+from tests.simulator.stand import makers_near
 
 NOW = 1_700_000_000_000
 """2023-11-14T22:13:20Z: the next settlement is ten hours away."""
@@ -30,18 +31,7 @@ OTHER = Credential(api_key="key-other", secret="secret-other", account="other")
 
 def tick(symbol: str = BTC, fair: str | None = None, **changes: Any) -> MarketTick:
     """Makers one, two and three dollars away with a base unit each (50,000 USD of BTC); mark and index at fair."""
-    price = D(fair or FAIR[symbol])
-    figures: dict[str, Any] = {
-        "fair": price,
-        "mark": price,
-        "index": price,
-        "funding_rate": D("0.0001"),
-        "half_spread": D(1),
-        "depth": (D(1), D(1), D(1)),
-        "open_interest": D(8_000),
-        "spread_step": D(1),
-    }
-    return MarketTick(symbol=symbol, **(figures | changes))
+    return makers_near(symbol, D(fair or FAIR[symbol]), **changes)
 
 
 class Floor:

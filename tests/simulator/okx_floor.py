@@ -18,6 +18,7 @@ from bot.simulator.dialects.okx import OkxDialect
 from bot.simulator.dialects.okx.stream import OkxSocket
 from bot.simulator.listings import exchange_of
 from bot.simulator.model import MarketTick, OrderKind, OrderRequest, Report, Side, TimeInForce
+from tests.simulator.stand import makers_near
 
 NOW = 1_700_000_000_000
 BTC, ETH, SOL = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"
@@ -30,18 +31,7 @@ OTHER = Credential(api_key="key-other", secret="secret-other", passphrase="phras
 
 def tick(symbol: str = BTC, fair: str | None = None, **changes: Any) -> MarketTick:
     """Makers one, two and three ticks of a dollar away with 1 base unit each (0.01 BTC contracts: 100); mark and index at fair."""
-    price = D(fair or FAIR[symbol])
-    figures: dict[str, Any] = {
-        "fair": price,
-        "mark": price,
-        "index": price,
-        "funding_rate": D("0.0001"),
-        "half_spread": D(1),
-        "depth": (D(1), D(1), D(1)),
-        "open_interest": D(8_000),
-        "spread_step": D(1),
-    }
-    return MarketTick(symbol=symbol, **(figures | changes))
+    return makers_near(symbol, D(fair or FAIR[symbol]), **changes)
 
 
 class Floor:

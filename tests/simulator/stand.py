@@ -102,6 +102,28 @@ async def client_of(server: SimulatorServer, venue: str, **config: Any) -> Async
         await session.close()
 
 
+async def watching(*waits: Any) -> list[asyncio.Task[Any]]:
+    """Starts watchers and gives them time to connect."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    await asyncio.sleep(0.3)
+    return tasks
+
+
+def makers_near(symbol: str, price: Decimal, **changes: Any) -> MarketTick:
+    """Makers one, two and three dollars away with one contract unit each; mark and index at the price."""
+    figures: dict[str, Any] = {
+        "fair": price,
+        "mark": price,
+        "index": price,
+        "funding_rate": Decimal("0.0001"),
+        "half_spread": Decimal(1),
+        "depth": (Decimal(1),) * 3,
+        "open_interest": Decimal(8_000),
+        "spread_step": Decimal(1),
+    }
+    return MarketTick(symbol=symbol, **(figures | changes))
+
+
 async def soon(waited: Awaitable[T], seconds: float = 5.0) -> T:
     """What must come within a few seconds."""
     return await asyncio.wait_for(waited, seconds)

@@ -6,7 +6,6 @@ What both Binance venues share is tested on USD-M (`test_binanceusdm*`); here is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +14,7 @@ import pytest
 
 from bot.simulator.desk import Desk, wall_ms
 from bot.simulator.dialects.binance import BinanceCoinm, BinanceUsdm
-from bot.simulator.server import SimulatorServer
-from tests.simulator.stand import KEY, client_of, desk_of, serving, soon, tick_of
+from tests.simulator.stand import KEY, client_of, desk_of, serving, soon, tick_of, watching
 
 BTC = "BTC/USD:BTC"
 ETH = "ETH/USD:ETH"
@@ -30,28 +28,8 @@ def desk() -> Desk:
     return desk_of("binancecoinm", BinanceCoinm)
 
 
-@pytest.fixture
-async def server(desk: Desk) -> AsyncIterator[SimulatorServer]:
-    async with serving(desk) as running:
-        yield running
-
-
-@pytest.fixture
-async def client(server: SimulatorServer) -> AsyncIterator[Any]:
-    async with client_of(server, "binancecoinm") as connected:
-        await connected.load_markets()
-        yield connected
-
-
 async def sell(client: Any, contracts: int = 30, price: float = 59_990, **params: Any) -> Any:
     return await client.create_order(BTC, "limit", "sell", contracts, price, {"timeInForce": "IOC"} | params)
-
-
-async def watching(*waits: Any) -> list[asyncio.Task[Any]]:
-    """Starts watchers and gives them time to connect."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    await asyncio.sleep(0.3)
-    return tasks
 
 
 async def test_markets_are_inverse_with_their_contract_sizes(client: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +13,7 @@ from bot.simulator.desk import Desk, wall_ms
 from bot.simulator.dialects.binance import BinanceUsdm
 from bot.simulator.dialects.dialect import Credential
 from bot.simulator.server import SimulatorServer
-from tests.simulator.stand import KEY, client_of, desk_of, serving, soon, tick_of
+from tests.simulator.stand import KEY, client_of, desk_of, serving, soon, tick_of, watching
 
 BTC = "BTC/USDT:USDT"
 ETH = "ETH/USDT:USDT"
@@ -25,28 +24,8 @@ def desk() -> Desk:
     return desk_of("binanceusdm", BinanceUsdm)
 
 
-@pytest.fixture
-async def server(desk: Desk) -> AsyncIterator[SimulatorServer]:
-    async with serving(desk) as running:
-        yield running
-
-
-@pytest.fixture
-async def client(server: SimulatorServer) -> AsyncIterator[Any]:
-    async with client_of(server, "binanceusdm") as connected:
-        await connected.load_markets()
-        yield connected
-
-
 async def sell(client: Any, contracts: float = 0.05, price: float = 59_990, **params: Any) -> Any:
     return await client.create_order(BTC, "limit", "sell", contracts, price, {"timeInForce": "IOC"} | params)
-
-
-async def watching(*waits: Any) -> list[asyncio.Task[Any]]:
-    """Starts watchers and gives them time to connect."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    await asyncio.sleep(0.3)
-    return tasks
 
 
 async def test_markets_carry_the_contracts_filters(client: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import ccxt.pro
@@ -12,7 +11,7 @@ import pytest
 from bot.simulator.desk import Desk, wall_ms
 from bot.simulator.dialects.binance import BinanceUsdm
 from bot.simulator.server import SimulatorServer
-from tests.simulator.stand import KEY, client_of, desk_of, serving, soon
+from tests.simulator.stand import KEY, client_of, desk_of, soon
 
 BTC = "BTC/USDT:USDT"
 
@@ -20,19 +19,6 @@ BTC = "BTC/USDT:USDT"
 @pytest.fixture
 def desk() -> Desk:
     return desk_of("binanceusdm", BinanceUsdm)
-
-
-@pytest.fixture
-async def server(desk: Desk) -> AsyncIterator[SimulatorServer]:
-    async with serving(desk) as running:
-        yield running
-
-
-@pytest.fixture
-async def client(server: SimulatorServer) -> AsyncIterator[Any]:
-    async with client_of(server, "binanceusdm") as connected:
-        await connected.load_markets()
-        yield connected
 
 
 async def sell(client: Any, **params: Any) -> Any:

@@ -15,7 +15,7 @@ from bot.simulator.desk import Desk, wall_ms
 from bot.simulator.dialects.binance import BinanceUsdm
 from bot.simulator.server import SimulatorServer
 from tests.simulator.raw_calls import ask, place
-from tests.simulator.stand import KEY, desk_of, serving
+from tests.simulator.stand import KEY, desk_of
 
 VENUE = "binanceusdm"
 
@@ -23,12 +23,6 @@ VENUE = "binanceusdm"
 @pytest.fixture
 def desk() -> Desk:
     return desk_of(VENUE, BinanceUsdm)
-
-
-@pytest.fixture
-async def server(desk: Desk) -> AsyncIterator[SimulatorServer]:
-    async with serving(desk) as running:
-        yield running
 
 
 @pytest.fixture

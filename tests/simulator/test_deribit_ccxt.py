@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import ccxt.pro
@@ -14,7 +13,7 @@ from bot.simulator.dialects.deribit import Deribit
 from bot.simulator.dialects.dialect import Operation
 from bot.simulator.faults import Fault, FaultKind
 from bot.simulator.server import SimulatorServer
-from tests.simulator.stand import KEY, client_of, desk_of, serving, soon
+from tests.simulator.stand import KEY, client_of, desk_of, soon
 
 BTC, ETH, BTC_USDC = "BTC/USD:BTC", "ETH/USD:ETH", "BTC/USDC:USDC"
 BTC_ID = "BTC-PERPETUAL"
@@ -23,19 +22,6 @@ BTC_ID = "BTC-PERPETUAL"
 @pytest.fixture
 def desk() -> Desk:
     return desk_of("deribit", Deribit)
-
-
-@pytest.fixture
-async def server(desk: Desk) -> AsyncIterator[SimulatorServer]:
-    async with serving(desk) as running:
-        yield running
-
-
-@pytest.fixture
-async def client(server: SimulatorServer) -> AsyncIterator[Any]:
-    async with client_of(server, "deribit") as connected:
-        await connected.load_markets()
-        yield connected
 
 
 async def sell(client: Any, amount: float = 3_000, price: float = 59_990, symbol: str = BTC, **params: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from bot.simulator.dialects.dialect import Operation
 from bot.simulator.dialects.hyperliquid import HyperliquidDialect
 from bot.simulator.faults import Fault, FaultKind
 from bot.simulator.server import SimulatorServer
-from tests.simulator.stand import WALLET, client_of, desk_of, serving, soon, tick_of
+from tests.simulator.stand import WALLET, client_of, desk_of, soon, tick_of
 
 BTC, ETH = "BTC/USDC:USDC", "ETH/USDC:USDC"
 CLOID = "0x0000000000000000000000000000ab01"
@@ -25,12 +25,6 @@ D = Decimal
 @pytest.fixture
 def desk() -> Desk:
     return desk_of("hyperliquid", HyperliquidDialect)
-
-
-@pytest.fixture
-async def server(desk: Desk) -> AsyncIterator[SimulatorServer]:
-    async with serving(desk) as running:
-        yield running
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from bot.simulator.faults import Fault, FaultKind
 from bot.simulator.model import Report
 from bot.simulator.server import SimulatorServer
 from tests.simulator.raw_calls import REST, ask, place
-from tests.simulator.stand import KEY, client_of, desk_of, serving, soon, tick_of
+from tests.simulator.stand import KEY, client_of, desk_of, soon, tick_of
 
 STREAMS = "fstream.binance.com"
 VENUE = "binanceusdm"
@@ -31,12 +31,6 @@ BTC = "BTC/USDT:USDT"
 @pytest.fixture
 def desk() -> Desk:
     return desk_of(VENUE, BinanceUsdm)
-
-
-@pytest.fixture
-async def server(desk: Desk) -> AsyncIterator[SimulatorServer]:
-    async with serving(desk) as running:
-        yield running
 
 
 @pytest.fixture

@@ -58,38 +58,33 @@ class Described:
     """What is peculiar about its environments for trying things out."""
 
 
-_BINANCE_TIMES = (
-    "Milliseconds. `updateTime` of a position moves with fills and transfers only, so a reading is dated by when it was asked for."
-)
-_BINANCE_DEMO = (
-    "Demo trading only: ccxt's sandbox mode for futures refuses every signed call. `testnet` and `demo` are the same accounts. `/sapi` does"
-    " not exist there, and is listed nowhere."
-)
-_BINANCE_STP = (
-    "Per order (`selfTradePreventionMode`), by the taker's mode. None is sent: the account's default counts. One order at a time per"
-    " instrument leaves nothing to meet."
-)
+def _binance(page: str, *, post_only: str, quantity: str) -> Described:
+    """One of the venue's two markets: what differs, and what both have in common."""
+    return Described(
+        source=f"https://developers.binance.com/docs/derivatives/{page}/trade/rest-api/New-Order",
+        client_ids="Taken while the order is open, free again after: a repeated id after that is a second order.",
+        post_only=post_only,
+        reduce_only="`reduceOnly=true`; refused with -2022 when there is nothing to reduce.",
+        self_trade="Per order (`selfTradePreventionMode`), by the taker's mode. None is sent: the account's default counts. One order at"
+        " a time per instrument leaves nothing to meet.",
+        quantity=quantity,
+        timestamps="Milliseconds. `updateTime` of a position moves with fills and transfers only, so a reading is dated by when it was"
+        " asked for.",
+        environments="Demo trading only: ccxt's sandbox mode for futures refuses every signed call. `testnet` and `demo` are the same"
+        " accounts. `/sapi` does not exist there, and is listed nowhere.",
+    )
+
 
 DESCRIBED: Mapping[VenueId, Described] = {
-    VenueId("binanceusdm"): Described(
-        source="https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/New-Order",
-        client_ids="Taken while the order is open, free again after: a repeated id after that is a second order.",
+    VenueId("binanceusdm"): _binance(
+        "usds-margined-futures",
         post_only="`timeInForce=GTX`; refused with -5022 when it would take.",
-        reduce_only="`reduceOnly=true`; refused with -2022 when there is nothing to reduce.",
-        self_trade=_BINANCE_STP,
         quantity="Base units; a contract is one of them.",
-        timestamps=_BINANCE_TIMES,
-        environments=_BINANCE_DEMO,
     ),
-    VenueId("binancecoinm"): Described(
-        source="https://developers.binance.com/docs/derivatives/coin-margined-futures/trade/rest-api/New-Order",
-        client_ids="Taken while the order is open, free again after: a repeated id after that is a second order.",
+    VenueId("binancecoinm"): _binance(
+        "coin-margined-futures",
         post_only="`timeInForce=GTX`; taken, and EXPIRED at once when it would take.",
-        reduce_only="`reduceOnly=true`; refused with -2022 when there is nothing to reduce.",
-        self_trade=_BINANCE_STP,
         quantity="Contracts of 100 USD (BTC) or 10 USD (others), settled in the coin.",
-        timestamps=_BINANCE_TIMES,
-        environments=_BINANCE_DEMO,
     ),
     VenueId("bybit"): Described(
         source="https://bybit-exchange.github.io/docs/v5/order/create-order",

@@ -14,6 +14,7 @@ are not asked here. There is no dead-man switch: cancel on disconnect covers onl
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -312,15 +313,7 @@ DERIBIT = Profile(
         },
         order=_ORDER,
         fill=_FILL,
-        margin=MarginShape(
-            account_at=(),
-            details_at=("summaries",),
-            asset=_MARGIN.asset,
-            margin_balance=_MARGIN.margin_balance,
-            wallet_balance=_MARGIN.wallet_balance,
-            maintenance=_MARGIN.maintenance,
-            initial=_MARGIN.initial,
-        ),
+        margin=replace(_MARGIN, account_at=()),
         book=QuoteShape(
             symbol=paths("instrument_name"),
             at=paths("timestamp"),

@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl
 import orjson
 
 from bot.core.units import Millis
+from bot.simulator.dialects.day import Days
 from bot.simulator.dialects.deribit.auth import Keys
 from bot.simulator.dialects.deribit.budget import OTHER, Credits
 from bot.simulator.dialects.deribit.connections import Connections
-from bot.simulator.dialects.deribit.day import Days
 from bot.simulator.dialects.deribit.errors import RpcError, unknown_method
 from bot.simulator.dialects.deribit.methods import METHODS
 from bot.simulator.dialects.deribit.params import Params
@@ -46,9 +46,7 @@ class Deribit:
     def __init__(self, exchange: Exchange, credentials: Sequence[Credential], *, limits_enforced: bool = True) -> None:
         """`limits_enforced=False` never refuses a request for its number, for measuring clients."""
         keys = Keys(credentials)
-        self._venue = Venue(
-            exchange, keys, Credits(enforced=limits_enforced), Days(exchange), Sessions(exchange, keys.accounts), Connections()
-        )
+        self._venue = Venue(exchange, keys, Credits(enforced=limits_enforced), Days(), Sessions(exchange, keys.accounts), Connections())
 
     def operation(self, request: HttpRequest) -> Operation:
         """What a request is about."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from bot.core.units import ZERO, Millis
+from bot.simulator.dialects.deribit.day import stats
 from bot.simulator.dialects.deribit.errors import price_bounds
 from bot.simulator.dialects.deribit.venue import Venue
 from bot.simulator.dialects.deribit.wire import Row, contract_size, dollars, index_name, number
@@ -86,7 +87,7 @@ def ticker_row(venue: Venue, contract: Contract, now: Millis) -> Row:
     return {
         **quote_row(book),
         "timestamp": now,
-        "stats": venue.days.stats(contract.symbol, now),
+        "stats": stats(venue.exchange, venue.days, contract.symbol, now),
         "state": "open",
         "settlement_price": dollars(view.mark),
         "open_interest": number(amount_of_interest(view)),
@@ -137,10 +138,10 @@ def summary_row(venue: Venue, contract: Contract, now: Millis) -> Row:
     """One row of `public/get_book_summary_by_…`. Raises Refused(NOT_TRADING)."""
     view, book = venue.exchange.market(contract.symbol), venue.exchange.book(contract.symbol, 1)
     bid, ask = (side[0].price if side else None for side in (book.bids, book.asks))
-    stats = venue.days.stats(contract.symbol, now)
+    day = stats(venue.exchange, venue.days, contract.symbol, now)
     return {
-        "high": stats["high"],
-        "low": stats["low"],
+        "high": day["high"],
+        "low": day["low"],
         "last": number(view.last),
         "instrument_name": contract.symbol,
         "bid_price": None if bid is None else number(bid),
@@ -148,10 +149,10 @@ def summary_row(venue: Venue, contract: Contract, now: Millis) -> Row:
         "open_interest": number(amount_of_interest(view)),
         "mark_price": dollars(view.mark),
         "creation_timestamp": now,
-        "price_change": stats["price_change"],
-        "volume": stats["volume"],
-        "volume_usd": stats["volume_usd"],
-        "volume_notional": stats["volume_usd"],
+        "price_change": day["price_change"],
+        "volume": day["volume"],
+        "volume_usd": day["volume_usd"],
+        "volume_notional": day["volume_usd"],
         "estimated_delivery_price": dollars(view.index),
         "base_currency": contract.base,
         "quote_currency": contract.quote,

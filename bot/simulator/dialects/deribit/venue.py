@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.core.units import Millis
+from bot.simulator.dialects.day import Days
 from bot.simulator.dialects.deribit.auth import Keys
 from bot.simulator.dialects.deribit.budget import Credits
 from bot.simulator.dialects.deribit.connections import Connections
-from bot.simulator.dialects.deribit.day import Days
 from bot.simulator.dialects.deribit.errors import invalid, not_found
 from bot.simulator.dialects.deribit.params import Params
 from bot.simulator.dialects.deribit.session import Sessions
