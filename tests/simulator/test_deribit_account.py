@@ -36,7 +36,7 @@ def test_a_position_is_signed_in_dollars_and_told_in_coins_too(floor: Floor) -> 
     assert (position["size"], position["direction"], position["size_currency"], position["delta"]) == (-20_000, "sell", -0.5, -0.5)
     assert (position["average_price"], position["mark_price"], position["kind"]) == (49_999, 40_000, "future")
     assert position["floating_profit_loss"] == pytest.approx(0.5 - 20_000 / 49_999, abs=1e-6)
-    assert position["maintenance_margin"] == pytest.approx(0.5 * 0.01125)
+    assert position["maintenance_margin"] == pytest.approx(0.5 * 0.01005)
     assert position["estimated_liquidation_price"] is None, "more coins than the short is worth: no price liquidates it"
     assert "contractSize" not in position
 
@@ -68,7 +68,7 @@ def test_each_currency_has_a_margin_of_its_own(floor: Floor) -> None:
     rows = {row["currency"]: row for row in told["summaries"]}
     assert set(rows) == {"BTC", "ETH", "USDC"}
     assert (rows["ETH"]["equity"], rows["USDC"]["equity"]) == (100, 500_000)
-    assert rows["BTC"]["maintenance_margin"] == pytest.approx(1.0 * 0.01125)
+    assert rows["BTC"]["maintenance_margin"] == pytest.approx(1.0 * 0.01005)
     assert rows["BTC"]["initial_margin"] == pytest.approx(0.1)
     assert rows["ETH"]["maintenance_margin"] == 0
     assert rows["BTC"]["delta_total"] == pytest.approx(-1.0)

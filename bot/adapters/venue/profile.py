@@ -239,6 +239,8 @@ class Reads:
     fill: FillShape
     position_shape: PositionShape
     margin_shape: MarginShape
+    ranks: Query | None = None
+    """What tells positions' places in the queue of auto-deleveraging, where their own rows do not: joined to them by the symbol."""
     margin_modes: MarginModes | None = None
     """None: positions tell theirs, or there is one mode alone."""
 

@@ -27,6 +27,7 @@ class Ask(StrEnum):
     POSITIONS = "positions"
     MARGIN = "margin"
     MODES = "modes"
+    RANKS = "ranks"
     CLOCK = "clock"
     FUNDING = "funding"
     FUNDING_PAID = "funding_paid"

@@ -143,13 +143,25 @@ class Reader:
                 self._asker.ask(self._reads.margin, Lane.RECONCILE),
             )
             margins = margin_reports(answer, self._reads.margin_shape, [Asset(asset) for asset in self._settles])
-            rows = rows + await self._left_out(rows, margins)
+            rows = await self._ranked(rows + await self._left_out(rows, margins))
             positions = position_reports(rows, self._reads.position_shape, self._instruments)
             if _something_held(rows, self._reads) or not any(margin.maintenance_margin for margin in margins):
                 self._held = frozenset(position.instrument for position in positions if position.quantity)
                 shape = self._reads.position_shape
                 return positions, margins, modes_unfit(rows, shape.symbol, shape.margin_mode, shape.cross, self._instruments)
         raise Unreadable("positions: none are listed, while margin is held against some")
+
+    async def _ranked(self, rows: list[Row]) -> list[Row]:
+        """The rows with their places in the queue of auto-deleveraging, where those are told apart. No reading fails for want of them."""
+        if self._reads.ranks is None or not _something_held(rows, self._reads):
+            return rows
+        try:
+            told_apart = await self._asker.rows(self._reads.ranks, Lane.RECONCILE)
+        except (NotAnswered, Unreadable):
+            return rows
+        symbol_at = self._reads.position_shape.symbol
+        ranks = {told(row, symbol_at): row for row in told_apart}
+        return [{**ranks.get(told(row, symbol_at), {}), **row} for row in rows]
 
     async def _left_out(self, rows: Sequence[Row], margins: Sequence[MarginReport]) -> list[Row]:
         """The rows of doubted instruments that the list leaves out, each asked for by itself. Raises NotAnswered or Unreadable."""

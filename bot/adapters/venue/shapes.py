@@ -198,7 +198,8 @@ class MarketShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TierShape:
-    """Where a leverage tier's figures stand: all rates fractions, the initial one as such or as the largest leverage.
+    """Where a leverage tier's figures stand: all rates fractions, the initial one as such or as the largest leverage. Where both are
+    told, they tell whether the rates are percents.
 
     `nested` leads from a row to the list of an instrument's tiers, where they stand there. `floor` is left out where it is just the cap
     before. `multiplier` is what the account's own tiers are stretched by, in the row: only 1 has a known meaning. `endless`: a row without

@@ -5,7 +5,8 @@ would tell too little margin. Without one the margin is computed with the policy
 
 Sources: Binance USD-M "Notional and Leverage Brackets", Bybit v5 "Get Risk Limit", OKX v5 "Get position tiers" (a tier's `maxSz`
 belongs to it, and the next begins there). Binance states an account's own multiplier (`notionalCoef`) without saying whether the
-bounds contain it: any but 1 is not read.
+bounds contain it: any but 1 is not read. Bybit's page shows an inverse contract's rates in percent, and its largest leverage beside them:
+rates are taken for what that makes of them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from bot.adapters.venue.shapes import Row, StatedTiers, TierShape
 from bot.adapters.venue.throttle import Lane
 from bot.core.tiers import MarginTiers, TierRow, TierTable
 from bot.core.units import ONE, ZERO
+
+_PERCENT = Decimal(100)
+_ROUNDED = Decimal("0.05")
 
 log = structlog.get_logger(__name__)
 
@@ -86,10 +90,21 @@ def _lines(rows: Iterable[Row], shape: TierShape) -> Iterable[Row]:
         yield from [row] if not shape.nested else nested if isinstance(nested, list) else []
 
 
+def _unit_of(leveraged: Decimal) -> Decimal:
+    """What one stands for in an initial rate that comes to this at its largest leverage: a fraction or percents, rounded as told."""
+    for unit in (ONE, _PERCENT):
+        if abs(leveraged / unit - ONE) <= _ROUNDED:
+            return unit
+    raise Unreadable("a tier whose initial rate does not belong to its leverage")
+
+
 def _line(row: Row, shape: TierShape) -> tuple[Decimal | None, Decimal | None, Decimal, Decimal]:
     """Floor where told, cap (None: without end), maintenance and initial rate."""
     cap, maintenance, initial = figure(row, shape.cap), figure(row, shape.maintenance), figure(row, shape.initial)
     leverage = figure(row, shape.leverage)
+    if initial is not None and leverage is not None:
+        unit = _unit_of(initial * leverage)
+        initial, maintenance = initial / unit, None if maintenance is None else maintenance / unit
     if initial is None and leverage is not None and leverage > ZERO:
         initial = ONE / leverage
     if (cap is None and not shape.endless) or maintenance is None or initial is None:

@@ -1,7 +1,9 @@
 """Bybit v5 perpetuals, as `instruments-info`, `fee-rate` and `risk-limit` list them.
 
 A unit of quantity is a base unit of linear contracts (settled in USDT, or in USDC: `…PERP`) and one USD of inverse ones, settled in their
-coin. Tiers are bounded by value in settle units (dollars, coins) and continuous. A client id (`orderLinkId`) stays taken for ever.
+coin. Tiers are bounded by value in settle units (dollars, coins) and continuous. Of the inverse ladders the lowest tiers are the venue's
+("Get Risk Limit": BTCUSD to 150 BTC at 0.5 % and 100x; help page "Risk Limit (Inverse Contract)": ETHUSD keeps at 1 %), and those above
+them stand in for what is published by the endpoint alone. A client id (`orderLinkId`) stays taken for ever.
 """
 
 from __future__ import annotations
@@ -42,10 +44,10 @@ _BTC_COINS: Ladder = (
     (1_500, "18.18", "0.05"),
 )
 _ETH_COINS: Ladder = (
-    (3_000, "100", "0.005"),
-    (6_000, "50", "0.01"),
-    (9_000, "33.33", "0.02"),
-    (15_000, "20", "0.03"),
+    (3_000, "50", "0.01"),
+    (6_000, "33.33", "0.02"),
+    (9_000, "25", "0.03"),
+    (15_000, "20", "0.04"),
     (30_000, "10", "0.06"),
 )
 

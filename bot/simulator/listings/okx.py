@@ -1,7 +1,8 @@
 """OKX v5 perpetual swaps, as `public/instruments`, `position-tiers` and the published price-limit rules list them.
 
 Linear swaps settle in USDT or USDC; inverse ones count contracts of 100 USD (BTC) or 10 USD (ETH) and settle in the coin. Tiers are bounded
-by contracts, and a tier's rate holds for the whole position. A client id (`clOrdId`) stays taken for ever.
+by contracts, and a tier's rate holds for the whole position. The ladders of inverse swaps stand in for what is published by the endpoint
+alone: the linear ones, in as many contracts as are worth about the same. A client id (`clOrdId`) stays taken for ever.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from bot.core.events import CancelUnconfirmed, OrderOutcomeUnknown, OrderRefused
 from bot.core.tiers import TierTable
 from bot.simulator.dialects.dialect import Answer, HttpRequest, Operation
 from bot.simulator.faults import FaultKind
+from bot.simulator.listings import contracts_of
 from tests.adapters.venue.venue_stand import Stand, standing
 from tests.simulator.stand import COINS, KEY
 
@@ -165,12 +166,27 @@ async def test_a_market_is_told_in_base_units_whatever_it_counts(stand: Stand) -
     assert abs(btc.volume_24h - 1) < D("0.001")
 
 
-async def test_rates_that_rise_with_each_coin_are_stated_for_btc_and_unknown_for_eth(stand: Stand) -> None:
+async def test_rates_that_rise_with_each_coin_are_stated_for_btc_and_eth(stand: Stand) -> None:
     tiers = {each.base: each.tiers for each in stand.instruments.values()}
-    assert tiers["ETH"] is None
     table = tiers["BTC"].table_of(contracts=D(25), base=D(25))
     assert isinstance(table, TierTable)
     assert table.maintenance(D(2_500_000)) == 28_125, "25 BTC at 100,000 USDC, the venue's own example"
+    ether = tiers["ETH"].table_of(contracts=D(500), base=D(500))
+    assert isinstance(ether, TierTable)
+    assert ether.maintenance(D(1_500_000)) == 18_000, "500 ETH at 3,000 USDC keep at 1 % + 500 x 0.0004 %"
+
+
+@pytest.mark.parametrize(("symbol", "base"), [("BTC-PERPETUAL", "BTC"), ("ETH-PERPETUAL", "ETH")])
+def test_the_simulated_ladder_is_the_curve_at_its_corners_and_next_to_it_between_them(symbol: str, base: str) -> None:
+    contract, stated = next(each for each in contracts_of("deribit") if each.symbol == symbol), DERIBIT.tiers.by_base[base]
+    floor = D(0)
+    for tier in contract.tiers:
+        for coins, off in ((tier.cap, D(0)), ((floor + tier.cap) / 2, stated.rate_per_unit * ((tier.cap - floor) / 2) ** 2)):
+            table = stated.table_of(contracts=coins, base=coins)
+            assert table is not None
+            ladder = coins * tier.rate - tier.deduction
+            assert abs(ladder - table.maintenance(coins) - off) < D("1e-12")
+        floor = tier.cap
 
 
 async def test_there_is_nothing_to_set_and_nothing_is_asked_for(stand: Stand) -> None:

@@ -109,6 +109,22 @@ def test_the_venues_own_rows(name):
     assert (told.rule, told.rows) == READ[name]
 
 
+def test_rates_in_percent_are_told_by_the_leverage_beside_them():
+    """v5 "Get Risk Limit" shows the lowest tier of BTCUSD so; the same as a fraction comes to the same."""
+    shown = {
+        "id": 1,
+        "symbol": "BTCUSD",
+        "riskLimitValue": "150",
+        "maintenanceMargin": "0.5",
+        "initialMargin": "1",
+        "maxLeverage": "100.00",
+    }
+    (read_from,) = {
+        read(PROFILES["bybit"].tiers, [each]) for each in (shown, shown | {"maintenanceMargin": "0.005", "initialMargin": "0.01"})
+    }
+    assert read_from.rows == (row("0", "150", "0.005", "0.01"),)
+
+
 @pytest.mark.parametrize(
     ("name", "rows", "why"),
     [
@@ -120,6 +136,7 @@ def test_the_venues_own_rows(name):
         ("bybit", [BYBIT[1] | {"maintenanceMargin": "0.02"}], "maintenance"),
         ("bybit", [BYBIT[0] | {"maintenanceMargin": "0.001"}, BYBIT[1]], "less than the tier before"),
         ("bybit", [BYBIT[0] | {"riskLimitValue": "many"}], "no number"),
+        ("bybit", [BYBIT[1] | {"maxLeverage": "10.00"}], "does not belong"),
         ("okx", [OKX[0], OKX[0]], "at or below its floor"),
         ("okx", [OKX[0] | {"mmr": ""}], "without an end or its rates"),
     ],

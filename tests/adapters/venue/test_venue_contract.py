@@ -321,12 +321,15 @@ async def test_a_reading_tells_the_place_in_the_deleveraging_queue(stand):
 
     assert await rank() is None, "flat"
     await stand.venue.place(stand.order("-0.05"))
-    lowest = {"binanceusdm": "0.25", "bybit": "0.2", "okx": "0.2"}
+    lowest = {"binanceusdm": "0.25", "binancecoinm": "0.25", "bybit": "0.2", "okx": "0.2"}
     if stand.name not in lowest:
-        assert await rank() is None, "COIN-M tells it by an endpoint of its own, Deribit not at all"
+        assert await rank() is None, "Deribit and Hyperliquid do not tell it"
         return
     assert await rank() == Decimal(lowest[stand.name])
-    for place, told in (("0.5", {"binanceusdm": "0.5", "bybit": "0.6", "okx": "0.6"}), ("1", dict.fromkeys(lowest, "1"))):
+    for place, told in (
+        ("0.5", {"binanceusdm": "0.5", "binancecoinm": "0.5", "bybit": "0.6", "okx": "0.6"}),
+        ("1", dict.fromkeys(lowest, "1")),
+    ):
         stand.desk.exchange.rank(KEY.account, stand.btc.venue_symbol, Decimal(place))
         assert await rank() == Decimal(told[stand.name])
 

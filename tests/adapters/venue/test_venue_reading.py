@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
+import ccxt
 import orjson
 import pytest
 
@@ -181,3 +182,24 @@ async def test_one_disagreement_of_positions_and_margin_is_asked_again(stand):
     await stand.venue.place(stand.order("-0.05"))
     stand.arm(FaultKind.REFUSE, Operation.POSITIONS, status=200, body=stand.says(NO_POSITIONS))
     assert isinstance(await stand.venue.read(stand.reading()), VenueReported)
+
+
+async def test_a_place_in_the_deleveraging_queue_that_is_told_apart_costs_no_reading():
+    """COIN-M's `adlQuantile`: what it cannot tell is not known, and everything else is read."""
+    async with standing("binancecoinm") as stand:
+        await stand.venue.place(stand.order("-0.05"))
+        client = stand.venue._up.client
+
+        async def broken(*_: object) -> None:
+            raise ccxt.RequestTimeout("late")
+
+        for answer in (broken, _empty):
+            client.dapiPrivateGetAdlQuantile = answer
+            reading = await stand.venue.read(stand.reading())
+            assert isinstance(reading, VenueReported), reading
+            (held,) = [each for each in reading.positions if each.quantity]
+            assert (held.quantity, held.deleveraging_rank) == (stand.units("-0.05"), None)
+
+
+async def _empty(*_: object) -> list[object]:
+    return []

@@ -1,8 +1,9 @@
 """Binance COIN-M futures: USD-M's page with what differs. Quantities are contracts of 100 USD (BTC) or 10 USD (any other coin), and every
 amount of money is coins of the margin asset.
 
-- `positionRisk` (version 1) lists every contract, flat ones too, and is asked by margin asset, never by symbol; it tells neither the margin
-  held against a position nor the place in the queue of auto-deleveraging, so that the account's margin alone proves flat.
+- `positionRisk` (version 1) lists every contract, flat ones too, and is asked by margin asset, never by symbol; it does not tell the
+  margin held against a position, so that the account's margin alone proves flat. The place in the queue of auto-deleveraging is told apart
+  (`adlQuantile`, under BOTH in one-way mode).
 - Tiers are bounded by coins (`qtyCap`). Market data of one symbol are a list of one.
 - A post-only order that would take is not refused: it is EXPIRED at once. `allOrders` answers with 100 rows at most.
 - Orders are counted per minute alone; the private stream is a market stream's URL with the listen key in place of a number.
@@ -74,6 +75,7 @@ BINANCECOINM = replace(
         Ask.ORDER_HISTORY: {"weight": 20},
         Ask.FILLS: {"weight": 20},
         Ask.POSITIONS: {"weight": 1},
+        Ask.RANKS: {"weight": 5},
         Ask.FUNDING: {"weight": 10},
         Ask.FUNDING_PAID: {"weight": 20},
     },
@@ -96,7 +98,14 @@ BINANCECOINM = replace(
             window_ms=7 * DAY_MS - 1,
             at=paths("time"),
         ),
-        position_shape=replace(_READS.position_shape, maintenance=(), rank=(), margin_mode=paths("marginType"), cross=frozenset({"cross"})),
+        position_shape=replace(
+            _READS.position_shape,
+            maintenance=(),
+            rank=paths("adlQuantile.BOTH"),
+            margin_mode=paths("marginType"),
+            cross=frozenset({"cross"}),
+        ),
+        ranks=Query(ask=Ask.RANKS, call="dapiPrivateGetAdlQuantile"),
         margin_modes=None,
     ),
     funding=replace(

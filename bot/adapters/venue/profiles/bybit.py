@@ -348,7 +348,11 @@ BYBIT = Profile(
         ),
         rule=TierRule.SLICED,
         shape=TierShape(
-            symbol=paths("symbol"), cap=paths("riskLimitValue"), maintenance=paths("maintenanceMargin"), initial=paths("initialMargin")
+            symbol=paths("symbol"),
+            cap=paths("riskLimitValue"),
+            maintenance=paths("maintenanceMargin"),
+            initial=paths("initialMargin"),
+            leverage=paths("maxLeverage"),
         ),
     ),
     touch=Touch(query=_tickers(Ask.TOUCH), shape=QuoteShape(symbol=paths("symbol"), bid=paths("bid1Price"), ask=paths("ask1Price"))),

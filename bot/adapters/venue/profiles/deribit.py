@@ -6,10 +6,11 @@ second order with it, so that one wire attempt per order is all that stands betw
 
 There is nothing to set up: no position mode, no leverage (`equity` alone decides it). An account whose currencies stand in for each other
 (cross collateral) tells one maintenance margin of all of them beside each currency's own equity: that takes no increase. Margin rates are
-stated in the documentation only: BTC opens at 2 % and keeps at 1 %, each plus 0.005 % per BTC of the position. Funding accrues all the
-time at the 8-hour rate of the moment and is booked by the trade that changes the position, or at the daily settlement at 08:00 UTC: no
-settlement of it lies ahead at an instant that could be told. Fills and orders older than a day need other questions (`historical`), which
-are not asked here. There is no dead-man switch: cancel on disconnect covers only orders that were placed over the same WebSocket.
+stated in the documentation only: a position opens at 2 % and keeps at 1 %, each plus 0.005 % per BTC or 0.0004 % per ETH of it. Funding
+accrues all the time at the 8-hour rate of the moment and is booked by the trade that changes the position, or at the daily settlement at
+08:00 UTC: no settlement of it lies ahead at an instant that could be told. Fills and orders older than a day need other questions
+(`historical`), which are not asked here. There is no dead-man switch: cancel on disconnect covers only orders that were placed over the
+same WebSocket.
 """
 
 from __future__ import annotations
@@ -99,12 +100,14 @@ _MARGIN = MarginShape(
     maintenance=paths("maintenance_margin"),
     initial=paths("initial_margin"),
 )
-_BTC = MarginTiers(
-    rule=TierRule.GRADED,
-    rows=(TierRow(floor=ZERO, cap=None, maintenance_rate=Decimal("0.01"), initial_rate=Decimal("0.02")),),
-    rate_per_unit=Decimal("0.00005"),
+_FROM_NOTHING = (TierRow(floor=ZERO, cap=None, maintenance_rate=Decimal("0.01"), initial_rate=Decimal("0.02")),)
+_TIERS = StatedTiers(
+    {
+        "BTC": MarginTiers(rule=TierRule.GRADED, rows=_FROM_NOTHING, rate_per_unit=Decimal("0.00005")),
+        "ETH": MarginTiers(rule=TierRule.GRADED, rows=_FROM_NOTHING, rate_per_unit=Decimal("0.000004")),
+    }
 )
-"""support.deribit.com, "Linear Perpetual" and "Inverse perpetual", standard margin. What holds for ETH is not known here."""
+"""Standard margin: support.deribit.com, "Linear Perpetual", "Inverse perpetual"; of ETH "11 January 2022", the last word that is known."""
 
 
 def hear(message: Any) -> Heard | None:
@@ -286,7 +289,7 @@ DERIBIT = Profile(
             price=paths("mark_price"),
         ),
     ),
-    tiers=StatedTiers({"BTC": _BTC}),
+    tiers=_TIERS,
     touch=Touch(
         query=Query(ask=Ask.TOUCH, call="publicGetTicker", rows_at=_RESULT, symbol_as="instrument_name", is_one=True),
         shape=QuoteShape(symbol=paths("instrument_name"), bid=paths("best_bid_price"), ask=paths("best_ask_price")),
