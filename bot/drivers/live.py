@@ -67,6 +67,8 @@ async def run_bot(settings: Settings) -> int:
         journal.close()
         raise
     metrics.journal_quarantined.set(len(journal.quarantined))
+    metrics.journal_waiting.set_function(lambda: journal.pending)
+    metrics.journal_rewritten.set_function(lambda: journal.rewritten)
     metrics.describe_run(
         version=__version__,
         environment=settings.environment.value,

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.request
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -50,6 +51,10 @@ def test_a_run_on_redis_is_killed_and_goes_on_where_it_was(tmp_path: Path) -> No
         until(lambda: hedged(config, "0.9"), 60)
         assert asked(config)["trading_state"] == "active"
         assert sum(held_at_venues(port).values()) == held_btc(asked(config))
+        with urllib.request.urlopen(f"http://{document['listen']}/metrics", timeout=10) as reply:
+            told = reply.read().decode().splitlines()
+        assert "hedgebot_journal_rewritten_entries 0.0" in told
+        assert any(line.startswith("hedgebot_journal_waiting_entries ") for line in told)
         bot.send_signal(signal.SIGTERM)
         assert bot.wait(15) == 0
 

@@ -29,6 +29,7 @@ PROOF_MS = 100
 
 _PAGE = 500
 _WAITAOF_SINCE = (7, 2)
+_NO_FILE = "appendonly is disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +243,18 @@ class RedisStore:
         """Raises StoreFailed unless the server proves that everything written before is where it must be."""
         wanted = self._min_replicas
         if self._waits_for_disk:
-            local, replicas = self._link.call("WAITAOF", 1, wanted, PROOF_MS)
+            try:
+                local, replicas = self._link.call("WAITAOF", 1, wanted, PROOF_MS)
+            except StoreFailed as error:
+                if _NO_FILE not in str(error):
+                    raise
+                self._waits_for_disk, self.doubt = False, f"{self.where}: it keeps no append-only file, so a restart of it may lose entries"
+                return self._prove()
             if int(local) < 1 or int(replicas) < wanted:
                 raise StoreFailed(f"{self.where}: on disk at {local} of 1 server and {replicas} of {wanted} replicas within {PROOF_MS} ms")
         elif wanted and (replicas := int(self._link.call("WAIT", wanted, PROOF_MS))) < wanted:
             raise StoreFailed(f"{self.where}: received by {replicas} of {wanted} replicas within {PROOF_MS} ms")
+        return None
 
 
 def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:

@@ -243,6 +243,11 @@ class SqliteJournal:
         """Entries that wait to be written."""
         return len(self._pending)
 
+    @property
+    def rewritten(self) -> int:
+        """None: what a disk lost is found by the next start."""
+        return 0
+
     def _accept(self, payload: bytes) -> None:
         if self._pending_bytes + len(payload) > PENDING_BYTES_MAX:
             self._given_up = "too much waits to be written; the journal gave up and needs a restart"

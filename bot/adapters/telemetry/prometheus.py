@@ -66,7 +66,13 @@ class Metrics:
         )
         self.loop_lag_seconds = Gauge("loop_lag_seconds", "How late the event loop's last beat was.", **own)
         self.loop_tasks = Gauge("loop_tasks", "Tasks on the event loop: flat when nothing leaks.", **own)
-        self.journal_quarantined = Gauge("journal_quarantined_tails", "Tails of the journal that were cut off at the last start.", **own)
+        self.journal_quarantined = Gauge(
+            "journal_quarantined_tails", "Tails of the journal that were cut off or missing at the last start.", **own
+        )
+        self.journal_waiting = Gauge("journal_waiting_entries", "Entries that are accepted and not known to be durable yet.", **own)
+        self.journal_rewritten = Gauge(
+            "journal_rewritten_entries", "Entries that the journal's server lost in this run and was given again.", **own
+        )
         self.started_at = Gauge("started_timestamp_seconds", "When this run began, seconds since the Unix epoch.", **own)
         self.build = Info("build", "What is running.", **own)
         self.config = Info("config", "What it was told: environment, book and hash of the config.", **own)

@@ -112,7 +112,7 @@ def test_its_word_is_enough_whatever_the_settings(newer: NewerRedis, place: Plac
     ("answers", "said"),
     [
         ([pair(0, 0)], "on disk at 0 of 1 server"),
-        ([error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")], "appendonly is disabled"),
+        ([error("ERR something else")], "something else"),
         ([None], "cannot be reached or was cut off"),
     ],
 )
@@ -129,6 +129,17 @@ def test_a_write_that_is_not_known_to_be_on_disk_is_not_durable(newer: NewerRedi
     put(journal, 2)
     journal.close()
     assert place.times() == [1, 2]
+
+
+def test_a_server_that_turns_out_to_keep_no_file_is_doubted_and_written_to(newer: NewerRedis, place: Place) -> None:
+    newer.on[b"CONFIG"] = lambda _: error("NOPERM no permissions")
+    newer.waitaof[0] = error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
+    with closing(place.via(newer.port).opened()) as journal:
+        assert journal.doubt is None, "nobody has asked it yet"
+        journal.append([confirmed(1)], [], durable=True)
+        assert journal.doubt is not None
+        assert "it keeps no append-only file" in journal.doubt
+    assert place.times() == [1]
 
 
 def test_an_answer_that_was_lost_is_asked_for_after_another_write(newer: NewerRedis, place: Place) -> None:
