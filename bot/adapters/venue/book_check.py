@@ -4,6 +4,9 @@ The rule: a stream is believed until the venue's own answer has differed from al
 second after the answer, by more than a little, `STRIKES` times in a row. Then no quote of that instrument goes out, its subscription is
 made anew, and it is believed again when an answer agrees. Only best-bid/ask streams are used: ccxt's incremental books are never read.
 
+Where a stream tells nothing of an instrument since it was subscribed, while it tells of others, the venue's own touch is held against
+itself: one that moved should have been told.
+
 This finds what nothing else does: a topic of one instrument that was lost on a living socket, and a lost change of a book that no sequence
 number tells of.
 """
@@ -57,12 +60,17 @@ class _Range:
 class BookCheck:
     """Compares one venue's streams with its answers. `doubtful` are the instruments whose quotes must not be used."""
 
-    def __init__(self, asker: Asker, touch: Touch, instruments: Instruments, clock: Clock, doubted: Doubted) -> None:
+    def __init__(
+        self, asker: Asker, touch: Touch, instruments: Instruments, clock: Clock, doubted: Doubted, others_told: Callable[[str], bool]
+    ) -> None:
+        """`others_told`: whether books are heard where an instrument's would be (the venue's symbol)."""
         self._asker = asker
         self._touch = touch
         self._instruments = instruments
         self._clock = clock
         self._doubted = doubted
+        self._others_told = others_told
+        self._untold: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
         self._newest: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
         self._open: dict[InstrumentId, _Range] = {}
         self.doubtful: set[InstrumentId] = set()
@@ -77,6 +85,7 @@ class BookCheck:
         """Its subscription is made anew: nothing is told of it."""
         self._newest.pop(instrument, None)
         self._open.pop(instrument, None)
+        self._untold.pop(instrument, None)
 
     async def run(self) -> NoReturn:
         """Asks for one instrument after the other until cancelled."""
@@ -110,12 +119,10 @@ class BookCheck:
         """How stream and answer differ in a sentence, an empty one when they agree; None when there is nothing to compare."""
         newest = self._newest.get(instrument)
         if newest is None:
-            return None
+            return await self._moved_untold(symbol, instrument)
         asked = self._open[instrument] = _Range((newest[0], newest[0]), (newest[1], newest[1]))
         try:
-            rows = await self._asker.rows(self._touch.query, Lane.MARKET_DATA, symbols=[symbol])
-            row = next((row for row in rows if told(row, self._touch.shape.symbol) == symbol), None)
-            touch = (None, None) if row is None else (price(row, self._touch.shape.bid), price(row, self._touch.shape.ask))
+            touch = await self._answer(symbol)
             await self._clock.sleep(SETTLE_SECONDS)
         except (NotAnswered, Unreadable):
             return None
@@ -128,6 +135,25 @@ class BookCheck:
             return ""
         newest = self._newest.get(instrument, newest)
         return f"the stream's touch is {newest[0]} / {newest[1]}, the venue's own answer {bid} / {ask}"
+
+    async def _answer(self, symbol: str) -> tuple[Decimal | None, Decimal | None]:
+        """The venue's own best bid and ask. Raises NotAnswered or Unreadable."""
+        rows = await self._asker.rows(self._touch.query, Lane.MARKET_DATA, symbols=[symbol])
+        row = next((row for row in rows if told(row, self._touch.shape.symbol) == symbol), None)
+        return (None, None) if row is None else (price(row, self._touch.shape.bid), price(row, self._touch.shape.ask))
+
+    async def _moved_untold(self, symbol: str, instrument: InstrumentId) -> str | None:
+        """How the venue's touch moved while the stream, which tells of others, has told nothing of it; None while that is not known."""
+        try:
+            bid, ask = await self._answer(symbol) if self._others_told(symbol) else (None, None)
+        except (NotAnswered, Unreadable):
+            return None
+        if bid is None or ask is None or instrument in self._newest:
+            return None
+        before = self._untold.setdefault(instrument, (bid, ask))
+        if before == (bid, ask):
+            return None
+        return f"the stream tells nothing, the venue's own touch went from {before[0]} / {before[1]} to {bid} / {ask}"
 
 
 def _within(answer: Decimal, told_of: tuple[Decimal, Decimal]) -> bool:

@@ -111,7 +111,7 @@ class Listener:
         self._complained_at: dict[str, float] = {}
         told_of = [topic for topics in self._streams.topics.values() for topic in topics]
         self.clocks = StreamClocks(told_of, instruments, clock.steady())
-        self.check = BookCheck(asker, profile.touch, instruments, clock, self._distrust)
+        self.check = BookCheck(asker, profile.touch, instruments, clock, self._distrust, self._hears_books)
 
     async def run(self) -> None:
         """Pumps until cancelled. A pump that dies of anything but a venue's failure ends all of it, with its exception."""
@@ -346,6 +346,9 @@ class Listener:
             self.check.forget(self._instruments[symbol].id)
         self._books_heard.pop(part, None)
         self._market_since[part] = self._clock.steady()
+
+    def _hears_books(self, symbol: str) -> bool:
+        return self._part_of[symbol] in self._books_heard
 
     def _symbols_of(self, part: str) -> list[str]:
         return [symbol for symbol, of in self._part_of.items() if of == part]

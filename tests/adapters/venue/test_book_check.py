@@ -51,13 +51,14 @@ class Answers:
         return {"symbol": parameters["symbol"], "bidPrice": self.touch[0], "askPrice": self.touch[1]}
 
 
-def checking(venue: Answers) -> tuple[BookCheck, list[tuple[str, str]]]:
+def checking(venue: Answers, *, others_told: bool = False) -> tuple[BookCheck, list[tuple[str, str]]]:
     profile = PROFILES[VenueId("binanceusdm")]
     asker = Asker(venue, profile, settings("binanceusdm"), Gate(profile.limits), VirtualClock())
     asker.places = {SYMBOL: profile.place(SYMBOL, ContractKind.LINEAR, "USDT")}
     ours = {SYMBOL: OURS}
     doubted: list[tuple[str, str]] = []
-    return BookCheck(asker, profile.touch, ours, VirtualClock(), lambda *said: doubted.append(said)), doubted
+    told = (lambda *said: doubted.append(said)), (lambda symbol: others_told)
+    return BookCheck(asker, profile.touch, ours, VirtualClock(), *told), doubted
 
 
 def quote(bid: str, ask: str) -> Quote:
@@ -90,6 +91,37 @@ async def test_a_stream_that_tells_nothing_is_held_against_nothing():
     check, doubted = checking(venue)
     await check.check(SYMBOL)
     assert (venue.asked, doubted) == (0, [])
+
+
+@virtually
+async def test_a_touch_that_moves_while_the_stream_tells_of_others_alone_is_a_subscription_that_was_lost_from_the_start():
+    venue = Answers()
+    check, doubted = checking(venue, others_told=True)
+    await check.check(SYMBOL)
+    await check.check(SYMBOL)
+    assert (venue.asked, doubted) == (2, []), "a market in which nothing happens is no fault of the stream"
+    venue.touch = ("60100", "60101")
+    await check.check(SYMBOL)
+    ((symbol, difference),) = doubted
+    assert symbol == SYMBOL
+    assert difference == "the stream tells nothing, the venue's own touch went from 60000 / 60001 to 60100 / 60101"
+    check.forget(OURS.id)
+    check.heard(quote("60100", "60101"))
+    await check.check(SYMBOL)
+    assert (len(doubted), check.doubtful) == (1, set())
+
+
+@virtually
+async def test_what_is_told_at_last_is_not_lost():
+    venue = Answers()
+    check, doubted = checking(venue, others_told=True)
+    await check.check(SYMBOL)
+    venue.touch = ("60100", "60101")
+    asked = asyncio.create_task(check.check(SYMBOL))
+    await asyncio.sleep(0.05)
+    check.heard(quote("60100", "60101"))
+    await asked
+    assert doubted == []
 
 
 @virtually
