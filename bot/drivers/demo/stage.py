@@ -46,7 +46,8 @@ POLICY: Mapping[str, Any] = {
     "funding_flip_exit": "-0.15",
     "funding_flip_enter": "-0.05",
     "order_expiry_ms": 3_000,
-    "report_interval_ms": 6_000,
+    # As often as fits into Hyperliquid's minute beside what opening asks and what is polled.
+    "report_interval_ms": 7_000,
     # The demo's market runs fast: what takes days there takes seconds here, and orders worked in it come to nothing more often.
     "deleveraging_rest_ms": 5_000,
     "switch_dwell_ms": 5_000,
