@@ -194,7 +194,8 @@ class VenueReported(Event):
     """One complete reading of a venue: open orders, positions, fills and margin all answered between `asked_at` and `at`.
 
     `positions` lists every instrument of ours at the venue, flat ones with zero; `clock_offset_ms` is venue clock minus ours. `unfit` says
-    in sentences what of the account is not set as it was at the start (a margin mode).
+    in sentences what of the account is not set as it was at the start (a margin mode), `remarks` the same of what changes no risk and
+    stops nothing (a leverage, under cross margin).
     """
 
     venue: VenueId
@@ -205,6 +206,7 @@ class VenueReported(Event):
     fills: tuple[FillReport, ...]
     margins: tuple[MarginReport, ...]
     unfit: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

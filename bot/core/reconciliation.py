@@ -60,8 +60,8 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         ledger, settled = _settle_position(ledger, told, event, news_during_reading=news, vanished=vanished)
         agreed = agreed and settled
     record = venue_record(ledger, event.venue)
-    for sentence in event.unfit:
-        if sentence not in record.unfit:
+    for sentence in (*event.unfit, *event.remarks):
+        if sentence not in (*record.unfit, *record.remarks):
             ledger = noted(ledger, Note(at=event.at, kind="venue", subject=event.venue, sentence=f"set otherwise: {sentence}"))
     agreed = agreed and event.asked_at >= record.link_since  # one that was asked for before a silence says nothing of what it hid
     record = replace(
@@ -80,6 +80,7 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         margin_marks=_marks(event.positions),
         unreadable=None,
         unfit=event.unfit,
+        remarks=event.remarks,
         deleveraging_ranks={p.instrument: p.deleveraging_rank for p in event.positions if p.deleveraging_rank is not None},
     )
     return with_venue(ledger, event.venue, record)

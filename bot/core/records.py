@@ -175,8 +175,8 @@ class VenueRecord:
     (signed contract units) for which `margins` were told, `margin_marks` the marks at which they were, as far as told. `equity_told` are
     the accounts as the last complete reading told them, and `inverse_told` the positions of that same reading that are not known to be
     linear, each with its mark: one instant (see `holdings`).
-    `deleveraging_ranks` and `unfit` (what is not set as it was at the start) are as the last reading told them; `messages` what was asked
-    lately.
+    `deleveraging_ranks`, `unfit` (what is not set as it was at the start) and `remarks` (the same of what stops nothing) are as the last
+    reading told them; `messages` what was asked lately.
     """
 
     link: VenueLink = VenueLink.DOWN
@@ -196,6 +196,7 @@ class VenueRecord:
     disagreements: int = 0
     foreign_orders: tuple[str, ...] = ()
     unfit: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     unreadable: str | None = None
     messages: tuple[Messages, ...] = ()
     deleveraging_ranks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)

@@ -115,7 +115,7 @@ def _settings(setup: Setup | None) -> Iterator[tuple[str, str]]:
     yield "margin mode", _MARGINS[setup.margin_mode]
     yield "position mode", _position_mode(setup)
     parameters = ", ".join(f"`{name}={value}`" for name, value in setup.leverage_parameters.items())
-    yield "leverage", f"set for each instrument{f' with {parameters}' if parameters else ''} at the start"
+    yield "leverage", f"set for each instrument{f' with {parameters}' if parameters else ''} at the start; another one is told and set back"
     yield "already set, taken as success", _codes(setup.already_set_codes)
 
 

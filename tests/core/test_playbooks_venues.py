@@ -12,7 +12,7 @@ from bot.core.commands import ReadVenue
 from bot.core.events import VenueOrderStatus
 from bot.core.order import OrderState
 from bot.core.records import BreakCause
-from bot.core.units import ClientOrderId, InstrumentId
+from bot.core.units import ClientOrderId, InstrumentId, VenueId
 from tests.core.market_words import narrow
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged
 from tests.core.playbook import (
@@ -268,9 +268,11 @@ def test_f43_a_foreign_order_stops_increases_at_its_venue_until_it_is_gone() -> 
     (story << breach("foreign_orders", "okx") << holds(OKX, "-9") << says("foreign_fill") << net_delta("ETH", "2")).close()
 
 
-def set_otherwise(venue: str, *sentences: str) -> Feed:
-    """A complete reading of a venue that tells what of the account is not set as it was."""
-    return Feed(f"{venue} set otherwise", lambda s: [replace(whole, unfit=sentences) for whole in reading(venue).events(s)])
+def set_otherwise(venue: str, *sentences: str, remarks: tuple[str, ...] = ()) -> Feed:
+    """A complete reading of a venue that tells what of the account is not set as it was, and what of that stops nothing."""
+    return Feed(
+        f"{venue} set otherwise", lambda s: [replace(whole, unfit=sentences, remarks=remarks) for whole in reading(venue).events(s)]
+    )
 
 
 def test_an_account_that_is_set_otherwise_takes_no_increase_lets_reductions_go_and_is_told_once() -> None:
@@ -286,3 +288,17 @@ def test_an_account_that_is_set_otherwise_takes_no_increase_lets_reductions_go_a
     story >> narrow("21") >> collateral("ETH", "21") >> decision_due() << place(OKX, "-1") << place(BYBIT, "-1") << place(BINANCE, "-1")
     story >> filled(OKX, BYBIT, BINANCE)
     (story << net_delta("ETH", "0")).close()
+
+
+def test_a_leverage_set_otherwise_is_told_once_and_stops_nothing() -> None:
+    """Under cross margin it moves no liquidation. What a lower one leaves no room for, the venue refuses (S16)."""
+    sentence = "ETH is at leverage 3, not 5"
+    story = hedged("30") >> after(10_000) >> confirmed() >> decision_due() << read("okx")
+    story >> set_otherwise("okx", remarks=(sentence,)) << says(f"set otherwise: {sentence}")
+    story >> set_otherwise("okx", remarks=(sentence,)) >> set_otherwise("bybit") >> set_otherwise("binance")
+    assert len([note for note in story.ledger.notes if sentence in note.sentence]) == 1
+    assert story.ledger.venues[VenueId("okx")].remarks == (sentence,)
+    story >> narrow("33") >> collateral("ETH", "33") >> decision_due() << place(OKX, "-1") << place(BYBIT, "-1") << place(BINANCE, "-1")
+    story >> filled(OKX, BYBIT, BINANCE) >> set_otherwise("okx") << net_delta("ETH", "0")
+    assert story.ledger.venues[VenueId("okx")].remarks == ()
+    story.close()

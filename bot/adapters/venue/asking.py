@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from typing import Any
 
 import ccxt
@@ -27,7 +27,7 @@ from bot.ports import Clock
 
 PAGES_MAX = 40
 ANSWER_SECONDS = 8.0
-Listing = Callable[[], Awaitable[list[dict[str, Any]]]]
+Listing = Callable[[], Coroutine[Any, Any, list[dict[str, Any]]]]
 
 CLOCK_BEAT_SECONDS = 60.0
 CLOCK_RETRY_SECONDS = 1.0

@@ -185,21 +185,6 @@ def position_reports(rows: Iterable[Row], shape: PositionShape, instruments: Ins
     return tuple((flat | found).values())
 
 
-def modes_unfit(
-    rows: Iterable[Row], symbol_at: Paths, mode_at: Paths, cross: frozenset[str], instruments: Instruments, wanted: str = "cross margin"
-) -> tuple[str, ...]:
-    """Of what a row tells another margin mode than cross, one sentence each; without `symbol_at` each row is about the account.
-
-    Rows about other instruments, and those without a mode, tell nothing.
-    """
-    found = []
-    for row in rows:
-        mode, symbol = told(row, mode_at), told(row, symbol_at) if symbol_at else None
-        if mode is not None and mode not in cross and (not symbol_at or symbol in instruments):
-            found.append(f"{symbol or 'the account'} is in margin mode {mode}, not in {wanted}")
-    return tuple(found)
-
-
 def _position(row: Row, shape: PositionShape, instrument: Instrument, contracts: Decimal) -> PositionReport:
     if contracts == ZERO:
         return PositionReport(instrument=instrument.id, quantity=ZERO, entry_price=None, mark_price=None)

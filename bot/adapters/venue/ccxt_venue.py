@@ -21,7 +21,7 @@ from bot.adapters.venue.ccxt_client import doors, expiring_at, make_client, tap
 from bot.adapters.venue.ccxt_mapping import Unreadable, accepted, at_path, order_report, told
 from bot.adapters.venue.dead_man import ArmedTold, DeadManSwitch
 from bot.adapters.venue.feedback import Brake, StayAwayTold
-from bot.adapters.venue.opening import Opened, open_account, redescribe
+from bot.adapters.venue.opening import Opened, open_account, redescribe, set_leverages_back
 from bot.adapters.venue.outcomes import NOT_SENT, Refused, classify
 from bot.adapters.venue.profile import DeadMan, Profile
 from bot.adapters.venue.profiles import PROFILES
@@ -155,8 +155,8 @@ class CcxtVenue:
         except BaseException:
             await _let_go((client, public), (session, public_session))
             raise
-        sent = self._profile.writes.client_id_as_sent
-        reader = Reader(asker, self._profile.reads, self.id, opened.instruments, self._clock, sent)
+        sent, leverage = self._profile.writes.client_id_as_sent, self._settings.leverage
+        reader = Reader(asker, self._profile.reads, self.id, opened.instruments, self._clock, sent=sent, leverage=leverage)
         self._up = _Connection(client, session, public, public_session, asker, reader, opened)
         return tuple(opened.instruments.values())
 
@@ -171,12 +171,16 @@ class CcxtVenue:
             await _let_go((client,), (session,))
 
     async def describe(self) -> Sequence[Instrument]:
-        """The instruments in use as the venue describes them now, changed or not; empty when it could not be read."""
+        """The instruments in use as the venue describes them now, changed or not; empty when it could not be read.
+
+        A leverage that the last reading told to be another one than ours is set back on the way.
+        """
         up = self._up
         if up is None:
             return ()
         try:
             async with asyncio.timeout(DESCRIBE_SECONDS):
+                await set_leverages_back(up.asker, self._profile, self._settings, up.opened, up.reader.leverages)
                 await redescribe(up.asker, self._profile, self._settings, up.opened)
         except (NotAnswered, Unreadable, TimeoutError):
             return ()

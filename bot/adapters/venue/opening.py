@@ -9,7 +9,7 @@ trade but that we hold stays in use, as it is: a position nobody reads would be 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -75,6 +75,20 @@ async def redescribe(asker: Asker, profile: Profile, settings: VenueSettings, op
     await _Steps(asker, profile, settings, Lane.MARKET_DATA).again(opened)
 
 
+async def set_leverages_back(
+    asker: Asker, profile: Profile, settings: VenueSettings, opened: Opened, otherwise: Mapping[str, Decimal]
+) -> None:
+    """Sets the leverage of instruments (the venue's symbols, with what they are at) to ours again. What does not pass is a warning."""
+    for symbol, leverage in otherwise.items():
+        told = {"venue": profile.venue, "venue_symbol": symbol, "leverage": str(leverage)}
+        try:
+            await _Steps(asker, profile, settings, Lane.MARKET_DATA).leverage_again(symbol, opened)
+        except (VenueNotReady, NotAnswered) as failure:
+            log.warning("leverage_not_set_back", **told, reason=str(failure))
+        else:
+            log.warning("leverage_set_back", **told)
+
+
 class _Steps:
     def __init__(self, asker: Asker, profile: Profile, settings: VenueSettings, lane: Lane = Lane.RECONCILE) -> None:
         self._lane = lane
@@ -135,9 +149,9 @@ class _Steps:
         answer = await self._read_setting(self._client_call(signer.query, **{signer.signer_as: address}), Ask.SIGNER)
         return not answer or (told(answer, signer.owner) or "").lower() == account
 
-    def _client_call(self, query: Query, **more: Any) -> Awaitable[Any]:
+    def _client_call(self, query: Query, **more: Any) -> Coroutine[Any, Any, Any]:
         about = {} if query.account_as is None else {query.account_as: self._settings.api_key}
-        answer: Awaitable[Any] = getattr(self._client, query.call)({**query.fixed, **about, **more})
+        answer: Coroutine[Any, Any, Any] = getattr(self._client, query.call)({**query.fixed, **about, **more})
         return answer
 
     async def _markets(self) -> dict[str, Any]:
@@ -219,6 +233,12 @@ class _Steps:
                 raise
             log.warning("leverage_kept", venue=self._profile.venue, venue_symbol=symbol, reason=str(refused))
 
+    async def leverage_again(self, symbol: str, opened: Opened) -> None:
+        """Sets ours at one instrument in use. Raises VenueNotReady or NotAnswered."""
+        if (setup := self._profile.setup) is not None:
+            request = self._client.set_leverage(self._settings.leverage, opened.ccxt_symbols[symbol], dict(setup.leverage_parameters))
+            await self._set(setup, "leverage", request)
+
     async def _one_way(self, setup: Setup, symbols: Mapping[str, str]) -> None:
         if setup.position_mode_readable:
             mode = await self._read_setting(self._client.fetch_position_mode())
@@ -244,7 +264,7 @@ class _Steps:
             case _:
                 pass
 
-    async def _cross(self, symbols: Collection[str], setup: Setup, request: Awaitable[Any]) -> None:
+    async def _cross(self, symbols: Collection[str], setup: Setup, request: Coroutine[Any, Any, Any]) -> None:
         """Sets it; where a position stands in the way, it is kept: every reading tells of it then, and reductions go."""
         try:
             await self._set(setup, "cross margin", request)
@@ -254,7 +274,7 @@ class _Steps:
                 raise
             log.error("margin_mode_kept", venue=self._profile.venue, venue_symbols=held, reason=str(refused))
 
-    async def _read_setting(self, request: Awaitable[Any], about: Ask = Ask.SETTINGS) -> Any:
+    async def _read_setting(self, request: Coroutine[Any, Any, Any], about: Ask = Ask.SETTINGS) -> Any:
         """One setting as it is; nothing where whoever answers has no such endpoint."""
         try:
             return await self._asked(about, request)
@@ -263,7 +283,7 @@ class _Steps:
                 return {}
             raise
 
-    async def _set(self, setup: Setup, what: str, request: Awaitable[Any]) -> None:
+    async def _set(self, setup: Setup, what: str, request: Coroutine[Any, Any, Any]) -> None:
         """One setting. A refusal that is not "already set" is lasting, whatever its code: the account is not as configured."""
         try:
             await self._asked(Ask.SETTINGS, request)
@@ -287,7 +307,7 @@ class _Steps:
         taker, maker = (fees.get(side) if fees.get(side) is not None else market.get(side) for side in ("taker", "maker"))
         return ccxt_number(taker), ccxt_number(maker)
 
-    async def _asked(self, about: Ask, request: Awaitable[Any]) -> Any:
+    async def _asked(self, about: Ask, request: Coroutine[Any, Any, Any]) -> Any:
         try:
             await self._asker.gate.admit(self._lane, self._profile.weights[about])
             return await request
@@ -295,6 +315,8 @@ class _Steps:
             return {}
         except Exception as error:
             raise self._asker.failure(about, error) from None
+        finally:
+            request.close()  # one that was not let through was never begun
 
 
 def _is_traded(market: Mapping[str, Any]) -> bool:

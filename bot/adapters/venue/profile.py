@@ -206,7 +206,8 @@ class Writes:
 class MarginModes:
     """Where margin modes are told apart from positions, of what is flat too: at `mode`, and it should be one of `cross`.
 
-    `symbol` is whose mode a row tells; empty: the account's. `wanted` is what the modes of `cross` are, in words.
+    `symbol` is whose mode a row tells; empty: the account's. `wanted` is what the modes of `cross` are, in words. `leverage`, where a row
+    tells one beside it, should be what was set.
     """
 
     query: Query
@@ -214,6 +215,7 @@ class MarginModes:
     mode: Paths
     cross: frozenset[str]
     wanted: str = "cross margin"
+    leverage: Paths = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ and the order could not have come in after them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -29,13 +29,13 @@ from bot.adapters.venue.ccxt_mapping import (
     figure,
     fill_report,
     margin_reports,
-    modes_unfit,
     order_report,
     position_reports,
     told,
 )
 from bot.adapters.venue.profile import Reads
 from bot.adapters.venue.questions import PagedQuery
+from bot.adapters.venue.set_otherwise import leverages_unlike, modes_unfit, remarks_of
 from bot.adapters.venue.shapes import Row
 from bot.adapters.venue.throttle import Lane
 from bot.core.commands import LookUpOrder, ReadVenue
@@ -65,10 +65,21 @@ _Failure = (NotAnswered, Unreadable, TimeoutError)
 
 
 class Reader:
-    """Reads one venue's account. `instruments` are ours, by the venue's symbol; `sent` is how our ids are written there."""
+    """Reads one venue's account. `instruments` are ours, by the venue's symbol; `sent` is how our ids are written there.
+
+    `leverage` is what was set; `leverages` are those of our instruments of which the last complete reading told another one.
+    """
 
     def __init__(
-        self, asker: Asker, reads: Reads, venue: VenueId, instruments: Instruments, clock: Clock, sent: Callable[[str], str] = str
+        self,
+        asker: Asker,
+        reads: Reads,
+        venue: VenueId,
+        instruments: Instruments,
+        clock: Clock,
+        *,
+        sent: Callable[[str], str] = str,
+        leverage: int,
     ) -> None:
         self._asker = asker
         self._sent = sent
@@ -78,13 +89,15 @@ class Reader:
         self._clock = clock
         self._settles = sorted({instrument.settle for instrument in instruments.values()})
         self._held: frozenset[InstrumentId] = frozenset()
+        self._leverage = Decimal(leverage)
+        self.leverages: Mapping[str, Decimal] = {}
 
     async def read(self, command: ReadVenue) -> ReadAnswer:
         """Orders, positions, fills, margin and clock: all of them, or VenueUnreadable with the first thing that failed."""
         asked_at = self._clock.now()
         try:
             async with asyncio.timeout(READING_SECONDS):
-                _, orders, (positions, margins, isolated), fills, unfit = await _all_of(
+                _, orders, (positions, margins, isolated, at_position), fills, (unfit, at_symbol) = await _all_of(
                     self._asker.measure_clock(Lane.RECONCILE),
                     self._orders(),
                     self._holdings(),
@@ -94,6 +107,7 @@ class Reader:
         except _Failure as failure:
             reason = str(failure) or "the reading took too long"
             return VenueUnreadable(at=self._clock.now(), venue=self._venue, asked_at=asked_at, reason=reason)
+        self.leverages = {**at_symbol, **at_position}
         return VenueReported(
             at=self._clock.now(),
             venue=self._venue,
@@ -104,6 +118,7 @@ class Reader:
             fills=fills,
             margins=margins,
             unfit=tuple(dict.fromkeys(unfit + isolated)),
+            remarks=remarks_of(self.leverages, self._leverage),
         )
 
     async def look_up(self, command: LookUpOrder) -> LookUpAnswer:
@@ -125,18 +140,22 @@ class Reader:
         reports = (order_report(row, self._reads.order, self._instruments) for row in rows)
         return tuple(report for report in reports if report is not None)
 
-    async def _modes(self) -> tuple[str, ...]:
-        """What is told, apart from positions, to be in another margin mode than cross."""
+    async def _modes(self) -> tuple[tuple[str, ...], Mapping[str, Decimal]]:
+        """What is told, apart from positions, to be in another margin mode than cross, and at another leverage than ours."""
         modes = self._reads.margin_modes
         if modes is None:
-            return ()
+            return (), {}
         rows = await self._asker.rows(modes.query, Lane.RECONCILE, symbols=self._instruments)
         if not rows or any(told(row, modes.mode) is None for row in rows):
             raise Unreadable("modes: an answer without a margin mode")
-        return modes_unfit(rows, modes.symbol, modes.mode, modes.cross, self._instruments, modes.wanted)
+        unfit = modes_unfit(rows, modes.symbol, modes.mode, modes.cross, self._instruments, modes.wanted)
+        return unfit, leverages_unlike(rows, modes.symbol, modes.leverage, self._leverage, self._instruments)
 
-    async def _holdings(self) -> tuple[tuple[PositionReport, ...], tuple[MarginReport, ...], tuple[str, ...]]:
-        """Positions and margin that agree on whether anything is held (see the module's docstring), and whose margin is isolated."""
+    async def _holdings(self) -> tuple[tuple[PositionReport, ...], tuple[MarginReport, ...], tuple[str, ...], Mapping[str, Decimal]]:
+        """Positions and margin that agree on whether anything is held (see the module's docstring).
+
+        With them, whose margin is isolated, and which leverages are not ours.
+        """
         for _ in range(2):
             rows, answer = await _all_of(
                 self._asker.rows(self._reads.positions, Lane.RECONCILE, symbols=self._instruments),
@@ -148,7 +167,9 @@ class Reader:
             if _something_held(rows, self._reads) or not any(margin.maintenance_margin for margin in margins):
                 self._held = frozenset(position.instrument for position in positions if position.quantity)
                 shape = self._reads.position_shape
-                return positions, margins, modes_unfit(rows, shape.symbol, shape.margin_mode, shape.cross, self._instruments)
+                unfit = modes_unfit(rows, shape.symbol, shape.margin_mode, shape.cross, self._instruments)
+                unlike = leverages_unlike(rows, shape.symbol, shape.leverage, self._leverage, self._instruments)
+                return positions, margins, unfit, unlike
         raise Unreadable("positions: none are listed, while margin is held against some")
 
     async def _ranked(self, rows: list[Row]) -> list[Row]:

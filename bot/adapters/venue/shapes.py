@@ -102,7 +102,7 @@ class PositionShape:
     account. Where that is not told, `initial` is the margin used for it, and compared with the account's. Where the mark is not told, it is
     the position's `value` over its contracts.
     `rank` is the place in the queue of auto-deleveraging, in steps from 0 up to `rank_max`, the next one. `margin_mode`, where a position
-    tells one, should hold one of `cross`.
+    tells one, should hold one of `cross`, and `leverage`, where it tells one, what was set.
     """
 
     symbol: Paths
@@ -120,6 +120,7 @@ class PositionShape:
     value: Paths = ()
     margin_mode: Paths = ()
     cross: frozenset[str] = frozenset()
+    leverage: Paths = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,9 @@ from bot.core.events import (
 )
 from bot.ports import VenueNotReady
 from bot.simulator.conditions import Condition, ConditionKind
-from bot.simulator.dialects.dialect import Keyed
+from bot.simulator.dialects.dialect import Keyed, Operation
 from bot.simulator.dialects.trouble import BANNED, POSITION_MODE, RATE_LIMITED, MarginModes
+from bot.simulator.faults import FaultKind
 from bot.simulator.model import Side
 from tests.adapters.venue.venue_stand import OF_NO_KIND, STANDS, Box, Stand, standing, until
 from tests.simulator.stand import KEY
@@ -146,16 +147,34 @@ async def test_expired_stream_keys_are_down_until_new_ones_stand(stand):
         await until(lambda: box.of(FillReported))
 
 
-async def test_leverage_changed_from_outside_is_set_back_by_the_next_opening(stand):
+@pytest.mark.parametrize("leverage", [Decimal(3), Decimal(7)], ids=["lower", "higher"])
+async def test_leverage_changed_from_outside_is_told_stops_nothing_and_is_set_back_when_described_again(stand, leverage):
     symbol = stand.btc.venue_symbol
     if stand.desk.exchange.leverage(KEY.account, symbol) != 5:
         pytest.skip(f"leverage is nothing that is set at {stand.name}")
-    begin(stand, ConditionKind.LEVERAGE_CHANGED, symbol=symbol, leverage=Decimal(3))
+    begin(stand, ConditionKind.LEVERAGE_CHANGED, symbol=symbol, leverage=leverage)
     await order_passes(stand)
-    assert isinstance(await stand.venue.read(stand.reading()), VenueReported)
-    assert stand.desk.exchange.leverage(KEY.account, symbol) == 3
-    await stand.venue.open()
+    reading = await stand.venue.read(stand.reading())
+    assert isinstance(reading, VenueReported), reading
+    assert (reading.remarks, reading.unfit) == ((f"{symbol} is at leverage {leverage}, not 5",), ())
+    assert stand.desk.exchange.leverage(KEY.account, symbol) == leverage, "a reading changes nothing"
+    assert len(await stand.venue.describe()) == len(stand.instruments)
     assert stand.desk.exchange.leverage(KEY.account, symbol) == 5
+    assert (await stand.venue.read(stand.reading())).remarks == ()
+
+
+async def test_a_leverage_that_cannot_be_set_back_is_told_on_and_describing_goes_on(stand):
+    symbol = stand.btc.venue_symbol
+    if stand.desk.exchange.leverage(KEY.account, symbol) != 5:
+        pytest.skip(f"leverage is nothing that is set at {stand.name}")
+    await order_passes(stand)
+    begin(stand, ConditionKind.LEVERAGE_CHANGED, symbol=symbol, leverage=Decimal(3))
+    await stand.venue.read(stand.reading())
+    stand.arm(FaultKind.REFUSE, Operation.SETTINGS, status=503, body="busy")
+    assert len(await stand.venue.describe()) == len(stand.instruments)
+    assert (await stand.venue.read(stand.reading())).remarks == (f"{symbol} is at leverage 3, not 5",)
+    await stand.venue.open()
+    assert stand.desk.exchange.leverage(KEY.account, symbol) == 5, "nor does it outlive the next opening"
 
 
 async def test_isolated_margin_set_from_outside_is_told_reductions_go_and_the_next_opening_puts_it_back(stand):

@@ -104,6 +104,7 @@ BINANCECOINM = replace(
             rank=paths("adlQuantile.BOTH"),
             margin_mode=paths("marginType"),
             cross=frozenset({"cross"}),
+            leverage=paths("leverage"),
         ),
         ranks=Query(ask=Ask.RANKS, call="dapiPrivateGetAdlQuantile"),
         margin_modes=None,

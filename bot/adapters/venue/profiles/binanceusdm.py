@@ -274,6 +274,7 @@ BINANCEUSDM = Profile(
             symbol=paths("symbol"),
             mode=paths("marginType"),
             cross=frozenset({"CROSSED"}),
+            leverage=paths("leverage"),
         ),
     ),
     funding=Funding(

@@ -300,6 +300,7 @@ BYBIT = Profile(
             one_way=frozenset({"0"}),
             rank=paths("adlRankIndicator"),
             rank_max=5,
+            leverage=paths("leverage"),
         ),
         margin_shape=_MARGIN,
         margin_modes=MarginModes(

@@ -278,6 +278,7 @@ HYPERLIQUID = Profile(
             rank_max=1,
             margin_mode=paths("position.leverage.type"),
             cross=frozenset({"cross"}),
+            leverage=paths("position.leverage.value"),
         ),
         margin_shape=_MARGIN,
     ),

@@ -281,6 +281,7 @@ OKX = Profile(
             rank_max=5,
             margin_mode=paths("mgnMode"),
             cross=frozenset({"cross"}),
+            leverage=paths("lever"),
         ),
         margin_shape=_MARGIN,
     ),
