@@ -3,7 +3,8 @@
 Help is written for somebody who sees it for the first time.
 
 Exit codes: 0 done, 1 it ran and failed (one sentence says why), 2 what was asked for cannot be done as asked (one sentence: field path,
-value, what is allowed); with 2 nothing was sent and nothing was overwritten.
+value, what is allowed); with 2 nothing was sent and nothing was overwritten. `run` also ends with 3: it lost its lease, and another
+instance may send; started again it stands by.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from bot.config.sections import (
     CollateralAsset,
     CollateralSettings,
     FileSourceSettings,
+    InstanceSettings,
     LoggingSettings,
     SimulatorSettings,
     VenueSettings,
@@ -68,6 +69,7 @@ holding twice or carries a figure that is not a plain number is not believed at 
 _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("Top level", "", Settings),
     ("journal", "Or a path or a URL in place of these keys.", JournalSettings),
+    ("instance", "Only where two instances share a book: see [two-instances.md](two-instances.md).", InstanceSettings),
     ("logging", "", LoggingSettings),
     ("venues.VENUE", "", VenueSettings),
     ("venues.VENUE.credentials", "Each of these is a secret.", Credentials),

@@ -124,6 +124,18 @@ class VenueSettings(BaseModel):
     """The account's key. It needs trading rights and no others."""
 
 
+class InstanceSettings(BaseModel):
+    """One of several instances that share this book. One of them sends, the others stand by."""
+
+    model_config = SECTION
+
+    name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """What this instance is called in the lease, in the log and in metrics; another name for each."""
+    lease_ttl_ms: Annotated[WholeNumber, Field(ge=1_000, le=30_000)] = 3_000
+    """How long the lease lasts after each renewal; it is renewed three times within it. No order is valid for longer than what is left of
+    it, and after a crash the next instance sends first when it is over and as much time again has passed. The same in every instance."""
+
+
 class CollateralAsset(BaseModel):
     """One asset that may be held as collateral."""
 

@@ -21,6 +21,7 @@ from bot.config.sections import (
     VENUES_WITH_WALLET,
     CollateralSettings,
     Environment,
+    InstanceSettings,
     LoggingSettings,
     SimulatorSettings,
     VenueSettings,
@@ -65,6 +66,8 @@ class Settings(BaseModel):
     """Where the journal is kept: a path, or the URL of a Redis server."""
     listen: AddressText = Address("127.0.0.1", 9108)
     """Where /metrics, /healthz and /readyz are served; port 0 takes any free one."""
+    instance: InstanceSettings | None = None
+    """Where several instances share this book: which of them this is. Left out: there is only one, and it sends whenever it runs."""
     logging: Annotated[LoggingSettings, BeforeValidator(empty_is_default)] = LoggingSettings()
     """What is written to the log."""
     routes: dict[str, LoopbackUrl] = {}
@@ -80,7 +83,8 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Settings:
-        for check in (_check_venues, _check_routes, _check_credentials, _check_journal, _check_sources, _check_simulator, _check_policy):
+        checks = (_check_venues, _check_routes, _check_credentials, _check_journal, _check_instance)
+        for check in (*checks, _check_sources, _check_simulator, _check_policy):
             check(self)
         return self
 
@@ -231,6 +235,15 @@ def _check_journal(settings: Settings) -> None:
     if is_written_out and settings.environment is not Environment.SIMULATION:
         raise ValueError(
             "journal.url: a password may be written into the config only in a simulation; write url: {env: NAME} or {file: path}"
+        )
+
+
+def _check_instance(settings: Settings) -> None:
+    told = settings.instance
+    if told is not None and settings.journal.address is None:
+        raise ValueError(
+            f"instance: {told.name!r} is one of several, and their journal is a file: only one in Redis (journal.url) can be followed by"
+            " the others, and keep the lease"
         )
 
 

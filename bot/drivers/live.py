@@ -6,14 +6,15 @@ The one line that differs between a simulation, a testnet, a demo and (one day) 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from bot import __version__
 from bot.adapters.collateral.file import FileSource
 from bot.adapters.halt_file import HaltFile
 from bot.adapters.journal.opening import open_journal
+from bot.adapters.journal.redis_streams import RedisJournal
+from bot.adapters.journal.sqlite import SqliteJournal
 from bot.adapters.telemetry.endpoints import Endpoints
 from bot.adapters.telemetry.logs import configure_logging, logger
 from bot.adapters.telemetry.port import RecordedTelemetry
@@ -28,10 +29,11 @@ from bot.core.statement import BookStatement
 from bot.core.units import VenueId
 from bot.drivers.check import account_of
 from bot.drivers.journals import place_of
+from bot.drivers.members import Member, Turn
 from bot.drivers.refusals import REFUSALS, in_one_sentence
-from bot.ports import Clock, CollateralSource
+from bot.ports import Clock, CollateralSource, Journal, LeaseLost, OperatorAnswer, OperatorRequest, SendRight, Venue
 from bot.shell.clock import SystemClock
-from bot.shell.lifecycle import GONE_S, Run, World, stop_on_signals
+from bot.shell.lifecycle import GONE_S, Run, Stoppable, World, stop_on_signals
 from bot.shell.watchdog import Watchdog
 
 FUNDING_POLL_S = dict.fromkeys(Environment, 30.0) | {Environment.SIMULATION: 6.0}
@@ -39,36 +41,42 @@ FUNDING_POLL_S = dict.fromkeys(Environment, 30.0) | {Environment.SIMULATION: 6.0
 budgets are not: at Hyperliquid one round costs a thirtieth of what a minute allows.
 """
 
+LEASE_LOST = 3
+"""Exit code of a run that lost its lease: whoever supervises starts it again, and it stands by."""
+
+
+class Stage:
+    """What the process is at: the run, once there is one; before that, in a process that stands by, the member."""
+
+    endpoints: Endpoints
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.member: Member | None = None
+        self._watchdog = Watchdog()
+
+    async def listen(self, settings: Settings) -> None:
+        """Answers from now on. Raises EndpointUnavailable."""
+        await self.endpoints.start()
+        logger().info("listening", port=self.endpoints.port, control=str(settings.control_path))
+
+    def heed_signals(self, stoppable: Stoppable) -> None:
+        """SIGTERM and SIGINT end this one from now on, and the process with it."""
+        stop_on_signals(stoppable, on_stop=lambda: self._watchdog.end_within(GONE_S))
+
+    async def until_stopped(self, run: Run) -> int:
+        """Runs; the exit code of an orderly end."""
+        self._watchdog.start()  # not stopped: what hangs after the run has ended must not keep the process either
+        gc.collect()
+        gc.freeze()  # what start-up made stays; a full collection over it would hold up the loop for a tenth of a second
+        await run.until_stopped()
+        return 0
+
 
 async def run_bot(settings: Settings) -> int:
     """Runs until a signal; the exit code. Raises what `drivers.refusals` lists, before anything is sent."""
     configure_logging(settings.logging.level.value, settings.logging.format.value, secrets=settings.secret_values())
     log, metrics, clock = logger(), Metrics(), SystemClock()
-    journal = open_journal(place_of(settings), on_append_seconds=metrics.journal_append_seconds.observe)
-    try:
-        venues = venues_of(settings, clock, metrics)
-        for venue in venues.values():
-            await venue.prove()
-        sources: list[CollateralSource] = []
-        watched: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
-        world = World(
-            venues=dict(venues),
-            sources=sources,
-            journal=journal,
-            clock=clock,
-            telemetry=RecordedTelemetry(metrics),
-            funding_poll_s=FUNDING_POLL_S[Environment(settings.environment.value)],
-            halt=HaltFile(settings.halt_path),
-            watched=watched,
-        )
-        run = Run(world, settings.to_policy(), settings.config_hash)
-        sources.extend(_sources(settings, run.loop.ledger, clock))  # they need to know what the journal remembers of them
-    except BaseException:
-        journal.close()
-        raise
-    metrics.journal_quarantined.set(len(journal.quarantined))
-    metrics.journal_waiting.set_function(lambda: journal.pending)
-    metrics.journal_rewritten.set_function(lambda: journal.rewritten)
     metrics.describe_run(
         version=__version__,
         environment=settings.environment.value,
@@ -76,29 +84,106 @@ async def run_bot(settings: Settings) -> int:
         config_hash=settings.config_hash,
         started_at_ms=clock.now(),
     )
-    endpoints, watchdog = _endpoints(settings, metrics, run), Watchdog()
-    watched["endpoints"] = endpoints.watch
+    stage = Stage()
+    stage.endpoints = _endpoints(settings, metrics, stage)
     try:
-        await endpoints.start()
-        log.info("listening", port=endpoints.port, control=str(settings.control_path))
-        stop_on_signals(run, on_stop=lambda: watchdog.end_within(GONE_S))
-        watchdog.start()  # not stopped: what hangs after the run has ended must not keep the process either
-        gc.collect()
-        gc.freeze()  # what start-up made stays; a full collection over it would hold up the loop for a tenth of a second
-        await run.until_stopped()
-        return 0
+        if settings.instance is None:
+            return await _run_alone(settings, clock, metrics, stage)
+        return await _run_in_turn(settings, clock, metrics, stage)
     except REFUSALS:
         raise
+    except LeaseLost as error:
+        log.error("run_ended", error="LeaseLost", reason=in_one_sentence(error))
+        return LEASE_LOST
     except Exception as error:
         log.error("run_ended", error=type(error).__name__, reason=in_one_sentence(error), exc_info=error)
         return 1
     finally:
-        await endpoints.stop()
+        await stage.endpoints.stop()
+
+
+async def _run_alone(settings: Settings, clock: Clock, metrics: Metrics, stage: Stage) -> int:
+    """The only instance of its book."""
+    journal = open_journal(place_of(settings), on_append_seconds=metrics.journal_append_seconds.observe)
+    try:
+        venues = await _proven(settings, clock, metrics, None)
+        run = stage.run = _run_on(settings, journal, venues, clock, metrics, stage)
+        _show_journal(metrics, journal)
+        await stage.listen(settings)
+        stage.heed_signals(run)
+        return await stage.until_stopped(run)
+    finally:
         journal.close()
 
 
-def venues_of(settings: Settings, clock: Clock, metrics: Metrics) -> dict[VenueId, CcxtVenue]:
-    """The configured venues. Raises VenueNotReady with one sentence for one that cannot be used as configured."""
+async def _run_in_turn(settings: Settings, clock: Clock, metrics: Metrics, stage: Stage) -> int:
+    """One of several instances: it stands by, and runs when its turn comes."""
+    member = stage.member = Member(settings, settings.to_policy(), clock, metrics)
+    turn: Turn | None = None
+    try:
+        venues = await _proven(settings, clock, metrics, member)  # what cannot work is said before it is needed
+        await stage.listen(settings)
+        stage.heed_signals(member.standby)
+        turn = await member.turn()
+        if turn is None:
+            return 0
+        run = stage.run = _run_on(settings, turn.journal, venues, clock, metrics, stage, turn)
+        _show_journal(metrics, turn.journal)
+        stage.heed_signals(run)
+        if member.standby.stop_reason is not None:  # it came while the journal was read
+            run.stop(member.standby.stop_reason)
+        return await stage.until_stopped(run)
+    finally:
+        if turn is not None:
+            turn.journal.close()
+            await turn.mandate.end()
+        await member.close()
+
+
+def _show_journal(metrics: Metrics, journal: SqliteJournal | RedisJournal) -> None:
+    metrics.journal_quarantined.set(len(journal.quarantined))
+    metrics.journal_waiting.set_function(lambda: journal.pending)
+    metrics.journal_rewritten.set_function(lambda: journal.rewritten)
+
+
+async def _proven(settings: Settings, clock: Clock, metrics: Metrics, right: SendRight | None) -> dict[VenueId, CcxtVenue]:
+    venues = venues_of(settings, clock, metrics, right)
+    for venue in venues.values():
+        await venue.prove()
+    return venues
+
+
+def _run_on(
+    settings: Settings,
+    journal: Journal,
+    venues: Mapping[VenueId, Venue],
+    clock: Clock,
+    metrics: Metrics,
+    stage: Stage,
+    turn: Turn | None = None,
+) -> Run:
+    sources: list[CollateralSource] = []
+    world = World(
+        venues=venues,
+        sources=sources,
+        journal=journal,
+        clock=clock,
+        telemetry=RecordedTelemetry(metrics),
+        funding_poll_s=FUNDING_POLL_S[Environment(settings.environment.value)],
+        halt=HaltFile(settings.halt_path),
+        mandate=None if turn is None else turn.mandate,
+        watched={"endpoints": stage.endpoints.watch},
+    )
+    run = Run(world, settings.to_policy(), settings.config_hash, recovery=None if turn is None else turn.recovery)
+    sources.extend(_sources(settings, run.loop.ledger, clock))  # they need to know what the journal remembers of them
+    return run
+
+
+def venues_of(settings: Settings, clock: Clock, metrics: Metrics, right: SendRight | None = None) -> dict[VenueId, CcxtVenue]:
+    """The configured venues; `right` is asked before each order, None: nobody else may send.
+
+    Raises VenueNotReady with one sentence for one that cannot be used as configured.
+    """
     venues: dict[VenueId, CcxtVenue] = {}
     for name in settings.venues:
         account = account_of(settings, name)
@@ -109,6 +194,7 @@ def venues_of(settings: Settings, clock: Clock, metrics: Metrics) -> dict[VenueI
             budget_seen=partial(_budget_seen, metrics, account.venue, whole),
             stay_away=partial(_stay_away, metrics, account.venue),
             armed=partial(_armed, metrics, account.venue),
+            right=right,
         )
     return venues
 
@@ -141,12 +227,22 @@ def _stay_away(metrics: Metrics, venue: VenueId, seconds: float) -> None:
     metrics.stay_away_seconds.labels(venue).inc(seconds)
 
 
-def _endpoints(settings: Settings, metrics: Metrics, run: Run) -> Endpoints:
+def _endpoints(settings: Settings, metrics: Metrics, stage: Stage) -> Endpoints:
     def statement() -> BookStatement | None:
-        return run.loop.statement() if run.loop.ledger.epoch else None
+        run = stage.run
+        return run.loop.statement() if run is not None and run.loop.ledger.epoch else None
 
     def unready() -> str | None:
-        return why_unready(statement(), run.not_ready)
+        if stage.run is None and stage.member is not None:
+            return stage.member.unready()
+        return why_unready(statement(), {} if stage.run is None else stage.run.not_ready)
+
+    async def act(request: OperatorRequest) -> OperatorAnswer:
+        if stage.run is not None:
+            return await stage.run.control.act(request)
+        if stage.member is not None:
+            return stage.member.refuse(request)
+        return OperatorAnswer(accepted=False, sentence="the run has not begun", trading_state="starting")
 
     return Endpoints(
         host=settings.listen.host,
@@ -155,7 +251,7 @@ def _endpoints(settings: Settings, metrics: Metrics, run: Run) -> Endpoints:
         metrics=metrics,
         statement=statement,
         unready=unready,
-        act=run.control.act,
+        act=act,
     )
 
 

@@ -19,7 +19,7 @@ import secrets
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -27,7 +27,7 @@ from bot.core.commands import CancelOrder
 from bot.core.events import Event, SessionStarted, StopRequested
 from bot.core.policy import Policy
 from bot.core.units import Millis, VenueId
-from bot.ports import Clock, CollateralSource, HaltSwitch, Journal, JournalUnavailable, Snapshot, Telemetry, Venue
+from bot.ports import Clock, CollateralSource, HaltSwitch, Journal, JournalUnavailable, LeaseLost, Snapshot, Telemetry, Venue
 from bot.shell.control import Control
 from bot.shell.dispatch import CUT_S, Dispatcher
 from bot.shell.feeds import FundingPolls, Openings, feed_source, feed_venue
@@ -93,6 +93,20 @@ def recovery_of(journal: Journal, policy: Policy) -> tuple[Snapshot, Course]:
     start, after = journal.resume()
     course = Course(start)
     return recovered(after, policy, start, course), course
+
+
+class Stoppable(Protocol):
+    """What a signal ends."""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to end."""
+
+    def stop(self, reason: str) -> None:
+        """Asks it to end in order; asking again changes nothing."""
+
+    def hurry(self, reason: str) -> None:
+        """Asks it to end at once."""
 
 
 class Run:
@@ -180,8 +194,18 @@ class Run:
                 log.error("journal_unavailable", reason=str(error))
             raise
         self._world.journal.close()
-        if self._world.mandate is not None:  # not before everything is written: from then on another instance may send at once
-            await self._world.mandate.give_back()
+        if self._world.mandate is not None:
+            await self._let_go(self._world.mandate)
+
+    async def _let_go(self, mandate: Mandate) -> None:
+        """Gives the lease back, now that everything is written: from then on another instance may send at once.
+
+        While an order may still be on its way the lease runs out instead, and that one waits for it.
+        """
+        if self.loop.ledger.open_orders():
+            await mandate.end()
+        else:
+            await mandate.give_back()
 
     def _enter_session(self) -> None:
         now = self._world.clock.now()
@@ -203,16 +227,18 @@ class Run:
             await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
             dead = next((t for t in (mandated, consumer, *tasks) if t.done()), None)
             self._stop.set()  # whoever asks now wants it to end at once
-            if not mandated.done():
+            if self._lost(mandated) is None:
                 await self._drain(consumer, mandated, self._stop_reason if dead is None else f"{dead.get_name()} ended")
-            if mandated.done():
-                dead = mandated
+            lost = self._lost(mandated)
+            if lost is not None:
                 self._break_off(consumer)
-            await self._end(tasks, consumer, orderly=dead is None)
+            await self._end(tasks, consumer, orderly=dead is None and lost is None)
         finally:  # also when this very task is cancelled: nothing may go on that would be answered by nobody
             for task in everything:
                 task.cancel()
             self._dispatcher.cut()
+        if lost is not None:  # whatever else died of it
+            raise lost
         if dead is None and _failed(consumer):
             dead = consumer
         if dead is not None:
@@ -222,6 +248,13 @@ class Run:
         if self._world.mandate is not None:
             await self._world.mandate.until_lost()
         await asyncio.Event().wait()
+
+    def _lost(self, mandated: asyncio.Task[None]) -> BaseException | None:
+        """Why nothing may be sent any more, None while it may. A run that slept may find its journal closed to it first."""
+        if mandated.done():
+            return cause_of(mandated)
+        ran_out = self._world.mandate is not None and self._world.mandate.held_for() <= 0
+        return LeaseLost("it ran out") if ran_out else None
 
     def _break_off(self, consumer: asyncio.Task[None]) -> None:
         """The lease is lost: nothing is decided or written any more."""
@@ -303,7 +336,7 @@ def _failed(task: asyncio.Task[Any]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is not None
 
 
-def stop_on_signals(run: Run, on_stop: Callable[[], None] = lambda: None) -> None:
+def stop_on_signals(run: Stoppable, on_stop: Callable[[], None] = lambda: None) -> None:
     """SIGTERM and SIGINT ask the run to end in order, and `on_stop` is called; a second one, to end at once. More change nothing."""
     running = asyncio.get_running_loop()
 

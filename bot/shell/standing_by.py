@@ -5,18 +5,22 @@
 Rules:
 - It sends nothing, opens no venue and writes no entry. Whoever scrapes it hears that it stands by.
 - What it followed is its memory of a store that forgets: an entry that it has folded and the journal has lost is told at the start.
+- It asks only while it could take over: not while the journal is another's or newer than it, or its configuration leaves out what the book
+  carries. Else it would take the lease, end, and keep it from one that can.
 - Nothing here waits for the store for longer than it takes to ask again: a stop ends it at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
 from bot.core.policy import Policy
 from bot.ports import Clock, JournalFollower, JournalRefused, JournalUnavailable, Lease, LeaseGranted, LeaseUnavailable, Position, Snapshot
+from bot.shell.left_out import LeftOut, refuse_left_out
 from bot.shell.mandate import Mandate, Watched, silence_s
 from bot.shell.recovery import Course, Folding
 
@@ -40,29 +44,58 @@ class Followed:
 class Standby:
     """One instance that waits for its turn. `holder` and `entries` are for people; `entries` counts what was folded in this wait."""
 
-    def __init__(self, lease: Lease, follower: JournalFollower, clock: Clock, policy: Policy) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        follower: JournalFollower,
+        clock: Clock,
+        policy: Policy,
+        *,
+        entries_folded: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`policy` counts only until the first run's own is read; `entries_folded` is told of each part of the journal that was folded."""
         self._lease = lease
         self._follower = follower
         self._clock = clock
         self._policy = policy
+        self._entries_folded = entries_folded
         self._folding: Folding | None = None
         self._stopped = asyncio.Event()
         self._watched: Watched | None = None
+        self._obstacle: str | None = None
+        self._told: dict[str, str] = {}
+        self.stop_reason: str | None = None
         self.holder = ""
         self.entries = 0
 
-    def stop(self) -> None:
-        """Ends the wait."""
-        self._stopped.set()
+    def stop(self, reason: str) -> None:
+        """Ends the wait; asking again changes nothing."""
+        if self.stop_reason is None:
+            log.info("stopping", reason=reason)
+            self.stop_reason = reason
+            self._stopped.set()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to end."""
+        return self._stopped.is_set()
+
+    def hurry(self, reason: str) -> None:
+        """As `stop`: nothing here takes time."""
+        self.stop(reason)
 
     async def until_granted(self) -> Mandate | None:
-        """Waits for the lease, and holds it; None: it was stopped before that. The renewals have begun when it returns."""
-        following = asyncio.create_task(self._follow(), name="follow")
-        try:
-            return await self._ask_for_ever()
-        finally:
-            following.cancel()
-            await asyncio.wait([following])
+        """Waits for the lease, and holds it; None: it was stopped before that. The renewals have begun when it returns.
+
+        Raises JournalRefused or LeftOut when it could not take over as it was started. What comes up later keeps it from asking.
+        """
+        await self._look(at_start=True)
+        while not self._stopped.is_set():
+            if self._obstacle is None and (mandate := await self._asked()) is not None:
+                return mandate
+            await self._pause(self._lease.ttl_s / ASKS_PER_TERM)
+            await self._look()
+        return None
 
     async def followed(self) -> Followed | None:
         """What the journal folds to now, None when it could not be followed; after the wait."""
@@ -76,24 +109,20 @@ class Standby:
             return None
         return Followed(position=self._follower.position, snapshot=folding.snapshot(), course=folding.course)
 
-    async def _ask_for_ever(self) -> Mandate | None:
-        unanswered = False
-        while not self._stopped.is_set():
-            try:
-                told = await self._lease.acquire()
-            except LeaseUnavailable as error:
-                if not unanswered:
-                    log.warning("lease_not_answered", reason=str(error))
-                unanswered = True
-            else:
-                unanswered = False
-                if isinstance(told, LeaseGranted):
-                    return self._granted(told)
-                self._watched = Watched.seen(told, self._clock.steady())
-                if told.name != self.holder:
-                    self.holder = told.name
-                    log.info("standing_by", holder=told.name, seconds_left=told.seconds_left)
-            await self._pause(self._lease.ttl_s / ASKS_PER_TERM)
+    async def _asked(self) -> Mandate | None:
+        """Asks for the lease once."""
+        try:
+            told = await self._lease.acquire()
+        except LeaseUnavailable as error:
+            self._tell_once("lease_not_answered", str(error))
+            return None
+        self._tell_once("lease_not_answered", "")
+        if isinstance(told, LeaseGranted):
+            return self._granted(told)
+        self._watched = Watched.seen(told, self._clock.steady())
+        if told.name != self.holder:
+            self.holder = told.name
+            log.info("standing_by", holder=told.name, seconds_left=told.seconds_left)
         return None
 
     def _granted(self, granted: LeaseGranted) -> Mandate:
@@ -111,17 +140,28 @@ class Standby:
             pausing.cancel()
             stopped.cancel()
 
-    async def _follow(self) -> None:
-        told = ""
-        while True:
-            try:
-                await self._catch_up()
-                told = ""
-            except (JournalRefused, JournalUnavailable) as error:
-                if str(error) != told:
-                    log.warning("journal_not_followed", reason=str(error))
-                told = str(error)
-            await self._clock.sleep(self._lease.ttl_s / ASKS_PER_TERM)
+    async def _look(self, *, at_start: bool = False) -> None:
+        """Folds what is new, and finds out what keeps this instance from taking over, if anything does."""
+        try:
+            await self._catch_up()
+            if self._folding is not None:
+                refuse_left_out(self._folding.ledger, self._policy)
+            self._obstacle = None
+        except JournalUnavailable as error:
+            self._tell_once("journal_not_followed", str(error))
+            return
+        except (JournalRefused, LeftOut) as error:
+            if at_start:
+                raise
+            self._obstacle = str(error)
+        self._tell_once("journal_not_followed", "")
+        self._tell_once("cannot_take_over", self._obstacle or "")
+
+    def _tell_once(self, event: str, reason: str) -> None:
+        """Logs what is wrong when it becomes so, not each time that it is; nothing for an empty reason."""
+        if reason and self._told.get(event) != reason:
+            log.warning(event, reason=reason)
+        self._told[event] = reason
 
     async def _catch_up(self) -> None:
         """Folds what was written since. One that does not go on from there is followed anew, from its newest snapshot."""
@@ -129,11 +169,12 @@ class Standby:
             followed = await self._follower.newer()
             if followed.begins_anew or self._folding is None:
                 self._folding = Folding(self._policy, followed.start)
-            for number, entry in enumerate(followed.entries, 1):
+            for number, entry in enumerate(followed.entries, 1):  # all of them, whatever happens: the follower has counted them
                 for event, commands in entry.steps():
                     self._folding.take(event, commands)
                 self.entries += 1
                 if number % FOLDED_AT_ONCE == 0:
                     await asyncio.sleep(0)
+            self._entries_folded(len(followed.entries))
             if not followed.more:
                 return

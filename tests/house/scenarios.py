@@ -216,8 +216,11 @@ SCENARIOS: Mapping[int, Scenario] = {
             "test_s21_two_instances_on_one_account_see_each_others_orders_as_foreign_and_add_no_more",
             "test_s21_a_second_instance_on_a_new_journal_adopts_what_is_there_and_repeats_nothing",
         ),
-        ("test_a_second_holder_is_refused_until_the_first_lets_go",),
-        "a lease that expires under a paused process needs processes and a store: issue 5",
+        (
+            "test_a_second_holder_is_refused_until_the_first_lets_go",
+            "test_a_leader_that_was_frozen_sends_nothing_when_it_goes_on",
+            "test_the_leader_is_killed_and_the_other_one_hedges_again_within_ten_seconds",
+        ),
     ),
     22: Scenario(
         "deleveraging or liquidation go unseen",

@@ -268,3 +268,18 @@ async def test_a_run_that_dies_gives_nothing_back():
         await bench.passes(30)
     assert store.last is not None
     assert not store.last.released
+
+
+@virtual
+async def test_a_run_that_slept_says_that_it_lost_the_lease_whatever_died_of_it_first():
+    """On waking its journal is closed to it before the next renewal is due: that is not what ended it."""
+    bench, _ = await mandated_bench()
+    await bench.until(bench.converged, 20)
+    assert bench.mandate is not None
+    assert bench.mandate._keeping is not None
+    lease = bench.mandate._lease
+    lease._tenure = lease._tenure.lost()  # type: ignore[attr-defined]  # as time does that passes while nothing turns
+    bench.life.journal._let_go = True  # type: ignore[attr-defined]  # it takes nothing of this run any more
+    bench.hold("ETH", "150")
+    with pytest.raises(LeaseLost, match="it ran out"):
+        await bench.passes(0.5)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from bot.ports import JournalRefused
+from bot.shell.left_out import LeftOut
 from bot.shell.mandate import Mandate
 from bot.shell.recovery import as_recorded, recovered
 from bot.shell.standing_by import Standby
@@ -75,7 +80,7 @@ async def test_it_follows_what_the_other_one_writes_and_sends_nothing():
     assert as_recorded(followed.snapshot.ledger) == as_recorded(recovered(pair.bench.world.store.steps(), pair.bench.policy).ledger)
     assert followed.course.began_at is not None
     assert len(pair.bench.world.placed) > sent  # by the other one: this one has no venue
-    pair.standby.stop()
+    pair.standby.stop("the test is over")
     assert await pair.waiting is None
 
 
@@ -160,3 +165,34 @@ async def test_the_next_run_begins_where_the_followed_journal_ended():
     await bench.stop()
     assert pair.store.last is not None
     assert pair.store.last.released
+
+
+@virtual
+async def test_one_that_could_not_take_over_is_refused_at_its_start_and_asks_for_nothing():
+    bench = await hedged_bench(still=True)
+    store = MemoryLeaseStore(bench.clock)
+    lease = MemoryLease(store, "right", ttl_ms=TTL_MS)
+    less = replace(bench.policy, collateral_sources=frozenset())
+    with pytest.raises(LeftOut, match="does not name"):
+        await Standby(lease, MemoryFollower(bench.world.store), bench.clock, less).until_granted()
+    assert store.claim is None
+
+
+@virtual
+async def test_one_that_can_no_longer_take_over_stops_asking_until_it_can(logged: list[Any]):
+    pair = await paired()
+    follower = pair.standby._follower
+    newer = follower.newer
+
+    async def refuses() -> Any:
+        raise JournalRefused("this is of a newer hedgebot")
+
+    follower.newer = refuses  # type: ignore[method-assign]  # what the store says from now on
+    await asyncio.sleep(1)
+    await die(pair.bench)
+    await asyncio.sleep(10)
+    assert not pair.waiting.done()
+    assert [e["reason"] for e in logged if e["event"] == "cannot_take_over"] == ["this is of a newer hedgebot"]
+    follower.newer = newer  # type: ignore[method-assign]  # and again as before
+    await pair.granted()
+    await pair.standby._lease.close()

@@ -32,7 +32,7 @@ from bot.adapters.journal.redis_writer import Writer
 from bot.adapters.journal.store_file import beside, hold
 from bot.core.commands import Command
 from bot.core.events import Event
-from bot.ports import JournalRefused, JournalUnavailable, Snapshot
+from bot.ports import JournalRefused, JournalUnavailable, Position, Snapshot
 
 ARCHIVE_FOLDER = "journal-archive"
 PATIENCE_S = 0.25
@@ -118,6 +118,11 @@ class RedisJournal:
         """Whether it held nothing when it was opened, lost entries, or had a tail cut off. Verifies the chain. Raises JournalRefused."""
         self._verify()
         return self._is_fresh or bool(self.quarantined)
+
+    @property
+    def position(self) -> Position:
+        """The newest entry. Verifies the chain first. Raises JournalRefused."""
+        return Position(*self._verify().last)
 
     def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event so far, in order, with its commands. Verifies the whole chain first. Raises JournalRefused with one sentence."""

@@ -73,6 +73,19 @@ class Metrics:
         self.journal_rewritten = Gauge(
             "journal_rewritten_entries", "Entries that the journal's server lost in this run and was given again.", **own
         )
+        self.lease_held = Gauge(
+            "lease_held",
+            "Where several instances share a book: whether this one holds the lease and may send, 1 or 0.",
+            ["member"],
+            **own,
+        )
+        self.lease_epoch = Gauge("lease_epoch", "The epoch of the newest lease that was granted to this instance.", ["member"], **own)
+        self.lease_seconds_left = Gauge(
+            "lease_left_seconds", "For how long this instance holds the lease unless it is renewed, by its own clock.", ["member"], **own
+        )
+        self.standby_entries = Counter(
+            "standby_entries", "Entries of the journal that this instance folded while it stood by.", ["member"], **own
+        )
         self.started_at = Gauge("started_timestamp_seconds", "When this run began, seconds since the Unix epoch.", **own)
         self.build = Info("build", "What is running.", **own)
         self.config = Info("config", "What it was told: environment, book and hash of the config.", **own)

@@ -61,6 +61,10 @@ class RedisProcess:
             self.process.wait()
             self.process = None
 
+    def data(self) -> list[Path]:
+        """The files that it keeps its data in."""
+        return [file for file in self.folder.rglob("*") if file.is_file() and file.name != "log"]
+
     def send(self, number: signal.Signals) -> None:
         """A signal: SIGSTOP leaves it with its connections and without a word, SIGCONT lets it go on."""
         assert self.process is not None

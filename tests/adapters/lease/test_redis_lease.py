@@ -175,13 +175,12 @@ async def test_a_store_set_back_to_an_earlier_state_cannot_repeat_a_claim(instan
     """An old copy of its files is put back: the counter repeats, the token does not, and who held it is told that it is gone."""
     left = instances.lease("left", ttl_ms=3_000)
     instances.server.kill()
-    copied = {f: f.read_bytes() for f in instances.server.folder.rglob("*") if f.is_file() and f.name != "log"}
+    copied = {file: file.read_bytes() for file in instances.server.data()}
     instances.server.start()
     first = await granted(left)
     instances.server.kill()
-    for file in instances.server.folder.rglob("*"):
-        if file.is_file() and file.name != "log":
-            file.write_bytes(copied[file])
+    for file, content in copied.items():
+        file.write_bytes(content)
     instances.server.start()
     with pytest.raises(LeaseUnavailable):  # the connection from before the crash
         await left.renew()
