@@ -30,7 +30,7 @@ FRACTIONS = frozenset(
 )
 """Fields that are fractions: 0.4 is 40 %."""
 
-DERIVED = frozenset({"collateral_assets", "collateral_sources", "instruments"})
+DERIVED = frozenset({"collateral_assets", "collateral_sources", "instruments", "stables", "claims"})
 """Fields of the core's Policy that other sections decide."""
 
 

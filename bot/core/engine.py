@@ -15,6 +15,7 @@ from itertools import takewhile
 from typing import Any
 
 from bot.core import (
+    claim_book,
     conduct,
     deployment,
     execution,
@@ -59,6 +60,7 @@ class Step:
 
 MATERIAL = (
     ev.CollateralObserved,
+    ev.CollateralAnnounced,
     ev.FillReported,
     ev.OrderReported,
     ev.OrderRefused,
@@ -235,7 +237,8 @@ def _on_stop(ledger: Ledger, event: ev.StopRequested, _: Policy) -> Ledger:
 _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
     ev.SessionStarted: lambda ledger, event, _: book.restart(ledger, event),
     ev.InstrumentListed: _on_listed,
-    ev.CollateralObserved: lambda ledger, event, _: observations.apply_collateral(ledger, event),
+    ev.CollateralObserved: claim_book.apply_total,
+    ev.CollateralAnnounced: claim_book.announce,
     ev.CollateralConfirmed: lambda ledger, event, _: observations.confirm_source(ledger, event),
     ev.CollateralUnreadable: lambda ledger, event, _: observations.source_unreadable(ledger, event.source, event.reason, event.at),
     ev.FundingRateObserved: funding.apply_rate,
@@ -275,7 +278,7 @@ def looked_at(ledger: Ledger, event: ev.DecisionDue, policy: Policy) -> tuple[Le
     """The ledger on which a decision is taken: with its quotes and what time has changed; and what is asked about orders and of venues."""
     now = event.at
     ledger = replace(ledger, quotes={q.instrument: _with_sane_mark(q) for q in event.quotes if _is_of_numbers(q)}, decided_at=now)
-    ledger = trading.after_quiet(ledger, policy, now)
+    ledger = trading.after_quiet(claim_book.watched(ledger, policy, now), policy, now)
     ledger = deployment.observe(funding_ledger.expect(ledger, policy, now), policy, now)
     ledger = netting.watched(ledger, policy, now)
     ledger, about_orders = questions.ask(ledger, policy, now)

@@ -15,6 +15,8 @@ from enum import StrEnum
 from bot.core.instrument import Instrument
 from bot.core.policy import Policy
 from bot.core.reports import (
+    ClaimKind,
+    ClaimStage,
     FillKind,
     FillReport,
     FundingPayment,
@@ -28,6 +30,8 @@ from bot.core.reports import (
 from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
 
 __all__ = [
+    "ClaimKind",
+    "ClaimStage",
     "FillKind",
     "FillReport",
     "FundingPayment",
@@ -77,6 +81,8 @@ class CollateralObserved(Event):
     """The whole of one asset at one location, in the asset's own units, with its redemption rate (base units per unit, 1 for coins).
 
     `redemption_rate` is None when the source does not know it: the asset's delta is then unknown unless an earlier rate is held.
+    `as_of` is the source's own clock, None: it told none. What is from before the newest total of the same source, place and asset is late
+    and changes nothing.
     """
 
     source: str
@@ -84,6 +90,27 @@ class CollateralObserved(Event):
     asset: Asset
     quantity: Decimal
     redemption_rate: Decimal | None
+    as_of: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollateralAnnounced(Event):
+    """Somebody says that collateral will come or go, or how far that has come: a claim, which only a total can confirm.
+
+    `claim` is the announcer's own id: the same one told again, by whatever source, is the same claim. `quantity` is in the asset's own
+    units, > 0. `announced_at` is the announcer's clock when it said this. `is_authentic` False: it is signed, but not by whom it should be.
+    """
+
+    source: str
+    claim: str
+    kind: ClaimKind
+    stage: ClaimStage
+    asset: Asset
+    quantity: Decimal
+    location: str
+    depositor: str
+    announced_at: Millis
+    is_authentic: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from decimal import Decimal
 from bot.core.holdings import (
     accounts,
     all_sources_spoke,
+    announced,
     coin_equity,
     coin_equity_at,
     collateral,
@@ -210,6 +211,7 @@ def share_base(ledger: Ledger, policy: Policy) -> Decimal | None:
             asset = policy.collateral_assets[holding.asset]
             total += in_usd(ledger, policy, asset, holding.quantity * holding.redemption_rate) or ZERO
     for asset in hedged_assets(policy):
+        total += in_usd(ledger, policy, asset, announced(ledger, policy, asset)[0]) or ZERO
         coins = (coin_equity_at(ledger, policy, venue, asset) or ZERO for venue in accounts(ledger, policy))
         total += in_usd(ledger, policy, asset, sum(coins, ZERO)) or ZERO
     return max(total, ZERO)

@@ -1,5 +1,8 @@
 """What is held, each coin once: collateral where sources see it, and coin equity in the accounts at venues.
 
+Each asset at each location has one source that is believed. Where the configuration names none and several tell of it, the least counts
+for certain and the most for possible. What was merely announced, and what is leaving, counts as `claims` tells.
+
 Collateral of an asset is unknown (None) until every configured source has spoken in this run, and while a holding lacks a
 redemption rate. Only what configured sources told counts: a source that was taken out of the configuration, or renamed, will never
 take back what it said last. So it is with the account of a venue where nothing is configured or open any more. A holding at a venue
@@ -21,6 +24,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from bot.core.claim_terms import place
+from bot.core.claims import place_records
 from bot.core.marks import dollars, hedged_as, hedged_assets, mark_of_asset, once, valuation_mark, venues_in_book
 from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger, VenueRecord
@@ -30,9 +35,37 @@ from bot.core.units import ONE, ZERO, Asset, Range, VenueId
 
 @once
 def counted_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
-    """What configured sources told of assets that are hedged, without the coins that an account at a venue tells of itself."""
-    told = (h for h in ledger.holdings.values() if h.source in policy.collateral_sources)
-    return tuple(h for h in told if h.asset in policy.collateral_assets and not _is_in_account(ledger, policy, h))
+    """What is certain of assets that are hedged, each place once, without the coins that an account at a venue tells of itself."""
+    told = (min(_of_place(holdings), key=lambda h: h.quantity) for holdings in _told_of_places(ledger, policy).values())
+    return tuple(h for h in told if h.asset in policy.collateral_assets)
+
+
+@once
+def stable_holdings(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
+    """What is certain of each stablecoin held as collateral, each place once: no delta, but a part of the stable sleeve."""
+    total: dict[Asset, Decimal] = {}
+    for (asset, _), told in _told_of_places(ledger, policy).items():
+        if asset in policy.stables:
+            total[asset] = total.get(asset, ZERO) + min(h.quantity for h in told)
+    return total
+
+
+@once
+def _told_of_places(ledger: Ledger, policy: Policy) -> Mapping[tuple[Asset, str], tuple[Holding, ...]]:
+    """What configured sources told of each place: the source that is believed alone, where the configuration names one."""
+    found: dict[tuple[Asset, str], tuple[Holding, ...]] = {}
+    for holding in ledger.holdings.values():
+        named = policy.claims.authorities.get(place(holding.asset, holding.location))
+        counts = holding.source in policy.collateral_sources and named in (None, holding.source)
+        if counts and not _is_in_account(ledger, policy, holding):
+            found[holding.asset, holding.location] = (*found.get((holding.asset, holding.location), ()), holding)
+    return found
+
+
+def _of_place(told: tuple[Holding, ...]) -> tuple[Holding, ...]:
+    """Of several words on one place those with a rate, as far as there are such: a rate holds for whoever tells the quantity."""
+    rated = tuple(h for h in told if h.redemption_rate is not None)
+    return rated or told
 
 
 def _is_in_account(ledger: Ledger, policy: Policy, holding: Holding) -> bool:
@@ -51,14 +84,34 @@ def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     """Base units of an asset held as collateral, every location and every form of it; None while unknown."""
     if not all_sources_spoke(ledger, policy):
         return None
-    total = ZERO
+    total, possible = ZERO, ZERO
     for holding in counted_holdings(ledger, policy):
-        if policy.collateral_assets[holding.asset] != asset or holding.quantity == ZERO:
+        if policy.collateral_assets[holding.asset] != asset:
+            continue
+        most = max(h.quantity for h in _told_of_places(ledger, policy)[holding.asset, holding.location])
+        if most == ZERO:
             continue  # nothing of it is nothing at any rate
         if holding.redemption_rate is None:
             return None
         total += holding.quantity * holding.redemption_rate
-    return Range.exactly(total)
+        possible += (most - holding.quantity) * holding.redemption_rate
+    certain, uncertain = announced(ledger, policy, asset)
+    return Range(total + certain, total + certain + possible + uncertain)
+
+
+@once
+def announced(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Decimal, Decimal]:
+    """Base units that announcements add for certain (< 0: they end), and those that they may add beside. Without a rate, nothing."""
+    certain, uncertain = ZERO, ZERO
+    if not ledger.claims:
+        return certain, uncertain
+    for record in place_records(ledger, policy):
+        is_counted = policy.collateral_assets.get(record.asset) == asset and (record.pending or record.leaving)
+        rate = redemption_rate(ledger, policy, record.asset) if is_counted else None
+        if rate is not None:
+            certain += (record.counted - record.confirmed) * rate
+            uncertain += record.pending * (ONE - policy.claims.hedge_share) * rate if policy.claims.hedge_share else ZERO
+    return certain, uncertain
 
 
 @once
@@ -155,12 +208,13 @@ def held(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
 
 @once
 def settle_exposure(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
-    """How long the book is of each settle stablecoin: what venues hold of it for us, unrealised PnL included, where told.
+    """How long the book is of each stablecoin: what venues hold of it for us, unrealised PnL included, where told, and what is held of it
+    as collateral.
 
     Of an account that is told as a whole with each of several assets, each asset's own equity counts, or its wallet; where neither is told
     of one, the account counts once, under the first asset by name.
     """
-    total: dict[Asset, Decimal] = {}
+    total: dict[Asset, Decimal] = dict(stable_holdings(ledger, policy))
     for venue in accounts(ledger, policy):
         told = ledger.venues[venue].margins.values()
         reports = sorted((m for m in told if m.asset in dollars(ledger, policy)), key=lambda m: m.asset)
@@ -197,6 +251,7 @@ def known_asset_value(ledger: Ledger, policy: Policy) -> Decimal | None:
         if value is None:
             return None
         total += value
+    total += sum(stable_holdings(ledger, policy).values(), ZERO)
     return sum((balance_usd(ledger, policy, venue) or ZERO for venue in accounts(ledger, policy)), total)
 
 

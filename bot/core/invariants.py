@@ -26,9 +26,21 @@ def broken(ledger: Ledger, checked: Ledger | None = None) -> tuple[str, ...]:
         for key, holding in ledger.holdings.items():
             if holding.quantity < ZERO:
                 found.append(f"collateral {key[2]} at {key[1]} is negative: {holding.quantity:f}")
+    if checked is None or checked.holdings is not ledger.holdings or checked.places is not ledger.places:
+        found.extend(_unaccounted(ledger))
     if checked is not None and checked.positions is not ledger.positions:
         found.extend(_unexplained(checked, ledger))
     return tuple(found)
+
+
+def _unaccounted(ledger: Ledger) -> list[str]:
+    """The record of each place adds up: what arrived less what left is what its source told last."""
+    found = []
+    for key, there in ledger.places.items():
+        told = ledger.holdings.get((there.source, there.location, there.asset))
+        if told is None or told.quantity != there.total:
+            found.append(f"of {key} arrived {there.arrived:f} and left {there.left:f}, and {told.quantity if told else 'nothing'} was told")
+    return found
 
 
 def _of_orders(ledger: Ledger, changed: Iterable[Order]) -> list[str]:

@@ -27,6 +27,7 @@ class Lookups:
             "_orders_by_instrument": frozenset(("orders",)),
             "_last_change": frozenset(("orders",)),
             "occupied": frozenset(("orders", "positions")),
+            "_claims_judged": frozenset(("claims", "places")),
         }
     )
     """What a changed ledger takes over of what this one has worked out, unless one of these fields changes (see `copying`)."""

@@ -143,10 +143,11 @@ def valuation_mark(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> 
 
 @once
 def dollars(ledger: Ledger, policy: Policy) -> frozenset[Asset]:
-    """The assets that are taken for one dollar: what a listed linear perpetual is quoted and settled in, unless it is a coin itself.
+    """The assets that are taken for one dollar: the stablecoins that the policy names, and what a listed linear perpetual is quoted and
+    settled in, unless it is a coin itself.
 
     What is neither among these nor hedged has no value here: it is unknown, and not a dollar.
     """
     settled = {i.settle for i in ledger.instruments.values() if not i.is_inverse and i.settle == i.quote}
     coins = {i.base for i in ledger.instruments.values()}.union(policy.collateral_assets, policy.collateral_assets.values())
-    return frozenset(settled - coins)
+    return frozenset(settled | policy.stables) - coins

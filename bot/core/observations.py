@@ -19,6 +19,7 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
 
     A total alone does not make its source known in this run: others may follow, and what has not been told is not zero. That takes the
     source's own word that it has told everything (`confirm_source`).
+    A total from before the one that is held, by the source's own clock, is late and changes nothing.
     A total below nothing, or a rate that is not positive, makes no sense: the source counts as unreadable, and ages.
     """
     rate_told = event.redemption_rate
@@ -26,6 +27,8 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
         return source_unreadable(ledger, event.source, f"senseless total of {event.asset} at {event.location}", event.at)
     key = (event.source, event.location, event.asset)
     before = ledger.holdings.get(key)
+    if before is not None and before.as_of is not None and event.as_of is not None and event.as_of < before.as_of:
+        return ledger  # a newer one was told
     rate = event.redemption_rate
     if rate is None and before is not None:
         rate = before.redemption_rate
@@ -36,6 +39,7 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
         quantity=event.quantity,
         redemption_rate=rate,
         observed_at=event.at,
+        as_of=event.as_of,
     )
     confirmed = ledger.sources_confirmed_at
     ledger = replace(

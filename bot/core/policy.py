@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from bot.core.claim_terms import ClaimTerms
 from bot.core.units import Asset, InstrumentId, Millis
 
 
@@ -22,6 +23,10 @@ class Policy:
     """Which asset a collateral asset is hedged as: `{"BTC": "BTC", "ETH": "ETH", "wstETH": "ETH"}`."""
     collateral_sources: frozenset[str] = frozenset()
     """Names of the sources that must have spoken before anything is known of the collateral."""
+    stables: frozenset[Asset] = frozenset()
+    """Stablecoins that may be held as collateral: they carry no delta and are taken for one dollar each."""
+    claims: ClaimTerms = field(default_factory=ClaimTerms)
+    """What announcements of collateral may do, and which source is believed of each place."""
     instruments: frozenset[InstrumentId] = frozenset()
     """The perpetuals that may be used as hedges."""
     rebalance_band: Decimal = Decimal("0.0005")

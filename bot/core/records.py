@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from bot.core.carry import SleeveSignal
+from bot.core.claim_records import Claim, Place
 from bot.core.copying import replace
 from bot.core.events import MarginReport, PositionReport, Quote, VenueLink
 from bot.core.instrument import Instrument
@@ -83,7 +84,7 @@ class BreakCause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """One asset at one location, in the asset's own units; `redemption_rate` is base units per unit."""
+    """One asset at one location, in the asset's own units; `redemption_rate` is base units per unit, `as_of` the source's clock."""
 
     source: str
     location: str
@@ -91,6 +92,7 @@ class Holding:
     quantity: Decimal
     redemption_rate: Decimal | None
     observed_at: Millis
+    as_of: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +288,8 @@ class Ledger(Lookups):
     decided_at: Millis | None = None
     instruments: Mapping[InstrumentId, Instrument] = field(default_factory=dict)
     holdings: Mapping[tuple[str, str, Asset], Holding] = field(default_factory=dict)
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
     sources_confirmed_at: Mapping[str, Millis] = field(default_factory=dict)
     sources_unreadable: Mapping[str, str] = field(default_factory=dict)
     positions: Mapping[InstrumentId, Position] = field(default_factory=dict)

@@ -32,6 +32,22 @@ class FillKind(StrEnum):
     SETTLEMENT = "settlement"
 
 
+class ClaimKind(StrEnum):
+    """What was announced of collateral: it comes, or it goes."""
+
+    DEPOSIT = "deposit"
+    REDEMPTION = "redemption"
+
+
+class ClaimStage(StrEnum):
+    """How far the announcer says that a claim has come. PRICED: the redeemer's price is fixed. A later stage is never taken back."""
+
+    ANNOUNCED = "announced"
+    PRICED = "priced"
+    SETTLED = "settled"
+    CANCELED = "canceled"
+
+
 class VenueLink(StrEnum):
     """How well we hear a venue. UP: streams alive and fresh. STALE: silent or lagging. DOWN: not connected."""
 

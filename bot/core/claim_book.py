@@ -1,0 +1,148 @@
+"""The record of collateral as it changes: totals move places, announcements make and advance claims, time ends them.
+
+Every change has a cause that is told: a source's total, an announcer's word, or a deadline. A word that is told again, late or in another
+order changes nothing (`claim_records.Claim.met`). A claim is remembered until no word on it can come any more: words older than
+`remembered_ms` are not taken, so one that was forgotten never comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from bot.core import events as ev
+from bot.core.claim_records import MOVEMENT_MS, Claim, ClaimState, Place
+from bot.core.claim_terms import place
+from bot.core.claims import judged, why_held
+from bot.core.copying import replace
+from bot.core.holdings import counted_holdings
+from bot.core.ledger import noted, put
+from bot.core.observations import apply_collateral
+from bot.core.policy import Policy
+from bot.core.records import Ledger, Note
+from bot.core.units import ZERO, Asset, Millis
+
+CLAIMS_MAX = 50_000
+"""Claims remembered at once; further ones are not taken until some are forgotten."""
+AHEAD_MAX_MS: Millis = 60_000
+"""How far an announcer's clock may be ahead of ours."""
+TOLD = frozenset({ClaimState.HELD, ClaimState.EXPIRED, ClaimState.OVERDUE})
+"""States of claims that people must hear of."""
+
+
+def apply_total(ledger: Ledger, event: ev.CollateralObserved, policy: Policy) -> Ledger:
+    """The ledger after a total: its place moved, if its source is the one that is believed of it; a total over its limit is told."""
+    after = apply_collateral(ledger, event)
+    if after.holdings is ledger.holdings:
+        return after
+    key = place(event.asset, event.location)
+    before = ledger.places.get(key)
+    if policy.claims.authorities.get(key) == event.source or (before is not None and before.source == event.source):
+        there = before or Place(source=event.source, asset=event.asset, location=event.location)
+        moved = there.moved_to(event.quantity, event.source, event.at)
+        if moved != before:
+            after = replace(after, places=put(ledger.places, key, moved))
+    return _limit_told(ledger, after, policy, event.asset, event.at)
+
+
+def _limit_told(ledger: Ledger, after: Ledger, policy: Policy, asset: Asset, at: Millis) -> Ledger:
+    limit = policy.claims.limits_of(asset).total_max
+    if limit is None:
+        return after
+    was, now = (sum((h.quantity for h in counted_holdings(each, policy) if h.asset == asset), ZERO) for each in (ledger, after))
+    if was > limit or now <= limit:
+        return after
+    sentence = f"{now:f} {asset} is confirmed, more than its limit of {limit:f}: it is hedged all the same"
+    return noted(after, Note(at=at, kind="limit", subject=asset, sentence=sentence))
+
+
+def announce(ledger: Ledger, event: ev.CollateralAnnounced, policy: Policy) -> Ledger:
+    """The ledger with one more word on a claim, or with the reason why it is not taken."""
+    refusal = _refusal(ledger, event, policy)
+    if refusal:
+        return _told_once(ledger, event, f"not taken: {refusal}")
+    word = Claim(
+        id=event.claim,
+        source=event.source,
+        kind=event.kind,
+        asset=event.asset,
+        location=event.location,
+        quantity=event.quantity,
+        depositor=event.depositor,
+        announced_at=event.announced_at,
+        stage=event.stage,
+        stage_at=event.announced_at,
+        newest_at=event.announced_at,
+    )
+    before = ledger.claims.get(event.claim)
+    claim = word if before is None else before.met(word)
+    if claim == before:
+        return ledger
+    after = replace(ledger, claims=put(ledger.claims, claim.id, claim))
+    if before is not None and (before.stage, before.is_disputed) == (claim.stage, claim.is_disputed):
+        return after
+    why = why_held(policy, claim)
+    sentence = f"{claim.kind} of {claim.quantity:f} {claim.asset} at {claim.location} by {claim.depositor}: {claim.stage}"
+    return _told_once(after, event, f"{sentence}, held back: {why}" if why else sentence)
+
+
+def _refusal(ledger: Ledger, event: ev.CollateralAnnounced, policy: Policy) -> str:
+    """Why a word is not even entered; "" when it is."""
+    if not event.is_authentic:
+        return "its signature is wrong"
+    if not event.quantity.is_finite() or event.quantity <= ZERO:
+        return f"a quantity of {event.quantity} makes no sense"
+    if event.at - event.announced_at >= policy.claims.remembered_ms:
+        return "it is older than anything that is remembered"
+    if event.announced_at - event.at > AHEAD_MAX_MS:
+        return "it is from the future"
+    if len(ledger.claims) >= CLAIMS_MAX and event.claim not in ledger.claims:
+        return f"{CLAIMS_MAX} claims are remembered already"
+    return ""
+
+
+def _told_once(ledger: Ledger, event: ev.CollateralAnnounced, words: str) -> Ledger:
+    """The ledger with a sentence on a claim, unless it was just said: a flood of the same is one line."""
+    sentence = f"{event.claim} {words}"
+    if ledger.notes and ledger.notes[-1].sentence == sentence:
+        return ledger
+    return noted(ledger, Note(at=event.at, kind="claim", subject=event.asset, sentence=sentence))
+
+
+def watched(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:
+    """The ledger after a look at its claims: those that time ended are told, those that nothing can be heard of any more forgotten."""
+    ledger = _without_old(ledger, policy, now)
+    changed: dict[str, Claim] = {}
+    for each in judged(ledger, policy):
+        claim = each.claim
+        if claim.told is each.state:
+            continue
+        changed[claim.id] = replace(claim, told=each.state)
+        if each.state in TOLD and not (each.state is ClaimState.HELD and why_held(policy, claim)):  # that was told when it came
+            words = _words(each.state, each.left, each.why)
+            sentence = f"{claim.id} {claim.kind} of {claim.quantity:f} {claim.asset} at {claim.location}: {words}"
+            ledger = noted(ledger, Note(at=now, kind="claim", subject=claim.asset, sentence=sentence))
+    return replace(ledger, claims={**ledger.claims, **changed}) if changed else ledger
+
+
+def _words(state: ClaimState, left: Decimal, why: str) -> str:
+    if state is ClaimState.HELD:
+        return f"held back, {why}"
+    if state is ClaimState.EXPIRED:
+        return f"{left:f} of it never came, and is awaited no longer"
+    return f"{left:f} of it was not settled in time, and counts again"
+
+
+def _without_old(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:
+    terms = policy.claims
+    oldest = now - terms.remembered_ms
+    if any(c.newest_at <= oldest for c in ledger.claims.values()):
+        kept = {i: c for i, c in ledger.claims.items() if c.newest_at > oldest}
+        ledger = replace(ledger, claims=kept)
+    movements_from = oldest - terms.lead_ms - MOVEMENT_MS
+    places = {key: there.since(movements_from) for key, there in ledger.places.items()}
+    return ledger if _same(places, ledger.places) else replace(ledger, places=places)
+
+
+def _same(one: Mapping[str, Place], other: Mapping[str, Place]) -> bool:
+    return all(one[key] is other[key] for key in other)

@@ -1,0 +1,190 @@
+"""Claims: the meeting of words on one claim, matching with what totals show, and that neither order nor repetition matters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core import events as ev
+from bot.core import invariants
+from bot.core.claim_records import MOVEMENT_MS, Movement, Place
+from bot.core.claim_terms import ClaimTerms, RedemptionEnd
+from bot.core.claims import judged, place_records
+from bot.core.engine import step
+from bot.core.holdings import collateral, counted_holdings
+from bot.core.policy import Policy
+from bot.core.records import Holding, Ledger
+from bot.core.reports import ClaimKind, ClaimStage
+from bot.core.units import Asset, Range
+from tests.core.claim_words import ETH, announcement, claims_policy
+from tests.core.story import T0
+
+D = Decimal
+POLICY = claims_policy(hedge_share=D("0.25"), redemption_ends=RedemptionEnd.PRICED)
+MINUTE = 60_000
+
+
+def total(quantity: str, at: int, **changes: object) -> ev.CollateralObserved:
+    plain = ev.CollateralObserved(at=at, source="custody", location="vault", asset=ETH, quantity=D(quantity), redemption_rate=D(1))
+    return replace(plain, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def folded(policy: Policy, *events: ev.Event, now: int = T0 + 10 * MINUTE) -> Ledger:
+    """The ledger after these facts and one decision at `now`."""
+    ledger = Ledger(started_at=T0)
+    for event in (*events, ev.CollateralConfirmed(at=now, source="custody"), ev.DecisionDue(at=now, quotes=())):
+        ledger = step(ledger, event, policy).ledger
+    assert not invariants.broken(ledger)
+    return ledger
+
+
+def book_of(ledger: Ledger, policy: Policy = POLICY) -> object:
+    """All that a book says of its collateral."""
+    states = {j.claim.id: (j.claim, j.state, j.left, j.why) for j in judged(ledger, policy)}
+    return states, place_records(ledger, policy), collateral(ledger, policy, ETH)
+
+
+STAGES = st.sampled_from(list(ClaimStage))
+WORDS = st.builds(
+    announcement,
+    claim=st.sampled_from("abcdefgh"),
+    quantity=st.sampled_from(["1", "5", "25", "51"]),
+    at=st.just(T0 + 3 * MINUTE),
+    announced_at=st.integers(T0, T0 + 3 * MINUTE),
+    kind=st.sampled_from(list(ClaimKind)),
+    stage=STAGES,
+    depositor=st.sampled_from(["acme", "zenith", "nobody"]),
+    source=st.sampled_from(["backend", "chain"]),
+    is_authentic=st.sampled_from([True, True, True, False]),
+)
+TOTALS = st.lists(st.sampled_from(["0", "3", "10", "40"]), max_size=4)
+
+
+@given(st.lists(WORDS, max_size=8), TOTALS, st.data())
+def test_any_interleaving_repetition_and_reordering_of_announcements_gives_the_same_book(
+    words: list[ev.CollateralAnnounced], totals: list[str], data: st.DataObject
+) -> None:
+    told = [total(quantity, T0 + 3 * MINUTE + number * MINUTE) for number, quantity in enumerate(totals)]
+    again = data.draw(st.permutations(words + data.draw(st.lists(st.sampled_from(words), max_size=4)) if words else words))
+    places = data.draw(st.lists(st.integers(0, len(told)), min_size=len(again), max_size=len(again)))
+    mixed: list[ev.Event] = []
+    for number in range(len(told) + 1):
+        mixed += [word for word, before in zip(again, places, strict=True) if before == number] + told[number : number + 1]
+    assert book_of(folded(POLICY, *words, *told)) == book_of(folded(POLICY, *mixed))
+
+
+@given(st.lists(WORDS, max_size=10), TOTALS)
+def test_the_record_adds_up_whatever_is_announced(words: list[ev.CollateralAnnounced], totals: list[str]) -> None:
+    told = [total(quantity, T0 + 3 * MINUTE + number * MINUTE) for number, quantity in enumerate(totals)]
+    ledger = folded(POLICY, *words, *told)
+    confirmed = D(totals[-1]) if totals else D(0)
+    for record in place_records(ledger, POLICY):
+        assert record.confirmed == confirmed
+        assert record.counted == record.confirmed + record.pending * D("0.25") - record.leaving
+        assert 0 <= record.leaving <= record.confirmed
+        known = collateral(ledger, POLICY, ETH)
+        assert known == Range(record.counted, record.counted + record.pending * D("0.75"))
+
+
+@given(st.lists(WORDS, max_size=10), TOTALS)
+def test_what_is_merely_announced_changes_nothing_unless_policy_says_so(words: list[ev.CollateralAnnounced], totals: list[str]) -> None:
+    policy = claims_policy()
+    ledger = folded(policy, *words, *(total(q, T0 + 3 * MINUTE + n * MINUTE) for n, q in enumerate(totals)))
+    assert collateral(ledger, policy, ETH) == Range.exactly(D(totals[-1]) if totals else D(0))
+
+
+@given(st.lists(st.sampled_from(["0", "1", "7", "2.5"]), max_size=30), st.integers(1, 2 * MOVEMENT_MS))
+def test_what_arrived_less_what_left_is_what_is_there(totals: list[str], pause: int) -> None:
+    there = Place(source="custody", asset=ETH, location="vault")
+    for number, quantity in enumerate(totals):
+        there = there.moved_to(D(quantity), "custody", T0 + number * pause)
+        assert there.total == D(quantity)
+    assert sum((m.arrived - m.left for m in there.movements), D(0)) == there.total
+    assert there.since(T0 + 10**9) == replace(there, movements=())
+    assert len(there.movements) <= len(totals) * pause // MOVEMENT_MS + 2
+
+
+def test_a_unit_that_arrived_confirms_one_claim_only_and_the_earliest() -> None:
+    words = [announcement(i, "5", T0 + n, announced_at=T0 + n) for n, i in enumerate("abc")]
+    ledger = folded(POLICY, *reversed(words), total("8", T0 + MINUTE))
+    assert [(j.claim.id, j.state, j.left) for j in judged(ledger, POLICY)] == [
+        ("a", "confirmed", 0),
+        ("b", "pending", 2),
+        ("c", "pending", 5),
+    ]
+
+
+def test_a_deposit_that_was_given_up_takes_nothing_from_those_after_it() -> None:
+    policy = claims_policy(hedge_share=D(1), pending_max_ms=5 * MINUTE, lead_ms=0)
+    words = [announcement("a", "5", T0), announcement("b", "5", T0 + 4 * MINUTE)]
+    ledger = folded(policy, *words, total("5", T0 + 6 * MINUTE))
+    assert [(j.claim.id, j.state) for j in judged(ledger, policy)] == [("a", "expired"), ("b", "confirmed")]
+
+
+def test_what_a_total_lost_settles_redemptions_and_no_deposit() -> None:
+    words = [announcement("d", "5", T0), announcement("r", "5", T0, kind=ClaimKind.REDEMPTION, stage=ClaimStage.PRICED)]
+    early = [total("20", T0 - 20 * MINUTE), *words]
+    ledger = folded(POLICY, *early, total("15", T0 + MINUTE))
+    assert [(j.claim.id, j.state) for j in judged(ledger, POLICY)] == [("d", "pending"), ("r", "confirmed")]
+
+
+def test_of_two_unnamed_sources_of_one_place_the_least_is_certain_and_the_most_possible() -> None:
+    policy = replace(claims_policy(authorities={}), collateral_sources=frozenset({"custody", "chain"}))
+    ledger = folded(policy, total("10", T0), total("12", T0, source="chain"), ev.CollateralConfirmed(at=T0, source="chain"))
+    assert collateral(ledger, policy, ETH) == Range(D(10), D(12))
+    assert [h.source for h in counted_holdings(ledger, policy)] == ["custody"]
+    same = folded(policy, total("12", T0), total("12", T0, source="chain"), ev.CollateralConfirmed(at=T0, source="chain"))
+    assert collateral(same, policy, ETH) == Range.exactly(D(12))
+
+
+def test_a_place_that_does_not_add_up_is_told() -> None:
+    ledger = folded(POLICY, total("10", T0))
+    (key,) = ledger.places
+    wrong = replace(ledger, places={key: replace(ledger.places[key], movements=(Movement(at=T0),), arrived=D(11))})
+    assert invariants.broken(wrong) == ("of ETH@vault arrived 11 and left 0, and 10 was told",)
+    holding = Holding(source="s", location="l", asset=ETH, quantity=D(1), redemption_rate=D(1), observed_at=0)
+    assert not invariants.broken(replace(ledger, holdings={**ledger.holdings, ("s", "l", ETH): holding}))
+
+
+def test_another_source_of_a_place_takes_over_where_the_last_one_left_it() -> None:
+    ledger = folded(POLICY, total("10", T0))
+    other = replace(POLICY, claims=replace(POLICY.claims, authorities={"ETH@vault": "chain"}), collateral_sources=frozenset({"chain"}))
+    for event in (total("12", T0 + 1, source="chain"), total("99", T0 + 2)):
+        ledger = step(ledger, event, other).ledger
+    there = ledger.places["ETH@vault"]
+    assert (there.source, there.total, there.arrived) == ("chain", 12, 12)
+    assert not ledger.invariants_broken
+
+
+@pytest.mark.parametrize("bad", ["0", "-1", "NaN", "Infinity"])
+def test_a_quantity_that_makes_no_sense_is_told_and_not_entered(bad: str) -> None:
+    ledger = folded(POLICY, announcement("a", bad, T0))
+    assert not ledger.claims
+    assert "makes no sense" in ledger.notes[-1].sentence
+
+
+def test_an_unset_configuration_believes_nothing() -> None:
+    policy = replace(POLICY, claims=ClaimTerms(hedge_share=D(1), redemption_ends=RedemptionEnd.PRICED))
+    ledger = folded(policy, announcement("a", "1", T0), total("10", T0))
+    assert [j.state for j in judged(ledger, policy)] == ["held"]
+    assert collateral(ledger, policy, ETH) == Range.exactly(D(10))
+    assert policy.claims.limits_of(Asset("ETH")).claim_max == 0
+
+
+def test_a_thousand_claims_that_are_settled_are_forgotten() -> None:
+    policy = claims_policy(remembered_ms=30 * MINUTE)
+    ledger = Ledger(started_at=T0)
+    for number in range(1_000):
+        at = T0 + number * MINUTE
+        for event in (
+            announcement(f"d{number}", "1", at),
+            total(str(number % 7), at + 1),
+            ev.DecisionDue(at=at + 2, quotes=()),
+        ):
+            ledger = step(ledger, event, policy).ledger
+    assert len(ledger.claims) <= 31
+    assert len(ledger.places["ETH@vault"].movements) <= 38

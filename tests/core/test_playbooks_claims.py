@@ -1,0 +1,234 @@
+"""Deposits and redemptions are announced, confirmed by totals, forged, doubled, late, forgotten: one hedge, and a record that adds up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from bot.core.claim_terms import RedemptionEnd
+from tests.core.claim_words import claim, claims_policy, deposit, forgotten, record, redemption
+from tests.core.playbook import (
+    after,
+    book,
+    collateral,
+    confirmed,
+    decision_due,
+    filled,
+    holds,
+    market,
+    net_delta,
+    nothing,
+    place,
+    reading,
+    says,
+    source_unreadable,
+    started,
+    total,
+)
+from tests.core.story import Story
+
+ETH = "binance:ETH"
+PRICED = RedemptionEnd.PRICED
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+
+
+def hedged(quantity: str, **terms: object) -> Story:
+    """A book that holds so much ETH in the vault, hedged."""
+    story = book(claims_policy(**terms))
+    story >> market(ETH) >> collateral("ETH", quantity) >> decision_due() << place(ETH, f"-{quantity}")
+    story >> filled(ETH) >> decision_due() << nothing() << holds(ETH, f"-{quantity}")
+    return later(story, 10 * MINUTE) << nothing()  # what arrived so long ago confirms nothing that is announced from here on
+
+
+def later(story: Story, ms: int) -> Story:
+    """Time passes, and source and venue are heard and agree."""
+    return story >> after(ms) >> confirmed() >> market(ETH) >> reading("binance") >> decision_due()
+
+
+def test_a_deposit_is_announced_confirmed_and_hedged_once() -> None:
+    story = hedged("10")
+    story >> deposit("d1", "5") >> decision_due() << nothing() << claim("d1", "pending")
+    story << record(confirmed="10", pending="5", counted="10")
+    story << says("deposit of 5 ETH at vault by acme: announced") << net_delta("ETH", "0")
+    story >> collateral("ETH", "15") >> decision_due() << place(ETH, "-5") << claim("d1", "confirmed")
+    story << record(confirmed="15", pending="0")
+    story >> filled(ETH) >> decision_due() << nothing()
+    # Told again, by another source too, before and after: nothing.
+    story >> deposit("d1", "5") >> deposit("d1", "5", source="chain") >> collateral("ETH", "15") >> decision_due() << nothing()
+    story << holds(ETH, "-15") << claim("d1", "confirmed")
+    story.close()
+
+
+def test_a_total_that_comes_before_the_announcement_confirms_it_all_the_same() -> None:
+    story = hedged("10", hedge_share=1)
+    story >> collateral("ETH", "15") >> decision_due() << place(ETH, "-5") >> filled(ETH)
+    story >> deposit("d1", "5") >> decision_due() << nothing() << claim("d1", "confirmed")
+    story << record(confirmed="15", pending="0", counted="15")
+    story.close()
+
+
+def test_where_policy_says_so_a_deposit_is_hedged_before_it_is_confirmed_and_not_again_afterwards() -> None:
+    story = hedged("10", hedge_share=1)
+    story >> deposit("d1", "5") >> decision_due() << place(ETH, "-5") >> filled(ETH) << record(confirmed="10", pending="5", counted="15")
+    story >> collateral("ETH", "15") >> decision_due() << nothing() << net_delta("ETH", "0") << claim("d1", "confirmed")
+    story.close()
+
+
+def test_of_half_a_share_the_other_half_may_come_and_nothing_is_hedged_on_it() -> None:
+    story = hedged("10", hedge_share=Decimal("0.5"))
+    story >> deposit("d1", "8") >> decision_due() << place(ETH, "-4") >> filled(ETH) >> decision_due() << nothing()
+    story << net_delta("ETH", "0", "4")
+    story >> after(1_000) >> collateral("ETH", "18") >> decision_due() << place(ETH, "-4") >> filled(ETH) << net_delta("ETH", "0")
+    story.close()
+
+
+def test_a_deposit_that_never_comes_is_given_up_and_its_hedge_undone() -> None:
+    story = hedged("10", hedge_share=1, pending_max_ms=HOUR)
+    story >> deposit("d1", "5") >> decision_due() << place(ETH, "-5") >> filled(ETH)
+    later(story, HOUR) << nothing() << claim("d1", "pending")
+    later(story, 1) << place(ETH, "5", reduce_only=True) << claim("d1", "expired") << says("5 of it never came")
+    story >> filled(ETH) >> decision_due() << nothing() << record(confirmed="10", pending="0", counted="10")
+    story.close()
+
+
+def test_what_nobody_vouches_for_is_held_back_and_hedged_once_a_total_shows_it() -> None:
+    story = hedged("10", hedge_share=1)
+    story >> deposit("a", "5", depositor="nobody") >> deposit("b", "5", asset="DOGE") >> deposit("c", "5", location="elsewhere")
+    story >> deposit("d", "51") >> deposit("e", "5", is_authentic=False) >> decision_due() << nothing()
+    story << claim("a", "held", "nobody is not among the depositors") << claim("b", "held", "DOGE is no collateral")
+    story << claim("c", "held", "no source is named") << claim("d", "held", "more than one claim may be (50)") << forgotten("e")
+    story << says("e not taken: its signature is wrong") << record(confirmed="10", pending="0", held_back="56", counted="10")
+    story >> collateral("ETH", "61") >> decision_due() << place(ETH, "-51") >> filled(ETH) << net_delta("ETH", "0")
+    story.close()
+
+
+def test_a_forged_word_does_not_use_up_the_id_of_the_real_one() -> None:
+    story = hedged("10", hedge_share=1)
+    story >> deposit("d1", "9", is_authentic=False) >> deposit("d1", "5") >> decision_due() << place(ETH, "-5") >> filled(ETH)
+    story << claim("d1", "pending")
+    story.close()
+
+
+def test_one_id_with_two_meanings_is_believed_in_neither() -> None:
+    story = hedged("10", hedge_share=1)
+    story >> deposit("d1", "5") >> deposit("d1", "50") >> decision_due() << nothing() << claim("d1", "held", "different terms")
+    story.close()
+
+
+def test_beyond_the_limit_of_an_interval_claims_wait_and_the_next_interval_takes_more() -> None:
+    story = hedged("10", hedge_share=1)
+    story >> deposit("a", "50") >> deposit("b", "30") >> deposit("c", "1") >> decision_due() << place(ETH, "-80") >> filled(ETH)
+    story << claim("c", "held", "deposits of ETH pass 80") << says("held back, deposits of ETH pass 80")
+    later(story, HOUR) >> deposit("e", "2") >> decision_due() << place(ETH, "-2") >> filled(ETH) << claim("e", "pending")
+    story << claim("c", "held")
+    story.close()
+
+
+def test_confirmed_collateral_beyond_its_limit_is_hedged_and_told() -> None:
+    story = hedged("50")
+    story >> collateral("ETH", "70") >> decision_due() << place(ETH, "-20") >> filled(ETH) << net_delta("ETH", "0")
+    story << says("70 ETH is confirmed, more than its limit of 60: it is hedged all the same")
+    story.close()
+
+
+def test_a_redemption_ends_its_delta_with_the_total_unless_policy_says_with_the_price() -> None:
+    story = hedged("30")
+    story >> redemption("r1", "10") >> redemption("r1", "10", "priced") >> decision_due() << nothing() << record(leaving="0", counted="30")
+    story >> collateral("ETH", "20") >> decision_due() << place(ETH, "10", reduce_only=True) >> filled(ETH) << claim("r1", "confirmed")
+    story.close()
+
+
+def test_a_priced_redemption_is_unhedged_before_it_leaves_and_not_again_when_it_does() -> None:
+    story = hedged("30", redemption_ends=PRICED)
+    story >> redemption("r1", "10") >> decision_due() << nothing() << claim("r1", "pending")
+    story >> redemption("r1", "10", "priced") >> decision_due() << place(ETH, "10", reduce_only=True) << claim("r1", "leaving")
+    story >> filled(ETH) << record(confirmed="30", leaving="10", counted="20") << net_delta("ETH", "0")
+    story >> collateral("ETH", "20") >> decision_due() << nothing() << claim("r1", "confirmed") << record(leaving="0", counted="20")
+    # The stages told again in the wrong order are the same redemption.
+    story >> redemption("r1", "10", "priced") >> redemption("r1", "10") >> decision_due() << nothing() << holds(ETH, "-20")
+    story.close()
+
+
+def test_a_redemption_that_never_settles_is_hedged_again_and_told() -> None:
+    story = hedged("30", redemption_ends=PRICED, settle_max_ms=HOUR)
+    story >> redemption("r1", "10", "priced") >> decision_due() << place(ETH, "10", reduce_only=True) >> filled(ETH)
+    later(story, HOUR) << nothing()
+    later(story, 1) << place(ETH, "-10") << claim("r1", "overdue") << says("10 of it was not settled in time, and counts again")
+    story >> filled(ETH) << net_delta("ETH", "0")
+    # It settles after all.
+    story >> collateral("ETH", "20") >> decision_due() << place(ETH, "10", reduce_only=True) >> filled(ETH) << net_delta("ETH", "0")
+    story.close()
+
+
+def test_a_canceled_redemption_counts_again_at_once() -> None:
+    story = hedged("30", redemption_ends=PRICED)
+    story >> redemption("r1", "10", "priced") >> decision_due() << place(ETH, "10", reduce_only=True) >> filled(ETH)
+    story >> redemption("r1", "10", "canceled") >> decision_due() << place(ETH, "-10") >> filled(ETH) << claim("r1", "canceled")
+    story.close()
+
+
+def test_more_than_is_there_never_leaves() -> None:
+    story = hedged("10", redemption_ends=PRICED)
+    story >> redemption("r1", "25", "priced") >> decision_due() << place(ETH, "10", reduce_only=True) >> filled(ETH)
+    story << record(confirmed="10", leaving="10", counted="0") << net_delta("ETH", "0")
+    story.close()
+
+
+def test_a_forgotten_claim_never_comes_back() -> None:
+    story = hedged("30", redemption_ends=PRICED, remembered_ms=2 * HOUR)
+    story >> redemption("r1", "10", "priced") >> decision_due() << place(ETH, "10", reduce_only=True) >> filled(ETH)
+    said = story.now
+    story >> collateral("ETH", "20") >> decision_due() << nothing()
+    later(story, 2 * HOUR) << nothing() << forgotten("r1")
+    story >> redemption("r1", "10", "priced", announced_at=said) >> decision_due() << nothing() << forgotten("r1")
+    story << says("r1 not taken: it is older than anything that is remembered") << holds(ETH, "-20")
+    story >> deposit("d9", "1", announced_at=story.now + 60_001) << says("d9 not taken: it is from the future")
+    story.close()
+
+
+def test_claims_outlive_a_restart() -> None:
+    story = hedged("30", redemption_ends=PRICED)
+    story >> redemption("r1", "10", "priced") >> decision_due() << place(ETH, "10", reduce_only=True) >> filled(ETH)
+    story >> started() >> decision_due() >> redemption("r1", "10", "priced")
+    assert [c.id for c in story.ledger.claims.values()] == ["r1"]
+    story << claim("r1", "leaving")
+
+
+def test_a_late_total_of_the_same_source_changes_nothing() -> None:
+    story = hedged("10")
+    for quantity, as_of in (("15", 200), ("12", 100)):
+        feed = total("ETH", quantity)
+        story.feed(replace(feed.events(story)[0], as_of=as_of))
+    story >> decision_due() << place(ETH, "-5") >> filled(ETH) << record(confirmed="15")
+    story.close()
+
+
+def test_a_source_that_is_silent_keeps_its_last_total_and_its_claims_wait() -> None:
+    story = hedged("10")
+    story >> source_unreadable() >> deposit("d1", "5") >> decision_due() << nothing() << record(confirmed="10", pending="5")
+    story >> collateral("ETH", "15") >> decision_due() << place(ETH, "-5") >> filled(ETH) << claim("d1", "confirmed")
+    story.close()
+
+
+def test_five_sources_that_see_one_deposit_make_one_hedge() -> None:
+    policy = claims_policy()
+    sources = ("custody", "chain", "desk", "venue", "backend")
+    story = book(replace(policy, collateral_sources=frozenset(sources)))
+    story >> market(ETH)
+    for source in sources:
+        story >> deposit("d1", "5", source=source) >> collateral("ETH", "5", source=source)
+    story >> decision_due() << place(ETH, "-5") >> filled(ETH) >> decision_due() << nothing() << net_delta("ETH", "0")
+    story << claim("d1", "confirmed") << record(confirmed="5", counted="5")
+    story.close()
+
+
+def test_a_stablecoin_adds_no_delta_and_counts_in_its_sleeve() -> None:
+    story = hedged("10")
+    before = story.statement()
+    story >> deposit("u1", "40", asset="USDT") >> collateral("USDT", "40") >> decision_due() << nothing() << net_delta("ETH", "0")
+    now = story.statement()
+    usdt = {asset: quantity - before.settle_exposure_usd[asset] for asset, quantity in now.settle_exposure_usd.items()}
+    assert usdt == {"USDT": 40}
+    story << claim("u1", "confirmed") << record(asset="USDT", confirmed="40", counted="40")
+    story.close()
