@@ -60,7 +60,7 @@ def announce(ledger: Ledger, event: ev.CollateralAnnounced, policy: Policy) -> L
     """The ledger with one more word on a claim, or with the reason why it is not taken."""
     refusal = _refusal(ledger, event, policy)
     if refusal:
-        return _told_once(ledger, event, f"not taken: {refusal}")
+        return _told_once(ledger, event, f"not taken: {refusal}", "quarantine")
     word = Claim(
         id=event.claim,
         source=event.source,
@@ -83,7 +83,7 @@ def announce(ledger: Ledger, event: ev.CollateralAnnounced, policy: Policy) -> L
         return after
     why = why_held(policy, claim)
     sentence = f"{claim.kind} of {claim.quantity:f} {claim.asset} at {claim.location} by {claim.depositor}: {claim.stage}"
-    return _told_once(after, event, f"{sentence}, held back: {why}" if why else sentence)
+    return _told_once(after, event, f"{sentence}, held back: {why}", "quarantine") if why else _told_once(after, event, sentence, "claim")
 
 
 def _refusal(ledger: Ledger, event: ev.CollateralAnnounced, policy: Policy) -> str:
@@ -101,12 +101,12 @@ def _refusal(ledger: Ledger, event: ev.CollateralAnnounced, policy: Policy) -> s
     return ""
 
 
-def _told_once(ledger: Ledger, event: ev.CollateralAnnounced, words: str) -> Ledger:
+def _told_once(ledger: Ledger, event: ev.CollateralAnnounced, words: str, kind: str) -> Ledger:
     """The ledger with a sentence on a claim, unless it was just said: a flood of the same is one line."""
     sentence = f"{event.claim} {words}"
     if ledger.notes and ledger.notes[-1].sentence == sentence:
         return ledger
-    return noted(ledger, Note(at=event.at, kind="claim", subject=event.asset, sentence=sentence))
+    return noted(ledger, Note(at=event.at, kind=kind, subject=event.asset, sentence=sentence))
 
 
 def watched(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:
@@ -121,7 +121,7 @@ def watched(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:
         if each.state in TOLD and not (each.state is ClaimState.HELD and why_held(policy, claim)):  # that was told when it came
             words = _words(each.state, each.left, each.why)
             sentence = f"{claim.id} {claim.kind} of {claim.quantity:f} {claim.asset} at {claim.location}: {words}"
-            ledger = noted(ledger, Note(at=now, kind="claim", subject=claim.asset, sentence=sentence))
+            ledger = noted(ledger, Note(at=now, kind="quarantine", subject=claim.asset, sentence=sentence))
     return replace(ledger, claims={**ledger.claims, **changed}) if changed else ledger
 
 

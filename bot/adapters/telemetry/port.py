@@ -37,7 +37,7 @@ from bot.core.records import Note
 
 _ROUTINE = (DecisionDue, CollateralConfirmed, FundingRateObserved, FundingRecordsRead, MarginObserved, MarketObserved, VenueReported)
 """Asked for again and again. What a list of payments brings is told by a note for each payment that is entered."""
-_ALARMING_NOTES = ("break", "breach", "invariant", "state", "operator")
+_ALARMING_NOTES = ("break", "breach", "invariant", "state", "operator", "quarantine", "limit")
 _ALARMING = (CollateralUnreadable, OrderOutcomeUnknown, CancelUnconfirmed, LookUpFailed, ReportUnreadable, VenueUnreadable)
 
 
