@@ -289,6 +289,9 @@ def demo(
         Path | None, typer.Option("--faults", metavar="FILE", help="Also a plan of faults at the venues, such as config/faults-demo.yaml.")
     ] = None,
     crash: Annotated[bool, typer.Option("--crash", metavar=FLAG, help="Also kill the bot (SIGKILL) in the middle and restart it.")] = False,
+    crashes: Annotated[
+        int, typer.Option("--crashes", min=0, max=100, help="Also end the bot so often at random moments (SIGKILL, SIGTERM in turn).")
+    ] = 0,
 ) -> None:
     """See the whole thing work on this machine: simulated venues, the bot, and collateral that comes and goes.
 
@@ -311,6 +314,7 @@ def demo(
         summary=summary,
         folder=folder,
         crash=crash,
+        crashes=crashes,
         venues=tuple(name.strip() for name in venues.split(",")) if venues is not None else (),
         faults=faults,
     )

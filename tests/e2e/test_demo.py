@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from bot.adapters.journal.sqlite_reader import SqliteReader
+from bot.shell.replay import replay
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 HISTORY = Path(__file__).parents[2].parent / "shared" / "data"
@@ -82,10 +85,15 @@ def test_the_story_on_the_generator(tmp_path: Path) -> None:
     assert Decimal(report["net_delta"]["seconds_out_of_band_outside_grace"]) < 5
 
 
-def test_killed_in_the_middle_it_converges_and_repeats_nothing(tmp_path: Path) -> None:
-    done, report = run_demo(tmp_path, "--for", "50s", "--seed", "11", "--crash", *THREE)
+def test_killed_and_stopped_in_the_middle_it_converges_and_repeats_nothing(tmp_path: Path) -> None:
+    done, report = run_demo(tmp_path, "--for", "50s", "--seed", "11", "--crash", "--crashes", "2", *THREE)
     assert_passed(done, report, EVENTS | {"bot_killed"})
-    assert report["bot"]["restarts"] == 1
+    assert report["bot"]["restarts"] == 3
+    journal = SqliteReader(tmp_path / "demo" / "state" / "journal.sqlite")
+    found = replay(journal)
+    journal.close()
+    assert found.is_equal
+    assert len(found.sessions) == 4
 
 
 def test_the_story_on_real_history(tmp_path: Path) -> None:

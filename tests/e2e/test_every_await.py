@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -200,9 +201,26 @@ def test_a_second_sigterm_during_the_stop_ends_in_order_and_at_once(stand: Stand
     assert sum((stand.orders() - before).values()) == 1
 
 
+def test_ended_ten_times_at_random_moments_while_what_is_held_changes_it_hedges_once(stand: Stand):
+    """Killed and asked to stop in turn, some of them before they have read anything, some in the middle of an order."""
+    draw = Random(5)
+    before = stand.orders()
+    for number in range(10):
+        stand.hold(stand.held + Decimal(draw.choice(("0.1", "-0.2", "0.3", "-0.1", "0.2"))))
+        stand.start()
+        time.sleep(draw.uniform(0.1, 3.0))
+        how = signal.SIGTERM if number % 2 else signal.SIGKILL
+        os.kill(stand.pid, how)
+        assert stand.gone() in ((-signal.SIGKILL,) if how is signal.SIGKILL else (0, -signal.SIGTERM))
+        if stand.orders():
+            stand.check()
+    recovers(stand)
+    assert sum((stand.orders() - before).values()) <= 11, "more orders than changes of what is held"
+
+
 def test_after_all_that_the_journal_still_folds_to_what_it_says(stand: Stand):
     journal = SqliteReader(stand.folder / "state" / "journal.sqlite")
     found = replay(journal)
     journal.close()
     assert found.is_equal
-    assert len(found.sessions) > len(POINTS)
+    assert len(found.sessions) > 3

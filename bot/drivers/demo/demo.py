@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 from rich.console import Console
 
@@ -27,6 +30,8 @@ STORY_END = 0.95
 PATIENCE = 2
 LATE = 1.5
 """How much longer than asked for the demo goes on at the most, while its story is not over: on a busy machine everything is later."""
+RESTART_MS: Millis = 8_000
+"""How much longer still for each time that it ends the bot."""
 STOP_S = 10.0
 TURN_S = 0.05
 
@@ -60,6 +65,7 @@ class Demo:
         self._prepared = prepared
         self._seconds = prepared.seconds
         self._interrupted = asyncio.Event()
+        self._ends_left = options.crashes
 
     async def run(self) -> int:
         """From curtain to verdict."""
@@ -80,13 +86,32 @@ class Demo:
         ]
         watching = asyncio.create_task(self._stage.watch_bot(), name="bot")
         telling = asyncio.create_task(self._tell(story, observer), name="story")
+        ending = asyncio.create_task(self._end_bots(observer, shocks), name="restarts")
         try:
             await asyncio.wait({*playing, watching, telling}, return_when=asyncio.FIRST_COMPLETED)
+            ending.cancel()
             return await self._end(story, observer, telling, (*playing, watching))
         finally:
-            for task in (*playing, watching, telling):
+            for task in (*playing, watching, telling, ending):
                 task.cancel()
-            await asyncio.gather(*playing, watching, telling, return_exceptions=True)
+            await asyncio.gather(*playing, watching, telling, ending, return_exceptions=True)
+
+    async def _end_bots(self, observer: Observer, shocks: list[Millis]) -> None:
+        """Ends the bot at moments drawn from the seed: killed whatever it is doing, or asked to stop once it is ready again, in turn."""
+        epoch, began = "", time.monotonic()
+        draw = random.Random(self._options.seed)  # noqa: S311  a seeded story, not a secret
+        moments = sorted(draw.uniform(0.02, 0.85) * self._seconds for _ in range(self._options.crashes))
+        for number, moment in enumerate(moments):
+            how = signal.SIGTERM if number % 2 else signal.SIGKILL
+            if number == 0 or how is signal.SIGTERM:
+                await _until(partial(_is_ready_anew, observer, epoch))
+                began = time.monotonic() if number == 0 else began
+            await asyncio.sleep(max(0.0, began + moment - time.monotonic()))
+            await _until(partial(self._stage.end_bot, how))
+            epoch = (observer.status or {}).get("epoch", epoch)
+            shocks.append(now_ms())
+            self._ends_left -= 1
+            self._view.say(f"the bot gets {how.name}, {number + 1} of {len(moments)}")
 
     def _announce(self) -> None:
         path = self._stage.venues.path
@@ -115,10 +140,11 @@ class Demo:
 
     def _is_done(self, story: Story, played_ms: Millis) -> bool:
         """With an end set, at that end once the story is over; without, a little after the story's. Neither waits for ever."""
-        full = self._seconds * 1000
+        full, is_over = self._seconds * 1000, story.is_over and self._ends_left == 0
+        restarting = self._options.crashes * RESTART_MS
         if self._options.seconds is not None:
-            return played_ms >= full * (1 if story.is_over else LATE)
-        return (story.is_over and played_ms >= full * STORY_END) or played_ms >= full * PATIENCE
+            return played_ms >= (full if is_over else full * LATE + restarting)
+        return (is_over and played_ms >= full * STORY_END) or played_ms >= full * PATIENCE + restarting
 
     async def _until_ready(self, observer: Observer, header: str) -> None:
         deadline = time.monotonic() + READY_S
@@ -142,6 +168,8 @@ class Demo:
         summary = Summary(self._stage, self._options, self._prepared, story.events, observer.meter, last, exit_code, stopped_in)
         summary.print(page())
         failure = str(died.exception()) if died is not None else summary.failure()
+        if failure is None and self._ends_left:
+            failure = f"The bot was ended {self._options.crashes - self._ends_left} times, and not {self._options.crashes} times."
         if self._interrupted.is_set() and not story.is_over:
             failure = "It was interrupted before the story was over."
         if self._options.summary is not None:
@@ -151,6 +179,19 @@ class Demo:
                 print(f"journal, configuration and log are kept in {self._prepared.folder}")  # noqa: T201  where to look belongs to the verdict
             print("PASSED" if failure is None else f"FAILED: {failure}", flush=True)  # noqa: T201  the verdict is the output
         return 0 if failure is None else 1
+
+
+def _is_ready_anew(observer: Observer, epoch: str) -> bool:
+    """Whether the bot is ready in another life than the one that is named."""
+    told = observer.status
+    return bool(told and told["ready"] and told["epoch"] != epoch)
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    while True:
+        if holds():
+            return
+        await asyncio.sleep(TURN_S)
 
 
 def _told(name: str, sentence: str, injected: Millis | None, seen: Millis | None, healed: Millis | None) -> str:

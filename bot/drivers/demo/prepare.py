@@ -44,6 +44,7 @@ class DemoOptions:
     summary: Path | None
     folder: Path | None
     crash: bool
+    crashes: int = 0
     venues: tuple[str, ...] = ()
     faults: Path | None = None
 

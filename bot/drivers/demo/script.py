@@ -304,7 +304,7 @@ class Script:
 
         def proceed(_: Millis) -> None:
             if not done and any(i.label == label for i in plan.incidents):
-                self._stage.kill_bot()
+                self._stage.end_bot()
                 done.append(now_ms())
                 self._shocks.append(done[0])
                 for number in armed:

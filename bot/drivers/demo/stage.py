@@ -73,6 +73,8 @@ class Stage:
         self.begin_ms = begin_ms
         self.holdings: dict[str, Decimal] = {}
         self.restarts = 0
+        self.restarts_max = RESTARTS_MAX
+        self._is_wanted = False
         self.exit_codes: list[int] = []
         self._keys = {venue: _credential(venue) for venue in self.cast}
         accounts = {v: SimulatedAccount(credential=c, balances=self.cast[v].balances) for v, c in self._keys.items()}
@@ -166,13 +168,17 @@ class Stage:
         last = {fill.symbol: fill.fill_id for fill in exchange.fills(account, None, 0, _EVERYTHING)}
         return [payment for payment in payments if payment.payment_id < last.get(payment.symbol, 0)]
 
-    def kill_bot(self) -> None:
-        """Kills the bot without a warning; `watch_bot` starts it again on the same journal."""
-        if self._bot is not None and self._bot.returncode is None:
-            self._bot.send_signal(signal.SIGKILL)
+    def end_bot(self, how: signal.Signals = signal.SIGKILL) -> bool:
+        """Ends the bot, by default without a warning; `watch_bot` starts it again on the same journal. Whether there was one to end."""
+        if self._bot is None or self._bot.returncode is not None:
+            return False
+        self._is_wanted = True
+        self.restarts_max += 1
+        self._bot.send_signal(how)
+        return True
 
     async def watch_bot(self) -> None:
-        """Keeps the bot running: one that was killed is started again. Raises BotEnded when it gave up by itself."""
+        """Keeps the bot running: one that was killed, or ended by `end_bot`, is started again. Raises BotEnded when it gave up."""
         while True:
             if self._bot is None:
                 raise BotEnded("the bot was never started")
@@ -180,7 +186,8 @@ class Stage:
             self.exit_codes.append(code)
             if self._ending:
                 return
-            if code >= 0 or self.restarts >= RESTARTS_MAX:
+            wanted, self._is_wanted = self._is_wanted, False
+            if (code > 0 or (code == 0 and not wanted)) or self.restarts >= self.restarts_max:
                 raise BotEnded(f"the bot ended with exit code {code}: {_last_words(self.log_path)}")
             self.restarts += 1
             await self.start_bot()
