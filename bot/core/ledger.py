@@ -35,7 +35,7 @@ from bot.core.records import (
 )
 from bot.core.repetition import executed, moved_otherwise
 from bot.core.seen import NOTHING_SEEN
-from bot.core.units import ONE, ZERO, ClientOrderId, InstrumentId, Millis, VenueId
+from bot.core.units import ONE, ZERO, ClientOrderId, InstrumentId, Millis, VenueId, is_ahead
 
 DROPPED_AT_ONCE = 100
 """Closed orders that wait to be forgotten together: each time takes a look at all."""
@@ -113,7 +113,8 @@ def _moved(positions: Mapping[InstrumentId, Position], before: Order, gained: De
     if position is None:
         return positions
     adopted = position.adopted_here_at
-    if adopted is not None and (before.is_over_by(adopted) or _had_ended(before, adopted)):
+    is_older = before.client_order_id <= position.adopted_after  # ids grow with each order and each run; a clock may step back
+    if adopted is not None and is_older and (before.is_over_by(adopted) or _had_ended(before, adopted)):
         return positions  # the adopted reading came after this order had ended, or must have: it contains the fill
     return put(positions, before.instrument, position.moved(gained, at))
 
@@ -267,6 +268,8 @@ def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledg
     if record.clock_offset_ms is None or record.agreed_at is None:
         return ledger
     if not record.reconciled or order.over_at is None or record.agreed_at <= order.over_at:
+        return ledger
+    if is_ahead(record.agreed_at, event.at):  # it agreed before our clock stepped back, and perhaps before there was this order
         return ledger
     if not absence_is_proven(order, event.venue_clock_at, record.clock_offset_ms, policy.doubt_margin_ms):
         return ledger

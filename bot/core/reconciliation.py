@@ -40,7 +40,7 @@ from bot.core.ledger import (
 from bot.core.limits import Limit
 from bot.core.order import is_of
 from bot.core.records import BreakCause, Dispute, Ledger, Note, Position
-from bot.core.units import CLOCK_STEP_TOLERANCE_MS, ZERO, InstrumentId, Millis, VenueId
+from bot.core.units import CLOCK_STEP_TOLERANCE_MS, ZERO, InstrumentId, Millis, VenueId, is_ahead
 
 READINGS_TO_ADOPT = 2
 """Complete readings that must agree before a difference that nothing explains is taken over."""
@@ -63,7 +63,7 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
     for sentence in (*event.unfit, *event.remarks):
         if sentence not in (*record.unfit, *record.remarks):
             ledger = noted(ledger, Note(at=event.at, kind="venue", subject=event.venue, sentence=f"set otherwise: {sentence}"))
-    agreed = agreed and event.asked_at >= record.link_since  # one that was asked for before a silence says nothing of what it hid
+    agreed = agreed and _was_asked_since(record.link_since, event)  # one from before a silence says nothing of what it hid
     record = replace(
         record,
         reconciled=agreed,
@@ -84,6 +84,11 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         deleveraging_ranks={p.instrument: p.deleveraging_rank for p in event.positions if p.deleveraging_rank is not None},
     )
     return with_venue(ledger, event.venue, record)
+
+
+def _was_asked_since(at: Millis, event: ev.VenueReported) -> bool:
+    """Whether a reading was asked for at an instant of our clock or after it. One that lies ahead is from before our clock stepped back."""
+    return event.asked_at >= at or is_ahead(at, event.at)
 
 
 def _tells_all_that_is_held(ledger: Ledger, event: ev.VenueReported) -> bool:
@@ -212,6 +217,7 @@ def _adopt(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported, del
         quantity=told.quantity,
         adopted_at=event.asked_at + event.clock_offset_ms,
         adopted_here_at=event.asked_at,
+        adopted_after=next(reversed(ledger.orders), ""),
         entry_price=told.entry_price,
         deleveraged_at=deleveraged_at,
     )

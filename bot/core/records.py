@@ -118,13 +118,15 @@ class Position:
     """Our record of one position: signed contract units (base if linear, quote if inverse), moved by fills.
 
     `adopted_at` (venue's clock) and `adopted_here_at` (ours) tell when a venue's reading last replaced the record: fills from before
-    are already in it and do not move it again. `left_behind` tells what fills moved the record away from within `POSITION_LAG_MS`, so
+    are already in it and do not move it again, but those of orders beyond `adopted_after` (the newest order then, "" for none) are not,
+    whatever our clock has done since. `left_behind` tells what fills moved the record away from within `POSITION_LAG_MS`, so
     that a venue's late figure is known for what it is.
     """
 
     quantity: Decimal
     adopted_at: Millis | None = None
     adopted_here_at: Millis | None = None
+    adopted_after: str = ""
     dispute: Dispute | None = None
     entry_price: Decimal | None = None
     deleveraged_at: Millis | None = None

@@ -63,6 +63,11 @@ def is_recent(now: Millis, at: Millis, age_max_ms: Millis) -> bool:
     return -CLOCK_STEP_TOLERANCE_MS <= now - at <= age_max_ms
 
 
+def is_ahead(at: Millis, now: Millis) -> bool:
+    """Whether an instant of our clock lies ahead of now: our clock stepped back since, and tells nothing of what came before or after."""
+    return at > now + CLOCK_STEP_TOLERANCE_MS
+
+
 def sign(value: Decimal) -> int:
     """-1, 0 or 1."""
     return (value > ZERO) - (value < ZERO)

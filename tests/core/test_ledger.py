@@ -32,6 +32,7 @@ from tests.core.playbook import (
     order_report,
     outcome_unknown,
     place,
+    reading,
     venue_acts,
 )
 from tests.core.story import Story, policy_for
@@ -123,7 +124,8 @@ def test_a_late_fill_of_an_order_that_ended_before_an_adopted_reading_is_in_it_a
     for state in (OrderState.CANCELED, OrderState.ABSENT, OrderState.REFUSED):
         story = one_order()
         order = replace(story.order(OKX), state=state, closed_at=story.now)
-        adopted = Position(quantity=D(-4), adopted_at=story.now + 5_000, adopted_here_at=story.now + 5_000)
+        at = story.now + 5_000
+        adopted = Position(quantity=D(-4), adopted_at=at, adopted_here_at=at, adopted_after=order.client_order_id)
         story.ledger = replace(story.ledger, orders={order.client_order_id: order}, positions={OKX: adopted})
         late = ev.FillReported(at=story.now + 6_000, fill=fill_report(story, OKX, "-4"))
         assert told(story, late).positions[OKX].quantity == -4, state
@@ -278,9 +280,40 @@ def test_f23_a_venues_clock_that_is_behind_proves_no_absence_whatever_was_read()
     record = replace(story.ledger.venues[VenueId("okx")], agreed_at=order.over_at + 1_000)
     ledger = replace(story.ledger, venues={VenueId("okx"): record})
     for clock, ends in ((order.expires_at + 1_000, False), (order.expires_at + 1_001, True)):
-        absent = ev.OrderAbsent(at=story.now, client_order_id=order.client_order_id, venue_clock_at=clock)
+        absent = ev.OrderAbsent(at=order.over_at + 2_000, client_order_id=order.client_order_id, venue_clock_at=clock)
         state = book_of.apply_absence(ledger, absent, story.policy).orders[order.client_order_id].state
         assert (state is OrderState.ABSENT) is ends
+
+
+def test_f46_after_our_clock_stepped_back_a_fill_counts_although_a_reading_was_adopted_later_by_that_clock() -> None:
+    """The reading came first; only its instant, told by the clock from before the step, lies behind the order's end."""
+    story = one_order()
+    order = story.order(OKX)
+    for ahead in (60_000, 3_600_000):
+        adopted = replace(story.ledger.positions[OKX], adopted_at=story.now, adopted_here_at=story.now + ahead)
+        assert adopted.adopted_after < order.client_order_id
+        story.ledger = replace(story.ledger, positions={OKX: adopted})
+        fill = ev.FillReported(at=story.now, fill=fill_report(story, OKX, "-4"))
+        assert told(story, fill).positions[OKX].quantity == -4
+
+
+def test_f46_a_reading_from_before_our_clock_stepped_back_proves_no_absence() -> None:
+    story = one_order()
+    story.ledger = book_of.change_order(story.ledger, story.order(OKX).client_order_id, Trigger.UNANSWERED, story.now)
+    order = story.order(OKX)
+    absent = ev.OrderAbsent(at=story.now + 10_000, client_order_id=order.client_order_id, venue_clock_at=order.expires_at + 100_000)
+    for agreed_at, ends in ((story.now + 9_000, True), (story.now + 3_600_000, False)):
+        record = replace(story.ledger.venues[VenueId("okx")], agreed_at=agreed_at)
+        ledger = replace(story.ledger, venues={VenueId("okx"): record})
+        state = book_of.apply_absence(ledger, absent, story.policy).orders[order.client_order_id].state
+        assert (state is OrderState.ABSENT) is ends
+
+
+def test_f46_a_venue_whose_link_came_up_before_our_clock_stepped_back_agrees_with_the_next_reading() -> None:
+    story = one_order() >> venue_acts(OKX, "0")
+    record = replace(story.ledger.venues[VenueId("okx")], link_since=story.now + 3_600_000, reconciled=False)
+    story.ledger = replace(story.ledger, orders={}, venues={VenueId("okx"): record})
+    assert (story >> reading("okx")).ledger.venues[VenueId("okx")].reconciled
 
 
 def test_collateral_totals_replace_each_other_and_are_told_when_they_change() -> None:
