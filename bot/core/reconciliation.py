@@ -217,7 +217,7 @@ def _adopt(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported, del
         quantity=told.quantity,
         adopted_at=event.asked_at + event.clock_offset_ms,
         adopted_here_at=event.asked_at,
-        adopted_after=next(reversed(ledger.orders), ""),
+        adopted_after=next(reversed(tuple(ledger.orders)), ""),
         entry_price=told.entry_price,
         deleveraged_at=deleveraged_at,
     )
