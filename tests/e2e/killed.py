@@ -1,8 +1,8 @@
 """Bots that are killed at a named point of one order's way, as real processes: `python -m tests.e2e.killed CONFIG`.
 
-Reads one JSON object per line, `{"point": NAME or null, "how": "kill" | "term, kill" | "term, term"}`, forks a bot for each, and writes a
-line when it has started (`{"pid": ...}`) and one when it is gone (`{"gone": pid, "code": ...}`, negative: the signal). Forking saves the
-seconds that each bot would need to import what it is made of. Nothing of this is in the bot: its parts are wrapped here.
+Reads one JSON object per line, `{"point": NAME or null, "how": "kill" | "block" | "term, kill" | "term, term"}`, forks a bot for each, and
+writes a line when it has started (`{"pid": ...}`) and one when it is gone (`{"gone": pid, "code": ...}`, negative: the signal). Forking
+saves the seconds that each bot would need to import what it is made of. Nothing of this is in the bot: its parts are wrapped here.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from bot.core.commands import Command, PlaceOrder
 from bot.core.events import Event, FillReported, OrderReported
 from bot.drivers import live
 from bot.shell.loop import Loop
+from bot.shell.watchdog import Watchdog
 
 POINTS = (
     "intent, before it is written",
@@ -61,6 +64,8 @@ class Killer:
         self.is_armed = False
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "block":
+            time.sleep(3_600)
         os.kill(os.getpid(), signal.SIGTERM)
         second = signal.SIGKILL if self.how.endswith("kill") else signal.SIGTERM
         threading.Timer(0.1, os.kill, (os.getpid(), second)).start()
@@ -72,6 +77,7 @@ def arm(killer: Killer) -> None:
     wrap_venue(killer)
     wrap_wire(killer)
     wrap_loop(killer)
+    live.Watchdog = partial(Watchdog, beat_s=0.1, warn_s=0.5, end_s=1.5)  # type: ignore[misc,assignment]  # nobody waits half a minute here
 
 
 def wrap_journal(killer: Killer) -> None:
