@@ -278,9 +278,7 @@ def demo(
         typer.Option("--speed", metavar="NUMBER", help="Market seconds per wall second. Default: ten market hours over the story."),
     ] = None,
     summary: Annotated[Path | None, typer.Option("--summary", metavar="FILE", help="Write the report to this file as JSON.")] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--folder", metavar="DIR", help="Where configuration, journal and log go. Default: a new one.")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option(metavar="DIR", help="Where configuration, journal and log go. Default: a new one.")] = None,
     venues: Annotated[
         str | None,
         typer.Option("--venues", metavar="NAMES", help="Venues that take part, for example binanceusdm,bybit,okx. Default: all."),
@@ -289,9 +287,7 @@ def demo(
         Path | None, typer.Option("--faults", metavar="FILE", help="Also a plan of faults at the venues, such as config/faults-demo.yaml.")
     ] = None,
     crash: Annotated[bool, typer.Option("--crash", metavar=FLAG, help="Also kill the bot (SIGKILL) in the middle and restart it.")] = False,
-    crashes: Annotated[
-        int, typer.Option("--crashes", min=0, max=100, help="Also end the bot so often at random moments (SIGKILL, SIGTERM in turn).")
-    ] = 0,
+    crashes: Annotated[int, typer.Option(metavar="NUMBER", min=0, max=100, help="Also end the bot so often, at random moments.")] = 0,
 ) -> None:
     """See the whole thing work on this machine: simulated venues, the bot, and collateral that comes and goes.
 
