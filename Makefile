@@ -75,10 +75,11 @@ format: $(PROJECT_STAMP) ## Rewrite the code in the project's format and mend wh
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(PROJECT_STAMP) servers ## Measure the hot path beside its floors, every venue's adapter, what starting costs, and both journals
+bench: $(PROJECT_STAMP) servers ## Measure the hot path beside its floors, every venue's adapter, what starting costs, both journals, a takeover
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.venues
 	@$(BIN)/python -m benchmarks.journals
+	@$(BIN)/python -m benchmarks.takeover
 
 soak: $(PROJECT_STAMP) ## Run the bot for ten minutes at 100 times the usual message rate and look for what grows
 	@$(BIN)/python -m benchmarks.soak $(ARGS)

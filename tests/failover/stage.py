@@ -63,14 +63,14 @@ class Placed:
 class Instance:
     """One of the two: its configuration, and the process that runs on it."""
 
-    def __init__(self, name: str, folder: Path, document: dict[str, Any], server: RedisServer) -> None:
+    def __init__(self, name: str, folder: Path, document: dict[str, Any], server: RedisServer, ttl_ms: int) -> None:
         self.name, self.folder = name, folder
         self.port = free_port()
         self.wire = FaultProxy(server.hosts[0][1])
         """Between it and Redis; not used where Sentinels name the server."""
         told = server if server.service else RedisServer(hosts=(("127.0.0.1", self.wire.port),))
         document = document | {"state_dir": name, "listen": f"127.0.0.1:{self.port}"}
-        document |= {"instance": {"name": name, "lease_ttl_ms": TTL_MS}, "journal": {"url": str(told)}}
+        document |= {"instance": {"name": name, "lease_ttl_ms": ttl_ms}, "journal": {"url": str(told)}}
         self.config = folder / f"{name}.yaml"
         self.config.write_text(yaml.safe_dump(document))
         self.process: subprocess.Popen[bytes] | None = None
@@ -144,7 +144,9 @@ class Instance:
 class Stage:
     """The venues, and both instances. Everything is ended by `end`."""
 
-    def __init__(self, folder: Path, server: RedisServer, book: str, *, other_server: RedisServer | None = None) -> None:
+    def __init__(
+        self, folder: Path, server: RedisServer, book: str, *, other_server: RedisServer | None = None, ttl_ms: int = TTL_MS
+    ) -> None:
         """`other_server`: what the right one takes for the same Redis, as in a network that is split."""
         self.folder = folder
         self.venues_port = free_port()
@@ -155,8 +157,8 @@ class Stage:
         document["collateral"]["sources"][0]["path"] = "holdings.yaml"
         document["logging"] = {"format": "json"}
         self.hold("1.5")
-        self.left = Instance("left", folder, document, server)
-        self.right = Instance("right", folder, document, other_server or server)
+        self.left = Instance("left", folder, document, server, ttl_ms)
+        self.right = Instance("right", folder, document, other_server or server, ttl_ms)
         with (folder / "venues.log").open("wb") as log:
             words = [sys.executable, "-m", "bot", "simulate", str(self.left.config)]
             self._venues = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -15,6 +15,7 @@ from bot.shell.dispatch import NO_MANDATE, Dispatcher
 from bot.shell.mandate import SEND_LEAST_S, Mandate, Watched, silence_s
 from bot.simulator.memory_lease import MemoryLease, MemoryLeaseStore
 from bot.simulator.virtual_time import VirtualClock
+from bot.simulator.wire import WireFault
 from bot.simulator.world import SimulatedWorld
 from tests.shell.bench import Bench, virtual
 from tests.shell.test_dispatch import CANCEL, OKX, PLACE, READ, OddVenue, nothing_odd
@@ -255,6 +256,23 @@ async def test_an_orderly_stop_gives_the_lease_back_when_everything_is_written()
     assert store.held() is None
     assert store.last == end(claim="1:token1", released=True)
     assert disarmed(bench) == set(bench.world.exchanges)
+
+
+@virtual
+async def test_a_stop_that_leaves_an_order_unanswered_lets_the_lease_run_out():
+    """Its request may still be accepted: whoever comes next has to wait for it."""
+    bench, store = await mandated_bench()
+    await bench.until(bench.converged, 20)
+    for wire in bench.world.wires.values():
+        wire.stream_s, wire.next_fault = 60.0, lambda _: WireFault.REPLY_LOST
+    bench.hold("ETH", "150")
+    await bench.until(lambda: bool(bench.ledger.open_orders()), 1)
+    bench.life.run.stop("enough")
+    bench.life.run.hurry("at once")
+    await bench.life.task
+    assert bench.ledger.open_orders()
+    assert store.last == end(claim="1:token1")
+    assert store.held() is not None
 
 
 @virtual
