@@ -77,6 +77,12 @@ def _caps(policy: Policy) -> list[str]:
             f" {percent(policy.settle_exposure_max)} of it in one stablecoin."
         ),
         f"Let at most {percent(policy.unsettled_profit_max)} of all that the book owns stand as unsettled profit at one venue.",
+        (
+            f"Let at most {percent(policy.exposure_at_risk_max)} of it come to be owed by a venue that a custodian mirrors until the next"
+            f" settlement (untold: {duration(policy.settlement_interval_max_ms)}), 99 times in 100 at a volatility of"
+            f" {percent(policy.settlement_volatility)}, and increase nothing there while one went wrong or is"
+            f" {duration(policy.settlement_delay_max_ms)} late."
+        ),
     ]
 
 

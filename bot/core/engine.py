@@ -17,6 +17,7 @@ from typing import Any
 from bot.core import (
     claim_book,
     conduct,
+    custody,
     deployment,
     execution,
     exposure,
@@ -61,6 +62,7 @@ class Step:
 MATERIAL = (
     ev.CollateralObserved,
     ev.CollateralAnnounced,
+    ev.CustodyReported,
     ev.FillReported,
     ev.OrderReported,
     ev.OrderRefused,
@@ -234,6 +236,26 @@ def _on_stop(ledger: Ledger, event: ev.StopRequested, _: Policy) -> Ledger:
     return ledger if ledger.stopping else book.noted(replace(ledger, stopping=True), note)
 
 
+def _on_custody(ledger: Ledger, event: ev.CustodyReported, policy: Policy) -> Ledger:
+    if custody.is_late(ledger, event):
+        return ledger
+    if (why := custody.senseless(ledger, event)) is not None:
+        return observations.source_unreadable(ledger, event.source, why, event.at)
+    for told in event.totals:
+        total = ev.CollateralObserved(
+            at=event.at,
+            source=event.source,
+            location=event.location,
+            asset=told.asset,
+            quantity=told.quantity,
+            redemption_rate=told.redemption_rate,
+            as_of=event.as_of,
+        )
+        ledger = _FOLDERS[ev.CollateralObserved](ledger, total, policy)
+    ledger = custody.apply_delegations(ledger, event)
+    return observations.confirm_source(ledger, ev.CollateralConfirmed(at=event.at, source=event.source))
+
+
 _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
     ev.SessionStarted: lambda ledger, event, _: book.restart(ledger, event),
     ev.InstrumentListed: _on_listed,
@@ -258,6 +280,7 @@ _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
     ev.ReportUnreadable: _on_unreadable_report,
     ev.MarketObserved: lambda ledger, event, _: observations.apply_market(ledger, event),
     ev.ReferencePriceObserved: lambda ledger, event, _: observations.apply_reference(ledger, event),
+    ev.CustodyReported: _on_custody,
     ev.DelegationObserved: lambda ledger, event, _: observations.apply_delegation(ledger, event),
     ev.OperatorActed: lambda ledger, event, _: operation.apply_act(ledger, event),
     ev.BacklogObserved: _on_backlog,

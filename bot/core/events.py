@@ -17,6 +17,8 @@ from bot.core.policy import Policy
 from bot.core.reports import (
     ClaimKind,
     ClaimStage,
+    CustodyTotal,
+    DelegationReport,
     FillKind,
     FillReport,
     FundingPayment,
@@ -24,6 +26,7 @@ from bot.core.reports import (
     OrderReport,
     PositionReport,
     Quote,
+    SettlementState,
     VenueLink,
     VenueOrderStatus,
 )
@@ -32,6 +35,8 @@ from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, Ven
 __all__ = [
     "ClaimKind",
     "ClaimStage",
+    "CustodyTotal",
+    "DelegationReport",
     "FillKind",
     "FillReport",
     "FundingPayment",
@@ -39,6 +44,7 @@ __all__ = [
     "OrderReport",
     "PositionReport",
     "Quote",
+    "SettlementState",
     "VenueLink",
     "VenueOrderStatus",
 ]
@@ -299,6 +305,20 @@ class DelegationObserved(Event):
     venue: VenueId
     asset: Asset
     delegated: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustodyReported(Event):
+    """Everything that a custodian holds for us and has delegated, of one instant: totals and delegations change together, or not at all.
+
+    `as_of` is the custodian's clock. `location` names its vault in the record of collateral.
+    """
+
+    source: str
+    location: str
+    as_of: Millis
+    totals: tuple[CustodyTotal, ...]
+    delegations: tuple[DelegationReport, ...] = ()
 
 
 class OperatorAction(StrEnum):

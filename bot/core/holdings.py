@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from bot.core import custody
 from bot.core.claim_terms import place
 from bot.core.claims import place_records
 from bot.core.marks import dollars, hedged_as, hedged_assets, mark_of_asset, once, valuation_mark, venues_in_book
@@ -146,7 +147,7 @@ def coin_equity_at(ledger: Ledger, policy: Policy, venue: VenueId, asset: Asset)
         coins = _equity_now(ledger, policy, record, told)
         if coins is None:
             return None
-        coins -= ledger.delegations.get(venue, {}).get(told.asset, ZERO)
+        coins -= custody.delegated_at(ledger, policy, venue).get(told.asset, ZERO)
         rate = ZERO if coins == ZERO else redemption_rate(ledger, policy, told.asset)
         if rate is None:
             return None
@@ -203,7 +204,23 @@ def _restated(ledger: Ledger, policy: Policy, coins: Decimal, positions: list[tu
 def held(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     """Base units of an asset that we hold: collateral and coin equity at venues; what the shorts stand against. None while unknown."""
     outside, inside = collateral(ledger, policy, asset), coin_equity(ledger, policy, asset)
-    return None if outside is None or inside is None else outside + Range.exactly(inside)
+    moving = _in_flight(ledger, policy, asset)
+    return None if outside is None or inside is None or moving is None else outside + Range.exactly(inside) + moving
+
+
+def _in_flight(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
+    """Base units of an asset that accounts may hold less or more than they told, because a custodian delegated or took back lately."""
+    total = Range.exactly(ZERO)
+    for venue in accounts(ledger, policy) if ledger.mirrored else ():
+        for coin in ledger.venues[venue].equity_told:
+            if hedged_as(policy, coin) != asset:
+                continue
+            less, more = custody.in_flight(ledger, policy, venue, coin)
+            rate = redemption_rate(ledger, policy, coin) if less or more else ZERO
+            if rate is None:
+                return None
+            total = total + Range(less, more).times(rate)
+    return total
 
 
 @once
@@ -292,7 +309,7 @@ def balance_usd(ledger: Ledger, policy: Policy, venue: VenueId) -> Decimal | Non
     record = ledger.venues.get(venue)
     if record is None or not record.margins:
         return None
-    delegated = ledger.delegations.get(venue, {})
+    delegated = custody.delegated_at(ledger, policy, venue)
     wide = [m for m in record.margins.values() if m.is_account_wide]
     is_whole = any(m.equity is None for m in wide)
     total: Decimal | None = ZERO

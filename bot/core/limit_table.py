@@ -222,6 +222,19 @@ _VENUE: Mapping[Limit, LimitRule] = {
         "unsettled_profit_max",
         is_budget=True,
     ),
+    Limit.EXPOSURE_AT_RISK: _rule(
+        "What a venue that a custodian mirrors may come to owe until the next settlement, 99 times in 100, beyond what it posted.",
+        Scope.VENUE,
+        _B,
+        "exposure_at_risk_max",
+        is_budget=True,
+    ),
+    Limit.SETTLEMENT: _rule(
+        "A custodian's settlement with a venue that went wrong, is overdue, or is told in contradiction.",
+        Scope.VENUE,
+        _B,
+        "settlement_delay_max_ms",
+    ),
     Limit.ORDER_RATE: _rule(
         "Orders in a rolling window, each from the moment it is sent.", Scope.VENUE, _B, "order_rate_max", "C12 C15", is_budget=True
     ),

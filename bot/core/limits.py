@@ -54,6 +54,8 @@ class Limit(StrEnum):
     STABLECOIN_DEPEG = "stablecoin_depeg"
     STAKED_DEPEG = "staked_depeg"
     UNSETTLED_PROFIT = "unsettled_profit"
+    EXPOSURE_AT_RISK = "exposure_at_risk"
+    SETTLEMENT = "settlement"
     RESERVE_COVERAGE = "reserve_coverage"
     SETTLE_EXPOSURE = "settle_exposure"
     UNEXPLAINED_POSITION = "unexplained_position"

@@ -156,6 +156,14 @@ class Policy:
     """Fraction by which a staked token's market price may fall below its redemption rate; beyond it new deployment is refused."""
     unsettled_profit_max: Decimal = Decimal("0.01")
     """Unsettled profit at one venue over all that the book owns, beyond which the venue takes no increase."""
+    exposure_at_risk_max: Decimal = Decimal("0.05")
+    """What a venue may come to owe until a custodian's next settlement, 99 times in 100, over all that the book owns."""
+    settlement_volatility: Decimal = Decimal("0.6")
+    """Annual volatility of the hedged assets that this reckons with."""
+    settlement_interval_max_ms: Millis = 24 * 3_600_000
+    """Time until the next settlement where a custodian does not tell it, and what one that went wrong waits for in addition."""
+    settlement_delay_max_ms: Millis = 30 * 60_000
+    """How long after its time a settlement may be under way until its venue takes no increase."""
     settle_exposure_max: Decimal = Decimal("0.9")
     """What the book owns in one stablecoin over all that it owns, beyond which nothing increases that settles in it."""
     reserve_fund_usd: Decimal = Decimal(0)

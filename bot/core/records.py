@@ -20,6 +20,7 @@ from bot.core.limits import Limit
 from bot.core.lookups import Lookups
 from bot.core.order import Order
 from bot.core.payments import FundingAccount
+from bot.core.reports import DelegationReport
 from bot.core.seen import Seen
 from bot.core.target_records import Allocated, Flow, VenueMove
 from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
@@ -248,6 +249,23 @@ class ReferencePrice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delegation:
+    """What a custodian said last of one asset at one venue, and when (our clock).
+
+    `rose` (>= 0) and `fell` (<= 0) are all that was delegated and taken back since the venue's account surely showed everything, `moved_at`
+    when we heard of the last of it; settlements into the mirror are no part of it. `is_disputed`: the custodian contradicts what it said of
+    this cycle before.
+    """
+
+    told: DelegationReport
+    observed_at: Millis
+    rose: Decimal = ZERO
+    fell: Decimal = ZERO
+    moved_at: Millis | None = None
+    is_disputed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """A sentence for people: what was decided or learned, and about what."""
 
@@ -275,6 +293,7 @@ class Ledger(Lookups):
     """The record. Nothing but `ledger.fold` and `engine.step` makes a new one. No slots: it remembers which of its orders are open.
 
     `journal_doubt` says why what the journal acknowledges is not to be trusted in this run, None: it is.
+    `mirrored` is by custodian's source, venue and asset; `custody_as_of` is each custodian's clock at its newest report.
     `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did. For
     `silent_ms` after `started_at` no order leaves at all. `strayed_at` tells since when an asset's certain net delta is beyond the soft
     edge of its no-trade band.
@@ -306,6 +325,8 @@ class Ledger(Lookups):
     markets: Mapping[InstrumentId, Market] = field(default_factory=dict)
     references: Mapping[Asset, ReferencePrice] = field(default_factory=dict)
     delegations: Mapping[VenueId, Mapping[Asset, Decimal]] = field(default_factory=dict)
+    mirrored: Mapping[tuple[str, VenueId, Asset], Delegation] = field(default_factory=dict)
+    custody_as_of: Mapping[str, Millis] = field(default_factory=dict)
     targets: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     allocated: Allocated | None = None
     venue_moves: Mapping[Asset, VenueMove] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from bot.core.haircut import CollateralRatios
-from bot.core.units import Asset, ClientOrderId, InstrumentId, Millis
+from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
 
 
 class VenueOrderStatus(StrEnum):
@@ -46,6 +46,53 @@ class ClaimStage(StrEnum):
     PRICED = "priced"
     SETTLED = "settled"
     CANCELED = "canceled"
+
+
+class SettlementState(StrEnum):
+    """How far a custodian is with settling what a venue and we owe each other, once per cycle (see `custody`).
+
+    FROZEN: nothing can be delegated or taken back. CALCULATING: the amount is worked out. PARTIAL: not all of it was moved. EXCLUDED: the
+    venue, or we, were left out of this cycle.
+    """
+
+    IDLE = "idle"
+    FROZEN = "frozen"
+    CALCULATING = "calculating"
+    SETTLING = "settling"
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustodyTotal:
+    """All that a custodian holds of one asset for us, what it delegated included; units of the asset, base units per unit."""
+
+    asset: Asset
+    quantity: Decimal
+    redemption_rate: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationReport:
+    """What a custodian says of one asset that it mirrors at one venue: units of the asset, instants by the custodian's clock.
+
+    `delegated` is what it mirrors there now, `settled` the sum of all settlements so far (> 0: paid to us). `due` is what the running cycle
+    settles, None until it is worked out. `cycle` grows by one with each settlement. `posted` is what the venue posted with the custodian.
+    """
+
+    venue: VenueId
+    asset: Asset
+    delegated: Decimal
+    settled: Decimal = ZERO
+    due: Decimal | None = None
+    cycle: int = 0
+    state: SettlementState = SettlementState.IDLE
+    next_settlement_at: Millis | None = None
+    frozen_from: Millis | None = None
+    frozen_until: Millis | None = None
+    posted: Decimal | None = None
 
 
 class VenueLink(StrEnum):

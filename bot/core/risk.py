@@ -115,7 +115,7 @@ def venue_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) 
     if record.foreign_orders and not any(b.limit is Limit.FOREIGN_ORDERS for b in found):
         found.append(Breach(Limit.FOREIGN_ORDERS, venue, Decimal(len(record.foreign_orders)), ZERO, record.foreign_orders[0]))
     found += [Breach(Limit.ACCOUNT_MODE, venue, None, None, sentence) for sentence in record.unfit]
-    return (*found, *obstacles.of_venue(ledger, policy, venue))
+    return (*found, *obstacles.of_venue(ledger, policy, venue, now))
 
 
 def is_within_earlier_life(ledger: Ledger, policy: Policy, now: Millis) -> bool:

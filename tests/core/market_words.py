@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from bot.core import events as ev
 from bot.core.units import Asset, InstrumentId, VenueId
@@ -50,4 +51,25 @@ def delegated(venue: str, quantity: str, asset: str = "USDT") -> Feed:
     return told(
         f"{quantity} {asset} delegated to {venue}",
         lambda s: ev.DelegationObserved(at=s.now, venue=VenueId(venue), asset=Asset(asset), delegated=D(quantity)),
+    )
+
+
+def mirror(venue: str, quantity: str, asset: str = "ETH", **changes: Any) -> ev.DelegationReport:
+    """What a custodian mirrors of an asset at a venue; `settled` may be a string."""
+    told = {k: D(v) if k in ("settled", "due", "posted") else v for k, v in changes.items()}
+    return ev.DelegationReport(venue=VenueId(venue), asset=Asset(asset), delegated=D(quantity), **told)
+
+
+def custody(quantity: str, *delegations: ev.DelegationReport, asset: str = "ETH", as_of: int | None = None) -> Feed:
+    """The custodian `custody` tells all it holds of one asset, in its vault, and all that it mirrors."""
+    return told(
+        f"{quantity} {asset} in custody, {len(delegations)} delegations",
+        lambda s: ev.CustodyReported(
+            at=s.now,
+            source="custody",
+            location="vault",
+            as_of=s.now if as_of is None else as_of,
+            totals=(ev.CustodyTotal(asset=Asset(asset), quantity=D(quantity), redemption_rate=D(1)),),
+            delegations=delegations,
+        ),
     )

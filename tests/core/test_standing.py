@@ -11,10 +11,10 @@ import pytest
 
 from bot.core.limit_table import LIMITS
 from bot.core.limits import Breach, Effect, Limit
-from bot.core.records import Executions, FundingState, Messages
+from bot.core.records import Delegation, Executions, FundingState, Messages
 from bot.core.standing import breaches
 from bot.core.units import Asset, ClientOrderId, InstrumentId, VenueId
-from tests.core.market_words import market
+from tests.core.market_words import market, mirror
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged, in_doubt_at_okx
 from tests.core.playbook import decision_due, link
 from tests.core.story import Story, margin_report
@@ -49,6 +49,14 @@ def owing(profit: int) -> Story:
     """Of 200 million at two venues and 90,000 USD of collateral; the third holds what was delegated, and this."""
     story = bent()
     story.ledger = replace(story.ledger, delegations={VENUE: {USDT: D(100_000_000 - profit)}})
+    return story
+
+
+def risking(profit: int) -> Story:
+    """The same of a custodian that settles at once, so that nothing more is added until then."""
+    story = bent()
+    told = Delegation(told=mirror("okx", f"{100_000_000 - profit}", "USDT", next_settlement_at=story.now), observed_at=story.now)
+    story.ledger = replace(story.ledger, mirrored={("custody", VENUE, USDT): told})
     return story
 
 
@@ -112,6 +120,9 @@ BUDGETS: list[tuple[Limit, str, Callable[[], Story], Effect | None]] = [
     (Limit.UNSETTLED_PROFIT, "okx", lambda: owing(1_800_000), None),  # one in a hundred of about 202 million
     (Limit.UNSETTLED_PROFIT, "okx", lambda: owing(1_900_000), TELLS),
     (Limit.UNSETTLED_PROFIT, "okx", lambda: owing(2_100_000), BLOCKS),
+    (Limit.EXPOSURE_AT_RISK, "okx", lambda: risking(9_000_000), None),  # one in twenty of about 210 million
+    (Limit.EXPOSURE_AT_RISK, "okx", lambda: risking(10_000_000), TELLS),
+    (Limit.EXPOSURE_AT_RISK, "okx", lambda: risking(11_000_000), BLOCKS),
     (Limit.ORDER_RATE, "okx", lambda: sent(8), None),
     (Limit.ORDER_RATE, "okx", lambda: sent(9), TELLS),
     (Limit.ORDER_RATE, "okx", lambda: sent(10), BLOCKS),

@@ -1,0 +1,168 @@
+"""What custodians hold for us and mirror at venues, and how far they are with settling what a venue and we owe each other.
+
+The rule: everything that a custodian holds counts at the custodian. What it delegated, the venue only mirrors: its account adds
+equity - delegated, the unsettled profit. A settlement moves that profit into custody:
+
+    custody total + x, delegated + x, settled + x      the venue's mirror grows into what its account shows already
+    custody total + x, settled + x                     the venue pays out, and its account falls by x when it shows that
+
+Either way custody total + (equity - delegated) stays what it was: composition changes, delta does not. Two figures that belong together
+must therefore be told together: one `CustodyReported` holds a custodian's totals and delegations of one instant.
+
+What is delegated or taken back, on the other hand, the venue's account shows at an instant that nobody tells. delegated - settled tells
+the two apart: while it moved by m since the account was last told for certain, the coins that the account adds are in doubt by m, and
+delta is a range: any part of it may be shown, and two moves that cancel each other do not cancel their doubts. After `MIRROR_LAG_MS` a
+complete reading shows all of it.
+
+    idle -> frozen -> calculating -> settling -> completed | partial | failed | excluded -> the next cycle's idle
+
+A custodian is asked now and then, so steps may be missed; within one cycle they never go back, except that what went wrong may be tried
+again. A report that goes back is a contradiction: it is taken over, because it is the newest word, and blocks the venue.
+(Copper ClearLoop, Ceffu MirrorX, Fireblocks Off Exchange: cycles of 2 to 24 hours, delegations disabled around a settlement.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from bot.core import events as ev
+from bot.core.copying import replace
+from bot.core.ledger import noted
+from bot.core.policy import Policy
+from bot.core.records import Delegation, Ledger, Note
+from bot.core.reports import CustodyTotal, DelegationReport, SettlementState
+from bot.core.units import ZERO, Asset, Millis, VenueId
+
+MIRROR_LAG_MS: Millis = 10_000
+"""How long after a custodian told of it a venue may need to show what was delegated or taken back."""
+
+_S = SettlementState
+_PATH = (_S.IDLE, _S.FROZEN, _S.CALCULATING, _S.SETTLING)
+ENDS = frozenset({_S.COMPLETED, _S.PARTIAL, _S.FAILED, _S.EXCLUDED})
+"""Where a cycle ends."""
+WENT_WRONG = ENDS - {_S.COMPLETED}
+"""Ends after which profit is still owed that should have been paid."""
+
+FOLLOWS: Mapping[SettlementState, frozenset[SettlementState]] = {
+    **{state: frozenset(_PATH[place:]) | ENDS for place, state in enumerate(_PATH)},
+    _S.COMPLETED: frozenset({_S.COMPLETED}),
+    **{state: frozenset({_S.CALCULATING, _S.SETTLING}) | ENDS for state in WENT_WRONG},
+}
+"""What a custodian may say after each state, of the same cycle."""
+
+
+def may_follow(before: DelegationReport, told: DelegationReport) -> bool:
+    """Whether a later report of one delegation agrees with an earlier one: a later cycle, or a state that may follow in the same."""
+    if told.cycle != before.cycle:
+        return told.cycle > before.cycle
+    return told.state in FOLLOWS[before.state]
+
+
+def is_late(ledger: Ledger, event: ev.CustodyReported) -> bool:
+    """Whether a newer report of the same custodian was taken over before."""
+    return event.as_of < ledger.custody_as_of.get(event.source, event.as_of)
+
+
+def senseless(ledger: Ledger, event: ev.CustodyReported) -> str | None:
+    """Why nothing of a report can be taken over, in one sentence; None when it makes sense. Absence is not zero."""
+    totals = {told.asset: told for told in event.totals}
+    if len(totals) != len(event.totals):
+        return "an asset is told twice"
+    bad = next((t for t in event.totals if not _is_total(t)), None)
+    if bad is not None:
+        return f"senseless total of {bad.asset}"
+    known = (asset for source, place, asset in ledger.holdings if (source, place) == (event.source, event.location))
+    if (gone := next((asset for asset in known if asset not in totals), None)) is not None:
+        return f"{gone} is gone from the report, and absence is not zero"
+    return _of_delegations(ledger, event, totals)
+
+
+def _of_delegations(ledger: Ledger, event: ev.CustodyReported, totals: Mapping[Asset, CustodyTotal]) -> str | None:
+    told, sums = set(), dict.fromkeys(totals, ZERO)
+    for row in event.delegations:
+        what = f"{row.asset} delegated to {row.venue}"
+        if (row.venue, row.asset) in told:
+            return f"{what} is told twice"
+        if row.asset not in totals:
+            return f"{what} without a total of it"
+        figures = (row.delegated, row.settled, row.due, row.posted)
+        if any(f is not None and not f.is_finite() for f in figures) or row.delegated < ZERO or (row.posted or ZERO) < ZERO:
+            return f"senseless figures of {what}"
+        told.add((row.venue, row.asset))
+        sums[row.asset] += row.delegated
+    for source, venue, asset in ledger.mirrored:
+        if source == event.source and (venue, asset) not in told:
+            return f"{asset} delegated to {venue} is gone from the report, and absence is not zero"
+    beyond = next((asset for asset, part in sums.items() if part > totals[asset].quantity), None)
+    return None if beyond is None else f"more {beyond} is delegated than the custodian holds"
+
+
+def _is_total(told: CustodyTotal) -> bool:
+    rate = told.redemption_rate
+    return told.quantity.is_finite() and told.quantity >= ZERO and (rate is None or (rate.is_finite() and rate > ZERO))
+
+
+def apply_delegations(ledger: Ledger, event: ev.CustodyReported) -> Ledger:
+    """Keeps the delegations of a report that makes sense and is not late, and tells people of each change of a settlement's state."""
+    mirrored = dict(ledger.mirrored)
+    for told in event.delegations:
+        key = (event.source, told.venue, told.asset)
+        before = mirrored.get(key)
+        mirrored[key] = after = _followed(ledger, before, told, event.at)
+        if before is None or (before.told.cycle, before.told.state) != (told.cycle, told.state):
+            due = "" if told.due is None else f", {told.due:f} {told.asset} due"
+            sentence = f"{told.asset} at {told.venue} by {event.source}: settlement {told.cycle} is {told.state.value}{due}"
+            sentence += "; that contradicts what was told before" if after.is_disputed else ""
+            ledger = noted(ledger, Note(at=event.at, kind="settlement", subject=told.venue, sentence=sentence))
+    return replace(ledger, mirrored=mirrored, custody_as_of={**ledger.custody_as_of, event.source: event.as_of})
+
+
+def _followed(ledger: Ledger, before: Delegation | None, told: DelegationReport, at: Millis) -> Delegation:
+    mirrored = told.delegated - told.settled
+    if before is None:
+        return Delegation(told=told, observed_at=at)
+    agrees = may_follow(before.told, told)
+    moved = mirrored - (before.told.delegated - before.told.settled)
+    rose, fell = (ZERO, ZERO) if is_shown(ledger, told.venue, before) else (before.rose, before.fell)
+    return Delegation(
+        told=told,
+        observed_at=at,
+        rose=rose + max(ZERO, moved),
+        fell=fell + min(ZERO, moved),
+        moved_at=at if moved != ZERO else before.moved_at,
+        is_disputed=not agrees or (before.is_disputed and told == before.told),
+    )
+
+
+def is_shown(ledger: Ledger, venue: VenueId, delegation: Delegation) -> bool:
+    """Whether the venue's account, as the last complete reading told it, surely shows all that was delegated and taken back."""
+    if delegation.moved_at is None:
+        return True
+    record = ledger.venues.get(venue)
+    return record is not None and record.reported_at is not None and record.reported_at >= delegation.moved_at + MIRROR_LAG_MS
+
+
+def delegations_at(ledger: Ledger, policy: Policy, venue: VenueId) -> Iterator[Delegation]:
+    """What configured custodians said of a venue, in a fixed order. A custodian that was taken out of the configuration counts no more."""
+    for (source, place, _), delegation in sorted(ledger.mirrored.items()):
+        if place == venue and source in policy.collateral_sources:
+            yield delegation
+
+
+def delegated_at(ledger: Ledger, policy: Policy, venue: VenueId) -> Mapping[Asset, Decimal]:
+    """Units of each asset that custodians mirror at a venue, all of them together."""
+    found = dict(ledger.delegations.get(venue, {}))
+    for delegation in delegations_at(ledger, policy, venue):
+        asset = delegation.told.asset
+        found[asset] = found.get(asset, ZERO) + delegation.told.delegated
+    return found
+
+
+def in_flight(ledger: Ledger, policy: Policy, venue: VenueId, asset: Asset) -> tuple[Decimal, Decimal]:
+    """By how many units of an asset what a venue's account adds may be less (<= 0) and more (>= 0) than equity - delegated."""
+    less = more = ZERO
+    for delegation in delegations_at(ledger, policy, venue):
+        if delegation.told.asset == asset and not is_shown(ledger, venue, delegation):
+            less, more = less + delegation.fell, more + delegation.rose
+    return less, more
