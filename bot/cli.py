@@ -1,4 +1,4 @@
-"""The command line: run, simulate, status, reduce, halt, resume, resolve, replay, explain, check, demo.
+"""The command line: run, simulate, status, reduce, halt, resume, resolve, replay, explain, check, demo, chaos.
 
 Help is written for somebody who sees it for the first time.
 
@@ -315,6 +315,26 @@ def demo(
         faults=faults,
     )
     raise typer.Exit(run_async(lambda: _refusing(run_demo(options))))
+
+
+@app.command()
+def chaos(
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="How many seeds to play.")] = 10,
+    first: Annotated[int, typer.Option("--from", metavar="S", min=0, help="The first seed.")] = 1,
+    hours: Annotated[float, typer.Option("--hours", metavar="H", min=0.05, max=1_000.0, help="Virtual hours of each seed.")] = 0.25,
+    mode: Annotated[str, typer.Option("--mode", help="`safety`: faults come and go. `liveness`: one lasts for ever.")] = "safety",
+    jobs: Annotated[int, typer.Option("--jobs", metavar="J", min=1, max=256, help="Processes.")] = 1,
+) -> None:
+    """Play seeds of chaos: the whole bot on virtual time against simulated venues, with faults drawn from each seed.
+
+    An oracle that knows the world judges every order and every fill. A seed that fails tells its last minutes and the one command that
+    repeats it; exit code 1 then. The table at the end tells how often each fault fired.
+    """
+    from bot.drivers.chaos.command import run_chaos
+
+    if mode not in ("safety", "liveness"):
+        refuse(f"--mode: {mode!r} is not allowed: safety or liveness")
+    raise typer.Exit(run_chaos(seeds, first, hours, mode, jobs))
 
 
 def _settings(config: Path) -> Any:

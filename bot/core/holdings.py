@@ -13,8 +13,9 @@ Coin equity is told at some instant, beside inverse positions of that instant. T
 
     equity(P) = equity told + sum of n x (1 / P told - 1 / P)      n quote units told with it (short < 0), P the mark of now
               = wallet told + sum of n x (1 / entry - 1 / P)       where the account does not tell its equity
+                            + sum of d x (1 / p - 1 / P)           d what the record moved since by orders of ours, p near their fills
 
-so that equity(P) + n / P, the delta, is the same at every P. Equity goes with marks and wallet with entries; never mixed. Both come
+so that equity(P) + n / P, the delta, is the same at every P, also when the price runs away between a fill and the next reading. Equity goes with marks and wallet with entries; never mixed. Both come
 from one complete reading of the venue: figures of two instants would be off by what the price did between them.
 (Binance COIN-M, BitMEX: PnL in coin = n x (1 / entry - 1 / mark), n = contracts x contract size.)
 """
@@ -178,11 +179,26 @@ def _equity_now(ledger: Ledger, policy: Policy, record: VenueRecord, told: Margi
     """One account's coins at the marks of now: equity beside marks, else wallet beside entries, else unknown (None)."""
     held = [p for p in record.inverse_told.values() if p.quantity != ZERO and _settles_in(ledger, p, told.asset)]
     equity = told.equity if told.is_account_wide else told.margin_balance
+    moved = sum((_moved_since(ledger, policy, p) for p in record.inverse_told.values() if _settles_in(ledger, p, told.asset)), ZERO)
     if equity is not None and all(p.mark_price for p in held):
-        return _restated(ledger, policy, equity, [(p, p.mark_price) for p in held])
+        return _restated(ledger, policy, equity + moved, [(p, p.mark_price) for p in held])
     if told.wallet_balance is not None:
-        return _restated(ledger, policy, told.wallet_balance, [(p, p.entry_price) for p in held])
+        return _restated(ledger, policy, told.wallet_balance + moved, [(p, p.entry_price) for p in held])
     return None
+
+
+def _moved_since(ledger: Ledger, policy: Policy, told: PositionReport) -> Decimal:
+    """Coins that what was executed since a reading has earned by now: at about the middle of the book of the newest order that did it.
+
+    What no order of ours did counts at the mark: the next reading tells it.
+    """
+    position, now = ledger.positions.get(told.instrument), valuation_mark(ledger, policy, told.instrument)
+    moved = ZERO if position is None else position.quantity - told.quantity
+    if moved == ZERO or not now:
+        return ZERO
+    ours = (o for o in reversed(ledger.orders_of(told.instrument)) if o.filled * moved > ZERO)
+    order = next(ours, None)
+    return ZERO if order is None else moved / (order.arrival_mid or order.price) - moved / now
 
 
 def _settles_in(ledger: Ledger, told: PositionReport, asset: Asset) -> bool:

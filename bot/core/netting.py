@@ -1,7 +1,8 @@
 """How an asset's net delta is acted on: left alone, given time for flow that cancels it, or corrected; and what flow was seen.
 
 The rule: inside the soft edge of its no-trade band (`no_trade`) nothing is traded. Between the edges a stray waits `netting_window_ms`
-for flow that cancels it, then it is due. Beyond the hard edge it is corrected at once. What is corrected goes back to the band's aim.
+for flow that cancels it, then it is due, and stays so while it is only offered. Beyond the hard edge it is corrected at once. What is
+corrected goes back to the band's aim.
 
 Flow of collateral is looked at where decisions are made: deposits and withdrawals between two decisions cancel, and no flow is news
 too. What prices do to coin accounts at venues is no flow: inverse positions there lose what the account gains.
@@ -56,12 +57,19 @@ def watched(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:
 
 
 def _with_stray(ledger: Ledger, policy: Policy, asset: Asset, now: Millis) -> Ledger:
-    net, soft = exposure.net_delta(ledger, policy, asset), exposure.rebalance_threshold(ledger, policy, asset)
+    """What is only offered (post-only) has ended no stray: else the offer itself would take away the reason for which it stands."""
+    net, soft = exposure.net_delta(_without_offers(ledger), policy, asset), exposure.rebalance_threshold(ledger, policy, asset)
     strays = net is not None and soft is not None and abs(net.nearest_zero) > soft
     if strays is (asset in ledger.strayed_at):
         return ledger
     left = {a: at for a, at in ledger.strayed_at.items() if a != asset}
     return replace(ledger, strayed_at={**left, asset: now} if strays else left)
+
+
+def _without_offers(ledger: Ledger) -> Ledger:
+    """The ledger as it would be without our post-only orders that are open."""
+    offers = {o.client_order_id for o in ledger.open_orders() if o.post_only}
+    return replace(ledger, orders={i: o for i, o in ledger.orders.items() if i not in offers}) if offers else ledger
 
 
 def _with_flow(ledger: Ledger, policy: Policy, asset: Asset, now: Millis) -> Ledger:

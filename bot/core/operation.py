@@ -41,9 +41,12 @@ def apply_act(ledger: Ledger, event: ev.OperatorActed) -> Ledger:
 
 
 def _rearmed(ledger: Ledger, venue: VenueId | None) -> Ledger:
-    """The ledger with what a person has looked at counted anew: executions at the venue, or (None) of the book with its invariants."""
+    """The ledger with what a person has looked at counted anew: executions at the venue, or (None) of the book with its invariants.
+
+    Whoever resumes the book also takes the record as it is where a journal that lost its end could not be read again (`risk`).
+    """
     if venue is None:
-        return replace(ledger, executions={}, invariants_broken=())
+        return replace(ledger, executions={}, invariants_broken=(), fresh_at=None)
     left = {i: r for i, r in ledger.executions.items() if ledger.venue_of(i) != venue}
     return replace(ledger, executions=left)
 

@@ -244,7 +244,23 @@ def increase_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
     first = (unnamed_breach(ledger, policy, instrument), rest_breach(ledger, policy, instrument, now))
     own = obstacles.of_instrument(ledger, policy, instrument, now)
     told = tuple(found for found in first if found is not None)
-    return (*told, *venue_breaches(ledger, policy, ledger.venue_of(instrument), now), *own)
+    elsewhere = unread_breaches(ledger, policy, instrument)
+    return (*told, *venue_breaches(ledger, policy, ledger.venue_of(instrument), now), *elsewhere, *own)
+
+
+def unread_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Breach, ...]:
+    """Venues that stand in an instrument's way because their part of its asset is as a journal says that lost what came after (C31).
+
+    What such a record leaves unhedged may long be hedged there: nothing of the asset increases until each has been read in full. A venue
+    that never comes back blocks it until a named person resumes the book.
+    """
+    listed, fresh_at = ledger.instruments.get(instrument), ledger.fresh_at
+    if fresh_at is None or listed is None:
+        return ()
+    known = [i for i in exposure.instruments_of(ledger, policy, listed.base) if i in ledger.positions and i != instrument]
+    unread = sorted({v for i in known if (ledger.venues[(v := ledger.venue_of(i))].reported_at or 0) < fresh_at})
+    words = f"not read in full since the journal lost its end; holds {listed.base}"
+    return tuple(Breach(Limit.UNRECONCILED, venue, None, None, words) for venue in unread)
 
 
 def unnamed_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Breach | None:

@@ -1,8 +1,8 @@
 """`ports.Venue` straight on the matching engine: no HTTP, no dialect, virtual or real time, and a wire that loses things.
 
 For tests of the shell and for fault simulation. What the wire does to each call is told by `Wire`; the engine behind it is the very one
-that the dialects speak for, and `direct_words` says what it means. Linear contracts only. The venue's clock is ours. A request is dealt
-with when it arrives, and one that arrives after its expiry is refused, as a venue does.
+that the dialects speak for, and `direct_words` says what it means. The venue has a clock of its own: it is the engine's, and ours may
+differ. A request is dealt with when it arrives, and one that arrives after its expiry is refused, as a venue does.
 """
 
 from __future__ import annotations
@@ -58,13 +58,24 @@ class DirectVenue:
     """One account at one engine, as one run of the bot sees it: a new run gets a new one on the same engine and wire."""
 
     def __init__(
-        self, venue: VenueId, exchange: Exchange, account: str, clock: Clock, wire: Wire, symbols: Collection[str] | None = None
+        self,
+        venue: VenueId,
+        exchange: Exchange,
+        account: str,
+        clock: Clock,
+        wire: Wire,
+        symbols: Collection[str] | None = None,
+        *,
+        venue_clock: Clock | None = None,
+        beat_s: float = BEAT_S,
     ) -> None:
-        """`symbols` are the contracts in use, None for all."""
+        """`symbols` are the contracts in use, None for all; `venue_clock` is the engine's, None for ours; `beat_s` that of its quotes."""
         self.id = venue
         self._exchange = exchange
         self._account = account
         self._clock = clock
+        self._venue_clock = venue_clock or clock
+        self._beat_s = beat_s
         self._wire = wire
         self._inbox: Inbox | None = None
         self._is_open = False
@@ -93,8 +104,9 @@ class DirectVenue:
         if not self._is_open:
             return ev.OrderRefused(at=self._clock.now(), client_order_id=order_id, code="not_sent", reason=NOT_OPEN)
         self._wire.placed.append(order_id)
+        until = command.expires_at + self._offset_ms
         try:
-            order = await self._wire.call(lambda: self._accept(command), self._wire.next_fault(command))
+            order = await self._wire.call(lambda: self._accept(command, until), self._wire.next_fault(command))
         except Refused as refused:
             return ev.OrderRefused(at=self._clock.now(), client_order_id=order_id, code=refused.refusal.value, reason=refused.detail)
         except Unanswered as error:
@@ -115,7 +127,7 @@ class DirectVenue:
     async def look_up(self, command: LookUpOrder) -> LookUpAnswer:
         """By client id."""
         try:
-            order, venue_at = await self._asked(lambda: (self._find(command), self._clock.now()))
+            order, venue_at = await self._asked(lambda: (self._find(command), self._venue_clock.now()))
         except Unanswered as error:
             return ev.LookUpFailed(at=self._clock.now(), client_order_id=command.client_order_id, reason=str(error))
         if order is None:
@@ -151,7 +163,7 @@ class DirectVenue:
         """The engine's records; None while the wire is silent."""
         to_at = self._clock.now()
         try:
-            records = await self._asked(lambda: self._exchange.funding_payments(self._account, None, since))
+            records = await self._asked(lambda: self._exchange.funding_payments(self._account, None, since + self._offset_ms))
         except Unanswered:
             return None
         payments = tuple(funding_payment(self._listed[r.symbol], r) for r in records if r.symbol in self._listed)
@@ -166,13 +178,17 @@ class DirectVenue:
             now = self._clock.steady()
             if not self._wire.silent:
                 heard_at = now
-                for symbol in self._listed:
-                    self._quote(inbox, symbol)
-            now_link = ev.VenueLink.UP if now - heard_at < STALE_AFTER_S else ev.VenueLink.STALE
+                self._beat(inbox)
+            now_link = ev.VenueLink.UP if now - heard_at < max(STALE_AFTER_S, 2 * self._beat_s) else ev.VenueLink.STALE
             if now_link is not link:
                 link = now_link
                 inbox.put(ev.VenueLinkChanged(at=self._clock.now(), venue=self.id, link=link, reason="the wire"))
-            await self._clock.sleep(BEAT_S)
+            await self._clock.sleep(self._beat_s)
+
+    def _beat(self, inbox: Inbox) -> None:
+        """The streams are alive: quotes are repeated."""
+        for symbol in self._listed:
+            self._quote(inbox, symbol)
 
     async def disarm(self) -> None:
         """This venue has no dead-man switch; that it was told to is noted."""
@@ -216,11 +232,17 @@ class DirectVenue:
             raise Unanswered(NOT_OPEN)
         return await self._wire.call(deal)
 
+    @property
+    def _offset_ms(self) -> Millis:
+        """The venue's clock less ours, as a connector measures it."""
+        return self._venue_clock.now() - self._clock.now()
+
     # What the venue does with a request when it arrives.
 
-    def _accept(self, command: PlaceOrder) -> Order | None:
-        now = self._clock.now()
-        if now > command.expires_at:
+    def _accept(self, command: PlaceOrder, until: Millis) -> Order | None:
+        """The order that was taken, None after `until` (the venue's clock)."""
+        now = self._venue_clock.now()
+        if now > until:
             return None
         request = OrderRequest(
             account=self._account,
@@ -239,7 +261,7 @@ class DirectVenue:
 
     def _cancel(self, command: CancelOrder) -> Order:
         symbol = self._symbol(command.instrument)
-        order, reports = self._exchange.cancel(self._account, symbol, self._clock.now(), client_order_id=command.client_order_id)
+        order, reports = self._exchange.cancel(self._account, symbol, self._venue_clock.now(), client_order_id=command.client_order_id)
         self._wire.tell(reports)
         return order
 
@@ -247,13 +269,13 @@ class DirectVenue:
         return self._exchange.order(self._account, self._symbol(command.instrument), client_order_id=command.client_order_id)
 
     def _reading(self, command: ReadVenue, asked_at: Millis) -> ev.VenueReported:
-        fills = self._exchange.fills(self._account, None, command.fills_since, EVERY_FILL)
+        fills = self._exchange.fills(self._account, None, command.fills_since + self._offset_ms, EVERY_FILL)
         orders = self._exchange.open_orders(self._account)
         return ev.VenueReported(
             at=self._clock.now(),
             venue=self.id,
             asked_at=asked_at,
-            clock_offset_ms=0,
+            clock_offset_ms=self._offset_ms,
             orders=tuple(order_report(self._listed[o.request.symbol], o) for o in orders),
             positions=position_reports(self._listed, self._exchange.positions(self._account)),
             fills=tuple(fill_report(self._listed[f.symbol], f) for f in fills),
@@ -267,7 +289,11 @@ class DirectVenue:
         view = self._exchange.market(symbol)
         quote = quote_of(self._listed[symbol], self._exchange.book(symbol, 1), view, self._clock.now())
         if quote is not None:
-            inbox.put_quote(quote)
+            inbox.put_quote(self._seen(quote))
+
+    def _seen(self, quote: ev.Quote) -> ev.Quote:
+        """A market view as it is told."""
+        return quote
 
     def _symbol(self, instrument: InstrumentId) -> str:
         return instrument.partition(":")[2]

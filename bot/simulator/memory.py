@@ -34,12 +34,16 @@ class MemoryEntry:
 
 @dataclass(slots=True)
 class MemoryStore:
-    """What is durable. `taking` False: nothing can be written until it is True again. `doubt`: why it is not to be trusted."""
+    """What is durable. `taking` False: nothing can be written until it is True again. `doubt`: why it is not to be trusted.
+
+    `lost_tail`: its end was lost, and that shows at the next start.
+    """
 
     entries: list[MemoryEntry] = field(default_factory=list)
     epoch: int = 0
     taking: bool = True
     doubt: str | None = None
+    lost_tail: bool = False
     snapshot: tuple[int, MemoryEntry, Snapshot] | None = None
     """What the first so many entries fold to, and the last of them."""
 
@@ -48,6 +52,11 @@ class MemoryStore:
         for entry in self.entries[after:]:
             for number, event in enumerate(entry.events, 1):
                 yield event, entry.commands if number == len(entry.events) else ()
+
+    def lose(self, entries: int) -> None:
+        """The last so many entries are gone."""
+        del self.entries[max(0, len(self.entries) - entries) :]
+        self.lost_tail = True
 
     def digest(self) -> str:
         """A hash of everything in it, the same in every process: sets are sorted, money is exact text."""
@@ -68,12 +77,13 @@ class MemoryJournal:
         self._appended = appended
         self._waiting: list[MemoryEntry] = []
         self._let_go = False
-        self._was_empty = not store.entries
+        self._was_fresh = not store.entries or store.lost_tail
+        store.lost_tail = False
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the store held no entry when this run took hold of it."""
-        return self._was_empty
+        """Whether the store held no entry, or had lost its tail, when this run took hold of it."""
+        return self._was_fresh
 
     @property
     def doubt(self) -> str | None:

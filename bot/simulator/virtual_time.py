@@ -45,6 +45,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made."""
         return self._jumping.now
 
+    def jump(self, seconds: float) -> None:
+        """Virtual seconds pass in which nothing on the loop runs: a process that is stopped, or a call that blocks it."""
+        self._jumping.now += max(0.0, seconds)
+
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:  # type: ignore[override]  # it never returns
         """Raises RuntimeError: a thread lives in real time."""
         raise RuntimeError(f"no threads in virtual time: {func!r} with {args!r} on {executor!r}")

@@ -20,12 +20,17 @@ T = TypeVar("T")
 
 
 class WireFault(StrEnum):
-    """What happens to one call."""
+    """What happens to one call.
+
+    ANSWER_UNREADABLE: it arrived, and what came back at once proves nothing. RESET: it never arrives, and that shows at once.
+    """
 
     NONE = "none"
     REPLY_LOST = "reply_lost"
     NEVER_ARRIVES = "never_arrives"
     ARRIVES_LATE = "arrives_late"
+    ANSWER_UNREADABLE = "answer_unreadable"
+    RESET = "reset"
 
 
 class Passage(StrEnum):
@@ -77,8 +82,11 @@ class Wire:
         """
         self.passing(self.venue, Passage.LEAVING)
         reply: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if fault is WireFault.RESET:
+            await asyncio.sleep(self.latency_s)
+            raise Unanswered("the connection was reset")
         if not self.silent and fault is not WireFault.NEVER_ARRIVES:
-            self._carry(self._there_and_back(deal, reply, fault))
+            self.carry(self._there_and_back(deal, reply, fault))
         if self.hanging:
             await asyncio.get_running_loop().create_future()
         try:
@@ -100,9 +108,11 @@ class Wire:
             refused = refusal
         self.passing(self.venue, Passage.ARRIVED)
         await asyncio.sleep(self.latency_s)
-        if self._is_cut() or fault is not WireFault.NONE or reply.done():
+        if self._is_cut() or fault not in (WireFault.NONE, WireFault.ANSWER_UNREADABLE) or reply.done():
             return
-        if refused is not None:
+        if fault is WireFault.ANSWER_UNREADABLE:
+            reply.set_exception(Unanswered("the answer makes no sense"))
+        elif refused is not None:
             reply.set_exception(refused)
         else:
             reply.set_result(told)  # type: ignore[arg-type]  # told is what deal returned, None only when T holds it
@@ -119,7 +129,7 @@ class Wire:
     def tell(self, reports: Sequence[Report]) -> None:
         """Sends what happened down the stream, to whoever listens when it arrives."""
         if not self.silent and reports:
-            self._carry(self._down_the_stream(tuple(reports), self.stream_s))
+            self.carry(self._down_the_stream(tuple(reports), self.stream_s))
 
     async def _down_the_stream(self, reports: Sequence[Report], seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -129,7 +139,8 @@ class Wire:
     def _is_cut(self) -> bool:
         return self.silent
 
-    def _carry(self, journey: Coroutine[Any, Any, None]) -> None:
+    def carry(self, journey: Coroutine[Any, Any, None]) -> None:
+        """Lets something be on its way, whatever becomes of who sent it."""
         task = asyncio.create_task(journey, name=f"on the wire of {self.venue}")
         self.under_way[task] = None
         task.add_done_callback(self._arrived)

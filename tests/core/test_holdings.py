@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core import exposure, holdings
+from bot.core.order import Order, OrderState
 from bot.core.records import Ledger, VenueRecord
-from bot.core.units import Asset, InstrumentId, Range, VenueId
+from bot.core.units import Asset, ClientOrderId, InstrumentId, Range, VenueId
 from tests.core.coin_accounts import ETH, ETH_USD, OKX, POLICY, USDC, USDT, WSTETH, account, held_as, holding, ledger_with, told
 from tests.core.story import T0, listed, quote_of
 
@@ -53,6 +54,31 @@ def test_delta_is_the_one_of_the_reading_whatever_the_price_did_since(wallet: De
 def test_only_what_changed_since_the_reading_counts_at_the_mark_of_now() -> None:
     ledger = ledger_with(account("ETH", "10"), position=told("-15000", "3000"), record="-18000", mark="6000")
     assert delta(ledger) == 10 - D(15_000) / 3_000 - D(3_000) / 6_000
+
+
+@pytest.mark.parametrize("now", ["3000", "3150", "6000", "1500"])
+def test_what_an_order_of_ours_did_since_the_reading_has_no_delta_by_what_the_price_did_after_it(now: str) -> None:
+    """Found by chaos (I02): a mark that ran away between a fill and the next reading was hedged as if the coins had not moved with it."""
+    ledger = ledger_with(account("ETH", "10"), position=told("-15000", "3000"), record="-18000", mark=now)
+    made = Order(
+        client_order_id=ClientOrderId("h1"),
+        instrument=ETH_USD,
+        quantity=D(-4_000),
+        price=D("2995.5"),
+        reduce_only=False,
+        placed_at=T0 - 3_000,
+        expires_at=T0 + 2_000,
+        arrival_mid=D(3_000),
+        reason="a gap",
+        state=OrderState.CANCELED,
+        reported_filled=D(-3_000),
+        closed_at=T0 - 2_900,
+    )
+    found = delta(replace(ledger, orders={made.client_order_id: made}))
+    assert found is not None
+    assert abs(found - (10 - D(18_000) / 3_000)) <= TINY * 10
+    bought = replace(made, quantity=D(4_000), reported_filled=D(3_000))  # not what moved it: at the mark of now until the next reading
+    assert delta(replace(ledger, orders={made.client_order_id: bought})) == 10 - D(15_000) / 3_000 - D(3_000) / D(now)
 
 
 def test_the_account_of_domain_1_4_with_equity_beside_marks_and_wallet_beside_entries() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.core import exposure
+from bot.core import exposure, risk
+from bot.core.commands import PlaceOrder
 from bot.core.events import InstrumentListed
 from bot.core.policy import Policy
 from bot.core.units import Asset, InstrumentId
 from tests.core.market_words import narrow
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
+from tests.core.operators import resumes
 from tests.core.playbook import (
     after,
     breach,
@@ -27,6 +29,7 @@ from tests.core.playbook import (
     query,
     reading,
     started,
+    unreadable,
 )
 from tests.core.story import Story
 
@@ -163,6 +166,34 @@ def test_a_run_that_takes_anothers_place_sends_nothing_until_the_others_requests
     story >> filled(BYBIT, BINANCE, OKX)
     assert story.statement().ready
     closed(story >> decision_due() << nothing())
+
+
+def test_c31_on_a_journal_that_lost_its_end_an_asset_waits_for_every_venue_that_holds_it() -> None:
+    """What the record leaves unhedged may long be hedged at the venue that was not read again: found by chaos (I02)."""
+    story = hedged("30") >> started(is_fresh=True)
+    for venue in VENUES:
+        story >> link(venue, "up")
+    story >> decision_due()
+    for venue in VENUES[:2]:
+        story >> reading(venue)
+    story >> unreadable("okx") >> after(20_000) >> evenly("33") >> decision_due()
+    story.outbox.clear()  # okx is asked again
+    assert any("lost its end" in b.detail for b in risk.increase_breaches(story.ledger, story.policy, InstrumentId(BYBIT), story.now))
+    story >> reading("okx", ETH="-13") << net_delta("ETH", "0", "3") >> decision_due()
+    story.outbox.clear()
+    story >> reading("okx", ETH="-13") >> after(31_000) >> confirmed() >> decision_due()
+    assert not [c for c in story.outbox if isinstance(c, PlaceOrder)]
+
+
+def test_c31_a_person_who_resumes_the_book_takes_such_a_record_as_it_is() -> None:
+    story = hedged("30") >> started(is_fresh=True)
+    for venue in VENUES[:2]:
+        story >> link(venue, "up") >> reading(venue)
+    story >> after(20_000) >> evenly("33") >> decision_due()
+    assert not [c for c in story.outbox if isinstance(c, PlaceOrder)]
+    story.outbox.clear()
+    story >> resumes("ann") >> after(100) >> confirmed() >> decision_due()
+    assert sum(c.quantity for c in story.outbox if isinstance(c, PlaceOrder)) == -2  # what two may carry
 
 
 def test_a_listing_told_again_of_an_instrument_that_is_not_named_changes_nothing() -> None:

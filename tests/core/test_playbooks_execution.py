@@ -142,6 +142,18 @@ def test_a_gap_that_may_wait_is_offered_and_not_taken() -> None:
     (story >> filled(OKX, BYBIT, BINANCE) << net_delta("ETH", "0") >> decision_due() << nothing()).close()
 
 
+def test_an_offer_does_not_take_away_the_stray_that_it_is_for() -> None:
+    """Its own range would hold net delta inside the band: the wait for flow began anew, and the offer was withdrawn as soon as it stood."""
+    story = hedged("30", rebalance_band_hard=D("0.05")) >> after(100) >> evenly("30.06") >> decision_due() << nothing()
+    waited(story, 1_000) << nothing()
+    waited(story, 1_000)
+    for instrument in (BYBIT, BINANCE, OKX):
+        story << place(instrument, "-0.02", post_only=True)
+    story >> after(50) >> decision_due() << nothing() >> accepted(BYBIT) >> accepted(BINANCE) >> accepted(OKX)
+    waited(story, 50) << nothing()
+    (waited(story, 1_000) << nothing() >> filled(OKX, BYBIT, BINANCE) << net_delta("ETH", "0") >> decision_due() << nothing()).close()
+
+
 def test_a_resting_order_follows_the_touch_under_a_new_id_and_in_the_end_takes() -> None:
     story = small_gap(passive_attempts_max=2) >> filled(BYBIT, BINANCE)
     first = story.order(OKX)

@@ -84,13 +84,17 @@ def price(row: Row, spelled: Paths) -> Decimal | None:
     return value
 
 
+MILLIS_MIN, MILLIS_MAX = 10**12, 10**13
+"""The years 2001 to 2286: an instant in seconds, microseconds or nanoseconds lies outside (F48)."""
+
+
 def instant(row: Row, spelled: Paths) -> Millis | None:
     """Unix milliseconds by the venue's clock; None when not told."""
     value = figure(row, spelled)
     if value is None:
         return None
-    if value < ZERO or value != value.to_integral_value():
-        raise Unreadable(f"{_name(spelled)} is no instant: {value}")
+    if value < ZERO or value != value.to_integral_value() or (value != ZERO and not MILLIS_MIN <= value < MILLIS_MAX):
+        raise Unreadable(f"{_name(spelled)} is no instant in milliseconds: {value}")
     return int(value)
 
 

@@ -1,0 +1,54 @@
+"""`hedgebot chaos`: many seeds, one after the other or in several processes, with a line for each and a table at the end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+
+import structlog
+
+from bot.drivers.chaos.liveness import play_liveness
+from bot.drivers.chaos.report import Campaign, failure, seed_line, table
+from bot.drivers.chaos.seed import Outcome, play
+
+
+def run_chaos(seeds: int, first: int, hours: float, mode: str, jobs: int) -> int:
+    """Plays seeds `first` to `first + seeds - 1`; 1 when one failed, or when a fault of chaos fired in none of a hundred or more seeds."""
+    campaign = Campaign()
+    for outcome, cpu_s in _outcomes(range(first, first + seeds), hours, mode, jobs):
+        campaign.add(outcome, cpu_s)
+        _say(f"[{campaign.seeds}/{seeds}] {seed_line(outcome, cpu_s)}")
+        if outcome.violations:
+            _say(failure(outcome, hours, mode))
+    _say(table(campaign))
+    never = campaign.never_fired() if mode == "safety" and seeds >= 100 else ()
+    if never:
+        _say(f"never fired: {', '.join(f'F{n:02d}' for n in never)}")
+    return 1 if campaign.failed or never else 0
+
+
+def _outcomes(numbers: Iterable[int], hours: float, mode: str, jobs: int) -> Iterator[tuple[Outcome, float]]:
+    one = partial(timed, hours=hours, mode=mode)
+    if jobs <= 1:
+        yield from map(one, numbers)
+        return
+    with ProcessPoolExecutor(max_workers=jobs) as pool:
+        for done in as_completed([pool.submit(one, number) for number in numbers]):
+            yield done.result()
+
+
+def timed(number: int, hours: float, mode: str) -> tuple[Outcome, float]:
+    """One seed and the CPU seconds that it took. The bot's own log is not written: the story tells it."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    began = time.process_time()
+    outcome = play_liveness(number, hours) if mode == "liveness" else play(number, hours)
+    return outcome, time.process_time() - began
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

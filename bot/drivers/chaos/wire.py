@@ -1,0 +1,56 @@
+"""The wire of a chaos world: it tells the witness what really happened at the venue, and loses, doubles and shuffles what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bot.core.units import VenueId
+from bot.drivers.chaos.conditions import Conditions
+from bot.simulator.model import BookReport, MarketReport, Report
+from bot.simulator.wire import Wire
+
+SHUFFLED_S = 1.5
+"""How much later than others a report may arrive on a stream that shuffles."""
+
+
+def _unseen(_: VenueId, __: Sequence[Report]) -> None:
+    return None
+
+
+@dataclass(slots=True, kw_only=True)
+class ChaosWire(Wire):
+    """`happened` sees every report of the engine, also those that nobody is told of."""
+
+    conditions: Conditions
+    happened: Callable[[VenueId, Sequence[Report]], None] = field(default=_unseen)
+
+    def tell(self, reports: Sequence[Report]) -> None:
+        """Sends what happened down the stream, as far as it gets."""
+        self.happened(self.venue, reports)
+        here = self.conditions
+        if here.muted:
+            if any(not isinstance(r, BookReport | MarketReport) for r in reports):
+                here.struck[20] += 1
+            return
+        if not (here.drops or here.doubles or here.shuffles):
+            Wire.tell(self, reports)
+            return
+        Wire.tell(self, [r for r in reports if isinstance(r, BookReport | MarketReport)])
+        for report in reports:
+            if not isinstance(report, BookReport | MarketReport):
+                self._tell_own(report)
+
+    def _tell_own(self, report: Report) -> None:
+        here = self.conditions
+        if self.silent:
+            return
+        if here.report_is_lost():
+            here.struck[23] += 1
+            return
+        later = here.random.uniform(0.0, SHUFFLED_S) if here.shuffles else 0.0
+        here.struck[22] += here.shuffles
+        self.carry(self._down_the_stream((report,), self.stream_s + later))
+        if here.doubles:
+            here.struck[21] += 1
+            self.carry(self._down_the_stream((report,), self.stream_s + here.random.uniform(0.0, SHUFFLED_S)))

@@ -1,0 +1,219 @@
+"""Planted bugs: each breaks one rule of the bot by patching it, in tests only. Chaos finds every one within a stated number of seeds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bot.core import engine, exposure, gate, ledger, operation, reconciliation, risk, trading
+from bot.core import events as ev
+from bot.core.commands import Command, PlaceOrder
+from bot.core.limits import Limit
+from bot.core.order import OrderState, Trigger
+from bot.core.policy import Policy
+from bot.core.records import Ledger, Position
+from bot.core.units import ZERO
+from bot.shell import lifecycle
+from bot.shell.dispatch import Dispatcher
+from bot.shell.loop import Loop
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A planted bug; `first` is the first seed that is played on it, and `within` how many may be needed."""
+
+    plant: Patch
+    first: int
+    within: int
+
+
+def double_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order whose answer is missing is sent again."""
+    send = Dispatcher._send
+
+    async def twice(self: Dispatcher, command: Command) -> ev.Event:
+        answer = await send(self, command)
+        if isinstance(command, PlaceOrder) and isinstance(answer, ev.OrderOutcomeUnknown):
+            return await send(self, command)
+        return answer
+
+    monkeypatch.setattr(Dispatcher, "_send", twice)
+
+
+def empty_is_flat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A position that a reading leaves out is taken for flat."""
+    fold = reconciliation.apply_reading
+
+    def filled_up(before: Ledger, event: ev.VenueReported) -> Ledger:
+        told = {p.instrument for p in event.positions}
+        missing = [i for i in before.positions if before.venue_of(i) == event.venue and i not in told]
+        flat = tuple(ev.PositionReport(instrument=i, quantity=ZERO, entry_price=None, mark_price=None) for i in missing)
+        return fold(before, replace(event, positions=(*event.positions, *flat)))
+
+    monkeypatch.setattr(reconciliation, "apply_reading", filled_up)
+
+
+def inverse_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The delta of an inverse position has the wrong sign."""
+    ranged, exact = exposure.position, exposure.recorded
+
+    def position(before: Ledger, instrument: Any, **more: Any) -> Any:
+        found = ranged(before, instrument, **more)
+        return found if found is None or not before.instruments[instrument].is_inverse else found.times(Decimal(-1))
+
+    def recorded(before: Ledger, instrument: Any) -> Any:
+        found = exact(before, instrument)
+        return found if found is None or not before.instruments[instrument].is_inverse else -found
+
+    monkeypatch.setattr(exposure, "position", position)
+    monkeypatch.setattr(exposure, "recorded", recorded)
+
+
+def lost_fill(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fifth fill does not move the position."""
+    moved, count = Position.moved, [0]
+
+    def sometimes(self: Position, quantity: Any, at: int) -> Position:
+        count[0] += 1
+        return self if count[0] % 5 == 0 else moved(self, quantity, at)
+
+    monkeypatch.setattr(Position, "moved", sometimes)
+
+
+def fill_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fifth fill moves the position twice."""
+    moved, count = Position.moved, [0]
+
+    def sometimes(self: Position, quantity: Any, at: int) -> Position:
+        count[0] += 1
+        return moved(self, quantity * 2 if count[0] % 5 == 0 else quantity, at)
+
+    monkeypatch.setattr(Position, "moved", sometimes)
+
+
+def absence_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one look-up does not find counts as absent."""
+
+    def believed(before: Ledger, event: ev.OrderAbsent, _: Policy) -> Ledger:
+        return ledger.change_order(before, event.client_order_id, Trigger.PROVEN_ABSENT, event.at)
+
+    monkeypatch.setattr(ledger, "apply_absence", believed)
+
+
+def unknown_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer counts as a refusal."""
+
+    def refused(before: Ledger, event: ev.OrderOutcomeUnknown, _: Policy) -> Ledger:
+        return ledger.change_order(before, event.client_order_id, Trigger.REFUSED, event.at)
+
+    monkeypatch.setitem(engine._FOLDERS, ev.OrderOutcomeUnknown, refused)  # type: ignore[arg-type]  # a dict behind a Mapping
+
+
+def journal_after_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders leave, and are written a moment later."""
+    written = Loop._written
+
+    def later(self: Loop, commands: tuple[Command, ...]) -> tuple[Command, ...]:
+        events, self._unwritten = self._unwritten, []
+
+        def write() -> None:
+            self._unwritten = [*events, *self._unwritten]
+            written(self, commands)
+
+        asyncio.get_running_loop().call_later(0.003, write)
+        return commands
+
+    monkeypatch.setattr(Loop, "_written", later)
+
+
+def cancel_is_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancel that was asked for counts as done."""
+
+    def done(before: Ledger, event: ev.CancelUnconfirmed, _: Policy) -> Ledger:
+        order = before.orders.get(event.client_order_id)
+        if order is None or order.state is not OrderState.WORKING:
+            return before
+        return ledger.change_order(before, event.client_order_id, Trigger.ENDED, event.at)
+
+    monkeypatch.setitem(engine._FOLDERS, ev.CancelUnconfirmed, done)  # type: ignore[arg-type]  # a dict behind a Mapping
+
+
+def stale_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The age of a quote is not looked at."""
+    breach = risk.quote_breach
+
+    def ageless(before: Ledger, policy: Policy, instrument: Any, now: int) -> Any:
+        found = breach(before, policy, instrument, now)
+        return None if found is not None and found.limit is Limit.QUOTE_AGE else found
+
+    monkeypatch.setattr(risk, "quote_breach", ageless)
+
+
+def always_halts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The book is HALTED, whatever happens: nothing can go wrong then."""
+    monkeypatch.setattr(risk, "trading_state", lambda *_: risk.TradingState.HALTED)
+
+
+def never_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No quiet period ends a state."""
+    monkeypatch.setattr(trading, "after_quiet", lambda before, *_: before)
+
+
+def halt_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's halt is noted, and that is all."""
+    fold = operation.apply_act
+
+    def noted(before: Ledger, event: ev.OperatorActed) -> Ledger:
+        return before if event.action is ev.OperatorAction.HALT else fold(before, event)
+
+    monkeypatch.setattr(operation, "apply_act", noted)
+
+
+def ids_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Client order ids are made of the journal's counter alone."""
+    monkeypatch.setattr(lifecycle, "epoch_of", lambda counter, *_: f"h{counter:04d}")
+
+
+def deleveraging_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody ordered is not entered, whether it is told or read."""
+    monkeypatch.setattr(ledger, "_apply_foreign_fill", lambda before, *_: before)
+    monkeypatch.setattr(reconciliation, "READINGS_TO_ADOPT", 10**9)
+
+
+def venue_cap_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shares of venues are held against ten times what is held."""
+    base = exposure.share_base
+    larger = exposure.once(lambda before, policy: None if (known := base(before, policy)) is None else known * 10)
+    monkeypatch.setattr(exposure, "share_base", larger)
+    monkeypatch.setattr(gate, "INCREASE_CHECKS", ())
+
+
+MUTANTS: Mapping[str, Mutant] = {
+    plant.__name__: Mutant(plant, first, within)
+    for plant, first, within in (
+        (double_send, 1, 3),
+        (empty_is_flat, 9, 4),
+        (inverse_sign, 1, 1),
+        (lost_fill, 1, 2),
+        (fill_twice, 1, 2),
+        (absence_early, 1, 2),
+        (unknown_is_refused, 1, 3),
+        (journal_after_send, 1, 1),
+        (cancel_is_proof, 4, 4),
+        (stale_quotes, 4, 4),
+        (always_halts, 1, 1),
+        (never_returns, 1, 3),
+        (halt_ignored, 1, 4),
+        (ids_repeat, 1, 4),
+        (deleveraging_unseen, 1, 4),
+        (venue_cap_forgotten, 1, 2),
+    )
+}
+"""By name."""
