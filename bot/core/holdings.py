@@ -15,8 +15,9 @@ Coin equity is told at some instant, beside inverse positions of that instant. T
               = wallet told + sum of n x (1 / entry - 1 / P)       where the account does not tell its equity
                             + sum of d x (1 / p - 1 / P)           d what the record moved since by orders of ours, p near their fills
 
-so that equity(P) + n / P, the delta, is the same at every P, also when the price runs away between a fill and the next reading. Equity goes with marks and wallet with entries; never mixed. Both come
-from one complete reading of the venue: figures of two instants would be off by what the price did between them.
+so that equity(P) + n / P, the delta, is the same at every P, also when the price runs away between a fill and the next reading. Equity
+goes with marks and wallet with entries; never mixed. Both come from one complete reading of the venue: figures of two instants would be
+off by what the price did between them.
 (Binance COIN-M, BitMEX: PnL in coin = n x (1 / entry - 1 / mark), n = contracts x contract size.)
 """
 

@@ -84,8 +84,7 @@ def price(row: Row, spelled: Paths) -> Decimal | None:
     return value
 
 
-MILLIS_MIN, MILLIS_MAX = 10**12, 10**13
-"""The years 2001 to 2286: an instant in seconds, microseconds or nanoseconds lies outside (F48)."""
+MILLIS_MIN, MILLIS_MAX = 10**12, 10**13  # the years 2001 to 2286: an instant in another unit lies outside (F48)
 
 
 def instant(row: Row, spelled: Paths) -> Millis | None:

@@ -76,8 +76,16 @@ def cancel_crosses_fill(stage: Stage) -> None:
 
     for here in stage.world.conditions.values():
         here.before_cancel = before_cancel
-        for_a_while(stage, here, "fills_before_cancels", True, 40.0)
+        here.fills_before_cancels = True
+
+    def over() -> None:
+        for here in stage.world.conditions.values():
+            here.fills_before_cancels = False
+
+    stage.later(75.0, over)
     trickle(stage)
+    for seconds in (20.0, 40.0):
+        stage.later(seconds, lambda: trickle(stage))
 
 
 def flat_before_reduction(stage: Stage) -> None:

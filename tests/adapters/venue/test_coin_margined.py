@@ -91,10 +91,18 @@ def test_pitfall_16_fees_and_funding_are_coins_of_the_settle_asset_with_our_sign
     fill = OKX_FILL | {"instId": "BTC-USD-SWAP", "fee": "-0.00001", "feeCcy": "BTC"}
     read = mapping.fill_report(fill, OKX.reads.fill, {"BTC-USD-SWAP": OKX_USD})
     assert (read.fee, read.fee_asset) == (D("0.00001"), "BTC")
-    paid = {"category": "inverse", "symbol": "BTCUSD", "execId": "f1", "execFee": "0.0001", "feeCurrency": "", "execTime": "7"}
+    paid = {"category": "inverse", "symbol": "BTCUSD", "execId": "f1", "execFee": "0.0001", "feeCurrency": "", "execTime": "1000000000000"}
     read = mapping.funding_payment(paid, BYBIT.funding.payment, INVERSE)
     assert (read.quantity, read.asset) == (D("-0.0001"), "BTC")
-    bill = {"instType": "SWAP", "instId": "BTC-USD-SWAP", "billId": "1", "balChg": "0.0002", "ccy": "BTC", "ts": "7", "type": "8"}
+    bill = {
+        "instType": "SWAP",
+        "instId": "BTC-USD-SWAP",
+        "billId": "1",
+        "balChg": "0.0002",
+        "ccy": "BTC",
+        "ts": "1000000000000",
+        "type": "8",
+    }
     read = mapping.funding_payment(bill, OKX.funding.payment, {"BTC-USD-SWAP": OKX_USD})
     assert (read.quantity, read.asset) == (D("0.0002"), "BTC")
 

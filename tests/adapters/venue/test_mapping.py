@@ -317,24 +317,20 @@ def test_figures_of_the_whole_account_are_marked_and_never_mixed_with_an_assets(
 def test_received_funding_is_positive_at_every_venue():
     """Pitfall 16: Bybit counts what was paid."""
     cases = [
-        (
-            BINANCE,
-            {"symbol": "BTCUSDT", "incomeType": "FUNDING_FEE", "income": "1.25", "asset": "USDT", "time": 1767225600007, "tranId": 9},
-        ),
-        (BYBIT, BYBIT_EXECUTION | {"execType": "Funding", "execFee": "-1.25", "execId": "9", "execTime": "1767225600007"}),
-        (OKX, {"instId": "BTC-USDT-SWAP", "type": "8", "balChg": "1.25", "billId": "9", "ccy": "USDT", "ts": "1767225600007"}),
+        (BINANCE, {"symbol": "BTCUSDT", "incomeType": "FUNDING_FEE", "income": "1.25", "asset": "USDT", "time": 10**12, "tranId": 9}),
+        (BYBIT, BYBIT_EXECUTION | {"execType": "Funding", "execFee": "-1.25", "execId": "9", "execTime": "1000000000000"}),
+        (OKX, {"instId": "BTC-USDT-SWAP", "type": "8", "balChg": "1.25", "billId": "9", "ccy": "USDT", "ts": "1000000000000"}),
     ]
     for profile, row in cases:
         payment = mapping.funding_payment(row, profile.funding.payment, OURS[profile.venue])
         assert payment is not None
-        assert (payment.quantity, payment.asset, payment.payment_id, payment.venue_at) == (D("1.25"), "USDT", "9", 1767225600007)
+        assert (payment.quantity, payment.asset, payment.payment_id, payment.venue_at) == (D("1.25"), "USDT", "9", 10**12)
 
 
 def test_intervals_are_what_the_venue_tells():
     assert mapping.funding_interval({"fundingIntervalHour": "4"}, BYBIT.funding.rate_shape) == 4 * 3_600_000
-    assert (
-        mapping.funding_interval({"fundingTime": "1767225601000", "nextFundingTime": "1767240001000"}, OKX.funding.rate_shape) == 14_400_000
-    )
+    told = {"fundingTime": "1000000000000", "nextFundingTime": "1000014400000"}
+    assert mapping.funding_interval(told, OKX.funding.rate_shape) == 14_400_000
     assert mapping.funding_interval({"fundingTime": "1767225601000", "nextFundingTime": ""}, OKX.funding.rate_shape) is None
     assert BINANCE.funding.intervals_shape is not None
     assert mapping.funding_interval({"fundingIntervalHours": 1}, BINANCE.funding.intervals_shape) == 3_600_000

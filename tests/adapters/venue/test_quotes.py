@@ -52,21 +52,22 @@ def test_a_quote_is_never_younger_than_what_the_venue_says_nor_than_its_arrival(
     board = QuoteBoard(OURS["bybit"])
     shape = replace(BOOK, at=paths("ts"))
     row = {"s": "BTCUSDT", "b": [["1", "1"]], "a": [["2", "1"]]}
+    now = 10**12 + 10_000
     cases = [
-        ({"ts": 9_000}, 0, 9_000),
-        ({"ts": 9_000}, 500, 8_500),
-        ({"ts": 11_000}, 0, 10_000),
-        ({"ts": 11_000}, 2_000, 9_000),
-        ({}, 500, 10_000),
+        ({"ts": now - 1_000}, 0, now - 1_000),
+        ({"ts": now - 1_000}, 500, now - 1_500),
+        ({"ts": now + 1_000}, 0, now),
+        ({"ts": now + 1_000}, 2_000, now - 1_000),
+        ({}, 500, now),
     ]
     for told, offset_ms, book_at in cases:
-        quote = board.book_told(row | told, shape, 10_000, offset_ms, partial=False)
+        quote = board.book_told(row | told, shape, now, offset_ms, partial=False)
         assert quote is not None
         assert quote.book_at == book_at
     with pytest.raises(Unreadable):
-        board.book_told(row | {"ts": "soon"}, shape, 10_000, partial=False)
+        board.book_told(row | {"ts": "soon"}, shape, now, partial=False)
     board.forget()
-    assert board.book_told({"s": "BTCUSDT", "b": [["1", "1"]], "a": []}, shape, 10_000, partial=True) is None
+    assert board.book_told({"s": "BTCUSDT", "b": [["1", "1"]], "a": []}, shape, now, partial=True) is None
 
 
 def test_rows_about_others_are_not_ours():

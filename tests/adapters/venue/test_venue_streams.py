@@ -275,12 +275,15 @@ DAMAGED = {
     "okx": [
         {
             "arg": {"channel": "bbo-tbt", "instId": "BTC-USDT-SWAP"},
-            "data": [{"bids": [["-1", "1", "0", "1"]], "asks": [["60000.1", "1", "0", "1"]], "ts": "1"}],
+            "data": [{"bids": [["-1", "1", "0", "1"]], "asks": [["60000.1", "1", "0", "1"]], "ts": "1000000000000"}],
         },
         {"arg": {"channel": "orders", "instType": "SWAP"}, "data": [{"instId": "BTC-USDT-SWAP", "state": "what", "fillSz": "0"}]},
     ],
     "hyperliquid": [
-        {"channel": "l2Book", "data": {"coin": "BTC", "time": 1, "levels": [[{"px": "NaN", "sz": "1"}], [{"px": "60001", "sz": "1"}]]}},
+        {
+            "channel": "l2Book",
+            "data": {"coin": "BTC", "time": 10**12, "levels": [[{"px": "NaN", "sz": "1"}], [{"px": "60001", "sz": "1"}]]},
+        },
         {"channel": "orderUpdates", "data": [{"order": {"coin": "BTC", "oid": 1, "side": "A"}, "status": "what"}]},
     ],
 }
