@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import structlog
 
 from bot.adapters.venue import funding_reads, market_reads
-from bot.adapters.venue.apart import apart
 from bot.adapters.venue.asking import Asker, NotAnswered
 from bot.adapters.venue.ccxt_client import doors, expiring_at, make_client, tap
 from bot.adapters.venue.ccxt_mapping import Unreadable, accepted, at_path, order_report, told
 from bot.adapters.venue.dead_man import ArmedTold, DeadManSwitch
 from bot.adapters.venue.feedback import Brake, StayAwayTold
+from bot.adapters.venue.listing import let_go, listing_apart
 from bot.adapters.venue.opening import Opened, open_account, redescribe, set_leverages_back
 from bot.adapters.venue.outcomes import NOT_SENT, Refused, classify
 from bot.adapters.venue.profile import DeadMan, Profile
@@ -133,8 +132,8 @@ class CcxtVenue:
         await self.close()
         if not self._proven:
             await self.prove()
-        session = RoutingSession(self._doors, headers_seen=self._headers_seen)
-        public_session = RoutingSession(self._doors.public(), headers_seen=self._headers_seen)
+        session = RoutingSession(self._doors, headers_seen=self._headers_seen, stay_away=self._closed_for)
+        public_session = RoutingSession(self._doors.public(), headers_seen=self._headers_seen, stay_away=self._closed_for)
         client = make_client(self._profile, self._settings, session, self._clock)
         public = make_client(self._profile, self._settings, public_session, self._clock, keyless=True)
         try:
@@ -148,27 +147,17 @@ class CcxtVenue:
                 self._gate,
                 self._clock,
                 public=public,
-                listing=partial(apart, self._listing, f"{self.id} markets"),
+                listing=listing_apart(self._doors, self._profile, self._settings, self._clock, self._closed_for, self._headers_seen),
                 brake=self._brake,
             )
             opened = await open_account(asker, self._profile, self._settings)
         except BaseException:
-            await _let_go((client, public), (session, public_session))
+            await let_go((client, public), (session, public_session))
             raise
         sent, leverage = self._profile.writes.client_id_as_sent, self._settings.leverage
         reader = Reader(asker, self._profile.reads, self.id, opened.instruments, self._clock, sent=sent, leverage=leverage)
         self._up = _Connection(client, session, public, public_session, asker, reader, opened)
         return tuple(opened.instruments.values())
-
-    async def _listing(self) -> list[dict[str, Any]]:
-        """ccxt's markets, by a client without a key that lives as long as this question and shares nothing with any other loop."""
-        session = RoutingSession(self._doors.public())
-        client = make_client(self._profile, self._settings, session, self._clock, keyless=True)
-        try:
-            markets: list[dict[str, Any]] = await client.fetch_markets(dict(self._profile.markets_parameters))
-            return markets
-        finally:
-            await _let_go((client,), (session,))
 
     async def describe(self) -> Sequence[Instrument]:
         """The instruments in use as the venue describes them now, changed or not; empty when it could not be read.
@@ -300,7 +289,7 @@ class CcxtVenue:
         """Ends every connection. Safe to call twice."""
         up, self._up, self._switch = self._up, None, None
         if up is not None:
-            await _let_go((up.client, up.public), (up.session, up.public_session))
+            await let_go((up.client, up.public), (up.session, up.public_session))
 
     async def _turn(self, command: PlaceOrder) -> str | None:
         """Waits for the request's turn; why it never came, None when it came."""
@@ -379,14 +368,9 @@ class CcxtVenue:
         if self._listener is not None:
             self._listener.heard(socket, message)
 
+    def _closed_for(self) -> float:
+        return self._gate.closed_for
+
     def _headers_seen(self, path: str, status: int, headers: Mapping[str, str]) -> None:
         offset_ms = self._up.asker.offset_ms if self._up is not None else 0
         self._brake.answered(path, status, headers, self._clock.now() + offset_ms)
-
-
-async def _let_go(clients: Sequence[Any], sessions: Sequence[RoutingSession]) -> None:
-    for client in clients:
-        client.timeout_on_exit = 0  # ccxt's pause after closing; the sessions are ours and are closed next
-        await client.close()
-    for session in sessions:
-        await session.close()

@@ -2,6 +2,7 @@
 
 The rule: ccxt keeps its production URLs (and with them its signing and its error tables, which it selects by URL); only this session
 decides where a host lives. What `doors` does not list is refused before a byte leaves, whatever asked for it, redirects included.
+While the venue wants to be left alone (`stay_away`) nothing leaves either, also what ccxt asks for of itself or had been let through before.
 One call is one wire attempt: aiohttp's silent second sending of idempotent verbs is off, because at some venues an order is a GET.
 """
 
@@ -20,6 +21,7 @@ import certifi
 from yarl import URL
 
 from bot.adapters.venue.doors import Asked, Doors, EgressRefused
+from bot.adapters.venue.throttle import StayAway
 
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 10.0
@@ -103,10 +105,11 @@ class RoutingSession:
     """The aiohttp session that ccxt is given as `session`. Create it on a running event loop; whoever created it closes it.
 
     `doors` says what may leave, and maps production host names to base URLs (`http://127.0.0.1:9001`, or `https://<the same host>`).
+    `stay_away` says for how many seconds nothing may leave: requests raise StayAway meanwhile. Frames on open sockets pass.
     Raises ValueError when a host has no base URL, or one with a path, or one that is neither http nor https.
     """
 
-    def __init__(self, doors: Doors, *, headers_seen: HeadersSeen | None = None) -> None:
+    def __init__(self, doors: Doors, *, headers_seen: HeadersSeen | None = None, stay_away: Callable[[], float] | None = None) -> None:
         if missing := [host for host in doors.allowed.hosts if host not in doors.bases]:
             raise ValueError(f"no route for {', '.join(missing)}")
         self._allowed = doors.allowed
@@ -114,6 +117,7 @@ class RoutingSession:
         self._origins = {base.origin() for base in self._bases.values()}
         self._hosts_kept = {host for host, base in self._bases.items() if base.host == host}
         self._headers_seen = headers_seen
+        self._stay_away = stay_away
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=_trusted_authorities() if any(base.scheme == "https" for base in self._bases.values()) else True,
@@ -225,6 +229,8 @@ class RoutingSession:
             raise EgressRefused(f"host {url.host!r} is not listed for this environment")
         if (path := _OPENING.get()) is not None and url.raw_path != path:
             raise EgressRefused(f"{url.host} sent a socket on to another path")
+        if self._stay_away is not None and (seconds := self._stay_away()) > 0:
+            raise StayAway(f"the venue told us to stay away for another {seconds:.1f} s")
         if (attempts := _COUNTING.get()) is not None:
             attempts.count += 1
         response = await go_on(request)

@@ -241,6 +241,35 @@ async def test_a_banned_adapter_sends_nothing_says_so_at_once_and_tells_it(name)
         assert isinstance(await stand.venue.place(stand.order("-0.05")), OrderReported)
 
 
+async def test_nothing_that_ccxt_sends_of_itself_leaves_during_a_ban_either(stand):
+    """It makes subscriptions anew, at Binance with a request for a listen key before it: none of that passes the gate's lanes."""
+    async with stand.listening() as box:
+        seen = reached(stand)
+        stand.venue._gate.close_for(2.5)
+        for socket in stand.sockets(private=True):
+            stand.venue._listener._cut(socket, "the test cuts it")
+        stand.venue._listener._listen_key.forget()
+        await until(lambda: box.link is VenueLink.DOWN)
+        await asyncio.sleep(1.5)
+        assert stand.venue._gate.closed_for > 0
+        assert seen == []
+        assert not stand.sockets(private=True)
+        await until(lambda: box.link is VenueLink.UP)
+        assert isinstance(await stand.venue.place(stand.order("-0.05")), OrderReported)
+
+
+async def test_a_status_in_the_answer_to_the_listing_is_heeded_without_a_code_too():
+    """It is asked for on a thread of its own: the same ears hear it."""
+    async with standing("binanceusdm") as stand:
+        stand.arm(FaultKind.REFUSE, Operation.MARKETS, status=418, body="<html>banned</html>")
+        assert list(await stand.venue.describe()) == []
+        assert stand.venue._gate.closed_for > 100
+        seen = reached(stand)
+        assert list(await stand.venue.describe()) == []
+        assert await stand.venue.markets() == []
+        assert seen == []
+
+
 async def test_a_rate_limit_code_of_okx_empties_the_limit_of_what_was_asked():
     async with standing("okx") as stand:
         stand.arm(FaultKind.REFUSE, Operation.POSITIONS, status=429, body='{"code":"50011","msg":"Too Many Requests","data":[]}')

@@ -8,7 +8,8 @@ from aiohttp import web
 from yarl import URL
 
 from bot.adapters.venue.doors import AllowList, Asked, Doors, EgressRefused, Opening
-from bot.adapters.venue.routing import RoutingSession
+from bot.adapters.venue.routing import RoutingSession, counting_attempts
+from bot.adapters.venue.throttle import StayAway
 from tests.adapters.venue.loopback import Seen, json_reply, loopback
 
 HOST = "fapi.binance.com"
@@ -203,3 +204,19 @@ async def test_response_headers_are_told():
         await session.close()
     ((path, status, headers),) = told
     assert (path, status, headers["X-MBX-USED-WEIGHT-1M"]) == ("/x", 200, "17")
+
+
+async def test_while_the_venue_wants_to_be_left_alone_neither_a_request_nor_a_socket_leaves():
+    left = 30.0
+    async with loopback(lambda _: json_reply("{}")) as venue:
+        session = RoutingSession(Doors.wide_open({HOST: venue.base}), stay_away=lambda: left)
+        with counting_attempts() as attempts:
+            with pytest.raises(StayAway, match="another 30"):
+                await session.get(f"https://{HOST}/x")
+            with pytest.raises(StayAway):
+                await session.ws_connect(f"wss://{HOST}/ws")
+        assert (attempts.count, venue.connections) == (0, 0)
+        left = 0.0
+        async with session.get(f"https://{HOST}/x") as answer:
+            assert answer.status == 200
+        await session.close()
