@@ -12,6 +12,8 @@ from bot.simulator.dialects.dialect import HttpRequest, Operation
 from bot.simulator.model import OrderReport
 from tests.simulator.deribit_floor import BTC, BTC_USDC, ETH, NOW, OTHER, D, Floor
 
+MINUTE = 60_000
+
 
 @pytest.fixture
 def floor() -> Floor:
@@ -184,6 +186,34 @@ def test_user_trades_in_pages(floor: Floor) -> None:
     order_id = last["trades"][0]["order_id"]
     assert [trade["label"] for trade in floor.read("private/get_user_trades_by_order", {"order_id": order_id})] == ["t3"]
     assert floor.read("private/get_user_trades_by_currency", {"currency": "ETH"}) == {"trades": [], "has_more": False}
+
+
+def test_what_has_ended_answers_to_plain_questions_for_a_while_and_to_historical_ones_after_a_minute(floor: Floor) -> None:
+    order_id = floor.sell(label="old")["order"]["order_id"]
+    by_label, by_id = {"currency": "BTC", "label": "old"}, {"order_id": order_id}
+
+    def told(**more: str) -> tuple[int, int, int]:
+        orders = floor.read("private/get_order_history_by_currency", {"currency": "BTC", **more})
+        trades = floor.read("private/get_user_trades_by_currency_and_time", {"currency": "BTC", "start_timestamp": NOW, **more})["trades"]
+        return len(orders), len(trades), len(floor.read("private/get_user_trades_by_order", {**by_id, **more}))
+
+    assert (told(), told(historical="true")) == ((1, 1, 1), (0, 0, 0)), "not indexed yet"
+    floor.now = NOW + 30 * MINUTE
+    assert (told(), told(historical="true")) == ((1, 1, 1), (1, 1, 1))
+    assert len(floor.read("private/get_order_state_by_label", by_label)) == 1
+    floor.now += 1
+    assert floor.read("private/get_order_state_by_label", by_label) == []
+    assert floor.refused("private/get_order_state", by_id)[1] == 10004
+    assert told() == (0, 1, 1)
+    floor.now = NOW + 24 * 60 * MINUTE + 1
+    assert (told(), told(historical="true")) == ((0, 0, 0), (1, 1, 1))
+
+
+def test_an_order_that_rests_is_told_however_old_it_is(floor: Floor) -> None:
+    order_id = floor.sell(label="rests", price="60000", time_in_force="good_til_cancelled")["order"]["order_id"]
+    floor.now = NOW + 24 * 60 * MINUTE
+    assert floor.read("private/get_order_state", {"order_id": order_id})["label"] == "rests"
+    assert len(floor.read("private/get_order_state_by_label", {"currency": "BTC", "label": "rests"})) == 1
 
 
 def test_what_the_venue_closes_itself_is_a_trade_of_type_liquidation_without_a_label(floor: Floor) -> None:

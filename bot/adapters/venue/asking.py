@@ -166,6 +166,8 @@ class Asker:
                 until = self.venue_now() + AHEAD_MS if last else start + paged.window_ms
                 bounds = {paged.since_as: start} | ({} if last and not paged.until_required else {paged.until_as: until})
                 found += await self._window(paged, lane, {**scope, **bounds})
+                if paged.recent_ms is not None and self.venue_now() - start > paged.recent_ms:
+                    found += await self._window(paged, lane, {**scope, **bounds, **paged.older})
                 if last:
                     break
                 start += paged.window_ms

@@ -108,6 +108,8 @@ class PagedQuery:
 
     With `cursor_as` the next page is asked for by a value from the answer: `cursor_at` in the envelope, or in its last row.
     Else rows come oldest first, and the next page starts at the time (`at`) of the newest row, which is told again.
+    Where rows older than `recent_ms` answer to another question alone (`older` beside the rest), whatever may reach back that far is
+    asked in both ways.
     """
 
     query: Query
@@ -119,4 +121,6 @@ class PagedQuery:
     cursor_as: str | None = None
     cursor_at: Path = ()
     cursor_in_last_row: bool = False
+    recent_ms: Millis | None = None
+    older: Mapping[str, Any] = field(default_factory=dict)
     until_required: bool = False  # the venue wants both bounds, also where the answer is to go as far as there is

@@ -2,7 +2,7 @@
 
 The rule: ccxt keeps its production URLs (and with them its signing and its error tables, which it selects by URL); only this session
 decides where a host lives. What `doors` does not list is refused before a byte leaves, whatever asked for it, redirects included.
-While the venue wants to be left alone (`stay_away`) nothing leaves either, also what ccxt asks for of itself or had been let through before.
+While the venue wants to be left alone (`stay_away`) nothing leaves either, also what ccxt asks for of itself or was let through before.
 One call is one wire attempt: aiohttp's silent second sending of idempotent verbs is off, because at some venues an order is a GET.
 """
 

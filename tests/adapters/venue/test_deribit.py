@@ -16,8 +16,17 @@ from bot.adapters.venue.outcomes import PROVEN, Unproven, classify
 from bot.adapters.venue.profiles.deribit import DERIBIT, hear
 from bot.adapters.venue.unproven import UNPROVEN
 from bot.core.commands import CancelOrder
-from bot.core.events import CancelUnconfirmed, OrderOutcomeUnknown, OrderRefused, OrderReported, VenueOrderStatus, VenueReported
+from bot.core.events import (
+    CancelUnconfirmed,
+    OrderAbsent,
+    OrderOutcomeUnknown,
+    OrderRefused,
+    OrderReported,
+    VenueOrderStatus,
+    VenueReported,
+)
 from bot.core.tiers import TierTable
+from bot.simulator.conditions import Condition, ConditionKind
 from bot.simulator.dialects.dialect import Answer, HttpRequest, Operation
 from bot.simulator.faults import FaultKind
 from bot.simulator.listings import contracts_of
@@ -284,3 +293,44 @@ def test_what_is_heard() -> None:
     for other in ({"jsonrpc": "2.0", "id": 1, "result": []}, {"method": "heartbeat", "params": {"type": "test_request"}}, [], None, "x"):
         assert hear(other) is None
     assert set(DERIBIT.streams.topics) >= {margin.topic, trades.topic, quote.topic}
+
+
+HOUR_MS = 3_600_000
+
+
+async def _a_day_later(stand: Stand) -> None:
+    """The venue's clock is a day and an hour ahead of what was traded, and the adapter knows it."""
+    ahead = Condition(venue=stand.name, kind=ConditionKind.CLOCK_SHIFTED, by_ms=25 * HOUR_MS)
+    stand.server.lasting.arm(ahead, stand.clock.now())
+    await stand.venue.read(stand.reading())  # measures it; what else it asked was signed before that
+    assert isinstance(await stand.venue.read(stand.reading()), VenueReported)
+
+
+async def test_after_more_than_a_day_without_readings_older_fills_are_read_too(stand: Stand) -> None:
+    """Unread, their position would be a difference that nothing explains."""
+    old, new = stand.order("-0.05"), stand.order("-0.02")
+    await stand.venue.place(old)
+    await _a_day_later(stand)
+    assert isinstance(await stand.venue.place(new), OrderReported)
+    reading = await stand.venue.read(stand.reading(back_ms=26 * HOUR_MS))
+    assert isinstance(reading, VenueReported)
+    assert [fill.client_order_id for fill in reading.fills] == [old.client_order_id, new.client_order_id], "each once"
+    assert sum(fill.quantity for fill in reading.fills) == stand.held()
+
+
+async def test_an_order_in_doubt_that_ended_more_than_a_day_ago_is_told_by_its_fills(stand: Stand) -> None:
+    command = stand.order("-0.05")
+    await stand.venue.place(command)
+    await _a_day_later(stand)
+    found = await stand.venue.look_up(stand.asked(command, placed_at=stand.clock.now() - 26 * HOUR_MS))
+    assert isinstance(found, OrderAbsent)
+    assert found.filled_quantity == command.quantity
+
+
+async def test_readings_of_the_last_hours_ask_for_nothing_historical(stand: Stand) -> None:
+    seen, handle = [], stand.desk.handle
+    stand.desk.handle = lambda asked: seen.append(asked) or handle(asked)
+    assert isinstance(await stand.venue.read(stand.reading(back_ms=22 * HOUR_MS)), VenueReported)
+    trades = [asked for asked in seen if "trades_by_currency" in asked.path]
+    assert trades
+    assert not any("historical" in asked.query_string for asked in trades)

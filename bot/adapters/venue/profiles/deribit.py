@@ -8,9 +8,9 @@ There is nothing to set up: no position mode, no leverage (`equity` alone decide
 (cross collateral) tells one maintenance margin of all of them beside each currency's own equity: that takes no increase. Margin rates are
 stated in the documentation only: a position opens at 2 % and keeps at 1 %, each plus 0.005 % per BTC or 0.0004 % per ETH of it. Funding
 accrues all the time at the 8-hour rate of the moment and is booked by the trade that changes the position, or at the daily settlement at
-08:00 UTC: no settlement of it lies ahead at an instant that could be told. Fills and orders older than a day need other questions
-(`historical`), which are not asked here. There is no dead-man switch: cancel on disconnect covers only orders that were placed over the
-same WebSocket.
+08:00 UTC: no settlement of it lies ahead at an instant that could be told. Trades older than a day answer to `historical` alone, which does
+not know the newest ones. An order that ended half an hour ago is not told by its label any more: what filled of it, its trades tell, which
+carry the label. There is no dead-man switch: cancel on disconnect covers only orders that were placed over the same WebSocket.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ from bot.core.instrument import ContractKind
 from bot.core.tiers import MarginTiers, TierRow, TierRule
 from bot.core.units import DAY_MS, ONE, ZERO, VenueId
 
+_HOUR_MS = DAY_MS // 24
 _RESULT = ("result",)
 _FUTURES = {"kind": "future"}
 
@@ -219,6 +220,8 @@ DERIBIT = Profile(
             window_ms=DAY_MS,
             at=paths("timestamp"),
             until_required=True,
+            recent_ms=DAY_MS - _HOUR_MS,
+            older={"historical": "true"},
         ),
         look_ups=(
             LookUp(

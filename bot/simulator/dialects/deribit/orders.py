@@ -3,7 +3,9 @@
 `amount` (or `contracts`) is unsigned; a label is up to 64 characters and may repeat. `valid_until` is an instant by the venue's clock
 after which the request is not processed: `timed_out`. A `post_only` order that would take is refused with `reject_post_only`, and put one
 tick away from the other side without it. The answer to an order holds it after matching, and its trades.
-Source: docs.deribit.com, "Trading".
+What has ended is told by a plain question for half an hour (orders) or a day (trades); older records answer only to `historical`, which
+in turn does not know the newest ones: they are indexed after a short while, whose length is ours.
+Source: docs.deribit.com, "Trading", "Accessing Historical Trades and Orders".
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from bot.simulator.dialects.deribit.errors import invalid, not_open, order_not_f
 from bot.simulator.dialects.deribit.order_rows import TIMES_IN_FORCE, order_row, trade_row, trades_of
 from bot.simulator.dialects.deribit.venue import CURRENCIES, Call, Result
 from bot.simulator.dialects.deribit.wire import contract_size, numbered
-from bot.simulator.model import Contract, Order, OrderKind, OrderRequest, Refused, Report, Side, TimeInForce
+from bot.simulator.model import Contract, Millis, Order, OrderKind, OrderRequest, Refused, Report, Side, TimeInForce
 
 COUNT_MAX = 1_000
+RECENT_ORDERS_MS: Millis = 30 * 60_000
+RECENT_TRADES_MS: Millis = 24 * 60 * 60_000
+INDEXED_AFTER_MS: Millis = 60_000
 _ALL = 1_000_000
 
 
@@ -63,15 +68,19 @@ def cancel_all_by_currency(call: Call) -> Result:
 
 
 def order_state(call: Call) -> Result:
-    """`private/get_order_state`. Raises RpcError 10004."""
-    return Result(order_row(call.venue, _by_id(call)))
+    """`private/get_order_state`. Raises RpcError 10004, also of an order that ended too long ago."""
+    order = _by_id(call)
+    if not order.state.is_open and call.now - order.updated_at > RECENT_ORDERS_MS:
+        raise order_not_found()
+    return Result(order_row(call.venue, order))
 
 
 def order_state_by_label(call: Call) -> Result:
     """`private/get_order_state_by_label`: every recent order with the label, open or not; an empty list where there is none."""
     call.params.choice("currency", set(CURRENCIES))
     label, symbols = call.params.text("label"), {contract.symbol for contract in call.contracts()}
-    known = [*call.exchange.open_orders(call.account), *call.exchange.closed_orders(call.account, None, 0, _ALL)]
+    ended = (order for order in call.exchange.closed_orders(call.account, None, 0, _ALL) if call.now - order.updated_at <= RECENT_ORDERS_MS)
+    known = [*call.exchange.open_orders(call.account), *ended]
     found = [order for order in known if order.request.client_order_id == label and order.request.symbol in symbols]
     return Result([order_row(call.venue, order) for order in sorted(found, key=lambda order: order.order_id)])
 
@@ -96,6 +105,7 @@ def order_history(call: Call) -> Result:
         call.params.flag("include_unfilled"),
     )
     closed = call.exchange.closed_orders(call.account, None, 0, _ALL)
+    closed = tuple(order for order in closed if _answers(call, order.updated_at, RECENT_ORDERS_MS))
     found = [order for order in reversed(closed) if order.request.symbol in symbols and (unfilled or order.filled)]
     return Result([order_row(call.venue, order) for order in found[offset : offset + count]])
 
@@ -108,6 +118,7 @@ def user_trades(call: Call) -> Result:
     count = call.params.whole("count", 10, COUNT_MAX)
     rising = call.params.choice("sorting", {"asc", "desc", "default"}, "asc" if start else "desc") == "asc"
     fills = [fill for fill in call.exchange.fills(call.account, None, start, _ALL) if fill.symbol in symbols and fill.at <= end]
+    fills = [fill for fill in fills if _answers(call, fill.at, RECENT_TRADES_MS)]
     chosen = fills[:count] if rising else fills[::-1][:count]
     orders = [None if fill.order_id is None else call.exchange.order(call.account, fill.symbol, order_id=fill.order_id) for fill in chosen]
     rows = [trade_row(call.venue, fill, order) for fill, order in zip(chosen, orders, strict=True)]
@@ -116,7 +127,8 @@ def user_trades(call: Call) -> Result:
 
 def user_trades_by_order(call: Call) -> Result:
     """`private/get_user_trades_by_order`: a bare list. Raises RpcError 10004."""
-    return Result(trades_of(call.venue, call.account, _by_id(call)))
+    rows = trades_of(call.venue, call.account, _by_id(call))
+    return Result([row for row in rows if _answers(call, int(row["timestamp"]), RECENT_TRADES_MS)])
 
 
 def _place(call: Call, side: Side) -> Result:
@@ -185,6 +197,12 @@ def _by_id(call: Call) -> Order:
         if order is not None:
             return order
     raise order_not_found()
+
+
+def _answers(call: Call, at: Millis, recent_ms: Millis) -> bool:
+    """Whether a record of this instant is among what the question is about: recent ones, or with `historical` those that are indexed."""
+    age = call.now - at
+    return age >= INDEXED_AFTER_MS if call.params.flag("historical") else age <= recent_ms
 
 
 def _open(call: Call, symbols: set[str]) -> list[Order]:
