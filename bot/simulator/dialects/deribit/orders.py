@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from bot.core.units import Millis
 from bot.simulator.dialects.deribit.errors import invalid, not_open, order_not_found, post_only_reject, refused, timed_out
 from bot.simulator.dialects.deribit.order_rows import TIMES_IN_FORCE, order_row, trade_row, trades_of
 from bot.simulator.dialects.deribit.venue import CURRENCIES, Call, Result
 from bot.simulator.dialects.deribit.wire import contract_size, numbered
-from bot.simulator.model import Contract, Millis, Order, OrderKind, OrderRequest, Refused, Report, Side, TimeInForce
+from bot.simulator.model import Contract, Order, OrderKind, OrderRequest, Refused, Report, Side, TimeInForce
 
 COUNT_MAX = 1_000
 RECENT_ORDERS_MS: Millis = 30 * 60_000
