@@ -65,12 +65,13 @@ def impatient(stand: Stand) -> Iterator[None]:
 
 @pytest.fixture
 def unlimited(monkeypatch) -> None:
-    """No request waits for its turn."""
+    """No request waits for its turn, and no ban that an answer brought holds the next one back."""
 
     async def admit(*_: object) -> None:
         return
 
     monkeypatch.setattr(Gate, "admit", admit)
+    monkeypatch.setattr(Gate, "closed_for", 0.0)
 
 
 @pytest.mark.parametrize("fault", list(AFTER))
