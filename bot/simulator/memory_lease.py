@@ -13,7 +13,7 @@ from bot.ports import Clock, LeaseEnd, LeaseGranted, LeaseHeldByOther, LeaseLost
 class MemoryLeaseStore:
     """What the store holds. `taking` False: it answers nobody. `losing_answers`: it does what it is asked, and nobody hears of it.
 
-    `ends_at` is on the clock's steady milliseconds. `forget` is what a failover or a deleted store does.
+    `answer_s`: how long each answer takes. `ends_at` is on the clock's steady milliseconds. `forget` is what a deleted store does.
     """
 
     clock: Clock
@@ -24,6 +24,7 @@ class MemoryLeaseStore:
     last: LeaseEnd | None = None
     taking: bool = True
     losing_answers: bool = False
+    answer_s: float = 0.0
     tokens: int = field(default=0)
 
     def now(self) -> Millis:
@@ -72,17 +73,18 @@ class MemoryLease:
         store, asked_at = self._asked(), self._store.now()
         held = store.held()
         if held is not None and not held.endswith(f":{self._token}"):
-            self._heard()
+            told = LeaseHeldByOther(claim=held, name=store.name, seconds_left=(store.ends_at - asked_at) / 1_000)
+            await self._heard()
             self._epoch_seen = max(self._epoch_seen, int(held.partition(":")[0]))
-            return LeaseHeldByOther(claim=held, name=store.name, seconds_left=(store.ends_at - asked_at) / 1_000)
+            return told
         before = store.last if held is None else None
         if held is None:
             store.epoch = max(store.epoch, self._epoch_seen) + 1
             store.claim, store.name = f"{store.epoch}:{self._token}", self._name
             store.last = LeaseEnd(claim=store.claim, released=False, ttl_s=self.ttl_s)
-        store.ends_at = asked_at + self._tenure.ttl_ms
-        self._heard()
-        self._claim, self._epoch = str(store.claim), int(str(store.claim).partition(":")[0])
+        store.ends_at, claim = asked_at + self._tenure.ttl_ms, str(store.claim)
+        await self._heard()
+        self._claim, self._epoch = claim, int(claim.partition(":")[0])
         self._tenure = self._tenure.granted(asked_at)
         return LeaseGranted(claim=self._claim, epoch=self._epoch, before=before)
 
@@ -92,7 +94,7 @@ class MemoryLease:
         ours = bool(self._claim) and store.held() == self._claim
         if ours:
             store.ends_at = asked_at + self._tenure.ttl_ms
-        self._heard()
+        await self._heard()
         if not ours:
             self._claim, self._tenure = "", self._tenure.lost()
             raise LeaseLost("the store does not know our claim any more")
@@ -105,7 +107,7 @@ class MemoryLease:
         if self._claim and store.held() == self._claim:
             store.claim = None
             store.last = LeaseEnd(claim=self._claim, released=True, ttl_s=self.ttl_s)
-        self._heard()
+        await self._heard()
 
     async def close(self) -> None:
         """See the port."""
@@ -116,6 +118,8 @@ class MemoryLease:
             raise LeaseUnavailable("the store does not answer")
         return self._store
 
-    def _heard(self) -> None:
+    async def _heard(self) -> None:
+        if self._store.answer_s:
+            await self._store.clock.sleep(self._store.answer_s)
         if self._store.losing_answers:
             raise LeaseUnavailable("the answer was lost")

@@ -136,6 +136,13 @@ class Instance:
         words = [sys.executable, "-m", "bot", command, str(self.config), *options]
         return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False).stdout
 
+    def refusal_of(self, command: str, *options: str) -> str:
+        """What it says to a command that it does not carry out, in one sentence."""
+        words = [sys.executable, "-m", "bot", command, str(self.config), *options]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 1 + (command != "status"), done
+        return done.stderr
+
     def reducing(self) -> set[str]:
         """The venues that it only reduces at, by its metrics."""
         return {venue for venue in SIZES if self._sample(f'venue_trading_state{{state="reducing",venue="{venue}"}}') == 1}

@@ -38,6 +38,8 @@ def stage(store: RedisProcess, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_the_leader_is_killed_and_the_other_one_hedges_again_within_ten_seconds(stage: Stage) -> None:
     leader, standby = stage.pair()
+    assert f"{leader.name} holds the lease" in standby.refusal_of("status")
+    assert f"{leader.name} holds the lease" in standby.refusal_of("halt", "--by", "alice", "--why", "a drill", "--venue", "okx")
     assert leader.metric("lease_held") == 1.0
     assert (leader.metric("lease_left_seconds") or 0) > 0
     assert standby.metric("lease_held") == 0.0

@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
+import orjson
 from aiohttp import web
 
 from bot.adapters.telemetry.codec import answer_from_json, from_json, request_to_json, to_json
@@ -153,7 +154,7 @@ class Endpoints:
     async def _answer_status(self, _request: web.Request) -> web.Response:
         statement = self._statement()
         if statement is None:
-            return web.json_response({"status": "not ready", "reason": "no decision has been made yet"}, status=503)
+            return web.json_response({"status": "not ready", "reason": self._unready() or "no decision has been made yet"}, status=503)
         return web.Response(body=to_json(statement), content_type="application/json")
 
 
@@ -223,11 +224,18 @@ async def fetch_statement(control: Path) -> BookStatement:
     """The statement of the bot that listens on the unix socket `control`. Raises EndpointUnavailable with one sentence."""
     status, body = await _asked(control, "GET", "/status", b"")
     if status != 200:
-        raise EndpointUnavailable(f"{control}: the bot runs and has made no decision yet")
+        raise EndpointUnavailable(f"{control}: the bot runs and has nothing to show yet ({_reason_in(body)})")
     try:
         return from_json(body)
     except ValueError:
         raise EndpointUnavailable(f"{control}: what answers there is another version of hedgebot") from None
+
+
+def _reason_in(body: bytes) -> str:
+    try:
+        return str(orjson.loads(body)["reason"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "no reason is told"
 
 
 async def ask_to_act(control: Path, request: OperatorRequest) -> OperatorAnswer:

@@ -131,7 +131,7 @@ async def test_status_on_the_owners_socket(tmp_path: Path) -> None:
         assert stat.S_IMODE(control.stat().st_mode) == 0o600
         assert await fetch_statement(control) == BOOK
         bot.statement = None
-        with pytest.raises(EndpointUnavailable, match="has made no decision yet"):
+        with pytest.raises(EndpointUnavailable, match="has nothing to show yet"):
             await fetch_statement(control)
     assert not control.exists()
     with pytest.raises(EndpointUnavailable, match="no running hedgebot answers there"):
