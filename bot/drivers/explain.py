@@ -149,10 +149,11 @@ def _end(end: OrderEnd) -> Text:
     fees = ", ".join(f"{fee:f} {asset}" for asset, fee in sorted(end.fees.items())) or "none told"
     line = Text(f"{order.client_order_id} {order.state.value}: {order.filled:+f} of {order.quantity:+f} filled", style="bold")
     if end.average is not None:
-        line.append(f" at {figure(end.average)} on average in {end.fills} fills; fees {fees}")
+        fills = "1 fill" if end.fills == 1 else f"{end.fills} fills"
+        line.append(f" at {figure(end.average)} on average in {fills}; fees {fees}")
         if order.arrival_mid:
             worse = (order.arrival_mid - end.average) / order.arrival_mid * 10_000 * (1 if order.quantity < 0 else -1)
-            line.append(f"; {worse:.2f} bps worse than the mid")
+            line.append(f"; {abs(worse):.2f} bps {'worse' if worse > 0 else 'better'} than the mid")
     line.append(f"; position after {'?' if end.position is None else f'{end.position:f}'}")
     line.append("; still open at the journal's end" if end.open else f"; over after {end.took_ms} ms" if end.took_ms is not None else "")
     return line
