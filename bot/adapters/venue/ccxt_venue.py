@@ -20,7 +20,7 @@ from bot.adapters.venue.ccxt_mapping import Unreadable, accepted, at_path, order
 from bot.adapters.venue.dead_man import ArmedTold, DeadManSwitch
 from bot.adapters.venue.feedback import Brake, StayAwayTold
 from bot.adapters.venue.listing import let_go, listing_apart
-from bot.adapters.venue.opening import Opened, open_account, redescribe, set_leverages_back
+from bot.adapters.venue.opening import Opened, open_account, redescribe, settle_account
 from bot.adapters.venue.outcomes import NOT_SENT, Refused, classify
 from bot.adapters.venue.profile import DeadMan, Profile
 from bot.adapters.venue.profiles import PROFILES
@@ -155,21 +155,22 @@ class CcxtVenue:
             await let_go((client, public), (session, public_session))
             raise
         sent, leverage = self._profile.writes.client_id_as_sent, self._settings.leverage
-        reader = Reader(asker, self._profile.reads, self.id, opened.instruments, self._clock, sent=sent, leverage=leverage)
+        ours, unverified = opened.instruments, opened.unverified
+        reader = Reader(asker, self._profile.reads, self.id, ours, self._clock, sent=sent, leverage=leverage, unverified=unverified)
         self._up = _Connection(client, session, public, public_session, asker, reader, opened)
         return tuple(opened.instruments.values())
 
     async def describe(self) -> Sequence[Instrument]:
         """The instruments in use as the venue describes them now, changed or not; empty when it could not be read.
 
-        A leverage that the last reading told to be another one than ours is set back on the way.
+        What could not be verified of the account, or is not as it was set (a leverage), is set again on the way.
         """
         up = self._up
         if up is None:
             return ()
         try:
             async with asyncio.timeout(DESCRIBE_SECONDS):
-                await set_leverages_back(up.asker, self._profile, self._settings, up.opened, up.reader.leverages)
+                await settle_account(up.asker, self._profile, self._settings, up.opened, up.reader.leverages)
                 await redescribe(up.asker, self._profile, self._settings, up.opened)
         except (NotAnswered, Unreadable, TimeoutError):
             return ()

@@ -3,6 +3,9 @@
 "Already set" is success. What cannot be used as configured is `VenueNotReady`, one sentence, nothing placed; what may pass (no answer,
 rate limits, a clock being corrected) is `ConnectionError`, and the caller tries again.
 
+A setting of which whoever answers says that there is no such endpoint is not known to be as configured. In a simulation that is a stand-in
+without settings. Anywhere else readings say so (`Opened.unverified`), and the venue takes no increase until it could be set after all.
+
 An instrument that the venue does not list or trade at present is left out with a warning, and the others are used. One that it does not
 trade but that we hold stays in use, as it is: a position nobody reads would be hedged a second time elsewhere.
 """
@@ -10,7 +13,7 @@ trade but that we hold stays in use, as it is: a position nobody reads would be 
 from __future__ import annotations
 
 from collections.abc import Collection, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +27,7 @@ from bot.adapters.venue.ccxt_markets import ccxt_number, instrument_of, is_usabl
 from bot.adapters.venue.outcomes import PROVEN
 from bot.adapters.venue.profile import MarginMode, Profile, Setup, Signer
 from bot.adapters.venue.questions import Ask, Query
-from bot.adapters.venue.settings import VenueSettings
+from bot.adapters.venue.settings import Environment, VenueSettings
 from bot.adapters.venue.throttle import Lane
 from bot.core.instrument import Instrument
 from bot.ports import VenueNotReady
@@ -48,10 +51,14 @@ An address that is not on the key's list (Bybit 10010, OKX 50110, within Binance
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Our instruments by the venue's symbol, and ccxt's name of each. `redescribe` replaces instruments in place: all readers see it."""
+    """Our instruments by the venue's symbol, and ccxt's name of each. `redescribe` replaces instruments in place: all readers see it.
+
+    `unverified` says in sentences what is not known to be as configured; `settle_account` replaces it in place as well.
+    """
 
     instruments: dict[str, Instrument]
     ccxt_symbols: Mapping[str, str]
+    unverified: list[str] = field(default_factory=list)
 
 
 async def open_account(asker: Asker, profile: Profile, settings: VenueSettings) -> Opened:
@@ -75,18 +82,25 @@ async def redescribe(asker: Asker, profile: Profile, settings: VenueSettings, op
     await _Steps(asker, profile, settings, Lane.MARKET_DATA).again(opened)
 
 
-async def set_leverages_back(
-    asker: Asker, profile: Profile, settings: VenueSettings, opened: Opened, otherwise: Mapping[str, Decimal]
-) -> None:
-    """Sets the leverage of instruments (the venue's symbols, with what they are at) to ours again. What does not pass is a warning."""
-    for symbol, leverage in otherwise.items():
+async def settle_account(asker: Asker, profile: Profile, settings: VenueSettings, opened: Opened, leverages: Mapping[str, Decimal]) -> None:
+    """Sets again what could not be verified, and ours at instruments with another leverage (the venue's symbols, with what they are at).
+
+    What does not pass is a warning, and stays as it is told to be.
+    """
+    steps = _Steps(asker, profile, settings, Lane.MARKET_DATA)
+    try:
+        if opened.unverified:
+            await steps.set_again(opened)
+    except (VenueNotReady, NotAnswered, Unreadable) as failure:
+        log.warning("account_still_unverified", venue=profile.venue, reason=str(failure))
+    for symbol, leverage in leverages.items():
         told = {"venue": profile.venue, "venue_symbol": symbol, "leverage": str(leverage)}
         try:
-            await _Steps(asker, profile, settings, Lane.MARKET_DATA).leverage_again(symbol, opened)
+            is_set = await steps.leverage_again(symbol, opened)
         except (VenueNotReady, NotAnswered) as failure:
             log.warning("leverage_not_set_back", **told, reason=str(failure))
         else:
-            log.warning("leverage_set_back", **told)
+            log.warning("leverage_set_back" if is_set else "leverage_not_set_back", **told)
 
 
 class _Steps:
@@ -96,6 +110,7 @@ class _Steps:
         self._client = asker.client
         self._profile = profile
         self._settings = settings
+        self._unverified: list[str] = []
 
     async def run(self) -> Opened:
         await self._asker.measure_clock(Lane.RECONCILE)
@@ -121,7 +136,7 @@ class _Steps:
                 tiers=tiers[venue_symbol],
                 unit_worth=self._profile.unit_worth,
             )
-        return Opened(instruments, symbols)
+        return Opened(instruments, symbols, self._unverified)
 
     async def _fits(self) -> None:
         """The key signs for the account, and the account is one that can be used. Raises VenueNotReady."""
@@ -131,7 +146,7 @@ class _Steps:
         if setup.signer is not None and not await self._signs(setup.signer):
             raise VenueNotReady(f"{venue}: the secret is not the private key of that address, nor of a wallet that may sign for it")
         for standing in setup.standings:
-            found = at_path(await self._read_setting(self._client_call(standing.query)), standing.at)
+            found = at_path(await self._read_setting(self._client_call(standing.query), what="the account's kind"), standing.at)
             # ccxt leaves an answer that is a bare JSON string in its quotes.
             answer = found.strip('"') if isinstance(found, str) else None
             if answer is not None and answer not in standing.fit:
@@ -146,7 +161,7 @@ class _Steps:
             return False
         if address == account:
             return True
-        answer = await self._read_setting(self._client_call(signer.query, **{signer.signer_as: address}), Ask.SIGNER)
+        answer = await self._read_setting(self._client_call(signer.query, **{signer.signer_as: address}), Ask.SIGNER, "who may sign")
         return not answer or (told(answer, signer.owner) or "").lower() == account
 
     def _client_call(self, query: Query, **more: Any) -> Coroutine[Any, Any, Any]:
@@ -233,11 +248,19 @@ class _Steps:
                 raise
             log.warning("leverage_kept", venue=self._profile.venue, venue_symbol=symbol, reason=str(refused))
 
-    async def leverage_again(self, symbol: str, opened: Opened) -> None:
-        """Sets ours at one instrument in use. Raises VenueNotReady or NotAnswered."""
-        if (setup := self._profile.setup) is not None:
-            request = self._client.set_leverage(self._settings.leverage, opened.ccxt_symbols[symbol], dict(setup.leverage_parameters))
-            await self._set(setup, "leverage", request)
+    async def leverage_again(self, symbol: str, opened: Opened) -> bool:
+        """Sets ours at one instrument in use; whether it is. Raises VenueNotReady or NotAnswered."""
+        if (setup := self._profile.setup) is None:
+            return False
+        request = self._client.set_leverage(self._settings.leverage, opened.ccxt_symbols[symbol], dict(setup.leverage_parameters))
+        return await self._set(setup, "leverage", request)
+
+    async def set_again(self, opened: Opened) -> None:
+        """Everything that is set at an opening, at all instruments in use. Raises VenueNotReady, NotAnswered or Unreadable."""
+        await self._fits()
+        if self._profile.setup is not None:
+            await self._set_up(self._profile.setup, opened.ccxt_symbols)
+        opened.unverified[:] = self._unverified
 
     async def _one_way(self, setup: Setup, symbols: Mapping[str, str]) -> None:
         if setup.position_mode_readable:
@@ -274,29 +297,41 @@ class _Steps:
                 raise
             log.error("margin_mode_kept", venue=self._profile.venue, venue_symbols=held, reason=str(refused))
 
-    async def _read_setting(self, request: Coroutine[Any, Any, Any], about: Ask = Ask.SETTINGS) -> Any:
-        """One setting as it is; nothing where whoever answers has no such endpoint."""
+    async def _read_setting(self, request: Coroutine[Any, Any, Any], about: Ask = Ask.SETTINGS, what: str | None = None) -> Any:
+        """One setting as it is; nothing where whoever answers has no such endpoint. `what`: it is unverified then; else it is set next."""
         try:
             return await self._asked(about, request)
         except NotAnswered as failure:
             if failure.is_unknown_here:
+                if what is not None:
+                    self._unknown(what)
                 return {}
             raise
 
-    async def _set(self, setup: Setup, what: str, request: Coroutine[Any, Any, Any]) -> None:
-        """One setting. A refusal that is not "already set" is lasting, whatever its code: the account is not as configured."""
+    def _unknown(self, what: str) -> None:
+        """A simulation may be a stand-in without account settings: it refuses our orders in another mode. Elsewhere nothing is taken so."""
+        log.warning("setting_unknown_at_venue", venue=self._profile.venue, setting=what)
+        sentence = f"{what} could not be verified: whoever answers knows no such setting"
+        if self._settings.environment is not Environment.SIMULATION and sentence not in self._unverified:
+            self._unverified.append(sentence)
+
+    async def _set(self, setup: Setup, what: str, request: Coroutine[Any, Any, Any]) -> bool:
+        """One setting; whether it is as wanted, false where nobody knows it.
+
+        A refusal that is not "already set" is lasting, whatever its code: the account is not as configured.
+        """
         try:
             await self._asked(Ask.SETTINGS, request)
         except NotAnswered as failure:
             if failure.code in setup.already_set_codes:
-                return
+                return True
             if failure.is_unknown_here:
-                # A stand-in without account settings. An account in another mode refuses our orders, so nothing is lost but a warning.
-                log.warning("setting_unknown_at_venue", venue=self._profile.venue, setting=what)
-                return
+                self._unknown(what)
+                return False
             if failure.code is None or failure.code in PASSING_CODES.get(self._profile.venue, ()):
                 raise
             raise VenueNotReady(f"{self._profile.venue} refused to set {what}: {failure}") from None
+        return True
 
     async def _fees(self, market: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None]:
         """The account's own fees; the venue's published ones, which ccxt knows, where the account's cannot be read."""

@@ -67,7 +67,8 @@ _Failure = (NotAnswered, Unreadable, TimeoutError)
 class Reader:
     """Reads one venue's account. `instruments` are ours, by the venue's symbol; `sent` is how our ids are written there.
 
-    `leverage` is what was set; `leverages` are those of our instruments of which the last complete reading told another one.
+    `leverage` is what was set, and `unverified` what of the account is not known to be as it was; `leverages` are those of our instruments
+    of which the last complete reading told another leverage.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Reader:
         *,
         sent: Callable[[str], str] = str,
         leverage: int,
+        unverified: Sequence[str] = (),
     ) -> None:
         self._asker = asker
         self._sent = sent
@@ -90,6 +92,7 @@ class Reader:
         self._settles = sorted({instrument.settle for instrument in instruments.values()})
         self._held: frozenset[InstrumentId] = frozenset()
         self._leverage = Decimal(leverage)
+        self._unverified = unverified
         self.leverages: Mapping[str, Decimal] = {}
 
     async def read(self, command: ReadVenue) -> ReadAnswer:
@@ -117,7 +120,7 @@ class Reader:
             positions=positions,
             fills=fills,
             margins=margins,
-            unfit=tuple(dict.fromkeys(unfit + isolated)),
+            unfit=tuple(dict.fromkeys((*unfit, *isolated, *self._unverified))),
             remarks=remarks_of(self.leverages, self._leverage),
         )
 

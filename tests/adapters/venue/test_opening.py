@@ -12,7 +12,9 @@ import ccxt.pro
 import orjson
 import pytest
 
+from bot.adapters.venue import ccxt_venue
 from bot.adapters.venue.ccxt_venue import CcxtVenue
+from bot.adapters.venue.settings import Environment
 from bot.core.events import OrderReported, VenueReported
 from bot.ports import VenueNotReady
 from bot.simulator.dialects.dialect import Answer, HttpRequest, Operation
@@ -233,3 +235,60 @@ async def test_describing_a_venue_that_is_not_open_or_not_there_is_empty(stand):
     assert list(await stand.venue.describe()) == []
     await stand.venue.close()
     assert list(await stand.venue.describe()) == []
+
+
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Openings and what sets again take the venue on this machine for a test network's."""
+    for name in ("open_account", "settle_account"):
+        original = getattr(ccxt_venue, name)
+        monkeypatch.setattr(
+            ccxt_venue,
+            name,
+            lambda asker, profile, settings, *more, _call=original: _call(
+                asker, profile, dataclasses.replace(settings, environment=Environment.TESTNET), *more
+            ),
+        )
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_a_setting_that_nobody_knows_stops_increases_elsewhere_than_in_a_simulation_until_it_is_set(stand, monkeypatch, status):
+    async def unknown(self: Any, *_: Any) -> None:
+        raise ccxt.ExchangeNotAvailable(f"{self.id} POST https://{self.hostname or 'host'}/leverage {status} Not Found <html></html>")
+
+    if stand.venue._profile.setup is None:
+        pytest.skip(f"{stand.name} has no leverage to set")
+    client, sets = getattr(ccxt.pro, stand.name), getattr(ccxt.pro, stand.name).set_leverage
+    monkeypatch.setattr(client, "set_leverage", unknown)
+    assert len(await stand.venue.open()) == 2
+    assert (await stand.venue.read(stand.reading())).unfit == (), "a stand-in without settings"
+    elsewhere(monkeypatch)
+    assert len(await stand.venue.open()) == 2
+    stand.without_limits()
+    sentence = "leverage could not be verified: whoever answers knows no such setting"
+    assert (await stand.venue.read(stand.reading())).unfit == (sentence,)
+    await stand.venue.describe()
+    assert (await stand.venue.read(stand.reading())).unfit == (sentence,), "nothing has changed"
+    monkeypatch.setattr(client, "set_leverage", sets)
+    assert len(await stand.venue.describe()) == 2
+    assert (await stand.venue.read(stand.reading())).unfit == ()
+
+
+async def test_an_account_whose_kind_nobody_tells_takes_no_increase_elsewhere_than_in_a_simulation(monkeypatch):
+    async with standing("hyperliquid") as stand:
+        original = stand.desk.handle
+
+        def handle(asked: HttpRequest) -> Answer:
+            answer = original(asked)
+            if b"userAbstraction" not in asked.body:
+                return answer
+            return dataclasses.replace(answer, reply=dataclasses.replace(answer.reply, status=404, body=b"<html></html>"))
+
+        stand.desk.handle = handle
+        elsewhere(monkeypatch)
+        await stand.venue.open()
+        assert (await stand.venue.read(stand.reading())).unfit == (
+            "the account's kind could not be verified: whoever answers knows no such setting",
+        )
+        stand.desk.handle = original
+        await stand.venue.describe()
+        assert (await stand.venue.read(stand.reading())).unfit == ()
