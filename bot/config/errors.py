@@ -1,6 +1,7 @@
 """What is wrong with a configuration, as one sentence: field path, the value found, what is allowed.
 
-Values below `credentials` and `journal` are never repeated: a secret typed into the wrong place must not reach a terminal or a log.
+Values below `credentials`, `journal`, `endpoints` and `api_key` are never repeated: a secret typed into the wrong place must not reach a
+terminal or a log.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _KEY_MARK = "[key]"
-_UNSPEAKABLE = frozenset({"credentials", "journal"})
+_UNSPEAKABLE = frozenset({"credentials", "journal", "endpoints", "api_key"})
 _LONGEST_VALUE = 80
 _DECIMAL = re.compile(r"Decimal\('(.*)'\)")
 """How pydantic writes the bound of an exact number."""
 
 _PLAIN_WORDS = {
     "too_short": "at least one entry is needed",
+    "too_long": "at most {max_length} entries are allowed",
+    "union_tag_not_found": "its kind is missing",
+    "union_tag_invalid": "its kind {tag!r} is unknown; known: {expected_tags}",
     "dict_type": "keys with values are needed below it",
     "model_type": "keys with values are needed below it",
     "tuple_type": "a list is needed",
@@ -82,7 +86,7 @@ def _unset_variable(problem: ErrorDetails) -> str | None:
 
 
 def _sentence(problem: ErrorDetails, root: type[BaseModel]) -> str:
-    parts = [str(part) for part in problem["loc"] if part != _KEY_MARK]
+    parts = [str(part) for part in _as_written(problem["loc"]) if part != _KEY_MARK]
     path = ".".join(parts) or "the configuration"
     kind = problem["type"]
     if kind == "extra_forbidden":
@@ -108,6 +112,8 @@ def _what(problem: ErrorDetails) -> str:
             return f"expected {expected}{did_you_mean(str(problem['input']), known) if _is_near(problem['input'], known) else ''}"
         case "string_pattern_mismatch":
             return f"it must look like {context['pattern']}"
+        case "too_short" if context["min_length"] > 1:
+            return f"{context['min_length']} entries are needed"
         case kind if kind in _PLAIN_WORDS:
             return _PLAIN_WORDS[kind].format(**{name: _DECIMAL.sub(r"\1", str(bound)) for name, bound in context.items()})
         case _:
@@ -124,24 +130,24 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
 
 
+def _as_written(path: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The path of a problem without the kinds of sources, which pydantic puts behind the number of each."""
+    return (*path[:3], *path[4:]) if path[:2] == ("collateral", "sources") else path
+
+
 def _known_keys(root: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """The keys that the model at `path` below `root` has."""
-    model: type[BaseModel] | None = root
+    models: list[type[BaseModel]] = [root]
     for part in path:
-        if model is None:
-            return []
-        if part in model.model_fields:
-            annotation = model.model_fields[str(part)].annotation
-            found = _model_in(annotation)
-            model = found if found is not None else model
-    return list(model.model_fields) if model is not None else []
+        fields = [model.model_fields[str(part)] for model in models if part in model.model_fields]
+        if fields:
+            models = [found for field in fields for found in _models_in(field.annotation)] or models
+        elif len(models) > 1:  # the kind of one of several
+            models = [model for model in models if part in get_args(model.model_fields["kind"].annotation)] or models
+    return list(models[0].model_fields)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in get_args(annotation):
-        found = _model_in(inner)
-        if found is not None:
-            return found
-    return None
+        return [annotation]
+    return [found for inner in get_args(annotation) for found in _models_in(inner)]

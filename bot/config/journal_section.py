@@ -19,8 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import BaseModel, Field, model_validator
 
-from bot.config.sections import WholeNumber
-from bot.config.values import SECTION, PathBesideConfig, Secret
+from bot.config.values import SECTION, PathBesideConfig, Secret, WholeNumber
 
 _SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
 _PORTS = {False: 6379, True: 26379}

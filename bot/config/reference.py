@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from bot.config.custodian_section import CustodianSourceSettings, SimulatedCustodianSettings
 from bot.config.journal_section import JournalSettings
 from bot.config.policy_section import TUNABLE, bounds, explanations, plain
 from bot.config.sections import (
@@ -66,6 +67,23 @@ Without `complete`, absence is not zero: to redeem everything, write the zero. A
 holding twice or carries a figure that is not a plain number is not believed at all: the last totals stay, and age.
 """
 
+_CUSTODIAN = """## The custodian's statement
+
+A source of kind `custodian` asks `GET url` with the header `X-API-Key` for everything of one instant, as JSON. Money is text, instants are
+Unix milliseconds by the custodian's clock, `settled` is the sum of all settlements so far (positive: paid to us), `cycle` grows by one with
+each, and `state` is `idle`, `frozen`, `calculating`, `settling`, `completed`, `partial`, `failed` or `excluded`.
+
+```json
+{"as_of": 1764421200000,
+ "totals": [{"asset": "ETH", "quantity": "30", "redemption_rate": "1"}],
+ "delegations": [{"venue": "okx", "asset": "ETH", "delegated": "10", "settled": "0.25", "due": null, "cycle": 7, "state": "idle",
+                  "next_settlement_at": 1764432000000, "frozen_from": 1764431940000, "frozen_until": 1764432010000, "posted": "1"}]}
+```
+
+What is delegated is part of the total. Absence is not zero: a total or a delegation that was told before and is gone makes the whole
+statement unreadable. Each custodian has an interface of its own: what translates it into this form stands beside the bot.
+"""
+
 _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("Top level", "", Settings),
     ("journal", "Or a path or a URL in place of these keys.", JournalSettings),
@@ -76,14 +94,16 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("A secret", "Exactly one of the following; plain text instead of the keys counts as `text`.", Secret),
     ("collateral", "", CollateralSettings),
     ("collateral.assets.ASSET", "May be empty: `BTC: {}`.", CollateralAsset),
-    ("collateral.sources", "A list of these.", FileSourceSettings),
+    ("collateral.sources of kind `file`", "A list of these and the next.", FileSourceSettings),
+    ("collateral.sources of kind `custodian`", "What it has to say: see below.", CustodianSourceSettings),
     ("simulator", "", SimulatorSettings),
+    ("simulator.custodian", "", SimulatedCustodianSettings),
 )
 
 
 def page() -> str:
     """The whole page as Markdown."""
-    return "\n".join([_OPENING, *_model_tables(), *_policy_table(), *_hosts(), _HOLDINGS])
+    return "\n".join([_OPENING, *_model_tables(), *_policy_table(), *_hosts(), _HOLDINGS, _CUSTODIAN])
 
 
 def _model_tables() -> Iterator[str]:

@@ -9,11 +9,22 @@ import re
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from bot.config.values import SECTION, Address, AddressText, Credentials, PathBesideConfig, empty_is_default, ordinary
+from bot.config.custodian_section import CustodianSourceSettings, Held, SimulatedCustodianSettings
+from bot.config.values import (
+    SECTION,
+    Address,
+    AddressText,
+    AssetName,
+    Credentials,
+    ExactNumber,
+    PathBesideConfig,
+    WholeNumber,
+    empty_is_default,
+)
 from bot.core.units import Asset
 
 VENUE_HOSTS: dict[str, tuple[str, ...]] = {
@@ -36,7 +47,6 @@ VENUES_WITH_PASSPHRASE = frozenset({"okx"})
 VENUES_WITH_WALLET = frozenset({"hyperliquid"})
 """Where the key's public half is the account's address, and its secret half the private key of that address or of a wallet it approved."""
 
-_ASSET = re.compile(r"[A-Za-z0-9]{1,20}")
 _VENUE_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9_.-]{2,39}")
 _WINDOW = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z?)?\.\.\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z?)?")
 
@@ -67,12 +77,6 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-def _asset(value: str) -> str:
-    if not _ASSET.fullmatch(value):
-        raise ValueError("an asset is letters and digits, for example BTC or wstETH")
-    return value
-
-
 def _venue_symbol(value: str) -> str:
     if not _VENUE_SYMBOL.fullmatch(value):
         raise ValueError("write the venue's own spelling, for example BTCUSDT or BTC-USDT-SWAP")
@@ -86,16 +90,7 @@ def _no_repetition(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-def _not_a_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a number is needed, not yes or no")
-    return ordinary(value)
-
-
-AssetName = Annotated[str, AfterValidator(_asset)]
 VenueSymbols = Annotated[tuple[Annotated[str, AfterValidator(_venue_symbol)], ...], Field(min_length=1), AfterValidator(_no_repetition)]
-WholeNumber = Annotated[int, BeforeValidator(_not_a_bool)]
-ExactNumber = Annotated[Decimal, BeforeValidator(_not_a_bool)]
 
 
 class LoggingSettings(BaseModel):
@@ -159,6 +154,10 @@ class FileSourceSettings(BaseModel):
     max_age_ms: Annotated[WholeNumber, Field(ge=1_000, le=86_400_000)] | None = None
     """Longest time since the file was last written; an older one is not believed any more, also when nothing changed. Left out: any."""
 
+    def places(self) -> set[str]:
+        """What it counts: no other source may."""
+        return {str(self.path)}
+
     def decides(self) -> str:
         """What of it decisions depend on, as text for the config hash."""
         return f"{self.kind}:{self.name}" + ("" if self.max_age_ms is None else f":{self.max_age_ms}")
@@ -171,8 +170,12 @@ class CollateralSettings(BaseModel):
 
     assets: Annotated[dict[AssetName, Annotated[CollateralAsset, BeforeValidator(empty_is_default)]], Field(min_length=1)]
     """The assets that count as collateral, by name."""
-    sources: tuple[FileSourceSettings, ...] = ()
+    sources: tuple[Annotated[FileSourceSettings | CustodianSourceSettings, Field(discriminator="kind")], ...] = ()
     """Where totals come from. Each asset at each location has exactly one source."""
+
+    def custodians(self) -> tuple[CustodianSourceSettings, ...]:
+        """The sources that are custodians."""
+        return tuple(source for source in self.sources if isinstance(source, CustodianSourceSettings))
 
     def hedged_as(self) -> dict[Asset, Asset]:
         """Which asset each collateral asset is hedged as."""
@@ -202,7 +205,9 @@ class SimulatorSettings(BaseModel):
     """Folder of real market history (Parquet) to replay instead of generated prices."""
     window: Annotated[str, Field(pattern=_WINDOW.pattern)] | None = None
     """Part of the history to replay, `FROM..TO` in UTC, for example 2025-02-21..2025-02-22."""
-    balances: dict[str, dict[AssetName, Annotated[ExactNumber, Field(ge=0)]]] = {}
+    custodian: SimulatedCustodianSettings | None = None
+    """A custodian beside the venues."""
+    balances: dict[str, Held] = {}
     """Wallet of each account at the start, by venue and asset; where a venue is left out 1,000,000 USDT, on `hyperliquid` as many USDC, or
     20 BTC and 400 ETH on `binancecoinm`."""
 

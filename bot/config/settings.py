@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
+from bot.config.custodian_section import CustodianSourceSettings
 from bot.config.document import read_document
 from bot.config.errors import ConfigError, did_you_mean, one_sentence
 from bot.config.journal_section import JournalSettings
@@ -142,7 +143,8 @@ class Settings(BaseModel):
     def secret_values(self) -> tuple[str, ...]:
         """Every secret's value, for the log's redaction and nothing else."""
         of_venues = (secret.reveal() for told in self.venues.values() for secret in told.credentials.named().values())
-        return (*of_venues, *self.journal.secrets())
+        of_custodians = (source.api_key.reveal() for source in self.collateral.custodians())
+        return (*of_venues, *of_custodians, *self.journal.secrets())
 
     def masked_dump(self) -> dict[str, Any]:
         """The resolved settings as plain values for people, with the place of each secret instead of its value."""
@@ -150,6 +152,9 @@ class Settings(BaseModel):
         dump["policy"] = {name: str(value) for name, value in self.policy.values().items()}
         for venue, told in self.venues.items():
             dump["venues"][venue]["credentials"] = {name: f"(hidden; {secret.source})" for name, secret in told.credentials.named().items()}
+        for row, source in zip(dump["collateral"]["sources"], self.collateral.sources, strict=True):
+            if isinstance(source, CustodianSourceSettings):
+                row["api_key"] = f"(hidden; {source.api_key.source})"
         if self.journal.url is not None and self.journal.address is not None:
             dump["journal"]["url"] = f"{self.journal.address.masked()} ({self.journal.url.source})"
         return dump
@@ -192,6 +197,11 @@ def _check_routes(settings: Settings) -> None:
     for host in settings.routes:
         if "/" in host or ":" in host or not host:
             raise ValueError(f"routes.{host}: write the bare host name, for example fapi.binance.com")
+    for index, source in enumerate(settings.collateral.sources):
+        if isinstance(source, CustodianSourceSettings) and source.host not in settings.routes:
+            raise ValueError(
+                f"routes.{source.host}: is missing; a simulation needs a loopback URL for it because collateral.sources.{index} asks it"
+            )
     for venue in settings.venues:
         for host in VENUE_HOSTS[venue]:
             if host not in settings.routes:
@@ -258,14 +268,32 @@ def _check_wallet(path: str, credentials: Credentials) -> None:
 
 def _check_sources(settings: Settings) -> None:
     names: set[str] = set()
-    paths: set[Path] = set()
+    places: set[str] = set()
     for index, source in enumerate(settings.collateral.sources):
+        here = f"collateral.sources.{index}"
         if source.name in names:
-            raise ValueError(f"collateral.sources.{index}.name: {source.name!r} is the name of two sources")
-        if source.path in paths:
-            raise ValueError(f"collateral.sources.{index}.path: {source.path} is read by two sources and would count twice")
+            raise ValueError(f"{here}.name: {source.name!r} is the name of two sources")
+        if isinstance(source, CustodianSourceSettings):
+            _check_custodian(settings, here, source)
+            if source.url in places:
+                raise ValueError(f"{here}.url: {source.url} is asked by two sources and would count twice")
+        elif str(source.path) in places:
+            raise ValueError(f"{here}.path: {source.path} is read by two sources and would count twice")
         names.add(source.name)
-        paths.add(source.path)
+        places |= source.places()
+
+
+def _check_custodian(settings: Settings, here: str, source: CustodianSourceSettings) -> None:
+    if source.host in {host for hosts in VENUE_HOSTS.values() for host in hosts}:
+        raise ValueError(f"{here}.url: {source.host} is a host of a venue, not of a custodian")
+    if source.name in settings.venues:
+        raise ValueError(f"{here}.name: {source.name!r} is a venue, and what a custodian holds does not lie there")
+    if not _fits_a_header(source.api_key.reveal()):
+        raise ValueError(f"{here}.api_key: holds a space, a line break or a letter that no key has; write the key alone")
+    if source.api_key.text is not None and settings.environment is not Environment.SIMULATION:
+        raise ValueError(
+            f"{here}.api_key: a secret may be written into the config only in a simulation; write {{env: NAME}} or {{file: path}}"
+        )
 
 
 def _check_simulator(settings: Settings) -> None:
@@ -278,6 +306,12 @@ def _check_simulator(settings: Settings) -> None:
     for venue in settings.simulator.balances:
         if venue not in settings.venues:
             raise ValueError(f"simulator.balances.{venue}: not a configured venue{did_you_mean(venue, settings.venues)}")
+    custodian, asked = settings.simulator.custodian, len(settings.collateral.custodians())
+    if custodian is not None and asked != 1:
+        raise ValueError(f"simulator.custodian: needs exactly one source of kind custodian that asks it, and there are {asked}")
+    for name in () if custodian is None else (*custodian.delegations, *custodian.posted):
+        if name not in settings.venues:
+            raise ValueError(f"simulator.custodian: {name} is not a configured venue{did_you_mean(name, settings.venues)}")
     if settings.simulator.window is not None and settings.simulator.history is None:
         raise ValueError("simulator.window: is a part of a history, and simulator.history is not set")
 

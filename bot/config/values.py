@@ -35,7 +35,7 @@ GROUP_OR_OTHERS = 0o077
 SECTION = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 """How every section of the configuration is read."""
 
-
+_ASSET = re.compile(r"[A-Za-z0-9]{1,20}")
 ORDINARY_DIGITS = 40
 """Nothing that is configured has more digits than this before or behind its point."""
 
@@ -55,6 +55,23 @@ def ordinary(value: Any) -> Any:
     if number is not None and not is_ordinary(number):
         raise ValueError("a number of ordinary size is needed")
     return value
+
+
+def _not_a_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not yes or no")
+    return ordinary(value)
+
+
+def _asset(value: str) -> str:
+    if not _ASSET.fullmatch(value):
+        raise ValueError("an asset is letters and digits, for example BTC or wstETH")
+    return value
+
+
+AssetName = Annotated[str, AfterValidator(_asset)]
+WholeNumber = Annotated[int, BeforeValidator(_not_a_bool)]
+ExactNumber = Annotated[Decimal, BeforeValidator(_not_a_bool)]
 
 
 def empty_is_default(value: Any) -> Any:

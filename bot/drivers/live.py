@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from bot import __version__
+from bot.adapters.collateral.custodian import CustodianSource, Endpoint
 from bot.adapters.collateral.file import FileSource
 from bot.adapters.halt_file import HaltFile
 from bot.adapters.journal.opening import open_journal
@@ -23,6 +24,8 @@ from bot.adapters.venue.ccxt_venue import CcxtVenue
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.settings import Environment
 from bot.config import Settings
+from bot.config.custodian_section import CustodianSourceSettings
+from bot.config.sections import FileSourceSettings
 from bot.core.events import VenueLink
 from bot.core.records import Ledger
 from bot.core.statement import BookStatement
@@ -205,8 +208,20 @@ def _armed(metrics: Metrics, venue: VenueId, armed: bool) -> None:
 
 def _sources(settings: Settings, ledger: Ledger, clock: Clock) -> list[CollateralSource]:
     hedged_as = settings.collateral.hedged_as()
-    return [
-        FileSource(
+
+    def made(told: FileSourceSettings | CustodianSourceSettings) -> CollateralSource:
+        if isinstance(told, CustodianSourceSettings):
+            return CustodianSource(
+                told.name,
+                told.name,
+                Endpoint(url=told.url, api_key=told.api_key.reveal(), base=settings.routes.get(told.host)),
+                clock,
+                poll_s=told.poll_ms / 1000,
+                age_max=told.max_age_ms,
+                venues=settings.venues,
+                hedged_as=hedged_as,
+            )
+        return FileSource(
             told.name,
             told.path,
             clock,
@@ -214,8 +229,8 @@ def _sources(settings: Settings, ledger: Ledger, clock: Clock) -> list[Collatera
             hedged_as=hedged_as,
             age_max=told.max_age_ms,
         )
-        for told in settings.collateral.sources
-    ]
+
+    return [made(told) for told in settings.collateral.sources]
 
 
 def _budget_seen(metrics: Metrics, venue: VenueId, whole: Mapping[str, int], budget: str, left: int) -> None:

@@ -12,6 +12,7 @@ from bot.core.units import Asset
 from bot.drivers.planned_faults import arm_plan, read_plan
 from bot.drivers.refusals import port_taken
 from bot.drivers.simulated import SimulatedAccount, SimulatedVenues
+from bot.simulator.custodian import CustodianTerms
 from bot.simulator.desk import wall_ms
 from bot.simulator.dialects.dialect import Credential
 from bot.simulator.generator import GeneratedPath
@@ -30,7 +31,11 @@ async def run_simulator(settings: Settings, faults: Path | None = None) -> int:
         raise ConfigError("simulator: is missing; `hedgebot simulate` needs this section (an empty one, `simulator: {}`, is enough)")
     if not told.listen.is_loopback:
         raise ConfigError(f"simulator.listen: {told.listen} is not allowed: the venues are served on loopback only")
-    venues = SimulatedVenues(_accounts(settings, told), _path(settings, told), told.speed, tick_s=told.tick_ms / 1000)
+    accounts, path, custody = _accounts(settings, told), _path(settings, told), _custody(settings, told)
+    try:
+        venues = SimulatedVenues(accounts, path, told.speed, tick_s=told.tick_ms / 1000, custody=custody)
+    except ValueError as error:
+        raise ConfigError(f"simulator.custodian: {error}") from None
     planned = None if faults is None else (faults, read_plan(faults, venues))
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -71,6 +76,22 @@ def _accounts(settings: Settings, told: SimulatorSettings) -> dict[str, Simulate
         )
         accounts[venue] = SimulatedAccount(credential=credential, balances={str(a): held for a, held in told.balances_of(venue).items()})
     return accounts
+
+
+def _custody(settings: Settings, told: SimulatorSettings) -> CustodianTerms | None:
+    if told.custodian is None:
+        return None
+    (source,) = settings.collateral.custodians()  # the configuration has seen to it that there is exactly one
+    return CustodianTerms(
+        host=source.host,
+        api_key=source.api_key.reveal(),
+        totals=told.custodian.totals,
+        delegations=told.custodian.delegations,
+        posted=told.custodian.posted,
+        interval_ms=told.custodian.interval_ms,
+        freeze_ms=told.custodian.freeze_ms,
+        step_ms=told.custodian.step_ms,
+    )
 
 
 def _path(settings: Settings, told: SimulatorSettings) -> MarketPath:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.core.units import Millis
+from bot.simulator.custodian import Custodian, CustodianTerms
 from bot.simulator.desk import Desk, wall_ms
 from bot.simulator.dialects.dialect import Credential
 from bot.simulator.dialects.registry import DIALECTS
@@ -46,8 +47,9 @@ class SimulatedVenues:
         begin_ms: Millis | None = None,
         clock: Callable[[], Millis] = wall_ms,
         tick_s: float = TICK_S,
+        custody: CustodianTerms | None = None,
     ) -> None:
-        """`tick_s` is how often the market moves, wall seconds."""
+        """`tick_s` is how often the market moves, wall seconds; `custody`: with a custodian. Raises ValueError as that does."""
         self._tick_s = tick_s
         self._path = path
         self._speed = speed
@@ -57,7 +59,8 @@ class SimulatedVenues:
         self._played_to = self._begin_ms
         self.accounts = accounts
         desks = [self._desk(venue, account) for venue, account in accounts.items()]
-        self.server = SimulatorServer(desks)
+        custodian = None if custody is None else Custodian({desk.name: desk for desk in desks}, custody, clock=clock)
+        self.server = SimulatorServer(desks, custodian=custodian)
         self._contracts = {desk.name: tuple(desk.exchange.contracts.values()) for desk in desks}
 
     def _desk(self, venue: str, account: SimulatedAccount) -> Desk:

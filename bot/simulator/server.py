@@ -18,6 +18,7 @@ from aiohttp import WSMsgType, web
 
 from bot.core.units import Millis
 from bot.simulator.control import CONTROL_HOST, Control
+from bot.simulator.custodian import Custodian
 from bot.simulator.desk import Desk, Line, wall_ms
 from bot.simulator.dialects.dialect import Answer, HttpReply, HttpRequest
 from bot.simulator.faults import Fault, FaultKind, FaultPlan
@@ -35,8 +36,8 @@ _log = logging.getLogger(__name__)
 class SimulatorServer:
     """Serves desks until stopped. `start` and `stop` run on one event loop; it may be started again after a stop."""
 
-    def __init__(self, desks: Sequence[Desk], *, plan: FaultPlan | None = None) -> None:
-        """Raises ValueError when two venues list the same host."""
+    def __init__(self, desks: Sequence[Desk], *, plan: FaultPlan | None = None, custodian: Custodian | None = None) -> None:
+        """`custodian`: one that mirrors what it holds at these venues. Raises ValueError when two of all these list the same host."""
         self.desks: Mapping[str, Desk] = MappingProxyType({desk.name: desk for desk in desks})
         self.plan = plan or FaultPlan()
         self._by_host: dict[str, Desk] = {}
@@ -45,6 +46,9 @@ class SimulatorServer:
             for host in desk.dialect.hosts:
                 if self._by_host.setdefault(host, desk) is not desk:
                     raise ValueError(f"{host} is listed by two venues")
+        self.custodian = custodian
+        if custodian is not None and custodian.terms.host in (*self._by_host, CONTROL_HOST):
+            raise ValueError(f"{custodian.terms.host} is listed by a venue and by the custodian")
         self.lasting = Lasting(self.desks, self.plan)
         self._control = Control(self.desks, self.plan, self.lasting)
         self._runner: web.ServerRunner | None = None
@@ -54,7 +58,7 @@ class SimulatorServer:
     @property
     def hosts(self) -> tuple[str, ...]:
         """Every production host that is served here, the control endpoint's not among them."""
-        return tuple(self._by_host)
+        return (*self._by_host, *(() if self.custodian is None else (self.custodian.terms.host,)))
 
     @property
     def port(self) -> int:
@@ -120,6 +124,8 @@ class SimulatorServer:
             self.lasting.beat(wall_ms())
             for desk in self.desks.values():
                 desk.beat()
+            if self.custodian is not None:
+                self.custodian.beat()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -143,6 +149,8 @@ class SimulatorServer:
         )
         if host == CONTROL_HOST:
             return _response(self._control.handle(asked))
+        if self.custodian is not None and host == self.custodian.terms.host:
+            return _response(self.custodian.handle(asked))
         desk = self._by_host.get(host)
         if desk is None:
             return web.Response(status=421, text=f"no venue lists the host {host}")

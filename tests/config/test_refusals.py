@@ -58,7 +58,7 @@ REFUSALS: list[tuple[str, Any, str]] = [
     ("listen", "everywhere", "listen: 'everywhere' is not allowed: write host:port"),
     ("listen", "127.0.0.1:99999", "listen: '127.0.0.1:99999' is not allowed: write host:port"),
     ("logging/level", "inf", "logging.level: 'inf' is not allowed: expected 'debug', 'info', 'warning' or 'error', did you mean 'info'?"),
-    ("collateral/sources/0/kind", "fil", "collateral.sources.0.kind: 'fil' is not allowed: expected 'file'"),
+    ("collateral/sources/0/kind", "fil", "collateral.sources.0: its kind 'fil' is unknown; known: 'file'"),
     ("collateral/sources/0/name", "Desk One", "collateral.sources.0.name: 'Desk One' is not allowed: it must look like"),
     ("collateral/assets", {}, "collateral.assets: at least one entry is needed"),
     ("collateral/assets/st ETH", {}, "an asset is letters and digits"),

@@ -1,0 +1,70 @@
+"""Collateral at a custodian that mirrors part of it at venues: where it is asked, and the one that `hedgebot simulate` can start."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from bot.config.values import SECTION, AssetName, ExactNumber, Secret, WholeNumber
+
+Held = dict[AssetName, Annotated[ExactNumber, Field(ge=0)]]
+
+
+def _custodian_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname or parts.netloc != parts.hostname or parts.path in {"", "/"} or parts.query:
+        raise ValueError("write https://HOST/PATH of the custodian's statement, without port, key or query")
+    return value
+
+
+class CustodianSourceSettings(BaseModel):
+    """Collateral at a custodian that mirrors part of it at venues as margin, asked over HTTP."""
+
+    model_config = SECTION
+
+    kind: Literal["custodian"]
+    """The kind of source: `custodian`."""
+    name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
+    """What the source is called in the journal, in metrics and on screen; also the location of what it holds."""
+    url: Annotated[str, AfterValidator(_custodian_url)]
+    """Where its statement is: `https://HOST/PATH`. In a simulation `routes` say where the host lives."""
+    api_key: Secret
+    """Sent in the header `X-API-Key`. It needs reading rights and no others."""
+    poll_ms: Annotated[WholeNumber, Field(ge=500, le=60_000)] = 5_000
+    """How often it is asked, in milliseconds; after failures up to every minute."""
+    max_age_ms: Annotated[WholeNumber, Field(ge=1_000, le=3_600_000)] = 60_000
+    """Longest time since the instant of which it tells; an older statement is not believed."""
+
+    @property
+    def host(self) -> str:
+        """The host of the statement."""
+        return urlsplit(self.url).hostname or ""
+
+    def places(self) -> set[str]:
+        """What it counts: no other source may."""
+        return {self.url}
+
+    def decides(self) -> str:
+        """What of it decisions depend on, as text for the config hash."""
+        return f"{self.kind}:{self.name}:{self.max_age_ms}"
+
+
+class SimulatedCustodianSettings(BaseModel):
+    """A custodian on this machine, which the source of kind `custodian` asks."""
+
+    model_config = SECTION
+
+    totals: Annotated[Held, Field(min_length=1)]
+    """What it holds at the start, by asset, in the assets' own units."""
+    delegations: dict[str, Held] = {}
+    """What of it is mirrored at the start, by venue and asset; it comes on top of the venue's `balances`."""
+    posted: dict[str, Held] = {}
+    """What the venues posted with it, by venue and asset."""
+    interval_ms: Annotated[WholeNumber, Field(ge=1_000, le=86_400_000)] = 14_400_000
+    """Time from settlement to settlement, milliseconds of wall time."""
+    freeze_ms: Annotated[WholeNumber, Field(ge=0, le=3_600_000)] = 60_000
+    """How long before a settlement nothing can be delegated or taken back."""
+    step_ms: Annotated[WholeNumber, Field(ge=1, le=3_600_000)] = 5_000
+    """How long each step of a settlement takes."""
