@@ -206,7 +206,7 @@ MUTANTS: Mapping[str, Mutant] = {
         (absence_early, 1, 2),
         (unknown_is_refused, 1, 3),
         (journal_after_send, 1, 1),
-        (cancel_is_proof, 4, 4),
+        (cancel_is_proof, 404, 2),
         (stale_quotes, 4, 4),
         (always_halts, 1, 1),
         (never_returns, 1, 3),

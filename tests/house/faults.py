@@ -16,6 +16,7 @@ FAULTS: Mapping[int, str] = {
     9: "test_a_connection_that_could_not_be_opened_carried_nothing",
     10: "test_s2_f10_a_duplicate_id_told_after_the_acceptance_never_makes_a_live_order_refused",
     11: "test_f11_an_id_that_was_filled_is_never_sent_again_whatever_the_venue_says_of_it",
+    12: "test_f12_no_port_sends_orders_in_batches",
     13: "test_f13_an_order_acknowledged_and_then_rejected_leaves_no_position",
     14: "test_f14_a_partial_fill_and_then_a_cancel_leaves_the_rest_to_the_next_decision",
     15: "test_f15_a_cancel_of_an_order_that_had_ended_finds_its_end_and_does_not_repeat_for_ever",
@@ -51,6 +52,7 @@ FAULTS: Mapping[int, str] = {
     45: "test_f45_orders_that_a_dead_mans_switch_took_are_found_gone_and_their_gap_is_hedged_once",
     46: "test_f46_a_step_of_the_wall_clock_doubles_nothing_and_starves_nothing",
     47: "test_f47_a_process_that_was_paused_for_a_minute_sends_nothing_on_what_it_knew_before",
+    48: "test_f48_an_instant_in_another_unit_is_never_taken_for_milliseconds",
     49: "test_a_kill_at_any_point_of_an_orders_way_leaves_one_order_at_most",
     50: "test_while_the_journal_takes_nothing_no_order_leaves_and_questions_do",
     51: "test_f51_an_order_whose_entry_took_longer_than_its_expiry_reaches_no_book",
@@ -75,8 +77,6 @@ FAULTS: Mapping[int, str] = {
 """By number, one test that shows it."""
 
 NOT_YET: Mapping[int, str] = {
-    12: "orders are sent one by one: there is no batch that could fail in part",
-    48: "instants are checked where they are mapped; an assertion of units in the core would need a clock",
     65: "a full disk of logs: of the process, issue 7",
     67: "configuration is read at start alone; what is above a ceiling does not start",
 }

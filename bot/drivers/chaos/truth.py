@@ -18,8 +18,9 @@ from bot.core.commands import PlaceOrder
 from bot.core.instrument import Instrument
 from bot.core.policy import Policy
 from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
+from bot.drivers.chaos.world import ChaosWorld
 from bot.simulator.model import Fill, FillKind, FillReport, FundingReport, MarketReport, OrderReport, Report
-from bot.simulator.world import ACCOUNT, SimulatedWorld
+from bot.simulator.world import ACCOUNT
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class Sent:
 class Truth:
     """The books of the world. Amounts of instruments are signed contract units."""
 
-    def __init__(self, world: SimulatedWorld, policy: Policy) -> None:
+    def __init__(self, world: ChaosWorld, policy: Policy) -> None:
         self.world, self.policy = world, policy
         self.positions: dict[InstrumentId, Decimal] = dict.fromkeys(world.instruments, ZERO)
         self.marks: dict[InstrumentId, Decimal] = {}

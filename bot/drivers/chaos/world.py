@@ -106,8 +106,10 @@ class MemorySwitch:
 class ChaosWorld(SimulatedWorld):
     """A simulated world whose marks, depth and funding can be told wrong, venue by venue."""
 
+    conditions: dict[VenueId, Conditions]
+
     def __init__(self, clock: VirtualClock, bot_clock: Clock, seed: int, pace: Pace, struck: Counter[int]) -> None:
-        self.conditions: dict[VenueId, Conditions] = {VenueId(v): Conditions(random=Random(f"{seed} {v}"), struck=struck) for v in ACCOUNTS}
+        self.conditions = {VenueId(v): Conditions(random=Random(f"{seed} {v}"), struck=struck) for v in ACCOUNTS}
         super().__init__(clock, seed, assets=ASSETS, tick_s=pace.tick_s, step_bps=pace.step_bps, accounts=ACCOUNTS)
         self.collateral = MemoryCollateral("custody", bot_clock, beat_s=pace.source_s)
         self.chaos_wires = {v: ChaosWire(venue=v, conditions=c) for v, c in self.conditions.items()}
