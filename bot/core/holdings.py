@@ -45,10 +45,14 @@ def counted_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
 
 @once
 def stable_holdings(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
-    """What is certain of each stablecoin held as collateral, each place once: no delta, but a part of the stable sleeve."""
+    """What is certain of each stablecoin held as collateral, each place once: no delta, but a part of the stable sleeve.
+
+    What a custodian mirrors at venues as margin counts here whether the policy names it or not, because the accounts add the rest alone.
+    """
     total: dict[Asset, Decimal] = {}
+    mirrored = {(source, asset) for source, _, asset in ledger.mirrored if asset in dollars(ledger, policy)}
     for (asset, _), told in _told_of_places(ledger, policy).items():
-        if asset in policy.stables:
+        if asset in policy.stables or any((h.source, asset) in mirrored for h in told):
             total[asset] = total.get(asset, ZERO) + min(h.quantity for h in told)
     return total
 
@@ -242,8 +246,8 @@ def _in_flight(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
 
 @once
 def settle_exposure(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
-    """How long the book is of each stablecoin: what venues hold of it for us, unrealised PnL included, where told, and what is held of it
-    as collateral.
+    """How long the book is of each stablecoin: what venues hold of it for us, unrealised PnL included, where told, less what a custodian
+    mirrors there, and what is held of it as collateral.
 
     Of an account that is told as a whole with each of several assets, each asset's own equity counts, or its wallet; where neither is told
     of one, the account counts once, under the first asset by name.
@@ -262,6 +266,9 @@ def settle_exposure(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
         for asset, quantity in parts:
             if quantity is not None:
                 total[asset] = total.get(asset, ZERO) + quantity
+        for delegation in custody.delegations_at(ledger, policy, venue):
+            if any(asset == delegation.told.asset and quantity is not None for asset, quantity in parts):
+                total[delegation.told.asset] -= delegation.told.delegated
     return total
 
 

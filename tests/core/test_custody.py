@@ -25,9 +25,10 @@ from tests.core.market_words import custody, mirror
 from tests.core.openings import hedged
 from tests.core.playbook import after as after_ms
 from tests.core.playbook import decision_due, net_delta, nothing, reading
-from tests.core.story import T0, Story
+from tests.core.story import T0, Story, margin_report
 
 D = Decimal
+USDT = Asset("USDT")
 LAG = rules.MIRROR_LAG_MS
 PATH = [State.IDLE, State.FROZEN, State.CALCULATING, State.SETTLING]
 ENDS = [State.COMPLETED, State.PARTIAL, State.FAILED, State.EXCLUDED]
@@ -133,6 +134,25 @@ def test_two_custodians_of_one_venue_add_up_and_one_that_is_not_configured_any_m
     assert exposure.held(ledger, both, ETH) == exactly("14.5")
     assert rules.delegated_at(ledger, both, OKX) == {ETH: D(10)}
     assert held(with_account(ledger, "6.5", T0)) == exactly("10.5")
+
+
+def test_a_mirrored_stablecoin_counts_once_in_what_the_book_owns_and_in_its_settle_exposure() -> None:
+    """100,000 USDT in custody, 60,000 of them mirrored; the account holds 63,000 of which 3,000 are owed to us."""
+    story = hedged("30")
+    told = replace(margin_report("63000"), wallet_balance=D("63000"))
+    story.margins["okx"] = told
+    rows = (mirror("okx", "60000", "USDT"),)
+    totals = (
+        ev.CustodyTotal(asset=ETH, quantity=D(30), redemption_rate=D(1)),
+        ev.CustodyTotal(asset=USDT, quantity=D(100_000), redemption_rate=None),
+    )
+    before = exposure.settle_exposure(story.ledger, story.policy)[USDT]
+    story >> reading("okx")
+    story.feed(replace(report("30", *rows, at=story.now), totals=totals))
+    elsewhere = before - 100_000_000
+    assert exposure.settle_exposure(story.ledger, story.policy) == {USDT: elsewhere + 103_000}
+    assert holdings.known_asset_value(story.ledger, story.policy) == 90_000 + elsewhere + 103_000
+    assert obstacles.unsettled_usd(story.ledger, story.policy, OKX) == 3_000
 
 
 def test_one_report_makes_the_source_known_and_is_decided_upon_at_once() -> None:
@@ -269,7 +289,6 @@ def test_a_late_report_changes_nothing_and_the_same_one_again_neither() -> None:
 
 
 HOUR = 3_600_000
-USDT = Asset("USDT")
 
 
 def mirrored(story: Story, delegated: str, **terms: Any) -> Story:
