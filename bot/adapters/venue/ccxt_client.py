@@ -55,6 +55,10 @@ class _Expiry:
 _EXPIRY: ContextVar[_Expiry | None] = ContextVar("request_expiry", default=None)
 
 
+_LOGGING_IN: ContextVar[bool] = ContextVar("logging_in", default=False)
+"""Whether this task makes ccxt log in on a socket."""
+
+
 @contextmanager
 def expiring_at(instant: Millis, may_send: Callable[[], float] | None = None) -> Iterator[None]:
     """Requests signed inside may be accepted by the venue until this instant of our clock, and never for longer than
@@ -109,6 +113,8 @@ def make_client(profile: Profile, settings: VenueSettings, session: object, cloc
         getattr(client, switch)(True)
     client.logger = _silent_logger()
     client.milliseconds = _clock_of(client, profile, clock)
+    if profile.writes.signs_by_nonce and profile.streams.listen_key_call is None and hasattr(client, "authenticate"):
+        _log_in_by_the_venues_clock(client, clock)
     client.streaming = {
         **client.streaming,
         "keepAlive": SOCKET_PING_MS,
@@ -128,6 +134,25 @@ def _clock_of(client: Any, profile: Profile, clock: Clock) -> Callable[[], Milli
     if profile.writes.signs_by_nonce:
         return clock.now
     return lambda: clock.now() - int(client.options["timeDifference"])
+
+
+def _log_in_by_the_venues_clock(client: Any, clock: Clock) -> None:
+    """The login on a socket is signed by `seconds` (OKX) or `milliseconds` (Bybit) as they are, where requests add the offset to them."""
+    log_in, usual = client.authenticate, client.milliseconds
+
+    def now() -> Millis:
+        return clock.now() - int(client.options["timeDifference"])
+
+    async def authenticate(*arguments: Any, **named: Any) -> Any:
+        token = _LOGGING_IN.set(True)
+        try:
+            return await log_in(*arguments, **named)
+        finally:
+            _LOGGING_IN.reset(token)
+
+    client.authenticate = authenticate
+    client.milliseconds = lambda: now() if _LOGGING_IN.get() else usual()
+    client.seconds = lambda: now() // 1_000
 
 
 def correct_clock(client: Any, offset_ms: Millis) -> None:

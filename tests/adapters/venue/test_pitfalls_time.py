@@ -11,7 +11,7 @@ import pytest
 
 from bot.adapters.venue import asking
 from bot.adapters.venue.ccxt_client import correct_clock
-from bot.core.events import OrderOutcomeUnknown, OrderRefused, OrderReported
+from bot.core.events import FillReported, OrderOutcomeUnknown, OrderRefused, OrderReported
 from bot.simulator.dialects.dialect import Operation
 from bot.simulator.faults import FaultKind
 from tests.adapters.venue.venue_stand import DIALECTS, Stand, standing, until
@@ -106,3 +106,11 @@ async def test_pitfall_21_a_listing_that_fails_apart_fails_here_and_nothing_stay
     assert await stand.venue.describe() == ()
     assert len(await stand.venue.describe()) in {0, len(stand.instruments)}
     await until(lambda: not [thread for thread in threading.enumerate() if thread.name == f"{stand.name} markets"])
+
+
+@pytest.mark.parametrize(("name", "ahead_ms"), [("bybit", -20_000), ("okx", 45_000), ("okx", -45_000), ("deribit", -90_000)])
+async def test_the_login_on_a_socket_is_signed_by_the_venues_clock(name, ahead_ms):
+    """ccxt adds the measured offset to requests, and not to logins: Bybit's is valid for ten seconds, OKX's for thirty."""
+    async with standing(name, moving=True, ahead_ms=ahead_ms) as stand, stand.listening() as box:
+        assert isinstance(await stand.venue.place(stand.order("-0.05")), OrderReported)
+        await until(lambda: box.of(FillReported))
