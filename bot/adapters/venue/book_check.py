@@ -2,7 +2,8 @@
 
 The rule: a stream is believed until the venue's own answer has differed from all that the stream told between the question and half a
 second after the answer, by more than a little, `STRIKES` times in a row. Then no quote of that instrument goes out, its subscription is
-made anew, and it is believed again when an answer agrees. Only best-bid/ask streams are used: ccxt's incremental books are never read.
+made anew, and it is believed again when an answer agrees. One that is as bad is made anew once more, after a pause that doubles each
+time: others' books come by the same socket. Only best-bid/ask streams are used: ccxt's incremental books are never read.
 
 Where a stream tells nothing of an instrument since it was subscribed, while it tells of others, the venue's own touch is held against
 itself: one that moved should have been told.
@@ -35,6 +36,9 @@ CHECK_SECONDS = 10.0
 SETTLE_SECONDS = 0.5
 STRIKES = 3
 STRIKE_PAUSE_SECONDS = 1.0
+ANEW_AGAIN_SECONDS = 60.0
+"""How long a subscription that was made anew is left alone though it is not believed; doubled each time, up to ANEW_AGAIN_SECONDS_MAX."""
+ANEW_AGAIN_SECONDS_MAX = 1_800.0
 TOLERANCE = Decimal("0.0005")
 """Part of the price by which an answer may lie outside of what the stream told: answers come from caches."""
 
@@ -73,6 +77,7 @@ class BookCheck:
         self._untold: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
         self._newest: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
         self._open: dict[InstrumentId, _Range] = {}
+        self._made_anew: dict[InstrumentId, tuple[int, float]] = {}
         self.doubtful: set[InstrumentId] = set()
 
     def heard(self, quote: Quote) -> None:
@@ -108,11 +113,15 @@ class BookCheck:
                 if instrument in self.doubtful:
                     log.info("book_believed_again", instrument=instrument)
                 self.doubtful.discard(instrument)
+                self._made_anew.pop(instrument, None)
                 return
             difference = found
-        if instrument not in self.doubtful:
+        times, last_at = self._made_anew.get(instrument, (0, 0.0))
+        pause = min(ANEW_AGAIN_SECONDS * 2 ** min(times - 1, 10), ANEW_AGAIN_SECONDS_MAX) if times else 0.0
+        if instrument not in self.doubtful or self._clock.steady() - last_at >= pause:
             self.doubtful.add(instrument)
-            log.error("book_doubted", instrument=instrument, difference=difference)
+            self._made_anew[instrument] = times + 1, self._clock.steady()
+            log.error("book_doubted", instrument=instrument, difference=difference, made_anew=times + 1)
             self._doubted(symbol, difference)
 
     async def _difference(self, symbol: str, instrument: InstrumentId) -> str | None:

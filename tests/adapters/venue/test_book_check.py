@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,39 @@ async def test_a_stream_that_agrees_is_asked_about_once_and_believed():
     check.heard(quote("60000", "60001"))
     await check.check(SYMBOL)
     assert (venue.asked, doubted, check.doubtful) == (1, [], set())
+
+
+@virtually
+async def test_a_subscription_made_anew_that_is_as_bad_is_made_anew_again_after_pauses_that_double():
+    """It may be the next one that is good; but each time others' books are lost for a moment too."""
+    venue = Answers("61000", "61001")
+    check, doubted = checking(venue)
+    made_at: list[float] = []
+    check._doubted = lambda *said: made_at.append(asyncio.get_running_loop().time())
+
+    async def until_made(times: int) -> None:
+        for _ in range(1_000):
+            if len(made_at) == times:
+                return
+            check.heard(quote("60000", "60001"))
+            await check.check(SYMBOL)
+            await asyncio.sleep(10.0)
+        raise AssertionError(f"made anew {len(made_at)} times only")
+
+    await until_made(8)
+    pauses = [later - before for before, later in pairwise(made_at)]
+    wanted = [60.0, 120.0, 240.0, 480.0, 960.0, 1_800.0, 1_800.0]
+    assert all(least <= pause < least + 20.0 for pause, least in zip(pauses, wanted, strict=True)), pauses
+    venue.touch = ("60000", "60001")
+    check.heard(quote("60000", "60001"))
+    await check.check(SYMBOL)
+    assert check.doubtful == set()
+    venue.touch = ("61000", "61001")
+    await until_made(9)
+    assert doubted == []
+    begun = asyncio.get_running_loop().time()
+    await until_made(10)
+    assert asyncio.get_running_loop().time() - begun < 80.0, "one that was believed meanwhile begins with the shortest pause"
 
 
 @virtually
