@@ -6,7 +6,7 @@ A port's methods never raise for what the world does: the world's failures are e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -53,10 +53,13 @@ class Clock(Protocol):
 
 
 class Inbox(Protocol):
-    """Where adapters put what they hear. Both calls return at once and never raise."""
+    """Where adapters put what they hear. Every call returns at once and never raises."""
 
     def put(self, event: Event) -> None:
         """A fact for the core, in the order in which it was heard."""
+
+    def put_awaited(self, event: Event) -> Awaitable[bool]:
+        """As `put`, for a fact that must not be lost: awaited, it tells whether the journal has it durably. False: tell it again later."""
 
     def put_quote(self, quote: Quote) -> None:
         """Newest market view of one instrument; older ones are overwritten unseen."""

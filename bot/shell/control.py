@@ -89,7 +89,7 @@ class Control:
             filled_quantity=filled if order is None or filled is None else filled.copy_sign(order.quantity),
         )
 
-    async def _within(self, seconds: float, taken: asyncio.Future[None]) -> None:
+    async def _within(self, seconds: float, taken: asyncio.Future[bool]) -> None:
         deadline = self._clock.steady() + seconds
         while not taken.done():
             if self._clock.steady() >= deadline:

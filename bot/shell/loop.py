@@ -82,7 +82,8 @@ class Loop:
         self._recorder = Recorder()
         self._unwritten: list[Event] = []
         self._untold: list[Callable[[], None]] = []
-        self._awaited: list[asyncio.Future[None]] = []
+        self._awaited: list[asyncio.Future[bool]] = []
+        self._is_durable = True
         self._wake = asyncio.Event()
         self._overrun = False
         self._ended = False
@@ -114,9 +115,9 @@ class Loop:
             self._queue.append(event)
         self._wake.set()
 
-    def put_awaited(self, event: Event) -> asyncio.Future[None]:
-        """As `put`; the future is done when the event was taken and written."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def put_awaited(self, event: Event) -> asyncio.Future[bool]:
+        """As `put`; the future is done when the event was taken, and tells whether the journal has it durably."""
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._awaited.append(done)
         self.put(event)
         return done
@@ -178,10 +179,10 @@ class Loop:
         if self._clock.steady() >= self._decide_at and not self._ended:
             commands = self._decide()
         if self._unwritten or commands:
-            commands = self._written(commands)
+            commands = self._written(commands, is_awaited=bool(awaited))
         for done in awaited:
             if not done.done():  # whoever waited may have given up
-                done.set_result(None)
+                done.set_result(self._is_durable)
         for command in commands:
             self._untold.append(partial(self._telemetry.command_dispatched, command))
             self._carry_out(command)
@@ -229,13 +230,13 @@ class Loop:
         self._unwritten.extend(self._recorder.decision(before, event, decided.ledger, decided.commands))
         return decided.commands
 
-    def _written(self, commands: tuple[Command, ...]) -> tuple[Command, ...]:
+    def _written(self, commands: tuple[Command, ...], *, is_awaited: bool) -> tuple[Command, ...]:
         """The commands that may go now: all of them once written; without a durable entry, everything but the orders."""
         places = [c for c in commands if isinstance(c, PlaceOrder)]
         is_recorded = bool(self._unwritten) and isinstance(self._unwritten[-1], DecisionDue)
         if not self._unwritten:
             return commands
-        durable = bool(places) or any(isinstance(event, OperatorActed) for event in self._unwritten)
+        durable = is_awaited or bool(places) or any(isinstance(event, OperatorActed) for event in self._unwritten)
         if self._write(commands if is_recorded else (), durable=durable) or not places:
             return commands
         now = self._clock.now()
@@ -252,9 +253,11 @@ class Loop:
             self._journal.append(events, commands, durable=durable)
         except JournalUnavailable as error:
             log.error("journal_unavailable", reason=str(error), events=len(events))
+            self._is_durable = False
             if not durable:
                 raise
             return False
+        self._is_durable = self._is_durable or durable
         return True
 
     def _snapshot(self) -> None:

@@ -17,54 +17,13 @@ import pytest
 from bot.adapters.collateral import file as module
 from bot.adapters.collateral.file import FileSource
 from bot.adapters.collateral.holdings import Row, write_holdings
-from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event, Quote
+from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable
 from bot.core.units import Asset
-
-SLACK_SECONDS = 5.0
-
-
-class RealClock:
-    def now(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def steady(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-class Heard:
-    """An inbox that keeps what it hears, and when."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.times: list[float] = []
-
-    def put(self, event: Event) -> None:
-        self.events.append(event)
-        self.times.append(time.perf_counter())
-
-    def put_quote(self, quote: Quote) -> None:
-        raise AssertionError(f"a collateral source quoted {quote}")
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    @property
-    def totals(self) -> dict[str, Decimal]:
-        return {event.asset: event.quantity for event in self.of(CollateralObserved)}
+from tests.adapters.collateral.heard import Heard, RealClock, until
 
 
 def row(asset: str, quantity: str, rate: str | None = None) -> Row:
     return Row(Asset(asset), "custody", Decimal(quantity), None if rate is None else Decimal(rate))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.perf_counter() + SLACK_SECONDS
-    while not condition():
-        assert time.perf_counter() < deadline, "it never happened"
-        await asyncio.sleep(0.002)
 
 
 @asynccontextmanager

@@ -1,0 +1,226 @@
+"""Collateral announced by the issuer's own backend, on a Redis stream: deposits, redemptions and totals.
+
+Rules:
+- A message is acknowledged when the journal has it durably, and not before: whatever dies in between, it comes again. A message that comes
+  again changes nothing (a claim's id, and a total's own clock, see `bot.core.claim_book` and `observations`).
+- What can never be taken (broken schema, wrong signature) goes to the stream `STREAM:dead` with the reason, and is acknowledged by the
+  same step.
+- At the start, and on a beat, messages that a consumer read and never acknowledged are taken over: our own of an earlier life first.
+- The group begins at the first entry, so that what was announced before the bot first ran is not missed.
+- Totals are confirmed while the server answers and nothing waits to be read. A server that is gone makes the source unreadable: what was
+  told last stays, and ages. With `age_max`, so does a backend that tells no total any more.
+
+The reads wait in a thread of their own: a slow server never holds up the event loop. `BATCH` messages at most are on their way into the
+journal, so that a burst waits in the stream and not in our memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+import structlog
+
+from bot.adapters.collateral.announcements import Poison, read
+from bot.adapters.journal.redis_link import RedisLink, RedisServer, Script, StoreFailed, Word
+from bot.core.events import CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable
+from bot.core.units import Asset, Millis
+from bot.ports import Clock, Inbox
+
+T = TypeVar("T")
+Entry = tuple[bytes, Mapping[bytes, bytes]]
+
+BATCH = 250
+"""Messages that are read, journaled and acknowledged together."""
+BLOCK_MS = 500
+"""Longest wait of one read for something new; also how long a stop may have to wait for the thread."""
+ANSWER_S = 2.0
+CONFIRM_S = 1.0
+TAKE_OVER_EVERY_S = 5.0
+IDLE_MS = 10_000
+"""How long a message lies with a consumer that does not acknowledge it before it is taken over."""
+DEAD_MAX = 10_000
+"""About how many messages the stream of the dead keeps."""
+RETRY_FIRST_S, RETRY_MAX_S = 0.1, 5.0
+
+BURY = Script("""
+local words = {'XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'reason', ARGV[3], 'id', ARGV[2]}
+for i = 5, #ARGV do words[#words + 1] = ARGV[i] end
+redis.call(unpack(words))
+return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+""")
+"""KEYS stream, stream of the dead; ARGV group, id, reason, most, then the message's fields. Written there and acknowledged here, as one."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamPlace:
+    """Where messages come from: the stream, the group that reads it, our name in the group. `key`: what messages are signed with."""
+
+    server: RedisServer
+    stream: str
+    group: str
+    consumer: str
+    key: bytes | None = None
+
+    @property
+    def dead(self) -> str:
+        """Where messages go that can never be taken."""
+        return f"{self.stream}:dead"
+
+
+class RedisStreamSource:
+    """One stream as a source of announcements and totals."""
+
+    def __init__(
+        self,
+        name: str,
+        place: StreamPlace,
+        clock: Clock,
+        *,
+        known: Iterable[Millis | None] = (),
+        hedged_as: Mapping[Asset, Asset] | None = None,
+        age_max: Millis | None = None,
+    ) -> None:
+        """`known` tells of each holding that the ledger has of this source the instant at which the backend told it. Nothing is sent."""
+        self.name = name
+        self._place, self._clock, self._age_max = place, clock, age_max
+        self._hedged_as = dict(hedged_as or {})
+        told = list(known)
+        self._has_totals = bool(told)
+        self._newest_total: Millis = max((at for at in told if at is not None), default=0)
+        self._failure: str | None = None
+        self._confirmed_at: float | None = None
+        self._link = RedisLink(place.server, answer_s=ANSWER_S)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"collateral-{name}")
+
+    async def listen(self, inbox: Inbox) -> NoReturn:
+        """Puts what is announced, totals, confirmations and failures, until cancelled."""
+        pause = RETRY_FIRST_S
+        try:
+            while True:
+                try:
+                    await self._begin()
+                    pause = RETRY_FIRST_S
+                    await self._consume(inbox)
+                except StoreFailed as error:
+                    self._fail(inbox, str(error))
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, RETRY_MAX_S)
+        finally:
+            self._thread.submit(self._link.drop)
+            self._thread.shutdown(wait=False)
+
+    async def _begin(self) -> None:
+        try:
+            await self._call("XGROUP", "CREATE", self._place.stream, self._place.group, "0", "MKSTREAM")
+        except StoreFailed as error:
+            if "BUSYGROUP" not in str(error) and "already exists" not in str(error):
+                raise
+
+    async def _consume(self, inbox: Inbox) -> None:
+        """Until the server fails, raising StoreFailed, or something could not be journaled: then it comes again."""
+        after: bytes = b"0"
+        while entries := await self._read(after):
+            if not await self._take(inbox, entries):
+                return
+            after = entries[-1][0]
+        taken_over_at = float("-inf")
+        while True:
+            if self._clock.steady() - taken_over_at >= TAKE_OVER_EVERY_S:
+                taken_over_at = self._clock.steady()
+                if not await self._take_over(inbox):
+                    return
+            entries = await self._read(b">")
+            if entries and not await self._take(inbox, entries):
+                return
+            if len(entries) < BATCH:
+                self._confirm(inbox)
+
+    async def _read(self, after: bytes) -> list[Entry]:
+        """The next messages that are new (`>`), or of those that we read and did not acknowledge, the ones after an id."""
+        place = self._place
+        waits: tuple[Word, ...] = ("BLOCK", BLOCK_MS) if after == b">" else ()
+        told = await self._call("XREADGROUP", "GROUP", place.group, place.consumer, "COUNT", BATCH, *waits, "STREAMS", place.stream, after)
+        return _entries(told[0][1]) if told else []
+
+    async def _take_over(self, inbox: Inbox) -> bool:
+        """Takes over what others left lying; whether all of it was journaled."""
+        place, after = self._place, b"0-0"
+        while True:
+            told = await self._call("XAUTOCLAIM", place.stream, place.group, place.consumer, IDLE_MS, after, "COUNT", BATCH)
+            entries = _entries(told[1])
+            if entries and not await self._take(inbox, entries):
+                return False
+            after = bytes(told[0])
+            if after == b"0-0":
+                return True
+
+    async def _take(self, inbox: Inbox, entries: Sequence[Entry]) -> bool:
+        """Gives messages to the core and acknowledges those that the journal has; whether it has all of them."""
+        waiting: list[tuple[bytes, Any]] = []
+        for entry_id, fields in entries:
+            try:
+                fact = read(fields, self._place.key, self.name, self._clock.now(), self._hedged_as)
+            except Poison as poison:
+                await self._bury(inbox, entry_id, fields, poison)
+                continue
+            self._note(fact)
+            waiting.append((entry_id, inbox.put_awaited(fact)))
+        outcomes = await asyncio.gather(*(done for _, done in waiting))
+        kept = [entry_id for (entry_id, _), is_kept in zip(waiting, outcomes, strict=True) if is_kept]
+        if kept:
+            await self._call("XACK", self._place.stream, self._place.group, *kept)
+        return len(kept) == len(waiting)
+
+    def _note(self, fact: CollateralAnnounced | CollateralObserved) -> None:
+        if isinstance(fact, CollateralObserved):
+            self._has_totals = True
+            self._newest_total = max(self._newest_total, fact.as_of or 0)
+
+    async def _bury(self, inbox: Inbox, entry_id: bytes, fields: Mapping[bytes, bytes], poison: Poison) -> None:
+        reason = str(poison)
+        log.warning("message_refused", source=self.name, id=entry_id.decode(), reason=reason)
+        if poison.forged is not None:
+            await inbox.put_awaited(poison.forged)
+        place = self._place
+        words = [word for pair in fields.items() for word in pair]
+        keys = (place.stream, place.dead)
+        await self._in_thread(lambda: self._link.run(BURY, keys, (place.group, entry_id, reason, DEAD_MAX, *words)))
+
+    def _confirm(self, inbox: Inbox) -> None:
+        """All that was written was read: what was told is known, unless nothing ever was, or the newest word is too old."""
+        if not self._has_totals:
+            self._fail(inbox, "no total was told yet, and absence is not zero")
+            return
+        if self._age_max is not None and self._clock.now() - self._newest_total > self._age_max:
+            self._fail(inbox, f"the newest total is older than max_age_ms {self._age_max} allows: have them told again, also unchanged")
+            return
+        now = self._clock.steady()
+        if self._failure is not None or self._confirmed_at is None or now - self._confirmed_at >= CONFIRM_S * 0.9:
+            self._failure, self._confirmed_at = None, now
+            inbox.put(CollateralConfirmed(at=self._clock.now(), source=self.name))
+
+    def _fail(self, inbox: Inbox, reason: str) -> None:
+        if reason != self._failure:
+            self._failure = reason
+            inbox.put(CollateralUnreadable(at=self._clock.now(), source=self.name, reason=reason))
+
+    async def _call(self, *words: Word) -> Any:
+        return await self._in_thread(lambda: self._link.call(*words))
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+def _entries(told: Any) -> list[Entry]:
+    """The messages in an answer. One that was deleted from the stream has no fields, and is refused like any that lacks them."""
+    return [(bytes(entry_id), _paired(flat or ())) for entry_id, flat in told]
+
+
+def _paired(flat: Sequence[bytes]) -> Mapping[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))

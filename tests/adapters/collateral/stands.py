@@ -1,0 +1,116 @@
+"""Every kind of collateral source with somebody who tells it what is held: the ground of the contract suite."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from bot.adapters.collateral.announcements import ClaimMessage, TotalMessage, written
+from bot.adapters.collateral.file import FileSource
+from bot.adapters.collateral.holdings import Row, write_holdings
+from bot.adapters.collateral.redis_stream import RedisStreamSource, StreamPlace
+from bot.core.units import Asset
+from bot.ports import CollateralSource
+from tests.adapters.collateral.heard import RealClock
+from tests.adapters.journal.redis_process import RedisProcess
+
+ETH, BTC = Asset("ETH"), Asset("BTC")
+HEDGED_AS = {ETH: ETH, BTC: BTC}
+_streams = itertools.count(1)
+
+
+class Stand(Protocol):
+    """One source and whoever tells it. `told` is what was told last, in asset units at the location `vault`."""
+
+    told: dict[Asset, Decimal]
+
+    def source(self, **options: Any) -> CollateralSource:
+        """The source as it is made at a start, `known` being what the ledger has of it."""
+
+    def tell(self, **quantities: str) -> None:
+        """The totals of these assets, all others unchanged."""
+
+    def spoil(self) -> None:
+        """The source cannot be read from here on."""
+
+    def mend(self) -> None:
+        """It can again."""
+
+
+class FileStand:
+    """A holdings file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "holdings.yaml"
+        self.told: dict[Asset, Decimal] = {}
+
+    def source(self) -> FileSource:
+        return FileSource("desk", self.path, RealClock(), known=[(asset, "vault") for asset in self.told], hedged_as=HEDGED_AS)
+
+    def tell(self, **quantities: str) -> None:
+        self.told |= {Asset(asset): Decimal(quantity) for asset, quantity in quantities.items()}
+        self.mend()
+
+    def spoil(self) -> None:
+        self.path.write_text("holdings: [")
+
+    def mend(self) -> None:
+        write_holdings(self.path, [Row(asset, "vault", quantity, None) for asset, quantity in self.told.items()])
+
+
+class RedisStand:
+    """A stream on a real server, and a backend that writes to it."""
+
+    def __init__(self, process: RedisProcess, *, key: bytes | None = None) -> None:
+        self.process, self.key = process, key
+        self.stream = f"collateral{next(_streams)}"
+        self.told: dict[Asset, Decimal] = {}
+        self._at = 0
+
+    def place(self, **changes: Any) -> StreamPlace:
+        told = {"server": self.process.server, "stream": self.stream, "group": "hedgebot", "consumer": "book", "key": self.key}
+        return StreamPlace(**(told | changes))
+
+    def source(self, *, known: Iterable[int | None] = (), age_max: int | None = None, **changes: Any) -> RedisStreamSource:
+        return RedisStreamSource("desk", self.place(**changes), RealClock(), known=known, hedged_as=HEDGED_AS, age_max=age_max)
+
+    def at(self) -> int:
+        """The backend's clock: it never tells the same instant twice."""
+        self._at = max(self._at + 1, time.time_ns() // 1_000_000)
+        return self._at
+
+    def tell(self, **quantities: str) -> None:
+        for asset, quantity in quantities.items():
+            self.told[Asset(asset)] = Decimal(quantity)
+            self.send(TotalMessage(type="total", asset=asset, location="vault", quantity=quantity, at=self.at()))
+
+    def announce(self, claim: str, quantity: str, **changes: Any) -> None:
+        told = {"type": "deposit", "claim": claim, "asset": "ETH", "quantity": quantity, "location": "vault", "depositor": "acme"}
+        self.send(ClaimMessage(**(told | {"at": self.at()} | changes)))
+
+    def send(self, message: ClaimMessage | TotalMessage) -> None:
+        self.add(written(message, self.key))
+
+    def add(self, fields: dict[bytes, bytes]) -> None:
+        with self.process.client as client:
+            client.xadd(self.stream, fields)
+
+    def pending(self) -> int:
+        """Messages that were read and are not acknowledged."""
+        with self.process.client as client:
+            return int(client.xpending(self.stream, "hedgebot")["pending"])
+
+    def dead(self) -> list[dict[bytes, bytes]]:
+        """What was put aside, each with its reason."""
+        with self.process.client as client:
+            return [fields for _, fields in client.xrange(f"{self.stream}:dead")]
+
+    def spoil(self) -> None:
+        self.process.kill()
+
+    def mend(self) -> None:
+        self.process.start()
