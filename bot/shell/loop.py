@@ -178,7 +178,7 @@ class Loop:
         commands: tuple[Command, ...] = ()
         if self._clock.steady() >= self._decide_at and not self._ended:
             commands = self._decide()
-        if self._unwritten or commands:
+        if self._unwritten or commands or (awaited and not self._is_durable):
             commands = self._written(commands, is_awaited=bool(awaited))
         for done in awaited:
             if not done.done():  # whoever waited may have given up
@@ -234,7 +234,7 @@ class Loop:
         """The commands that may go now: all of them once written; without a durable entry, everything but the orders."""
         places = [c for c in commands if isinstance(c, PlaceOrder)]
         is_recorded = bool(self._unwritten) and isinstance(self._unwritten[-1], DecisionDue)
-        if not self._unwritten:
+        if not self._unwritten and (self._is_durable or not is_awaited):
             return commands
         durable = is_awaited or bool(places) or any(isinstance(event, OperatorActed) for event in self._unwritten)
         if self._write(commands if is_recorded else (), durable=durable) or not places:

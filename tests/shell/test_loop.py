@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from bot.core.commands import Command
-from bot.core.events import BacklogObserved, CollateralObserved, DecisionDue, Event, Quote, ReportUnreadable
+from bot.core.events import BacklogObserved, CollateralAnnounced, CollateralObserved, DecisionDue, Event, Quote, ReportUnreadable
 from bot.core.limits import Limit
 from bot.core.policy import Policy
 from bot.core.records import Ledger, TradingState
@@ -20,6 +20,7 @@ from bot.shell import loop as loop_module
 from bot.shell.loop import Loop, LoopOverrun
 from bot.simulator.memory import MemoryJournal, MemoryStore, MemoryTelemetry
 from bot.simulator.virtual_time import VirtualClock
+from tests.core.claim_words import announcement
 from tests.shell.bench import Bench, hedged_bench, same_but_for_market, virtual
 
 D = Decimal
@@ -265,3 +266,27 @@ async def test_what_the_core_says_is_told_once_and_in_order():
     assert [n.kind for n in said][:2] == ["collateral", "decision"]
     assert len(said) == len({id(n) for n in said})
     assert said == list(bench.ledger.notes[-len(said) :])
+
+
+@virtual
+async def test_what_is_awaited_is_durable_before_its_sender_is_told_so():
+    alone = Alone()
+    await asyncio.sleep(0.4)
+    assert await alone.loop.put_awaited(alone.total(5)) is True
+    assert [e.quantity for e, _ in alone.store.steps() if isinstance(e, CollateralObserved)] == [D(5)]
+    assert await alone.loop.put_awaited(alone.total(5)) is True, "what is no news is in the journal already"
+    await alone.end()
+
+
+@virtual
+async def test_what_could_not_be_made_durable_is_told_as_such_until_it_is():
+    alone = Alone()
+    await asyncio.sleep(0.4)
+    word = announcement("d1", "5", alone.clock.now())
+    alone.store.taking = False
+    assert await alone.loop.put_awaited(word) is False
+    assert await alone.loop.put_awaited(word) is False, "and not taken for written because it is no news"
+    alone.store.taking = True
+    assert await alone.loop.put_awaited(word) is True
+    assert [e for e, _ in alone.store.steps() if isinstance(e, CollateralAnnounced)] == [word]
+    await alone.end()
