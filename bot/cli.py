@@ -1,4 +1,4 @@
-"""The command line: run, simulate, status, reduce, halt, resume, resolve, replay, explain, check, demo, chaos.
+"""The command line: run, simulate, status, deposit, reduce, halt, resume, resolve, replay, explain, check, demo, chaos.
 
 Help is written for somebody who sees it for the first time.
 
@@ -9,17 +9,15 @@ instance may send; started again it stands by.
 
 from __future__ import annotations
 
-import re
-import sys
 import textwrap
-from collections.abc import Callable, Coroutine
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, NoReturn
 
 import typer
 
 from bot import __version__
+from bot.cli_words import FLAG, ConfigArgument, refuse, refusing, refusing_at_once, run_async, seconds_of, settings_of, speed_of
 
 app = typer.Typer(
     name="hedgebot",
@@ -37,30 +35,11 @@ app = typer.Typer(
 
 WIDTH = 100
 """Columns of a page for people."""
-FLAG = " "
-"""What a flag takes: nothing, instead of the type that would be shown."""
-ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML configuration.", show_default=False)]
-T = TypeVar("T")
-_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
 
 def main() -> None:
     """The console script."""
     app()
-
-
-def refuse(sentence: str) -> NoReturn:
-    """Says in one sentence what cannot be done, and exits with 2."""
-    typer.echo(f"hedgebot: {sentence}", err=True)
-    raise typer.Exit(2)
-
-
-def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Runs to the end on uvloop, and gives what it gives: mostly the exit code."""
-    import uvloop  # here, because `--help` needs no event loop
-
-    return uvloop.run(work())
 
 
 @app.callback(invoke_without_command=True)
@@ -82,8 +61,8 @@ def run(config: ConfigArgument) -> None:
     """
     from bot.drivers.live import run_bot
 
-    settings = _settings(config)
-    raise typer.Exit(run_async(lambda: _refusing(run_bot(settings))))
+    settings = settings_of(config)
+    raise typer.Exit(run_async(lambda: refusing(run_bot(settings))))
 
 
 @app.command()
@@ -99,8 +78,8 @@ def simulate(
     """
     from bot.drivers.simulate import run_simulator
 
-    settings = _settings(config)
-    raise typer.Exit(run_async(lambda: _refusing(run_simulator(settings, faults))))
+    settings = settings_of(config)
+    raise typer.Exit(run_async(lambda: refusing(run_simulator(settings, faults))))
 
 
 @app.command()
@@ -114,8 +93,47 @@ def status(
     """
     from bot.drivers.status import show_status
 
-    settings = _settings(config)
+    settings = settings_of(config)
     raise typer.Exit(run_async(lambda: show_status(settings.control_path, as_json=as_json)))
+
+
+@app.command()
+def deposit(
+    config: ConfigArgument,
+    asset: Annotated[str, typer.Option("--asset", metavar="ASSET", help="What arrives.", show_default=False)],
+    quantity: Annotated[str, typer.Option("--quantity", metavar="NUMBER", help="How much, in its own units.", show_default=False)],
+    location: Annotated[str, typer.Option("--location", metavar="PLACE", help="Where it arrives.", show_default=False)],
+    redeem: Annotated[bool, typer.Option("--redeem", metavar=FLAG, help="It leaves: a redemption.")] = False,
+    total: Annotated[bool, typer.Option("--total", metavar=FLAG, help="It is all that is there: the total, no claim.")] = False,
+    depositor: Annotated[str | None, typer.Option("--depositor", metavar="NAME", help="Whose it is. Default: the only one.")] = None,
+    claim: Annotated[str | None, typer.Option("--claim", metavar="ID", help="Its id; one told again counts once. Default: new.")] = None,
+    stage: Annotated[
+        str, typer.Option("--stage", metavar="STAGE", help="How far it has come: announced, priced, settled or canceled.")
+    ] = "announced",
+    rate: Annotated[str | None, typer.Option("--rate", metavar="NUMBER", help="With --total: the redemption rate.")] = None,
+    source: Annotated[str | None, typer.Option("--source", metavar="NAME", help="On which stream. Default: the only one.")] = None,
+) -> None:
+    """Announce one deposit or redemption, or tell one total, on the Redis stream that the bot of CONFIG reads.
+
+    It is signed as the configuration says. What the bot makes of it, `hedgebot status` and its log tell.
+    """
+    from bot.drivers.deposit import Told, write_message
+
+    if redeem and total:
+        refuse("--total: a total neither arrives nor leaves, remove it or --redeem")
+    told = Told(
+        type="total" if total else "redemption" if redeem else "deposit",
+        asset=asset,
+        quantity=quantity,
+        location=location,
+        depositor=depositor,
+        claim=claim,
+        stage=stage,
+        rate=rate,
+        source=source,
+    )
+    settings = settings_of(config)
+    raise typer.Exit(refusing_at_once(lambda: write_message(settings, told)))
 
 
 ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who asks: it stays in the journal.", show_default=False)]
@@ -174,7 +192,7 @@ def _operate(
     from bot.drivers.operate import operate
     from bot.ports import OperatorRequest
 
-    settings = _settings(config)
+    settings = settings_of(config)
     request = OperatorRequest(
         action=OperatorAction(action),
         by=by,
@@ -200,7 +218,7 @@ def replay(
     """
     from bot.drivers.replay import run_replay
 
-    raise typer.Exit(_refusing_at_once(lambda: run_replay(journal, as_json=as_json)))
+    raise typer.Exit(refusing_at_once(lambda: run_replay(journal, as_json=as_json)))
 
 
 @app.command()
@@ -222,7 +240,7 @@ def explain(
     where = journal or default_journal()
     if where is None:
         refuse("--journal: is not given, and in this folder stands no YAML file, or more than one; name the journal or a configuration")
-    raise typer.Exit(_refusing_at_once(lambda: run_explain(wanted, where, as_json=as_json)))
+    raise typer.Exit(refusing_at_once(lambda: run_explain(wanted, where, as_json=as_json)))
 
 
 @app.command()
@@ -237,7 +255,7 @@ def check(config: ConfigArgument) -> None:
     from bot.config import policy_in_words
     from bot.drivers.check import hosts_in_use, mismatch, table
 
-    settings = _settings(config)
+    settings = settings_of(config)
     typer.echo(yaml.safe_dump(settings.masked_dump(), sort_keys=False, allow_unicode=True).rstrip())
     typer.echo("\nIn words:")
     for sentence in policy_in_words(settings.to_policy()):
@@ -245,7 +263,7 @@ def check(config: ConfigArgument) -> None:
     for warning in settings.warnings():
         typer.echo(f"\nWorth a second look: {warning}")
     typer.echo(f"\nconfig hash {settings.config_hash}")
-    found = run_async(lambda: _refusing(hosts_in_use(settings)))
+    found = run_async(lambda: refusing(hosts_in_use(settings)))
     if isinstance(found, int):
         raise typer.Exit(found)
     typer.echo(f"\nHosts that ccxt will use in {settings.environment.value}:")
@@ -301,12 +319,12 @@ def demo(
     if window is not None and history is None:
         refuse(f"--window: {window} is a part of a history, and --history is not given")
     options = DemoOptions(
-        seconds=_seconds(duration),
+        seconds=seconds_of(duration),
         plain=plain,
         seed=seed,
         history=history,
         window=window,
-        speed=_speed(speed),
+        speed=speed_of(speed),
         summary=summary,
         folder=folder,
         crash=crash,
@@ -314,7 +332,7 @@ def demo(
         venues=tuple(name.strip() for name in venues.split(",")) if venues is not None else (),
         faults=faults,
     )
-    raise typer.Exit(run_async(lambda: _refusing(run_demo(options))))
+    raise typer.Exit(run_async(lambda: refusing(run_demo(options))))
 
 
 @app.command()
@@ -335,55 +353,3 @@ def chaos(
     if mode not in ("safety", "liveness"):
         refuse(f"--mode: {mode!r} is not allowed: safety or liveness")
     raise typer.Exit(run_chaos(seeds, first, hours, mode, jobs))
-
-
-def _settings(config: Path) -> Any:
-    from bot.config import ConfigError, load
-
-    try:
-        return load(config)
-    except ConfigError as error:
-        refuse(str(error))
-
-
-async def _refusing(work: Coroutine[Any, Any, T]) -> T | int:
-    """What the work gives, mostly its exit code; 2 and one sentence when what was asked for cannot be done as asked."""
-    from bot.drivers.refusals import REFUSALS, in_one_sentence
-
-    try:
-        return await work
-    except REFUSALS as error:
-        sys.stderr.write(f"hedgebot: {in_one_sentence(error)}\n")
-        return 2
-
-
-def _refusing_at_once(work: Callable[[], int]) -> int:
-    """The same of what does not wait."""
-    from bot.drivers.refusals import REFUSALS, in_one_sentence
-
-    try:
-        return work()
-    except REFUSALS as error:
-        refuse(in_one_sentence(error))
-
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    found = _DURATION.fullmatch(text.strip())
-    seconds = float(found["number"]) * _SECONDS[found["unit"]] if found else 0.0
-    if not 20 <= seconds <= 86_400:
-        refuse(f"--for: {text!r} is not allowed: a time from 20s (the story needs that long) to 24h, for example 60s")
-    return seconds
-
-
-def _speed(text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        speed = Decimal(text)
-    except InvalidOperation:
-        speed = Decimal(0)
-    if not speed.is_finite() or not Decimal("0.001") <= speed <= 10_000:
-        refuse(f"--speed: {text!r} is not allowed: market seconds per wall second, from 0.001 to 10000")
-    return speed

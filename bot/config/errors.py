@@ -1,7 +1,7 @@
 """What is wrong with a configuration, as one sentence: field path, the value found, what is allowed.
 
-Values below `credentials`, `journal`, `endpoints` and `api_key` are never repeated: a secret typed into the wrong place must not reach a
-terminal or a log.
+Values below `credentials`, `journal`, `endpoints`, `api_key` and `signed_with` are never repeated: a secret typed into the wrong
+place must not reach a terminal or a log.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _KEY_MARK = "[key]"
-_UNSPEAKABLE = frozenset({"credentials", "journal", "endpoints", "api_key"})
+_UNSPEAKABLE = frozenset({"credentials", "journal", "endpoints", "api_key", "signed_with"})
 _LONGEST_VALUE = 80
 _DECIMAL = re.compile(r"Decimal\('(.*)'\)")
 """How pydantic writes the bound of an exact number."""

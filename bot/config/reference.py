@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from bot.config.claims_section import ClaimsSettings, RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings, SimulatedCustodianSettings
 from bot.config.journal_section import JournalSettings
 from bot.config.policy_section import TUNABLE, bounds, explanations, plain
@@ -84,6 +85,25 @@ What is delegated is part of the total. Absence is not zero: a total or a delega
 statement unreadable. Each custodian has an interface of its own: what translates it into this form stands beside the bot.
 """
 
+_STREAM = """## The stream of announcements
+
+A collateral source of kind `redis` reads a stream of JSON messages, one in the field `message` of each entry. `hedgebot deposit` writes them
+for people and scripts; a backend writes them with `XADD`:
+
+```
+{"type": "deposit", "claim": "D-1042", "asset": "ETH", "quantity": "12.5", "location": "custody", "depositor": "acme", "at": 1764421200000}
+{"type": "redemption", "claim": "R-77", "stage": "priced", "asset": "ETH", "quantity": "3", "location": "custody", "depositor": "acme", "at": 1764421201000}
+{"type": "total", "asset": "wstETH", "location": "custody", "quantity": "40", "redemption_rate": "1.2034", "at": 1764421202000}
+```
+
+Quantities are plain numbers written as text, `at` is the backend's clock in Unix milliseconds. `claim` is the idempotency key: a claim told
+again is the same claim, one told with other terms is believed in neither. `stage` is `announced` (also when it is left out), `priced`,
+`settled` or `canceled`, and is never taken back. A total is all that there is of an asset at a location, and alone confirms what was
+announced; one with an older `at` than the last changes nothing. With `signed_with`, the field `signature` holds the HMAC-SHA256 of the bytes
+of `message` with that key, in hexadecimal. A message is acknowledged when the journal has it durably; one that can never be taken is put
+aside in `STREAM:dead` with the reason. Totals count from the first one on: before that nothing is known of the source.
+"""
+
 _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("Top level", "", Settings),
     ("journal", "Or a path or a URL in place of these keys.", JournalSettings),
@@ -94,8 +114,10 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("A secret", "Exactly one of the following; plain text instead of the keys counts as `text`.", Secret),
     ("collateral", "", CollateralSettings),
     ("collateral.assets.ASSET", "May be empty: `BTC: {}`.", CollateralAsset),
+    ("collateral.claims", "", ClaimsSettings),
     ("collateral.sources of kind `file`", "A list of these and the next.", FileSourceSettings),
     ("collateral.sources of kind `custodian`", "What it has to say: see below.", CustodianSourceSettings),
+    ("collateral.sources of kind `redis`", "What is written there: see below.", RedisSourceSettings),
     ("simulator", "", SimulatorSettings),
     ("simulator.custodian", "", SimulatedCustodianSettings),
 )
@@ -103,7 +125,7 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
 
 def page() -> str:
     """The whole page as Markdown."""
-    return "\n".join([_OPENING, *_model_tables(), *_policy_table(), *_hosts(), _HOLDINGS, _CUSTODIAN])
+    return "\n".join([_OPENING, *_model_tables(), *_policy_table(), *_hosts(), _HOLDINGS, _CUSTODIAN, _STREAM])
 
 
 def _model_tables() -> Iterator[str]:

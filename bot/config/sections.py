@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from bot.config.claims_section import ClaimLimits, ClaimsSettings, NamedSource, RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings, Held, SimulatedCustodianSettings
 from bot.config.values import (
     SECTION,
@@ -25,6 +26,7 @@ from bot.config.values import (
     WholeNumber,
     empty_is_default,
 )
+from bot.core.claim_terms import ClaimTerms, place
 from bot.core.units import Asset
 
 VENUE_HOSTS: dict[str, tuple[str, ...]] = {
@@ -131,31 +133,27 @@ class InstanceSettings(BaseModel):
     it, and after a crash the next instance sends first when it is over and as much time again has passed. The same in every instance."""
 
 
-class CollateralAsset(BaseModel):
+class CollateralAsset(ClaimLimits):
     """One asset that may be held as collateral."""
-
-    model_config = SECTION
 
     hedged_as: AssetName | None = None
     """The asset whose perpetuals hedge it; left out, the asset itself. A liquid staking token names its coin."""
+    stable: bool = False
+    """A stablecoin: it has no delta, is taken for one dollar and counts in what the book owns of it (`policy.settle_exposure_max`)."""
 
 
-class FileSourceSettings(BaseModel):
+class FileSourceSettings(NamedSource):
     """Collateral read from a watched YAML or CSV file."""
-
-    model_config = SECTION
 
     kind: Literal["file"]
     """The kind of source: `file`."""
-    name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
-    """What the source is called in the journal, in metrics and on screen."""
     path: PathBesideConfig
     """The file; relative to the folder of this configuration."""
     max_age_ms: Annotated[WholeNumber, Field(ge=1_000, le=86_400_000)] | None = None
     """Longest time since the file was last written; an older one is not believed any more, also when nothing changed. Left out: any."""
 
     def places(self) -> set[str]:
-        """What it counts: no other source may."""
+        """What it reads: no other source may."""
         return {str(self.path)}
 
     def decides(self) -> str:
@@ -170,16 +168,44 @@ class CollateralSettings(BaseModel):
 
     assets: Annotated[dict[AssetName, Annotated[CollateralAsset, BeforeValidator(empty_is_default)]], Field(min_length=1)]
     """The assets that count as collateral, by name."""
-    sources: tuple[Annotated[FileSourceSettings | CustodianSourceSettings, Field(discriminator="kind")], ...] = ()
+    sources: tuple[Annotated[FileSourceSettings | CustodianSourceSettings | RedisSourceSettings, Field(discriminator="kind")], ...] = ()
     """Where totals come from. Each asset at each location has exactly one source."""
+    claims: Annotated[ClaimsSettings, BeforeValidator(empty_is_default)] = ClaimsSettings()
+    """What may be announced before a total confirms it."""
 
     def custodians(self) -> tuple[CustodianSourceSettings, ...]:
         """The sources that are custodians."""
         return tuple(source for source in self.sources if isinstance(source, CustodianSourceSettings))
 
     def hedged_as(self) -> dict[Asset, Asset]:
-        """Which asset each collateral asset is hedged as."""
-        return {Asset(name): Asset(asset.hedged_as or name) for name, asset in self.assets.items()}
+        """Which asset each collateral asset is hedged as; stablecoins are not."""
+        return {Asset(name): Asset(asset.hedged_as or name) for name, asset in self.assets.items() if not asset.stable}
+
+    def stables(self) -> frozenset[Asset]:
+        """The assets that are dollars."""
+        return frozenset(Asset(name) for name, asset in self.assets.items() if asset.stable)
+
+    def believed(self, source: FileSourceSettings | CustodianSourceSettings | RedisSourceSettings) -> tuple[str, ...]:
+        """The places of which a source is believed: a custodian of all that it holds, for nobody else knows."""
+        if isinstance(source, CustodianSourceSettings):
+            return tuple(place(Asset(name), source.name) for name in self.assets)
+        return source.believed_of
+
+    def claim_terms(self) -> ClaimTerms:
+        """How announcements are judged, and who is believed of each place."""
+        told = self.claims
+        return ClaimTerms(
+            authorities={where: source.name for source in self.sources for where in self.believed(source)},
+            depositors=frozenset(told.depositors),
+            limits={Asset(name): asset.limits() for name, asset in self.assets.items()},
+            hedge_share=told.hedge_share,
+            redemption_ends=told.redemption_ends,
+            interval_ms=told.interval_ms,
+            pending_max_ms=told.pending_max_ms,
+            settle_max_ms=told.settle_max_ms,
+            lead_ms=told.lead_ms,
+            remembered_ms=told.remembered_ms,
+        )
 
 
 def _history(value: Path | None) -> Path | None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
+from bot.config.claims_section import RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings
 from bot.config.document import read_document
 from bot.config.errors import ConfigError, did_you_mean, one_sentence
@@ -85,7 +86,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Settings:
         checks = (_check_venues, _check_routes, _check_credentials, _check_journal, _check_instance)
-        for check in (*checks, _check_sources, _check_simulator, _check_policy):
+        for check in (*checks, _check_sources, _check_assets, _check_simulator, _check_policy):
             check(self)
         return self
 
@@ -123,6 +124,8 @@ class Settings(BaseModel):
             "assets": dict(self.collateral.hedged_as()),
             "sources": sorted(source.decides() for source in self.collateral.sources),
             "policy": {name: plain(Decimal(value)) for name, value in self.policy.values().items()},
+            "claims": self.collateral.model_dump(mode="json", include={"assets", "claims"}),
+            "believed": dict(self.collateral.claim_terms().authorities),
         }
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -132,6 +135,8 @@ class Settings(BaseModel):
         return Policy(
             collateral_assets=self.collateral.hedged_as(),
             collateral_sources=frozenset(source.name for source in self.collateral.sources),
+            stables=self.collateral.stables(),
+            claims=self.collateral.claim_terms(),
             instruments=frozenset(instruments),
             **self.policy.values(),
         )
@@ -144,7 +149,11 @@ class Settings(BaseModel):
         """Every secret's value, for the log's redaction and nothing else."""
         of_venues = (secret.reveal() for told in self.venues.values() for secret in told.credentials.named().values())
         of_custodians = (source.api_key.reveal() for source in self.collateral.custodians())
-        return (*of_venues, *of_custodians, *self.journal.secrets())
+        of_streams = (secret for source in self._on_streams() for secret in source.secrets())
+        return (*of_venues, *of_custodians, *of_streams, *self.journal.secrets())
+
+    def _on_streams(self) -> list[RedisSourceSettings]:
+        return [source for source in self.collateral.sources if isinstance(source, RedisSourceSettings)]
 
     def masked_dump(self) -> dict[str, Any]:
         """The resolved settings as plain values for people, with the place of each secret instead of its value."""
@@ -155,6 +164,8 @@ class Settings(BaseModel):
         for row, source in zip(dump["collateral"]["sources"], self.collateral.sources, strict=True):
             if isinstance(source, CustodianSourceSettings):
                 row["api_key"] = f"(hidden; {source.api_key.source})"
+            if isinstance(source, RedisSourceSettings):
+                row |= source.masked()
         if self.journal.url is not None and self.journal.address is not None:
             dump["journal"]["url"] = f"{self.journal.address.masked()} ({self.journal.url.source})"
         return dump
@@ -180,6 +191,8 @@ class Settings(BaseModel):
                 found.append(f"No instrument's name starts with {hedge}: {asset} may have nothing to be hedged with.")
         if not self.collateral.sources:
             found.append("No collateral source is configured: nothing will ever be hedged.")
+        unsigned = (source.name for source in self._on_streams() if source.signed_with is None)
+        found.extend(f"The source {name} has no key (signed_with): whoever can write to its stream is believed." for name in unsigned)
         return found
 
 
@@ -268,19 +281,37 @@ def _check_wallet(path: str, credentials: Credentials) -> None:
 
 def _check_sources(settings: Settings) -> None:
     names: set[str] = set()
-    places: set[str] = set()
+    read: set[str] = set()
+    believed: dict[str, str] = {}
     for index, source in enumerate(settings.collateral.sources):
         here = f"collateral.sources.{index}"
         if source.name in names:
             raise ValueError(f"{here}.name: {source.name!r} is the name of two sources")
         if isinstance(source, CustodianSourceSettings):
             _check_custodian(settings, here, source)
-            if source.url in places:
-                raise ValueError(f"{here}.url: {source.url} is asked by two sources and would count twice")
-        elif str(source.path) in places:
-            raise ValueError(f"{here}.path: {source.path} is read by two sources and would count twice")
+            what = f"{here}.url: {source.url} is asked"
+        elif isinstance(source, RedisSourceSettings):
+            _check_stream(settings, here, source)
+            what = f"{here}.stream: {min(source.places())} is read"
+        else:
+            what = f"{here}.path: {source.path} is read"
+        if read & source.places():
+            raise ValueError(f"{what} by two sources and would count twice")
+        for place in settings.collateral.believed(source):
+            asset = place.partition("@")[0]
+            if asset not in settings.collateral.assets:
+                hint = did_you_mean(asset, settings.collateral.assets)
+                raise ValueError(f"{here}.believed_of: {asset} is not one of collateral.assets{hint}")
+            if place in believed:
+                raise ValueError(f"{here}.believed_of: of {place} {believed[place]} is believed already, and only one source may be")
+            believed[place] = source.name
         names.add(source.name)
-        places |= source.places()
+        read |= source.places()
+
+
+def _check_stream(settings: Settings, here: str, source: RedisSourceSettings) -> None:
+    if source.written_out() and settings.environment is not Environment.SIMULATION:
+        raise ValueError(f"{here}: a secret may be written into the config only in a simulation; write {{env: NAME}} or {{file: path}}")
 
 
 def _check_custodian(settings: Settings, here: str, source: CustodianSourceSettings) -> None:
@@ -294,6 +325,12 @@ def _check_custodian(settings: Settings, here: str, source: CustodianSourceSetti
         raise ValueError(
             f"{here}.api_key: a secret may be written into the config only in a simulation; write {{env: NAME}} or {{file: path}}"
         )
+
+
+def _check_assets(settings: Settings) -> None:
+    for name, asset in settings.collateral.assets.items():
+        if asset.stable and asset.hedged_as is not None:
+            raise ValueError(f"collateral.assets.{name}.hedged_as: a stablecoin is not hedged, remove it or stable")
 
 
 def _check_simulator(settings: Settings) -> None:

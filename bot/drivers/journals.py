@@ -10,6 +10,7 @@ from bot.adapters.journal.opening import JournalPlace, open_reader
 from bot.adapters.journal.redis_link import RedisServer
 from bot.adapters.journal.sqlite_reader import SqliteReader
 from bot.config import Settings, load
+from bot.config.journal_section import RedisAddress
 from bot.ports import JournalReader
 
 CONFIGURATIONS = (".yaml", ".yml")
@@ -33,8 +34,11 @@ def place_of(settings: Settings) -> JournalPlace:
 
 def _server(settings: Settings) -> RedisServer | None:
     address = settings.journal.address
-    if address is None:
-        return None
+    return None if address is None else server_at(address, settings.journal.ca_file)
+
+
+def server_at(address: RedisAddress, ca_file: Path | None) -> RedisServer:
+    """The server that a configured URL names."""
     return RedisServer(
         hosts=address.hosts,
         service=address.service,
@@ -44,7 +48,7 @@ def _server(settings: Settings) -> RedisServer | None:
         sentinel_username=address.sentinel_username,
         sentinel_password=address.sentinel_password,
         tls=address.tls,
-        ca_file=settings.journal.ca_file,
+        ca_file=ca_file,
     )
 
 

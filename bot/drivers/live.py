@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from functools import partial
 
 from bot import __version__
-from bot.adapters.collateral.custodian import CustodianSource, Endpoint
-from bot.adapters.collateral.file import FileSource
 from bot.adapters.halt_file import HaltFile
 from bot.adapters.journal.opening import open_journal
 from bot.adapters.journal.redis_streams import RedisJournal
@@ -24,16 +22,14 @@ from bot.adapters.venue.ccxt_venue import CcxtVenue
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.settings import Environment
 from bot.config import Settings
-from bot.config.custodian_section import CustodianSourceSettings
-from bot.config.sections import FileSourceSettings
 from bot.core.events import VenueLink
-from bot.core.records import Ledger
 from bot.core.statement import BookStatement
 from bot.core.units import VenueId
 from bot.drivers.check import account_of
 from bot.drivers.journals import place_of
 from bot.drivers.members import Member, Turn
 from bot.drivers.refusals import REFUSALS, in_one_sentence
+from bot.drivers.sources import sources_of
 from bot.ports import Clock, CollateralSource, Journal, LeaseLost, OperatorAnswer, OperatorRequest, SendRight, Venue
 from bot.shell.clock import SystemClock
 from bot.shell.lifecycle import GONE_S, Run, Stoppable, World, stop_on_signals
@@ -178,7 +174,7 @@ def _run_on(
         watched={"endpoints": stage.endpoints.watch},
     )
     run = Run(world, settings.to_policy(), settings.config_hash, recovery=None if turn is None else turn.recovery)
-    sources.extend(_sources(settings, run.loop.ledger, clock))  # they need to know what the journal remembers of them
+    sources.extend(sources_of(settings, run.loop.ledger, clock))  # they need to know what the journal remembers of them
     return run
 
 
@@ -204,33 +200,6 @@ def venues_of(settings: Settings, clock: Clock, metrics: Metrics, right: SendRig
 
 def _armed(metrics: Metrics, venue: VenueId, armed: bool) -> None:
     metrics.dead_man_switch.labels(venue).set(armed)
-
-
-def _sources(settings: Settings, ledger: Ledger, clock: Clock) -> list[CollateralSource]:
-    hedged_as = settings.collateral.hedged_as()
-
-    def made(told: FileSourceSettings | CustodianSourceSettings) -> CollateralSource:
-        if isinstance(told, CustodianSourceSettings):
-            return CustodianSource(
-                told.name,
-                told.name,
-                Endpoint(url=told.url, api_key=told.api_key.reveal(), base=settings.routes.get(told.host)),
-                clock,
-                poll_s=told.poll_ms / 1000,
-                age_max=told.max_age_ms,
-                venues=settings.venues,
-                hedged_as=hedged_as,
-            )
-        return FileSource(
-            told.name,
-            told.path,
-            clock,
-            known=[(asset, location) for source, location, asset in ledger.holdings if source == told.name],
-            hedged_as=hedged_as,
-            age_max=told.max_age_ms,
-        )
-
-    return [made(told) for told in settings.collateral.sources]
 
 
 def _budget_seen(metrics: Metrics, venue: VenueId, whole: Mapping[str, int], budget: str, left: int) -> None:

@@ -128,9 +128,16 @@ def read(
 
 def _parsed(payload: bytes) -> ClaimMessage | TotalMessage:
     try:
-        return _MESSAGES.validate_python(orjson.loads(payload))
+        told = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         raise Poison(f"this is not JSON: {error}") from None
+    return message_of(told)
+
+
+def message_of(told: Any) -> ClaimMessage | TotalMessage:
+    """What these keys say. Raises Poison with the key and what is wrong with it."""
+    try:
+        return _MESSAGES.validate_python(told)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"] if part not in ("deposit", "redemption", "total")) or "message"

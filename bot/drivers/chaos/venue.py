@@ -6,7 +6,7 @@ frames become one or the other is the adapters' and is tried there, at every dia
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -60,6 +60,10 @@ class _WitnessedInbox:
     def put(self, event: ev.Event) -> None:
         self._witness.told(self._venue, event)
         self._inbox.put(event)
+
+    def put_awaited(self, event: ev.Event) -> Awaitable[bool]:
+        self._witness.told(self._venue, event)
+        return self._inbox.put_awaited(event)
 
     def put_quote(self, quote: ev.Quote) -> None:
         self._witness.quoted(quote)
