@@ -87,21 +87,23 @@ statement unreadable. Each custodian has an interface of its own: what translate
 
 _STREAM = """## The stream of announcements
 
-A collateral source of kind `redis` reads a stream of JSON messages, one in the field `message` of each entry. `hedgebot deposit` writes them
-for people and scripts; a backend writes them with `XADD`:
+A collateral source of kind `redis` reads a stream of JSON messages, one in the field `message` of each entry. `hedgebot deposit` writes
+them for people and scripts; a backend writes them with `XADD`:
 
 ```
-{"type": "deposit", "claim": "D-1042", "asset": "ETH", "quantity": "12.5", "location": "custody", "depositor": "acme", "at": 1764421200000}
-{"type": "redemption", "claim": "R-77", "stage": "priced", "asset": "ETH", "quantity": "3", "location": "custody", "depositor": "acme", "at": 1764421201000}
+{"type": "deposit", "claim": "D-1042", "asset": "ETH", "quantity": "12.5", "location": "custody", "depositor": "acme",
+ "at": 1764421200000}
+{"type": "redemption", "claim": "R-77", "stage": "priced", "asset": "ETH", "quantity": "3", "location": "custody",
+ "depositor": "acme", "at": 1764421201000}
 {"type": "total", "asset": "wstETH", "location": "custody", "quantity": "40", "redemption_rate": "1.2034", "at": 1764421202000}
 ```
 
-Quantities are plain numbers written as text, `at` is the backend's clock in Unix milliseconds. `claim` is the idempotency key: a claim told
-again is the same claim, one told with other terms is believed in neither. `stage` is `announced` (also when it is left out), `priced`,
-`settled` or `canceled`, and is never taken back. A total is all that there is of an asset at a location, and alone confirms what was
-announced; one with an older `at` than the last changes nothing. With `signed_with`, the field `signature` holds the HMAC-SHA256 of the bytes
-of `message` with that key, in hexadecimal. A message is acknowledged when the journal has it durably; one that can never be taken is put
-aside in `STREAM:dead` with the reason. Totals count from the first one on: before that nothing is known of the source.
+Quantities are plain numbers written as text, `at` is the backend's clock in Unix milliseconds. `claim` is the idempotency key: a claim
+told again is the same claim, one told with other terms is believed in neither. `stage` is `announced` (also when it is left out),
+`priced`, `settled` or `canceled`, and is never taken back. A total is all that there is of an asset at a location, and alone confirms
+what was announced; one with an older `at` than the last changes nothing. With `signed_with`, the field `signature` holds the HMAC-SHA256
+of the bytes of `message` with that key, in hexadecimal. A message is acknowledged when the journal has it durably; one that can never be
+taken is put aside in `STREAM:dead` with the reason. Before the first total nothing is known of the source.
 """
 
 _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
