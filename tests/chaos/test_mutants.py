@@ -8,7 +8,7 @@ from bot.drivers.chaos.command import timed
 from tests.chaos.campaign import CI_HOURS
 from tests.chaos.mutants import MUTANTS
 
-pytestmark = pytest.mark.xdist_group("chaos-mutants")
+pytestmark = [pytest.mark.xdist_group("chaos-mutants"), pytest.mark.timeout(600)]  # a few seeds each
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -14,7 +14,7 @@ from bot.drivers.chaos.report import Campaign, failure, table
 from bot.drivers.chaos.seed import STRIKES, play
 from tests.chaos.campaign import CI_HOURS, CI_SEEDS, LIVENESS_HOURS, LIVENESS_SEEDS, assert_clean, kept, outcome_of
 
-pytestmark = pytest.mark.xdist_group("chaos")
+pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(600)]  # a seed may take a minute of a busy machine
 
 
 @pytest.mark.parametrize("seed", CI_SEEDS)
