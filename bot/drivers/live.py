@@ -18,6 +18,7 @@ from bot.adapters.telemetry.endpoints import Endpoints
 from bot.adapters.telemetry.logs import configure_logging, logger
 from bot.adapters.telemetry.port import RecordedTelemetry
 from bot.adapters.telemetry.prometheus import Metrics
+from bot.adapters.venue.ban_file import BanFile
 from bot.adapters.venue.ccxt_venue import CcxtVenue
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.settings import Environment
@@ -194,6 +195,7 @@ def venues_of(settings: Settings, clock: Clock, metrics: Metrics, right: SendRig
             stay_away=partial(_stay_away, metrics, account.venue),
             armed=partial(_armed, metrics, account.venue),
             right=right,
+            bans=BanFile(settings.state_dir / f"stay-away-{account.venue}"),
         )
     return venues
 

@@ -15,10 +15,11 @@ import structlog
 
 from bot.adapters.venue import funding_reads, market_reads
 from bot.adapters.venue.asking import Asker, NotAnswered
+from bot.adapters.venue.ban_file import BanFile
 from bot.adapters.venue.ccxt_client import doors, expiring_at, make_client, tap
 from bot.adapters.venue.ccxt_mapping import Unreadable, accepted, at_path, order_report, told
 from bot.adapters.venue.dead_man import ArmedTold, DeadManSwitch
-from bot.adapters.venue.feedback import Brake, StayAwayTold
+from bot.adapters.venue.feedback import STAY_AWAY_SECONDS_MAX, Brake, StayAwayTold
 from bot.adapters.venue.listing import let_go, listing_apart
 from bot.adapters.venue.opening import Opened, open_account, redescribe, settle_account
 from bot.adapters.venue.outcomes import NOT_SENT, Refused, classify
@@ -54,6 +55,8 @@ log = structlog.get_logger(__name__)
 ANSWER_SECONDS = 6.0
 """Beyond ccxt's own 4 s: nothing may keep an order's outcome open for longer."""
 DESCRIBE_SECONDS = 20.0
+BAN_KEPT_SECONDS = 5.0
+"""A ban shorter than this is not remembered over a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ class CcxtVenue:
     """Implements `bot.ports.Venue`.
 
     `budget_seen` is told what each grant leaves of a request limit, `stay_away` for how long the venue wants to be left
-    alone, `armed` whether its dead-man switch is armed. `right`: where only one of several instances may send, ours to do it.
+    alone, `armed` whether its dead-man switch is armed. `right`: where only one of several instances may send, ours to do it. `bans`
+    remembers a ban for the next run.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class CcxtVenue:
         stay_away: StayAwayTold | None = None,
         armed: ArmedTold | None = None,
         right: SendRight | None = None,
+        bans: BanFile | None = None,
     ) -> None:
         """Raises VenueNotReady when the settings cannot work: an unknown venue, a host without a route, a passphrase missing."""
         profile = PROFILES.get(settings.venue)
@@ -105,7 +110,8 @@ class CcxtVenue:
         self._clock = clock
         limits = [limit.shared(settings.request_share) for limit in profile.limits]
         self._gate = Gate(limits, budget_seen=budget_seen)
-        self._brake = Brake(settings.venue, profile.feedback, self._gate, stay_away)
+        self._brake = Brake(settings.venue, profile.feedback, self._gate, stay_away, self._keep_ban)
+        self._bans = bans
         self._listener: Listener | None = None
         self._armed_told = armed
         self._right = right
@@ -132,6 +138,7 @@ class CcxtVenue:
         await self.close()
         if not self._proven:
             await self.prove()
+        self._heed_kept_ban()
         session = RoutingSession(self._doors, headers_seen=self._headers_seen, stay_away=self._closed_for)
         public_session = RoutingSession(self._doors.public(), headers_seen=self._headers_seen, stay_away=self._closed_for)
         client = make_client(self._profile, self._settings, session, self._clock)
@@ -368,6 +375,15 @@ class CcxtVenue:
     def _message_heard(self, socket: Any, message: Any) -> None:
         if self._listener is not None:
             self._listener.heard(socket, message)
+
+    def _keep_ban(self, seconds: float) -> None:
+        if self._bans is not None and seconds >= BAN_KEPT_SECONDS:
+            self._bans.keep(self._clock.now() + int(seconds * 1_000))
+
+    def _heed_kept_ban(self) -> None:
+        until = None if self._bans is None else self._bans.until()
+        if until is not None and (left := (until - self._clock.now()) / 1_000) > 0:
+            self._gate.close_for(min(left, STAY_AWAY_SECONDS_MAX))
 
     def _closed_for(self) -> float:
         return self._gate.closed_for

@@ -82,11 +82,15 @@ class Feedback:
 class Brake:
     """Heeds what one venue says: into its gate, the log, and to whom it concerns (`told`)."""
 
-    def __init__(self, venue: VenueId, feedback: Feedback, gate: Gate, told: StayAwayTold | None = None) -> None:
+    def __init__(
+        self, venue: VenueId, feedback: Feedback, gate: Gate, told: StayAwayTold | None = None, closed: StayAwayTold | None = None
+    ) -> None:
+        """`closed` is told each time that nothing at all may be sent, with the seconds."""
         self._venue = venue
         self._feedback = feedback
         self._gate = gate
         self._told = told
+        self._closed = closed
 
     def answered(self, path: str, status: int, headers: Mapping[str, str], venue_now: Millis) -> None:
         """One HTTP answer. What makes no sense in it is passed over: our own count stands."""
@@ -118,6 +122,8 @@ class Brake:
                 self._gate.leave(name, 0, seconds)
         else:
             self._gate.close_for(seconds)
+            if is_news and self._closed is not None:
+                self._closed(seconds)
         if is_news:
             said = f"HTTP {sign.status}" if sign.status is not None else f"code {sign.code}"
             about = sorted(owed) if sign.is_of_endpoint else "everything"

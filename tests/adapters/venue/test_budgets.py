@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from structlog.testing import capture_logs
 
+from bot.adapters.venue.ban_file import BanFile
 from bot.adapters.venue.ccxt_venue import CcxtVenue
 from bot.adapters.venue.feedback import Brake, Counts, Feedback, StayAwaySign, UsageHeader
 from bot.adapters.venue.profile import Tiers
@@ -239,6 +240,33 @@ async def test_a_banned_adapter_sends_nothing_says_so_at_once_and_tells_it(name)
         stand.venue._gate._closed_until = 0.0  # time passes
         await until(lambda: box.link is VenueLink.UP)
         assert isinstance(await stand.venue.place(stand.order("-0.05")), OrderReported)
+
+
+async def test_a_ban_is_remembered_by_the_next_run_and_nothing_leaves_within_it(tmp_path):
+    """A run that is killed during a ban says nothing any more; what it heard is in a file, by the wall clock."""
+    async with standing("binanceusdm") as stand:
+        given, kept = settings_of("binanceusdm", stand.server), BanFile(tmp_path / "state" / "stay-away")
+        first, second = (CcxtVenue(given, stand.clock, bans=kept) for _ in range(2))
+        await first.open()
+        stand.arm(FaultKind.REFUSE, Operation.POSITIONS, status=418, body="<html>banned</html>")
+        assert isinstance(await first.read(stand.reading()), VenueUnreadable)
+        assert stand.clock.now() + 110_000 < kept.until() < stand.clock.now() + 121_000
+        seen = reached(stand)
+        with pytest.raises(ConnectionError, match="stay away"):
+            await second.open()
+        assert seen == []
+        kept.keep(stand.clock.now() - 1)
+        third = CcxtVenue(given, stand.clock, bans=kept)
+        assert len(await third.open()) == 2
+        for venue in (first, second, third):
+            await venue.close()
+
+
+@pytest.mark.parametrize("content", ["", "soon", "-5", "1e9", "\xff"])
+def test_a_file_that_tells_no_instant_tells_of_no_ban(tmp_path, content):
+    path = tmp_path / "stay-away"
+    path.write_text(content, encoding="latin-1")
+    assert BanFile(path).until() is None
 
 
 async def test_nothing_that_ccxt_sends_of_itself_leaves_during_a_ban_either(stand):
