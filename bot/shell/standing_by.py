@@ -158,8 +158,8 @@ class Standby:
         self._tell_once("cannot_take_over", self._obstacle or "")
 
     def _tell_once(self, event: str, reason: str) -> None:
-        """Logs what is wrong when it becomes so, not each time that it is; nothing for an empty reason."""
-        if reason and self._told.get(event) != reason:
+        """Logs what is wrong when it becomes so, not each time that it is, in whatever words; nothing for an empty reason."""
+        if reason and not self._told.get(event):
             log.warning(event, reason=reason)
         self._told[event] = reason
 

@@ -30,7 +30,7 @@ SIZES = {"binanceusdm": ("BTCUSDT", Decimal(1)), "bybit": ("BTCUSDT", Decimal(1)
 """How each venue calls its BTC perpetual, and the size of a contract."""
 EPOCH = slice(0, 18)
 """The part of a client order id that all orders of one run share."""
-TTL_MS = 2_000
+TTL_MS = 3_000
 LEASE_LOST = 3
 PATIENCE_S = 60.0
 
@@ -74,8 +74,10 @@ class Instance:
         self.config = folder / f"{name}.yaml"
         self.config.write_text(yaml.safe_dump(document))
         self.process: subprocess.Popen[bytes] | None = None
+        self.is_expected_to_end = False
 
     def start(self) -> None:
+        self.is_expected_to_end = False
         with (self.folder / f"{self.name}.log").open("ab") as log:
             words = [sys.executable, "-m", "bot", "run", str(self.config)]
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -85,10 +87,13 @@ class Instance:
         return self.process is not None and self.process.poll() is None
 
     def leads(self) -> bool:
-        """Whether it is ready. One that lost its lease, because this machine is busy with something else, is started again."""
-        if self.process is not None and self.process.poll() == LEASE_LOST:
-            self.start()
+        """Whether it is ready."""
         return self.readiness() == ""
+
+    def supervise(self) -> None:
+        """As whatever supervises it: one that lost its lease, because this machine was busy with something else, is started again."""
+        if self.process is not None and self.process.poll() == LEASE_LOST and not self.is_expected_to_end:
+            self.start()
 
     def send(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -136,6 +141,11 @@ class Instance:
         words = [sys.executable, "-m", "bot", command, str(self.config), *options]
         return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False).stdout
 
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """Its log's lines of one event."""
+        lines = (self.folder / f"{self.name}.log").read_text().splitlines()
+        return [found for line in lines if line.startswith("{") and (found := json.loads(line))["event"] == event]
+
     def refusal_of(self, command: str, *options: str) -> str:
         """What it says to a command that it does not carry out, in one sentence."""
         words = [sys.executable, "-m", "bot", command, str(self.config), *options]
@@ -182,21 +192,37 @@ class Stage:
         write_holdings(self.folder / "holdings.yaml", [Row(Asset("BTC"), "custody", self.collateral)])
         return self.collateral
 
+    def until(self, true: Callable[[], object], seconds: float = PATIENCE_S, what: str = "it") -> None:
+        """Waits until something is so, and supervises both meanwhile."""
+
+        def supervised() -> object:
+            self.left.supervise()
+            self.right.supervise()
+            return true()
+
+        until(supervised, seconds, what)
+
     def other(self, instance: Instance) -> Instance:
         return self.right if instance is self.left else self.left
 
     def pair(self) -> tuple[Instance, Instance]:
         """Who leads and has hedged, and who stands by and follows; whoever does not run is started first."""
-        for each in (self.left, self.right):
-            if not each.runs:
-                each.start()
-        until(lambda: self.left.leads() or self.right.leads(), what="one of them ready")
-        leader = self.left if self.left.readiness() == "" else self.right
+        found: list[tuple[Instance, Instance]] = []
+
+        def settled() -> bool:
+            for each in (self.left, self.right):
+                if not each.runs:
+                    each.start()
+            found[:] = [(each, self.other(each)) for each in (self.left, self.right) if self._is_followed(each)]
+            return bool(found) and self.hedged()
+
+        until(settled, what="one of them leading, the other one following")
+        return found[0]
+
+    def _is_followed(self, leader: Instance) -> bool:
         standby = self.other(leader)
-        until(lambda: f"{standby.name} stands by; {leader.name} holds the lease" in standby.readiness(), what="the other one standing by")
-        until(lambda: (standby.metric("standby_entries_total") or 0) > 0, what="the other one following")
-        until(self.hedged, what="the book hedged")
-        return leader, standby
+        waits = f"{standby.name} stands by; {leader.name} holds the lease"
+        return leader.readiness() == "" and waits in standby.readiness() and (standby.metric("standby_entries_total") or 0) > 0
 
     # What the venues' own books say.
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.adapters.journal.redis_process import RedisProcess, needs_redis
 from tests.adapters.journal.sentinels import Trio
-from tests.failover.stage import COARSEST_LOT, Stage, judge, until
+from tests.failover.stage import COARSEST_LOT, Stage, judge
 
 pytestmark = [needs_redis, pytest.mark.e2e, pytest.mark.timeout(240), pytest.mark.xdist_group("failover-split")]
 
@@ -25,13 +25,13 @@ def test_two_leaders_at_once_see_each_other_as_strangers_double_one_change_at_mo
     stage = Stage(tmp_path, stores[0].server, "split", other_server=stores[1].server)
     try:
         stage.left.start()
-        until(lambda: stage.left.leads() and stage.hedged(), what="the first one hedged")
+        stage.until(lambda: stage.left.leads() and stage.hedged(), what="the first one hedged")
         stage.right.start()
-        until(stage.right.leads, what="the second one leading too")
+        stage.until(stage.right.leads, what="the second one leading too")
         since = stage.now() + 1
         stage.hold("2.0")  # both hear of it in the same millisecond, and both hedge it
-        until(lambda: stage.left.reducing() | stage.right.reducing(), 15, what="a stranger's orders noticed")
-        until(lambda: -stage.held() <= stage.collateral + 2 * COARSEST_LOT, 15, what="what was doubled given back")
+        stage.until(lambda: stage.left.reducing() | stage.right.reducing(), 15, what="a stranger's orders noticed")
+        stage.until(lambda: -stage.held() <= stage.collateral + 2 * COARSEST_LOT, 15, what="what was doubled given back")
         orders = stage.placed()
         assert len({order.order_id for order in orders}) == len(orders)
         shorts = list(accumulate((order.filled for order in orders if order.at >= since), initial=Decimal("-1.5")))
@@ -41,7 +41,7 @@ def test_two_leaders_at_once_see_each_other_as_strangers_double_one_change_at_mo
         stage.right.kill()  # a person does
         for venue in sorted(stage.left.reducing()):
             stage.left.ask("resume", "--by", "alice", "--why", "the other one is stopped", "--venue", venue)
-        until(stage.hedged, 30, what="the book hedged by the one that is left")
+        stage.until(stage.hedged, 30, what="the book hedged by the one that is left")
     finally:
         stage.end()
         for store in stores:
@@ -56,9 +56,9 @@ def test_the_hedge_goes_on_when_sentinels_name_another_master(tmp_path: Path) ->
         wanted, since = stage.collateral, stage.now()
         trio.master.kill()
         stage.hold("2.0")
-        until(stage.hedged, 40, what="the book hedged on the new master")
+        stage.until(stage.hedged, 40, what="the book hedged on the new master")
         judge(stage, since, wanted)
-        until(lambda: "" in (stage.left.readiness(), stage.right.readiness()), what="one of them ready")
+        stage.until(lambda: "" in (stage.left.readiness(), stage.right.readiness()), what="one of them ready")
     finally:
         stage.end()
         trio.end()

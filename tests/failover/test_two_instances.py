@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.journal.redis_process import RedisProcess, needs_redis
-from tests.failover.stage import LEASE_LOST, TTL_MS, Stage, judge, until
+from tests.failover.stage import LEASE_LOST, TTL_MS, Stage, judge
 
 pytestmark = [needs_redis, pytest.mark.e2e, pytest.mark.timeout(240), pytest.mark.xdist_group("failover")]
 
@@ -47,8 +47,10 @@ def test_the_leader_is_killed_and_the_other_one_hedges_again_within_ten_seconds(
     leader.kill()
     began = time.monotonic()
     stage.hold("2.1")
-    until(stage.hedged, what="the book hedged by the other one")
-    assert time.monotonic() - began < TAKEOVER_MAX_S
+    stage.until(stage.hedged, what="the book hedged by the other one")
+    took = time.monotonic() - began
+    if not standby.told("run_ended"):  # else this machine kept it from turning for as long as a lease: that says nothing of its speed
+        assert took < TAKEOVER_MAX_S
     orders = judge(stage, since, wanted)
     assert standby.metric("lease_held") == 1.0
     assert standby.metric("lease_epoch") == epoch + 1
@@ -61,31 +63,35 @@ def test_a_leader_that_was_frozen_sends_nothing_when_it_goes_on(stage: Stage) ->
     theirs = {order.epoch for order in stage.placed()}
     leader.send(signal.SIGSTOP)
     stage.hold("2.6")
-    until(stage.hedged, what="the book hedged by the other one")
+    stage.until(stage.hedged, what="the book hedged by the other one")
     judge(stage, since, wanted)
     stage.hold("3.0")  # the frozen one finds a change that it has not hedged
+    leader.is_expected_to_end = True
     leader.send(signal.SIGCONT)
     assert leader.ended() == LEASE_LOST
-    until(stage.hedged)
+    stage.until(stage.hedged)
     late = [order for order in judge(stage, since, wanted) if order.epoch in theirs]
     assert late == []
-    until(standby.leads, what="the other one ready")
+    stage.until(standby.leads, what="the other one ready")
 
 
 def test_a_leader_that_is_cut_off_from_redis_stops_before_the_other_one_begins(stage: Stage) -> None:
     leader, standby = stage.pair()
     wanted, since = stage.collateral, stage.now()
     theirs = {order.epoch for order in stage.placed()}
+    leader.is_expected_to_end = True
     leader.wire.refuses = True
     leader.wire.cut()
     stage.hold("3.4")
-    assert leader.ended() == LEASE_LOST
-    until(stage.hedged, what="the book hedged by the other one")
+    try:
+        assert leader.ended() == LEASE_LOST
+    finally:
+        leader.wire.refuses = False
+    stage.until(stage.hedged, what="the book hedged by the other one")
     orders = judge(stage, since, wanted)
-    leader.wire.refuses = False
     by_leader, by_other = ([o.at for o in orders if (o.epoch in theirs) is mine] for mine in (True, False))
     assert all(at < min(by_other, default=at + 1) for at in by_leader)
-    until(standby.leads, what="the other one ready")
+    stage.until(standby.leads, what="the other one ready")
 
 
 def test_an_orderly_stop_hands_over_without_a_wait(stage: Stage) -> None:
@@ -93,25 +99,26 @@ def test_an_orderly_stop_hands_over_without_a_wait(stage: Stage) -> None:
     wanted, since = stage.collateral, stage.now()
     leader.send(signal.SIGTERM)
     assert leader.ended() == 0
-    began = time.monotonic()
-    until(standby.leads, what="the other one ready")
-    took = time.monotonic() - began
+    stage.until(standby.leads, what="the other one ready")
     stage.hold("3.7")
-    until(stage.hedged)
+    stage.until(stage.hedged)
     judge(stage, since, wanted)
-    assert took < 2 * TTL_MS / 1_000, "neither the lease nor requests had to be waited for"
+    assert standby.told("lease_granted")[-1]["silent_s"] == 0.0, "neither the lease nor requests had to be waited for"
 
 
 def test_redis_away_for_less_than_the_lease_changes_nothing(stage: Stage, store: RedisProcess) -> None:
     leader, standby = stage.pair()
     epoch, wanted, since = leader.metric("lease_epoch"), stage.collateral, stage.now()
+    away = time.monotonic()
     store.kill()
     store.start()
+    if time.monotonic() - away > TTL_MS / 2_000:
+        pytest.skip("this machine is so busy that Redis took half a lease to start")
     stage.hold("4.0")
-    until(stage.hedged)
+    stage.until(stage.hedged)
     judge(stage, since, wanted)
     assert leader.metric("lease_epoch") == epoch
-    until(leader.leads, what="the same one ready")
+    stage.until(leader.leads, what="the same one ready")
     assert standby.runs
 
 
@@ -137,11 +144,11 @@ def test_a_store_that_forgot_grants_the_lease_twice_and_nothing_is_doubled(
     leader, _ = stage.pair()
     copy, copied = {file: file.read_bytes() for file in store.data()}, time.monotonic()
     wanted = stage.hold(str(stage.collateral + Decimal("0.1")))
-    until(stage.hedged)  # an order that the copy does not know of
-    until(lambda: time.monotonic() - copied > TTL_MS / 1_000)  # the lease that is in the copy has ended
+    stage.until(stage.hedged)  # an order that the copy does not know of
+    stage.until(lambda: time.monotonic() - copied > TTL_MS / 1_000)  # the lease that is in the copy has ended
     since = stage.now() + 1
     forget(store, copy)
     stage.hold(str(wanted + Decimal("0.4")))
     assert leader.ended() != 0
-    until(stage.hedged, what="the book hedged by the other one")
+    stage.until(stage.hedged, what="the book hedged by the other one")
     judge(stage, since, wanted)
