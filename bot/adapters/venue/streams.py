@@ -114,7 +114,12 @@ class Listener:
         self.check = BookCheck(asker, profile.touch, instruments, clock, self._distrust, self._hears_books)
 
     async def run(self) -> None:
-        """Pumps until cancelled. A pump that dies of anything but a venue's failure ends all of it, with its exception."""
+        """Pumps until cancelled. A pump that dies of anything but a venue's failure ends all of it, with its exception.
+
+        Sockets of an earlier listening are cut: what was confirmed on them was told to another, and all is subscribed anew.
+        """
+        for socket in self._sockets():
+            self._cut(socket, "listened to anew")
         try:
             works = [(task.name, self._pump(task)) for task in self._tasks()]
             works += [("link", self._watch_over()), ("book check", self.check.run())]
