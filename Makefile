@@ -33,8 +33,8 @@ help: ## Show this list
 setup: $(PROJECT_STAMP) servers ## Create .venv and install the locked packages (done once; the other targets call it)
 	@echo "[setup] ready: $(VENV)"
 
-servers: ## Install the real servers that tests speak to, where root and apt can; else say what is skipped
-	@.ci/servers
+servers: $(VENV_STAMP) ## Install the real servers that tests speak to, where root and apt, or npm, can; else say what is skipped
+	@.ci/servers $(VENV)
 
 $(VENV_STAMP):
 	@echo "[setup 1/3] creating $(VENV) with $$($(PYTHON) --version 2>&1)"
@@ -95,9 +95,9 @@ docs: $(PROJECT_STAMP) ## Write the pages that restate code: configuration, metr
 
 lock: $(PROJECT_STAMP) ## Resolve the lock files again after a change of dependencies (newer versions: ARGS=--upgrade)
 	@echo "[lock 1/2] requirements.lock: what runs"
-	@$(UV_COMPILE) --extra history $(ARGS) --output-file requirements.lock
+	@$(UV_COMPILE) --extra history --extra evm $(ARGS) --output-file requirements.lock
 	@echo "[lock 2/2] requirements-dev.lock: the same versions and what tests them"
-	@$(UV_COMPILE) --extra history --extra dev --constraints requirements.lock $(ARGS) --output-file requirements-dev.lock
+	@$(UV_COMPILE) --extra history --extra evm --extra dev --constraints requirements.lock $(ARGS) --output-file requirements-dev.lock
 
 clean: ## Remove .venv, caches and build output; nothing that is tracked
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov build dist *.egg-info

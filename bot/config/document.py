@@ -7,6 +7,7 @@ with it, and so is text that could never be written out again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -20,6 +21,7 @@ from bot.config.values import is_ordinary
 _FLOAT_TAG = "tag:yaml.org,2002:float"
 _INT_TAG = "tag:yaml.org,2002:int"
 _TEXT_TAG = "tag:yaml.org,2002:str"
+_LONG_HEX = re.compile(r"0x[0-9a-fA-F]{20,}")
 N = TypeVar("N", int, Decimal)
 
 
@@ -45,6 +47,8 @@ class _StrictLoader(yaml.SafeLoader):
         return _ordinary(number, node)
 
     def construct_whole(self, node: yaml.ScalarNode) -> int:
+        if _LONG_HEX.fullmatch(str(node.value)):
+            raise yaml.constructor.ConstructorError(None, None, "YAML takes this address for a number; put it in quotes", node.start_mark)
         return _ordinary(self.construct_yaml_int(node), node)
 
     def construct_text(self, node: yaml.ScalarNode) -> str:

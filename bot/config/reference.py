@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from bot.config.claims_section import ClaimsSettings, RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings, SimulatedCustodianSettings
+from bot.config.evm_section import EvmMintSettings, EvmSourceSettings, EvmTokenSettings
 from bot.config.journal_section import JournalSettings
 from bot.config.policy_section import TUNABLE, bounds, explanations, plain
 from bot.config.sections import (
@@ -120,6 +121,9 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("collateral.sources of kind `file`", "A list of these and the next.", FileSourceSettings),
     ("collateral.sources of kind `custodian`", "What it has to say: see below.", CustodianSourceSettings),
     ("collateral.sources of kind `redis`", "What is written there: see below.", RedisSourceSettings),
+    ("collateral.sources of kind `evm`", "With the extra `evm` installed.", EvmSourceSettings),
+    ("tokens.ASSET of kind `evm`", "May be empty for the chain's own coin: `ETH: {}`.", EvmTokenSettings),
+    ("mints.ADDRESS of kind `evm`", "", EvmMintSettings),
     ("simulator", "", SimulatorSettings),
     ("simulator.custodian", "", SimulatedCustodianSettings),
 )

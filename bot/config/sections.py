@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from bot.config.claims_section import ClaimLimits, ClaimsSettings, NamedSource, RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings, Held, SimulatedCustodianSettings
+from bot.config.evm_section import EvmSourceSettings
 from bot.config.values import (
     SECTION,
     Address,
@@ -161,6 +162,9 @@ class FileSourceSettings(NamedSource):
         return f"{self.kind}:{self.name}" + ("" if self.max_age_ms is None else f":{self.max_age_ms}")
 
 
+SourceSettings = FileSourceSettings | CustodianSourceSettings | RedisSourceSettings | EvmSourceSettings
+
+
 class CollateralSettings(BaseModel):
     """What is hedged, and who tells how much of it is held."""
 
@@ -168,7 +172,7 @@ class CollateralSettings(BaseModel):
 
     assets: Annotated[dict[AssetName, Annotated[CollateralAsset, BeforeValidator(empty_is_default)]], Field(min_length=1)]
     """The assets that count as collateral, by name."""
-    sources: tuple[Annotated[FileSourceSettings | CustodianSourceSettings | RedisSourceSettings, Field(discriminator="kind")], ...] = ()
+    sources: tuple[Annotated[SourceSettings, Field(discriminator="kind")], ...] = ()
     """Where totals come from. Each asset at each location has exactly one source."""
     claims: Annotated[ClaimsSettings, BeforeValidator(empty_is_default)] = ClaimsSettings()
     """What may be announced before a total confirms it."""
@@ -176,6 +180,10 @@ class CollateralSettings(BaseModel):
     def custodians(self) -> tuple[CustodianSourceSettings, ...]:
         """The sources that are custodians."""
         return tuple(source for source in self.sources if isinstance(source, CustodianSourceSettings))
+
+    def chains(self) -> tuple[EvmSourceSettings, ...]:
+        """The sources that are chains."""
+        return tuple(source for source in self.sources if isinstance(source, EvmSourceSettings))
 
     def hedged_as(self) -> dict[Asset, Asset]:
         """Which asset each collateral asset is hedged as; stablecoins are not."""
@@ -185,10 +193,12 @@ class CollateralSettings(BaseModel):
         """The assets that are dollars."""
         return frozenset(Asset(name) for name, asset in self.assets.items() if asset.stable)
 
-    def believed(self, source: FileSourceSettings | CustodianSourceSettings | RedisSourceSettings) -> tuple[str, ...]:
-        """The places of which a source is believed: a custodian of all that it holds, for nobody else knows."""
+    def believed(self, source: SourceSettings) -> tuple[str, ...]:
+        """The places of which a source is believed: a custodian of all that it holds, a chain of all that is looked for on it."""
         if isinstance(source, CustodianSourceSettings):
             return tuple(place(Asset(name), source.name) for name in self.assets)
+        if isinstance(source, EvmSourceSettings):
+            return tuple(place(Asset(name), location) for name in source.tokens for location in source.wallets)
         return source.believed_of
 
     def claim_terms(self) -> ClaimTerms:

@@ -15,6 +15,7 @@ from bot.config.claims_section import RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings
 from bot.config.document import read_document
 from bot.config.errors import ConfigError, did_you_mean, one_sentence
+from bot.config.evm_section import EvmSourceSettings
 from bot.config.journal_section import JournalSettings
 from bot.config.policy_section import PolicySection, plain
 from bot.config.sections import (
@@ -150,7 +151,8 @@ class Settings(BaseModel):
         of_venues = (secret.reveal() for told in self.venues.values() for secret in told.credentials.named().values())
         of_custodians = (source.api_key.reveal() for source in self.collateral.custodians())
         of_streams = (secret for source in self._on_streams() for secret in source.secrets())
-        return (*of_venues, *of_custodians, *of_streams, *self.journal.secrets())
+        of_chains = (secret for source in self.collateral.chains() for secret in source.secrets())
+        return (*of_venues, *of_custodians, *of_streams, *of_chains, *self.journal.secrets())
 
     def _on_streams(self) -> list[RedisSourceSettings]:
         return [source for source in self.collateral.sources if isinstance(source, RedisSourceSettings)]
@@ -164,7 +166,7 @@ class Settings(BaseModel):
         for row, source in zip(dump["collateral"]["sources"], self.collateral.sources, strict=True):
             if isinstance(source, CustodianSourceSettings):
                 row["api_key"] = f"(hidden; {source.api_key.source})"
-            if isinstance(source, RedisSourceSettings):
+            if isinstance(source, RedisSourceSettings | EvmSourceSettings):
                 row |= source.masked()
         if self.journal.url is not None and self.journal.address is not None:
             dump["journal"]["url"] = f"{self.journal.address.masked()} ({self.journal.url.source})"
@@ -193,6 +195,7 @@ class Settings(BaseModel):
             found.append("No collateral source is configured: nothing will ever be hedged.")
         unsigned = (source.name for source in self._on_streams() if source.signed_with is None)
         found.extend(f"The source {name} has no key (signed_with): whoever can write to its stream is believed." for name in unsigned)
+        found.extend(warning for source in self.collateral.chains() for warning in source.warnings())
         return found
 
 
@@ -293,6 +296,11 @@ def _check_sources(settings: Settings) -> None:
         elif isinstance(source, RedisSourceSettings):
             _check_stream(settings, here, source)
             what = f"{here}.stream: {min(source.places())} is read"
+        elif isinstance(source, EvmSourceSettings):
+            source.check(
+                here, settings.collateral.hedged_as(), set(settings.collateral.stables()), simulated=settings.environment == "simulation"
+            )
+            what = f"{here}: {min(source.places())} is read"
         else:
             what = f"{here}.path: {source.path} is read"
         if read & source.places():

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bot.adapters.collateral.custodian import CustodianSource, Endpoint
 from bot.adapters.collateral.file import FileSource
 from bot.adapters.collateral.redis_stream import RedisStreamSource, StreamPlace
+from bot.adapters.telemetry.logs import logger
 from bot.config.claims_section import RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings
+from bot.config.evm_section import EvmSourceSettings
 from bot.config.settings import Settings
 from bot.core.records import Ledger
+from bot.core.units import ZERO, Asset
 from bot.drivers.journals import server_at
 from bot.ports import Clock, CollateralSource
+
+if TYPE_CHECKING:
+    from bot.adapters.collateral.evm.announcements import Announcement
+    from bot.adapters.collateral.evm.terms import ChainTerms
 
 
 def sources_of(settings: Settings, ledger: Ledger, clock: Clock) -> list[CollateralSource]:
@@ -20,6 +29,9 @@ def sources_of(settings: Settings, ledger: Ledger, clock: Clock) -> list[Collate
     for told in settings.collateral.sources:
         if isinstance(told, CustodianSourceSettings):
             found.append(_custodian(settings, told, clock))
+            continue
+        if isinstance(told, EvmSourceSettings):
+            found.append(_on_chain(told, ledger, clock))
             continue
         known = [holding for holding in ledger.holdings.values() if holding.source == told.name]
         if isinstance(told, RedisSourceSettings):
@@ -50,3 +62,72 @@ def stream_of(settings: Settings, told: RedisSourceSettings) -> StreamPlace:
     return StreamPlace(
         server=server_at(told.address, told.ca_file), stream=told.stream, group=told.group, consumer=settings.name, key=told.key()
     )
+
+
+def _on_chain(told: EvmSourceSettings, ledger: Ledger, clock: Clock) -> CollateralSource:
+    from bot.adapters.collateral.evm.source import EvmSource
+    from bot.adapters.collateral.evm.web3_node import Web3Node  # an optional extra, and two seconds to load
+
+    urls = [endpoint.reveal() for endpoint in told.endpoints]
+    return EvmSource(
+        told.name,
+        chain_terms(told),
+        [Web3Node(f"{which} endpoint", url, clock) for which, url in zip(("first", "second"), urls, strict=True)],
+        clock,
+        known=[
+            (holding.asset, holding.location)
+            for holding in ledger.holdings.values()
+            if holding.source == told.name and holding.quantity != ZERO
+        ],
+        announcer=LoggedAnnouncements(),
+    )
+
+
+def chain_terms(told: EvmSourceSettings) -> ChainTerms:
+    """What the configuration says of one chain, in the watcher's terms."""
+    from bot.adapters.collateral.evm.terms import ChainTerms, MintContract, MintLayout, RateFunction, Token
+
+    return ChainTerms(
+        chain_id=told.chain_id,
+        tokens=tuple(
+            Token(
+                asset=Asset(name),
+                contract=token.contract,
+                decimals=token.decimals,
+                rate=None if token.rate is None or token.rate == "one" else RateFunction(token.rate),
+                rate_contract=token.rate_contract,
+                rate_decimals=token.rate_decimals,
+            )
+            for name, token in told.tokens.items()
+        ),
+        wallets=dict(told.wallets),
+        mints={address: MintContract(MintLayout(mint.layout), mint.location) for address, mint in told.mints.items()},
+        confirmations=told.confirmations,
+        lag_blocks_max=told.lag_blocks_max,
+        head_age_max=told.head_age_max_ms,
+        backfill_blocks=told.backfill_blocks,
+        range_blocks_max=told.range_blocks_max,
+        poll_s=told.poll_ms / 1_000,
+    )
+
+
+class LoggedAnnouncements:
+    """Tells people of mints and redemptions that are on their way. They change no decision: only totals do."""
+
+    def announced(self, announcement: Announcement) -> None:
+        """One is new, or stands otherwise than before."""
+        logger().info(
+            "collateral_announced",
+            source=announcement.source,
+            id=announcement.id,
+            kind=announcement.kind.value,
+            standing=announcement.standing.value,
+            asset=announcement.asset or f"unknown token at {announcement.token}",
+            quantity=None if announcement.quantity is None else f"{announcement.quantity:f}",
+            location=announcement.location,
+            block=announcement.block,
+        )
+
+    def unheard(self, source: str, reason: str) -> None:
+        """They cannot be read now, or what had been confirmed was replaced."""
+        logger().warning("announcements_unheard", source=source, reason=reason)

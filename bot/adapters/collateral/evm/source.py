@@ -1,0 +1,234 @@
+"""The watcher: custody balances on an EVM chain as a source of collateral totals, and mint contracts as announcements.
+
+Rules:
+- Totals are balances read at the newest block that has the wanted confirmations, by its number, from two endpoints. They are believed
+  when both endpoints have the same block there before and after the reading, and say the same of every balance and rate in it.
+- Anything else makes the source stale, not wrong: one CollateralUnreadable says why, and what was told last stays and ages. That is also
+  so when an endpoint is behind the other, or the newest block of both is old: an endpoint that stands still agrees with itself for ever.
+- Blocks never go back: a confirmed block older than one that was told already is waited out, and is a failure when it is far back.
+- Which chain an endpoint is on, and the decimals of each token, are verified before anything is believed, and again after a failure.
+- Absence is not zero. Every configured token at every configured wallet is told, zero as zero. A holding that the ledger remembers of this
+  source and that is configured no more makes the source unreadable: it has not become zero by being left out.
+- Announcements (mints and redemptions on the way) are no totals: they go to the announcer, and change no holding. They are followed beside
+  the totals, so that a long gap that has to be read again, or a node that tells no logs, holds up no total.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bot.adapters.collateral.evm.announcements import Announcement, Announcements, Announcer
+from bot.adapters.collateral.evm.chain import Change, EndpointsDisagree, Header
+from bot.adapters.collateral.evm.logs import exactly
+from bot.adapters.collateral.evm.node import Node, NodeFailed, all_of
+from bot.adapters.collateral.evm.terms import ChainTerms
+from bot.adapters.collateral.evm.totals import Scale, Total, exact_totals, read_scales, read_totals
+from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable
+from bot.core.units import Asset
+from bot.ports import Clock, Inbox
+from bot.supervision import never_ending
+
+CONFIRM_SECONDS = 1.0
+"""Shortest time between two confirmations of the same totals."""
+
+Place = tuple[Asset, str]
+
+
+class EvmSource:
+    """Custody wallets on one chain, through two endpoints."""
+
+    def __init__(
+        self,
+        name: str,
+        terms: ChainTerms,
+        nodes: Sequence[Node],
+        clock: Clock,
+        *,
+        known: Iterable[Place] = (),
+        announcer: Announcer | None = None,
+    ) -> None:
+        """`known` are the holdings, other than zero, that the ledger has of this source. Raises ValueError unless there are two nodes."""
+        if len(nodes) != 2:
+            raise ValueError("two endpoints are needed: one alone cannot be doubted")
+        self.name = name
+        self._terms, self._nodes, self._clock, self._announcer = terms, tuple(nodes), clock, announcer
+        places = {(token.asset, location) for token in terms.tokens for location in terms.wallets}
+        self._left_out = sorted(set(known) - places)
+        self._announcements = Announcements(terms, self._changed)
+        self._scales: Mapping[Asset, Scale] = {}
+        self._is_verified = False
+        self._heads: list[Header] | None = None
+        self._read_up_to: tuple[Header, int] | None = None
+        """The confirmed block that was read last, and the head then."""
+        self._has_read = asyncio.Event()
+        self._told: dict[Place, Total] = {}
+        self._failure: str | None = None
+        self._unheard: str | None = None
+        self._spoken_at: float | None = None
+
+    async def listen(self, inbox: Inbox) -> None:
+        """Puts all totals, then each change, confirmations and failures, until cancelled."""
+        self._told, self._heads, self._failure = {}, None, None
+        news = asyncio.Event()
+        works = [(f"watch {node.name}", node.watch(news)) for node in self._nodes]
+        if self._terms.mints and self._announcer is not None:
+            works.append(("announcements", self._keep_following(self._announcer)))
+        try:
+            await never_ending(("read", self._keep_reading(inbox, news)), *works)
+        finally:
+            for node in self._nodes:
+                await node.close()
+
+    async def _keep_following(self, announcer: Announcer) -> None:
+        while True:
+            await self._has_read.wait()
+            self._has_read.clear()
+            if self._read_up_to is None:
+                continue
+            confirmed, head = self._read_up_to
+            reason = None
+            try:
+                if await self._announcements.follow(self._nodes, confirmed, head):
+                    reason = f"blocks with {self._terms.confirmations} confirmations were replaced: more confirmations are advisable"
+            except (NodeFailed, EndpointsDisagree) as failure:
+                reason = str(failure)
+                self._heads = None  # tried again with the next look, also when no new block comes
+            if reason is not None and reason != self._unheard:
+                announcer.unheard(self.name, reason)
+            self._unheard = reason
+
+    def _changed(self, change: Change) -> None:
+        if self._announcer is None:
+            return
+        log = change.log
+        token = next((token for token in self._terms.tokens if token.contract == log.collateral), None)
+        scale = None if token is None else self._scales.get(token.asset)
+        self._announcer.announced(
+            Announcement(
+                id=f"{self._terms.chain_id}:{log.transaction}:{log.place}",
+                source=self.name,
+                kind=log.kind,
+                standing=change.standing,
+                asset=None if token is None else token.asset,
+                token=log.collateral,
+                quantity=None if scale is None else exactly(log.collateral_amount, scale.token),
+                location=self._terms.mints[log.contract].location,
+                benefactor=log.benefactor,
+                block=log.block,
+            )
+        )
+
+    async def _keep_reading(self, inbox: Inbox, news: asyncio.Event) -> None:
+        while True:
+            news.clear()
+            try:
+                await self._read(inbox)
+            except (NodeFailed, EndpointsDisagree) as failure:
+                self._fail(inbox, str(failure))
+            await self._wait(news)
+
+    async def _wait(self, news: asyncio.Event) -> None:
+        """Until there may be a new block. The longest pause is bounded also where an endpoint's stream has died without a word."""
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(news.wait()), asyncio.create_task(self._clock.sleep(self._terms.poll_s))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _read(self, inbox: Inbox) -> None:
+        if self._left_out:
+            asset, location = self._left_out[0]
+            raise NodeFailed(
+                f"{asset} at {location} was told before and is not configured any more, and absence is not zero:"
+                " configure it until it is empty"
+            )
+        heads = await all_of(node.header(None) for node in self._nodes)
+        self._check_heads(heads)
+        if heads == self._heads:
+            self._confirm(inbox)
+            return
+        head = min(header.number for header in heads)
+        number = self._terms.confirmed_at(head)
+        if number < 0:
+            raise NodeFailed(f"the chain has {head + 1} blocks, fewer than the {self._terms.confirmations} confirmations that are wanted")
+        before = -1 if self._read_up_to is None else self._read_up_to[0].number
+        if before - self._terms.lag_blocks_max <= number < before:
+            return  # an endpoint behind a balancer answers from another machine now and then; what is known ages meanwhile
+        if number < before:
+            raise NodeFailed(f"the endpoints went back to block {number}, and {before} had been confirmed")
+        confirmed = await self._read_at(inbox, number)
+        self._heads, self._read_up_to = heads, (confirmed, head)
+        self._has_read.set()
+
+    async def _read_at(self, inbox: Inbox, number: int) -> Header:
+        confirmed = await self._same_block(number)
+        if not self._is_verified:
+            self._scales = await self._verified(number)
+            self._is_verified = True
+        first, second = await all_of(read_totals(node, self._terms, self._scales, number) for node in self._nodes)
+        if await self._same_block(number) != confirmed:
+            raise EndpointsDisagree(f"block {number} was replaced while it was read")
+        if first != second:
+            raise EndpointsDisagree(f"the two endpoints tell different balances or rates after block {number}")
+        self._tell(inbox, exact_totals(first, self._scales))
+        return confirmed
+
+    async def _verified(self, block: int) -> Mapping[Asset, Scale]:
+        """The tokens' decimals, once both endpoints are known to be on the right chain and say the same of them."""
+        for node, chain in zip(self._nodes, await all_of(node.chain_id() for node in self._nodes), strict=True):
+            if chain != self._terms.chain_id:
+                raise NodeFailed(f"the {node.name} is on chain {chain}, and {self._terms.chain_id} is configured")
+        first, second = await all_of(read_scales(node, self._terms, block) for node in self._nodes)
+        if first != second:
+            raise EndpointsDisagree("the two endpoints tell different decimals")
+        return first
+
+    def _check_heads(self, heads: Sequence[Header]) -> None:
+        numbers = [header.number for header in heads]
+        if max(numbers) - min(numbers) > self._terms.lag_blocks_max:
+            behind = self._nodes[numbers.index(min(numbers))]
+            raise NodeFailed(f"the {behind.name} is {max(numbers) - min(numbers)} blocks behind the other")
+        age = self._clock.now() - 1_000 * min(header.made_at for header in heads)
+        if age > self._terms.head_age_max:
+            raise NodeFailed(
+                f"the newest block is older than head_age_max_ms {self._terms.head_age_max} allows: the chain, or an endpoint, stands still"
+            )
+
+    async def _same_block(self, number: int) -> Header:
+        first, second = await all_of(node.header(number) for node in self._nodes)
+        if first != second:
+            raise EndpointsDisagree(f"the two endpoints have different blocks {number}, with {self._terms.confirmations} confirmations")
+        return first
+
+    def _tell(self, inbox: Inbox, totals: dict[Place, Total]) -> None:
+        at = self._clock.now()
+        for (asset, location), total in totals.items():
+            if self._told.get((asset, location)) != total:
+                inbox.put(
+                    CollateralObserved(
+                        at=at,
+                        source=self.name,
+                        location=location,
+                        asset=asset,
+                        quantity=total.quantity,
+                        redemption_rate=total.rate,
+                    )
+                )
+        self._told, self._failure, self._spoken_at = totals, None, None
+        self._confirm(inbox)
+
+    def _confirm(self, inbox: Inbox) -> None:
+        now = self._clock.steady()
+        if self._spoken_at is None or now - self._spoken_at >= CONFIRM_SECONDS * 0.9:
+            self._spoken_at = now
+            inbox.put(CollateralConfirmed(at=self._clock.now(), source=self.name))
+
+    def _fail(self, inbox: Inbox, reason: str) -> None:
+        self._heads, self._is_verified = None, False
+        if reason != self._failure:
+            self._failure = reason
+            inbox.put(CollateralUnreadable(at=self._clock.now(), source=self.name, reason=reason))
