@@ -304,6 +304,9 @@ def demo(
     faults: Annotated[
         Path | None, typer.Option("--faults", metavar="FILE", help="Also a plan of faults at the venues, such as config/faults-demo.yaml.")
     ] = None,
+    redis: Annotated[
+        str | None, typer.Option("--redis", metavar="URL", help="Deposits come over a stream on this Redis server, not from a file.")
+    ] = None,
     crash: Annotated[bool, typer.Option("--crash", metavar=FLAG, help="Also kill the bot (SIGKILL) in the middle and restart it.")] = False,
     crashes: Annotated[int, typer.Option(metavar="NUMBER", min=0, max=100, help="Also end the bot so often, at random moments.")] = 0,
 ) -> None:
@@ -331,6 +334,7 @@ def demo(
         crashes=crashes,
         venues=tuple(name.strip() for name in venues.split(",")) if venues is not None else (),
         faults=faults,
+        redis=redis,
     )
     raise typer.Exit(run_async(lambda: refusing(run_demo(options))))
 

@@ -40,7 +40,7 @@ async def demo(options: DemoOptions) -> int:
     """Runs the demo; 0 when it passed, else 1. Raises HistoryUnreadable or DemoRefused for bad input, before anything is started."""
     prepared = prepare(options)
     view: View = Lines(sys.stdout) if options.plain or not sys.stdout.isatty() else Picture(Console())
-    stage = Stage(prepared.cast, prepared.folder, prepared.path, prepared.begin_ms, prepared.speed)
+    stage = Stage(prepared.cast, prepared.folder, prepared.path, prepared.begin_ms, prepared.speed, prepared.treasury)
     passed = False
     try:
         if options.faults is not None:

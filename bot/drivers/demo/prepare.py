@@ -15,6 +15,7 @@ from tempfile import mkdtemp
 
 from bot.core.units import Millis
 from bot.drivers.demo.cast import ASSETS, Part, cast_of
+from bot.drivers.demo.treasury import FileTreasury, StreamTreasury, Treasury
 from bot.drivers.planned_faults import planned_in
 from bot.drivers.refusals import DemoRefused
 from bot.simulator.generator import GeneratedPath
@@ -47,6 +48,7 @@ class DemoOptions:
     crashes: int = 0
     venues: tuple[str, ...] = ()
     faults: Path | None = None
+    redis: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ class Prepared:
     seconds: float
     folder: Path
     is_own_folder: bool
+    treasury: Treasury
 
 
 def prepare(options: DemoOptions) -> Prepared:
@@ -73,9 +76,13 @@ def prepare(options: DemoOptions) -> Prepared:
     span = int(options.speed * Decimal(str(seconds)) * 1000) if options.speed else min(MARKET_HOURS * 3_600_000, length)
     begin = _begin(path, span, cast)
     _check_summary(options.summary)
+    stream = None if options.redis is None else StreamTreasury(options.redis)
     folder, is_own = _folder(options.folder)
+    treasury = stream or FileTreasury(folder)
     speed = Decimal(span) / Decimal(str(seconds)) / 1000
-    return Prepared(cast=cast, path=path, begin_ms=begin, speed=speed, seconds=seconds, folder=folder, is_own_folder=is_own)
+    return Prepared(
+        cast=cast, path=path, begin_ms=begin, speed=speed, seconds=seconds, folder=folder, is_own_folder=is_own, treasury=treasury
+    )
 
 
 def _market_of(options: DemoOptions, cast: Sequence[Part]) -> MarketPath:

@@ -1,4 +1,4 @@
-"""The scene: venues on loopback, a treasury that writes its holdings into a file, and the bot as a process of its own.
+"""The scene: venues on loopback, a treasury that tells its holdings, and the bot as a process of its own.
 
 Everything lives in one folder, so that a person can look at it and run the same bot again with `hedgebot run FOLDER/hedgebot.yaml`.
 Keys are drawn for the run and open nothing but the simulated venues.
@@ -21,10 +21,11 @@ from typing import Any
 
 import yaml
 
-from bot.adapters.collateral.holdings import Row, write_holdings
+from bot.adapters.collateral.holdings import Row
 from bot.config.sections import VENUES_WITH_PASSPHRASE, VENUES_WITH_WALLET
 from bot.core.units import ZERO, Asset, Millis
 from bot.drivers.demo.cast import HEDGED_AS, Part
+from bot.drivers.demo.treasury import LOCATION, FileTreasury, Treasury
 from bot.drivers.planned_faults import arm_plan, read_plan
 from bot.drivers.simulated import SimulatedAccount, SimulatedVenues
 from bot.simulator.desk import wall_ms
@@ -34,7 +35,6 @@ from bot.simulator.faults import Armed
 from bot.simulator.market import MarketPath, redemption_rate
 from bot.simulator.model import FundingRecord
 
-LOCATION = "custody"
 POLICY: Mapping[str, Any] = {
     "venue_share_max": "0.55",
     "collateral_share_max": 1,
@@ -67,7 +67,11 @@ class BotEnded(Exception):
 class Stage:
     """The scene of one demo. `open` first; `close` always."""
 
-    def __init__(self, cast: Sequence[Part], folder: Path, path: MarketPath, begin_ms: Millis, speed: Decimal) -> None:
+    def __init__(
+        self, cast: Sequence[Part], folder: Path, path: MarketPath, begin_ms: Millis, speed: Decimal, treasury: Treasury | None = None
+    ) -> None:
+        """`treasury` tells the bot what is held, None: by a file in the folder."""
+        self._treasury = treasury or FileTreasury(folder)
         self.cast = {part.venue: part for part in cast}
         self.folder = folder
         self.begin_ms = begin_ms
@@ -136,7 +140,7 @@ class Stage:
         rows = [
             Row(asset=Asset(a), location=LOCATION, quantity=self.holdings.get(a, ZERO), redemption_rate=self._rates[a]) for a in HEDGED_AS
         ]
-        write_holdings(self.folder / "holdings.yaml", rows)
+        self._treasury.write(rows)
 
     def refresh_rates(self) -> bool:
         """Writes the holdings again when a redemption rate has moved; whether it has."""
@@ -212,6 +216,7 @@ class Stage:
         """Ends whatever still runs."""
         await self.stop_bot(10)
         await self.venues.stop()
+        self._treasury.close()
 
     async def start_bot(self) -> None:
         """Starts the bot on the journal that is there; the one before must have ended."""
@@ -243,10 +248,7 @@ class Stage:
                 venue: {"instruments": list(part.instruments), "leverage": 5, "credentials": _named(self._keys[venue])}
                 for venue, part in self.cast.items()
             },
-            "collateral": {
-                "assets": {a: ({} if a == hedged else {"hedged_as": hedged}) for a, hedged in HEDGED_AS.items()},
-                "sources": [{"kind": "file", "name": "treasury", "path": "holdings.yaml"}],
-            },
+            "collateral": self._treasury.section(dict(HEDGED_AS)),
             "policy": dict(POLICY),
         }
 
