@@ -79,6 +79,7 @@ bench: $(PROJECT_STAMP) servers ## Measure the hot path beside its floors, every
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.venues
 	@$(BIN)/python -m benchmarks.journals
+	@$(BIN)/python -m benchmarks.deposits
 	@$(BIN)/python -m benchmarks.takeover
 
 soak: $(PROJECT_STAMP) ## Run the bot for ten minutes at 100 times the usual message rate and look for what grows

@@ -11,9 +11,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Protocol
 
 from benchmarks.figures import BenchmarkFailed
 from benchmarks.venue import ASSETS, HEDGE, VENUE, Venue
@@ -25,10 +26,13 @@ from bot.adapters.venue.ccxt_venue import CcxtVenue
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.settings import Environment, VenueSettings
 from bot.config.policy_section import PolicySection
+from bot.core.claim_terms import ClaimTerms
 from bot.core.commands import Command, PlaceOrder
 from bot.core.events import Event, VenueLink
 from bot.core.policy import Policy
+from bot.core.records import Ledger
 from bot.core.units import Asset, InstrumentId, VenueId
+from bot.ports import CollateralSource
 from bot.shell.clock import SystemClock
 from bot.shell.lifecycle import Run, World
 from bot.simulator.memory import MemoryCollateral
@@ -70,16 +74,24 @@ class Sample:
     order: PlaceOrder
 
 
+class Holder(Protocol):
+    """Who tells the bot what is held."""
+
+    def hold(self, asset: str, quantity: Decimal) -> None:
+        """From now on this is the total of an asset, in its own units."""
+
+
 class Hedge:
     """The running bot. Collateral of BTC goes up by a step and down again."""
 
-    def __init__(self, run: Run, source: MemoryCollateral, journal: WatchedJournal, wire: Wire, budget_left: Mapping[str, int]) -> None:
+    def __init__(self, run: Run, source: Holder, journal: WatchedJournal, wire: Wire, budget_left: Mapping[str, int]) -> None:
         """`budget_left` is the least that was left of each request budget so far."""
         self._run = run
         self._source = source
         self._journal = journal
         self._wire = wire
         self._raised = False
+        self._more = Decimal(0)
         self._budget_left = budget_left
 
     async def ready(self) -> None:
@@ -93,7 +105,7 @@ class Hedge:
     async def sample(self) -> Sample:
         """One change of collateral, its order, and the fill that ends it."""
         self._raised = not self._raised
-        held = HELD["BTC"] + (STEP if self._raised else 0)
+        held = HELD["BTC"] + self._more + (STEP if self._raised else 0)
         observed = time.perf_counter_ns()
         self._source.hold("BTC", held)
         sent = await self._wire.next("hedge")
@@ -107,6 +119,18 @@ class Hedge:
             raise BenchmarkFailed("hedge: what the journal holds is not the order that left")
         return Sample(observed, began, ended, sent, events, orders[0])
 
+    @property
+    def ledger(self) -> Ledger:
+        """The bot's record."""
+        return self._run.loop.ledger
+
+    async def follows(self, more: Decimal, seconds: float) -> None:
+        """Waits until so much more BTC is hedged than ever before. Raises BenchmarkFailed when it is not in time."""
+        self._more += more
+        await self._until(self._is_hedged, seconds, f"{more:f} BTC more were not hedged")
+        self._check()
+        self._wire.forget()
+
     def check_budgets(self) -> None:
         """Raises BenchmarkFailed when a request budget may have held an order up."""
         for limit in PROFILES[VenueId(VENUE)].limits:
@@ -116,7 +140,7 @@ class Hedge:
 
     def _is_hedged(self) -> bool:
         ledger = self._run.loop.ledger
-        wanted = {**HELD, "BTC": HELD["BTC"] + (STEP if self._raised else 0)}
+        wanted = {**HELD, "BTC": HELD["BTC"] + self._more + (STEP if self._raised else 0)}
         shorts = {i.base: -p.quantity for i in ledger.instruments.values() if (p := ledger.positions.get(i.id)) is not None}
         up = all(record.link is VenueLink.UP and record.reconciled for record in ledger.venues.values())
         return up and not ledger.open_orders() and all(shorts.get(Asset(a)) == quantity for a, quantity in wanted.items())
@@ -138,11 +162,14 @@ class Hedge:
 
 
 @asynccontextmanager
-async def hedging(venue: Venue, folder: Path, wire: Wire) -> AsyncIterator[Hedge]:
-    """The bot, running meanwhile and stopped in order at the end."""
+async def hedging(
+    venue: Venue, folder: Path, wire: Wire, told: tuple[CollateralSource, Holder] | None = None, claims: ClaimTerms | None = None
+) -> AsyncIterator[Hedge]:
+    """The bot, running meanwhile and stopped in order at the end. `told`: its source, and who tells it; None: one in memory."""
     clock, metrics = SystemClock(), Metrics()
     journal = WatchedJournal(folder / "journal.sqlite", "bench", on_append_seconds=metrics.journal_append_seconds.observe)
-    source = MemoryCollateral(SOURCE, clock)
+    memory = MemoryCollateral(SOURCE, clock)
+    source, holder = told or (memory, memory)
     account = VenueSettings(
         venue=VenueId(VENUE),
         environment=Environment.SIMULATION,
@@ -165,10 +192,10 @@ async def hedging(venue: Venue, folder: Path, wire: Wire) -> AsyncIterator[Hedge
         telemetry=RecordedTelemetry(metrics),
         funding_poll_s=30.0,
     )
-    run = Run(world, policy(), "bench")
+    run = Run(world, replace(policy(), claims=claims or ClaimTerms()), "bench")
     running = asyncio.create_task(run.until_stopped())
     try:
-        yield Hedge(run, source, journal, wire, least)
+        yield Hedge(run, holder, journal, wire, least)
     finally:
         run.stop("the benchmark is over")
         await running

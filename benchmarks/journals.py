@@ -92,7 +92,7 @@ def _measured(
     if shutil.which("redis-server") is None:
         progress("there is no redis-server here: its lanes are left out")
         return samples.figures(), starts
-    with _redis(folder / "redis") as server:
+    with redis_server(folder / "redis") as server:
         progress("Redis: appends")
         _redis_appends(folder, server, steps, rounds, samples)
         progress("Redis: starts")
@@ -169,7 +169,8 @@ def _read(opened: Callable[[], Journal], expected: int) -> float:
 
 
 @contextmanager
-def _redis(folder: Path) -> Iterator[RedisServer]:
+def redis_server(folder: Path) -> Iterator[RedisServer]:
+    """A server of our own, with an append-only file synced at every write."""
     folder.mkdir()
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
