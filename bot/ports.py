@@ -143,7 +143,8 @@ class Journal(Protocol):
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it held nothing when it was opened, or lost its tail then: earlier runs may have sent what it does not know of."""
+        """Whether it held nothing when it was opened, or had lost its tail and nothing was entered since: earlier runs may have sent what
+        it does not know of."""
 
     @property
     def doubt(self) -> str | None:

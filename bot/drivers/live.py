@@ -61,12 +61,12 @@ class Stage:
         logger().info("listening", port=self.endpoints.port, control=str(settings.control_path))
 
     def heed_signals(self, stoppable: Stoppable) -> None:
-        """SIGTERM and SIGINT end this one from now on, and the process with it."""
+        """SIGTERM and SIGINT end this one from now on, and the process with it; also one that hangs while it stands by."""
+        self._watchdog.start()  # not stopped: what hangs after the end must not keep the process either
         stop_on_signals(stoppable, on_stop=lambda: self._watchdog.end_within(GONE_S))
 
     async def until_stopped(self, run: Run) -> int:
         """Runs; the exit code of an orderly end."""
-        self._watchdog.start()  # not stopped: what hangs after the run has ended must not keep the process either
         gc.collect()
         gc.freeze()  # what start-up made stays; a full collection over it would hold up the loop for a tenth of a second
         await run.until_stopped()

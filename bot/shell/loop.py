@@ -7,7 +7,8 @@ Quotes do not queue: only the newest of each instrument is kept, and a decision 
 
 What was done is told to telemetry afterwards, in order: the lines of one turn cost as much time as an order needs to leave.
 
-An order whose entry did not become durable is not sent, and is answered as such. A cancel or a question needs no durable entry: both go
+An order whose entry did not become durable is not sent, and is answered as such; nor is an increase whose entry became durable only where
+the journal, since this very entry, is not to be trusted. A cancel or a question needs no durable entry: both go
 while the journal is unavailable. The journal keeps what it could not write, in order, and says when it has given up: then the run ends.
 
 What of all this is worth writing is told by `recording`.
@@ -237,12 +238,16 @@ class Loop:
         if not self._unwritten and (self._is_durable or not is_awaited):
             return commands
         durable = is_awaited or bool(places) or any(isinstance(event, OperatorActed) for event in self._unwritten)
-        if self._write(commands if is_recorded else (), durable=durable) or not places:
-            return commands
+        withheld, why = places, "its journal entry did not become durable"
+        if self._write(commands if is_recorded else (), durable=durable):
+            if self._journal.doubt in (None, self._journal_doubt):
+                return commands
+            # Another server took the entry over, and the decision knew nothing of that: the next one does.
+            withheld, why = [p for p in places if not p.reduce_only], "its journal entry is where it is not to be trusted"
         now = self._clock.now()
-        for place in places:
-            self.put(not_sent(place, now, "its journal entry did not become durable"))
-        return tuple(c for c in commands if not isinstance(c, PlaceOrder))
+        for place in withheld:
+            self.put(not_sent(place, now, why))
+        return tuple(c for c in commands if c not in withheld)
 
     def _write(self, commands: Sequence[Command], *, durable: bool) -> bool:
         """Whether it was written as asked. Raises JournalUnavailable when the journal takes nothing at all any more."""

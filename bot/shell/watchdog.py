@@ -54,9 +54,10 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begins. Called on the event loop that is to be watched."""
-        self._beat()
-        self._thread.start()
+        """Begins. Called on the event loop that is to be watched; again changes nothing."""
+        if self._timer is None:
+            self._beat()
+            self._thread.start()
 
     def end_within(self, seconds: float) -> None:
         """The process is to be gone by then: whatever hangs is ended with it. The first word counts."""

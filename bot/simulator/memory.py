@@ -78,7 +78,6 @@ class MemoryJournal:
         self._waiting: list[MemoryEntry] = []
         self._let_go = False
         self._was_fresh = not store.entries or store.lost_tail
-        store.lost_tail = False
 
     @property
     def is_fresh(self) -> bool:
@@ -143,6 +142,7 @@ class MemoryJournal:
     def _write(self) -> None:
         if not self._store.taking:
             raise JournalUnavailable("the store takes nothing")
+        self._store.lost_tail = self._store.lost_tail and not self._waiting
         self._store.entries.extend(self._waiting)
         self._waiting.clear()
 

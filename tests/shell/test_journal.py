@@ -146,3 +146,25 @@ async def test_a_journal_that_cannot_be_trusted_is_told_to_the_core_before_the_f
     judged = [e.doubt for e, _ in bench.world.store.steps() if isinstance(e, JournalJudged)]
     assert judged == [first, None, second]
     assert same_but_for_market(bench.replayed(), bench.ledger)
+
+
+@virtual
+async def test_no_increase_leaves_on_an_entry_that_was_written_while_the_journal_ceased_to_be_trusted():
+    bench = Bench()
+    store = bench.world.store
+
+    def another_server_takes_over() -> None:
+        store.doubt = store.doubt or "it keeps no append-only file"
+
+    bench.journal_of = lambda: memory.MemoryJournal(store, appending=another_server_takes_over)
+    bench.hold("ETH", "50")
+    bench.start()
+    await bench.until(lambda: bench.world.placed, 10)
+    withheld = [e for e in bench.life.telemetry.events if isinstance(e, OrderRefused)]
+    assert withheld, "the first orders were entered in the very moment in which the doubt began"
+    assert {(e.code, e.reason) for e in withheld} == {("not_sent", "its journal entry is where it is not to be trusted")}
+    kinds = [type(event) for event, _ in store.steps()]
+    assert kinds.index(DecisionDue) < kinds.index(JournalJudged)
+    await bench.until(bench.converged, 20)  # what brings the net delta nearer to zero goes on
+    await bench.stop()
+    assert same_but_for_market(bench.replayed(), bench.ledger)

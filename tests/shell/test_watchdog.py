@@ -71,6 +71,33 @@ def test_a_process_that_was_paused_is_no_blocked_loop():
     assert (running.returncode, out) == (0, "turning again\n"), err
 
 
+STANDS_BY = """
+import asyncio, os, signal
+from bot.drivers import live
+
+class Hangs:
+    is_stopping = False
+    def stop(self, reason): pass
+    def hurry(self, reason): pass
+
+async def main():
+    live.GONE_S = 0.5
+    live.Stage().heed_signals(Hangs())
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_what_hangs_at_a_signal_is_ended_also_before_there_is_a_run():
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", STANDS_BY], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == EXIT_BLOCKED
+    assert time.monotonic() - began < 30
+    assert "the stop took too long" in done.stdout + done.stderr
+
+
 FULL_PIPE = """
 import asyncio, os, sys
 from bot.shell.watchdog import Watchdog

@@ -83,7 +83,9 @@ class Archive:
         return sorted((int(match[1]), path) for match, path in found if match is not None)
 
     def _write_file(self, rows: list[Row]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            sync_folder(self.folder)  # else a power cut may take the folder with all that was moved into it
         path = self.folder / f"journal-{rows[0].seq:08d}-{rows[-1].seq:08d}.jsonl.gz"
         draft = path.with_suffix(".draft")
         lines = (orjson.dumps({"seq": r.seq, "link": r.link.hex(), "payload": r.payload.decode()}) + b"\n" for r in rows)

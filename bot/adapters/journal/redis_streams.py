@@ -171,14 +171,17 @@ class RedisJournal:
             chain.add_known(row)
             if row.seq in wanted:
                 links[row.seq] = row.link
-        if bad:
-            self._cut_tail(bad, keep=found.seq)
+        epoch = max(self._facts.epoch, self._mark.epoch)
         self._compare_with_mark(found.seq, links)
+        if bad:
+            if self._mark.seq <= found.seq:
+                self._remember(found.seq + 1, bytes(len(found.link)), epoch)  # once it is cut off nothing else tells of it
+            self._cut_tail(bad, keep=found.seq)
         self._is_fresh = found.seq == 0
         newest_first = sorted(stored, key=lambda one: -one.seq)
         self._snapshot = next(snapshots.believed(newest_first, links.get), None)
-        epoch = max(self._facts.epoch, self._mark.epoch)
-        self._remember(found.seq, found.link, epoch)
+        if not self.quarantined:  # else the mark tells of it until an entry is durable: this start may end before anybody has heard of it
+            self._remember(found.seq, found.link, epoch)
         self._writer = Writer(self._writes, chain, epoch=epoch, acknowledged=self._remember, snapshot_kept=self._shorten)
         return self._writer
 

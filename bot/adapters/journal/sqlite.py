@@ -31,7 +31,7 @@ from bot.adapters.journal.codec import Entry, EntryUnreadable, decode, encode, f
 from bot.adapters.journal.quarantine import Quarantined, free_name, set_aside
 from bot.adapters.journal.sqlite_archiver import SqliteArchiver
 from bot.adapters.journal.sqlite_entries import payloads_after
-from bot.adapters.journal.store_file import base_of, beside, damage, hold, open_file
+from bot.adapters.journal.store_file import base_of, beside, damage, forget_loss, hold, open_file, tell_loss, tells_loss
 from bot.adapters.journal.wal_tail import frames_written
 from bot.core.commands import Command
 from bot.core.events import Event
@@ -77,7 +77,8 @@ class SqliteJournal:
         self._pending_bytes = 0
         self._archive = Archive(archive_dir or path.parent / ARCHIVE_FOLDER, identity)
         self._archiver = SqliteArchiver(path, self._archive) if archives else None
-        self._verified = self._unsure = self._closed = self._was_empty = False
+        self._verified = self._unsure = self._closed = self._was_empty = self._lost_before = False
+        self._tells_loss = False
         self._given_up: str | None = None
         self._since_checkpoint = 0
         self._appended_at = 0.0
@@ -89,6 +90,9 @@ class SqliteJournal:
             self._db = open_file(path, identity)
             self._seq, self._link = self._moved_out(identity)
             self._report_dropped_frames(written)
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise JournalRefused(f"{path}: {damage(error)}") from None
         except BaseException:
             os.close(self._lock)
             raise
@@ -97,9 +101,12 @@ class SqliteJournal:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it held nothing when it was opened, or a tail was cut off. Verifies the chain first. Raises JournalRefused."""
+        """Whether it held nothing when it was opened, or a tail was cut off and nothing entered since. Verifies the chain first.
+
+        Raises JournalRefused.
+        """
         self._verify()
-        return self._was_empty or bool(self.quarantined)
+        return self._was_empty or self._lost_before or bool(self.quarantined)
 
     @property
     def doubt(self) -> str | None:
@@ -148,6 +155,7 @@ class SqliteJournal:
                 found.take(*row)
             if found.first_bad is not None:
                 self._cut_tail(found.first_bad)
+            self._lost_before = self._tells_loss = tells_loss(self._db)
         except DamageInside as error:
             raise JournalRefused(
                 f"{self.path}: {error}; nothing was changed in it: restore the journal from a backup, or move it aside and start anew"
@@ -161,7 +169,10 @@ class SqliteJournal:
         rows = self._db.execute("SELECT seq, CAST(link AS BLOB), CAST(payload AS BLOB) FROM entries WHERE seq >= ? ORDER BY seq", (first,))
         told = rows.fetchall()
         copy = set_aside(self.path, first, told)
+        self._db.execute("BEGIN IMMEDIATE")
+        tell_loss(self._db)
         self._db.execute("DELETE FROM entries WHERE seq >= ?", (first,))
+        self._db.execute("COMMIT")
         self._report(Quarantined(copy, first, f"{len(told)} entries from {first} on do not fit the chain and were cut off"))
 
     def _report_dropped_frames(self, written: int) -> None:
@@ -170,6 +181,7 @@ class SqliteJournal:
         if written > max(taken, 0):
             copy = free_name(self.path, ".quarantined-wal")
             shutil.copyfile(log, copy)
+            tell_loss(self._db)
             reason = f"{written - max(taken, 0)} pages at the end of the write-ahead log are torn; what they held was dropped"
             self._report(Quarantined(copy, None, reason))
         self._db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
@@ -266,9 +278,12 @@ class SqliteJournal:
                 self._drop_what_was_written()
             rows = [(entry.seq, entry.link, entry.payload) for entry in self._pending]
             self._db.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
+            if self._tells_loss and rows:
+                forget_loss(self._db)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._refused(error) from None
+        self._tells_loss = self._tells_loss and not rows
         self._since_checkpoint += len(rows)
         self._pending.clear()
         self._pending_bytes = 0

@@ -146,6 +146,21 @@ def base_of(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
     return (int(told["base_seq"]), bytes.fromhex(told["base_link"])) if len(told) == 2 else None
 
 
+def tell_loss(connection: sqlite3.Connection) -> None:
+    """Notes that its end was lost, until an entry follows: a start that ends before it entered anything must not hide it from the next."""
+    connection.execute("INSERT OR REPLACE INTO facts VALUES ('lost_end', '1')")
+
+
+def tells_loss(connection: sqlite3.Connection) -> bool:
+    """Whether its end was lost and nothing entered since."""
+    return connection.execute("SELECT 1 FROM facts WHERE name = 'lost_end'").fetchone() is not None
+
+
+def forget_loss(connection: sqlite3.Connection) -> None:
+    """Notes that an entry followed."""
+    connection.execute("DELETE FROM facts WHERE name = 'lost_end'")
+
+
 def _check_contents(connection: sqlite3.Connection, path: Path, identity: str) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version != SCHEMA_VERSION and version not in UPGRADES:

@@ -104,6 +104,7 @@ class RedisLease:
         self._claim = ""
         self._epoch = 0
         self._epoch_seen = 0
+        self._closed = False
         self._link = RedisLink(server, answer_s=self._tenure.renew_every_ms / 2_000)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lease")
 
@@ -158,8 +159,10 @@ class RedisLease:
     async def close(self) -> None:
         """See the port."""
         self._tenure = self._tenure.lost()
-        self._thread.submit(self._link.drop)
-        self._thread.shutdown(wait=False)
+        if not self._closed:
+            self._closed = True
+            self._thread.submit(self._link.drop)
+            self._thread.shutdown(wait=False)
 
     async def _run(self, script: Script, keys: tuple[str, ...], words: tuple[str | int, ...]) -> Any:
         try:

@@ -219,6 +219,16 @@ def test_long_moves_fill_several_files(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "old").iterdir())
 
 
+def test_the_folder_is_on_disk_before_anything_is_moved_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(archive_module, "sync_folder", synced.append)
+    archive = Archive(tmp_path / "kept", "ours")
+    rows = chained(2)
+    archive.write(rows[:1])
+    archive.write(rows[1:])
+    assert synced == [tmp_path / "kept", *sorted((tmp_path / "kept").iterdir())], "each entry's own folder is synced: its parent"
+
+
 def test_another_journals_archive_does_not_fit(tmp_path: Path) -> None:
     Archive(tmp_path, "ours").write(chained(3))
     with pytest.raises(JournalRefused, match="entry 1 is corrupt or missing"):

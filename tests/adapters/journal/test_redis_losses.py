@@ -96,7 +96,11 @@ def test_what_was_lost_between_two_runs_is_told_by_the_mark(
         assert f"entries {6 - count} to 5 had been acknowledged by the server and are not there any more" in found.reason
     assert found.reason in caplog.text
     with closing(place.opened()) as journal:
+        assert journal.is_fresh, "the start before entered nothing: nobody knows yet"
+        journal.append([confirmed(9)], [], durable=True)
+    with closing(place.opened()) as journal:
         assert not journal.is_fresh
+        assert not journal.quarantined
 
 
 def test_other_entries_than_were_acknowledged_are_told(place: Place, client: Any, tmp_path: Path) -> None:
@@ -109,6 +113,17 @@ def test_other_entries_than_were_acknowledged_are_told(place: Place, client: Any
         assert journal.is_fresh
         (found,) = journal.quarantined
         assert "entry 5 is not the one that had been acknowledged" in found.reason
+
+
+def test_a_start_that_only_drew_an_epoch_does_not_hide_a_loss(place: Place, client: Any) -> None:
+    place.written(5)
+    forget_last(client, place.name, 2)
+    epochs = []
+    for _ in range(2):
+        with closing(place.opened()) as journal:
+            epochs.append(journal.next_epoch())
+            assert journal.is_fresh
+    assert epochs == [1, 2]
 
 
 def test_a_mark_that_another_host_has_passed_is_nothing_to_tell(place: Place, tmp_path: Path) -> None:

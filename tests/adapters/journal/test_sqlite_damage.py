@@ -124,6 +124,21 @@ def test_a_corrupt_tail_is_copied_aside_and_reported(path: Path, damage: str, ca
     assert times(path) == [1, 2, 9]
 
 
+def test_a_cut_tail_is_told_at_every_start_until_something_is_entered(path: Path) -> None:
+    written(path, 3)
+    edit(path, "UPDATE entries SET link = zeroblob(32) WHERE seq = 3")
+    for _ in range(3):
+        with closing(SqliteJournal(path, "ours")) as journal:
+            journal.next_epoch()
+            assert journal.is_fresh, "the start before entered nothing: nobody knows yet"
+    with closing(SqliteJournal(path, "ours")) as journal:
+        journal.append([confirmed(9)], [], durable=True)
+        assert journal.is_fresh, "it was when this run began"
+    with closing(SqliteJournal(path, "ours")) as journal:
+        assert not journal.is_fresh
+    assert times(path) == [1, 2, 9]
+
+
 def test_a_tail_of_several_corrupt_entries_goes_as_one(path: Path) -> None:
     written(path, 5)
     edit(path, "UPDATE entries SET link = zeroblob(32) WHERE seq >= 3")
@@ -212,7 +227,19 @@ def test_a_torn_log_is_copied_aside_and_reported(path: Path) -> None:
     assert kept == list(range(1, len(kept) + 1))
     assert found.copy.read_bytes() == bytes(content)
     assert "torn" in found.reason
+    with closing(SqliteJournal(path, "ours")) as journal:
+        assert not journal.is_fresh, "an entry came after it"
     assert times(path) == [*kept, 99]
+
+
+def test_a_torn_log_is_told_at_every_start_until_something_is_entered(path: Path) -> None:
+    log = killed_while_open(path, 20)
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    log.write_bytes(content)
+    for _ in range(2):
+        with closing(SqliteJournal(path, "ours")) as journal:
+            assert journal.is_fresh
 
 
 def test_a_log_that_is_no_log_counts_nothing(tmp_path: Path) -> None:

@@ -115,6 +115,14 @@ async def test_who_lost_it_gives_nothing_back(instances: Instances) -> None:
     assert isinstance(await left.acquire(), LeaseHeldByOther)
 
 
+async def test_it_may_be_closed_twice(instances: Instances) -> None:
+    left = instances.lease("left")
+    await granted(left)
+    for _ in range(2):
+        await left.close()
+        assert left.held_for() == 0.0
+
+
 async def test_a_grant_whose_answer_was_lost_is_recognised(instances: Instances) -> None:
     left = instances.lease("left")
     first = await granted(left)
