@@ -5,7 +5,8 @@ Rules:
   those of one of our waiting entries: it is there. After a failover that lost entries they are those of an earlier one: what was
   acknowledged and lost is written again, as far as memory holds it. Anything else is another's writing, and the journal gives up.
 - A durable append waits no longer than `patience_s`. After that the writer is behind, and durable appends fail at once until it has
-  caught up; their entries stay accepted, in order, and are written when the store is back.
+  caught up; their entries stay accepted, in order, and are written when the store is back. It has caught up when nothing waits, or when
+  all that waited was written at once and so quickly that what came meanwhile will be in time.
 - Memory is bounded: beyond `PENDING_BYTES_MAX` the journal gives up until a restart.
 """
 
@@ -25,6 +26,10 @@ from bot.ports import JournalRefused, JournalUnavailable
 PENDING_BYTES_MAX = 64 * 1024 * 1024
 """How much may wait in memory for a store that takes nothing."""
 
+KEEPS_UP_S = 0.1
+"""How long a call that writes all that waits may take at most for the writer to have caught up: a durable append then waits for what is left
+of one such call, and for its own.
+"""
 LAST_ANSWER_S = 0.5
 """How long an orderly stop still waits for an answer that hangs."""
 
@@ -170,10 +175,12 @@ class Writer:
             written, known = self._written, self._chain.link_of(self._written)
             rows = self._chain.after(written, _BATCH_BYTES)
             proven = not rows and self._chain.acknowledged == self._chain.last_seq
+            whole = not rows or rows[-1].seq == self._chain.last_seq
             snapshot = self._snapshot
         if proven:
             self._keep(snapshot)
             return
+        began = time.monotonic()
         moved = self._store.append(written, known or b"", rows, self.epoch)
         if moved is not None:
             self._follow(moved)
@@ -183,7 +190,8 @@ class Writer:
             self._chain.acknowledge(self._written)
             told = (self._written, self._chain.link_of(self._written) or b"")
             self._failure = None
-            if self._behind and not self._chain.waiting:
+            keeps_up = whole and time.monotonic() - began <= KEEPS_UP_S  # also while facts never cease to come
+            if self._behind and (keeps_up or not self._chain.waiting):
                 self._behind = False
                 _log.warning("the journal has caught up")
             self._changed.notify_all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 
@@ -20,6 +21,8 @@ class FaultProxy:
         """Cuts everything instead of passing on the answer number so and so from now on; the server has done what it was asked."""
         self.answer_bytes: int | None = None
         """How much of that answer still gets through."""
+        self.answer_delay_s = 0.0
+        """How long each answer is on its way."""
         self.cuts = 0
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -75,6 +78,7 @@ class FaultProxy:
     def _answers(self, far: socket.socket, near: socket.socket) -> None:
         with suppress(OSError):
             while content := far.recv(65536):
+                time.sleep(self.answer_delay_s)
                 if self.cut_answers_after is not None:
                     self.cut_answers_after -= 1
                     if self.cut_answers_after < 0:

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -122,6 +123,30 @@ def test_a_stopped_server_does_not_hold_up_the_bot(own: RedisProcess, place: Pla
     put(journal, 4)
     journal.close()
     assert place.times() == [1, 2, 3, 4]
+
+
+def test_a_journal_that_was_behind_catches_up_while_facts_go_on_coming(own: RedisProcess, place: Place) -> None:
+    proxy = FaultProxy(own.port)
+    proxy.answer_delay_s = 0.03
+    with closing(place.via(proxy.port).opened(patience_s=BRIEF_S)) as journal:
+        put(journal, 1)
+        proxy.refuses = True
+        proxy.cut()
+        refused(lambda: journal.append([confirmed(2)], [], durable=True))
+        proxy.refuses = False
+
+        def durable_among_facts() -> bool:
+            for at in range(3, 13):
+                journal.append([confirmed(at)], [], durable=False)
+                time.sleep(0.002)
+            with suppress(JournalUnavailable):
+                journal.append([confirmed(13)], [], durable=True)
+                return True
+            return False
+
+        until(durable_among_facts, 5.0)
+        until(lambda: journal.pending == 0)
+    proxy.close()
 
 
 def test_a_server_that_is_back_at_once_is_not_even_noticed(own: RedisProcess, place: Place) -> None:
