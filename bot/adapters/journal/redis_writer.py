@@ -27,8 +27,8 @@ PENDING_BYTES_MAX = 64 * 1024 * 1024
 """How much may wait in memory for a store that takes nothing."""
 
 KEEPS_UP_S = 0.1
-"""How long a call that writes all that waits may take at most for the writer to have caught up: a durable append then waits for what is left
-of one such call, and for its own.
+"""How long a call that writes all that waits may take at most for the writer to have caught up: a durable append then waits for what is
+left of one such call, and for its own.
 """
 LAST_ANSWER_S = 0.5
 """How long an orderly stop still waits for an answer that hangs."""
