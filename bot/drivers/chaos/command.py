@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
+from multiprocessing import active_children, parent_process
+from multiprocessing.connection import wait
 
 import structlog
 
@@ -36,9 +41,28 @@ def _outcomes(numbers: Iterable[int], hours: float, mode: str, jobs: int) -> Ite
     if jobs <= 1:
         yield from map(one, numbers)
         return
-    with ProcessPoolExecutor(max_workers=jobs) as pool:
+    pool = ProcessPoolExecutor(max_workers=jobs, initializer=_end_with_parent)
+    try:
         for done in as_completed([pool.submit(one, number) for number in numbers]):
             yield done.result()
+    finally:
+        for child in active_children():  # on Ctrl-C they are in the middle of a seed, and nobody wants what comes of it
+            child.kill()
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """A worker of the pool from now on: it ends when whoever started it is gone, in whatever way, and Ctrl-C is for that one to heed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is None:
+        raise RuntimeError("this process is no worker")
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def timed(number: int, hours: float, mode: str) -> tuple[Outcome, float]:
