@@ -273,6 +273,14 @@ def check(config: ConfigArgument) -> None:
         refuse(fault)
 
 
+AlsoFaultsOption = Annotated[
+    Path | None, typer.Option("--faults", metavar="FILE", help="Also a plan of faults at the venues, such as config/faults-demo.yaml.")
+]
+StreamOption = Annotated[
+    str | None, typer.Option("--redis", metavar="URL", help="Deposits come over a stream on this Redis server, not from a file.")
+]
+
+
 @app.command()
 def demo(
     duration: Annotated[
@@ -301,12 +309,8 @@ def demo(
         str | None,
         typer.Option("--venues", metavar="NAMES", help="Venues that take part, for example binanceusdm,bybit,okx. Default: all."),
     ] = None,
-    faults: Annotated[
-        Path | None, typer.Option("--faults", metavar="FILE", help="Also a plan of faults at the venues, such as config/faults-demo.yaml.")
-    ] = None,
-    redis: Annotated[
-        str | None, typer.Option("--redis", metavar="URL", help="Deposits come over a stream on this Redis server, not from a file.")
-    ] = None,
+    faults: AlsoFaultsOption = None,
+    redis: StreamOption = None,
     crash: Annotated[bool, typer.Option("--crash", metavar=FLAG, help="Also kill the bot (SIGKILL) in the middle and restart it.")] = False,
     crashes: Annotated[int, typer.Option(metavar="NUMBER", min=0, max=100, help="Also end the bot so often, at random moments.")] = 0,
 ) -> None:
