@@ -110,8 +110,7 @@ class Member:
 
     def unready(self) -> str:
         """Why it is not ready while it stands by."""
-        holder = self.standby.holder
-        return f"{self.name} stands by; {f'{holder} holds the lease' if holder else 'the lease is not granted yet'}"
+        return f"{self.name} stands by; {self.standby.waits_for}"
 
     def refuse(self, request: OperatorRequest) -> OperatorAnswer:
         """What a person hears who asks for something while it stands by. A halt file counts when its turn comes."""

@@ -80,6 +80,13 @@ class Standby:
         """Whether it was asked to end."""
         return self._stopped.is_set()
 
+    @property
+    def waits_for(self) -> str:
+        """What keeps this instance from sending, for people: what is wrong with it first, for then it does not know who holds the lease."""
+        if self._obstacle is not None:
+            return f"it cannot take over as it is ({self._obstacle})"
+        return f"{self.holder} holds the lease" if self.holder else "the lease is not granted yet"
+
     def hurry(self, reason: str) -> None:
         """As `stop`: nothing here takes time."""
         self.stop(reason)

@@ -193,6 +193,7 @@ async def test_one_that_can_no_longer_take_over_stops_asking_until_it_can(logged
     await asyncio.sleep(10)
     assert not pair.waiting.done()
     assert [e["reason"] for e in logged if e["event"] == "cannot_take_over"] == ["this is of a newer hedgebot"]
+    assert pair.standby.waits_for == "it cannot take over as it is (this is of a newer hedgebot)", "not that the dead one holds the lease"
     follower.newer = newer  # type: ignore[method-assign]  # and again as before
     await pair.granted()
     await pair.standby._lease.close()
