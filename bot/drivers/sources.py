@@ -112,7 +112,7 @@ def chain_terms(told: EvmSourceSettings) -> ChainTerms:
 
 
 class LoggedAnnouncements:
-    """Tells people of mints and redemptions that are on their way. They change no decision: only totals do."""
+    """Tells people of mints and redemptions that are on their way, how certain they are, and of tokens that are not configured."""
 
     def announced(self, announcement: Announcement) -> None:
         """One is new, or stands otherwise than before."""

@@ -14,7 +14,7 @@ from bot.adapters.collateral.evm.announcements import Announcement
 from bot.adapters.collateral.evm.source import EvmSource
 from bot.adapters.collateral.evm.terms import ChainTerms, MintContract, MintLayout, RateFunction, Token
 from bot.adapters.collateral.evm.web3_node import Web3Node
-from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event, Quote
+from bot.core.events import CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event, Quote
 from bot.core.units import Asset
 from tests.adapters.collateral.anvil import CHAIN, Anvil
 
@@ -65,6 +65,12 @@ class Heard:
         return [event.quantity for event in seen if (event.asset, event.location) == (asset, location)]
 
     @property
+    def claims(self) -> list[tuple[str, str, Decimal, str]]:
+        """What the core was told: kind, stage, quantity, location."""
+        seen = [event for event in self.events if isinstance(event, CollateralAnnounced)]
+        return [(event.kind.value, event.stage.value, event.quantity, event.location) for event in seen]
+
+    @property
     def confirmations(self) -> int:
         return sum(isinstance(event, CollateralConfirmed) for event in self.events)
 
@@ -75,7 +81,7 @@ class Heard:
     @property
     def is_stale(self) -> bool:
         """Whether the last word on its state was a failure."""
-        last = [event for event in self.events if not isinstance(event, CollateralObserved)]
+        last = [event for event in self.events if not isinstance(event, CollateralObserved | CollateralAnnounced)]
         return bool(last) and isinstance(last[-1], CollateralUnreadable)
 
     @property

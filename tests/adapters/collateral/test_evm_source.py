@@ -61,6 +61,8 @@ async def test_a_deposit_counts_when_it_has_its_confirmations_and_not_a_block_so
             )
         )
     assert heard.totals_at("ceffu") == [Decimal(0)]
+    assert heard.claims[0] == ("deposit", "announced", Decimal(5), "copper")
+    assert heard.claims[1:] in ([], [("redemption", "announced", Decimal(2), "copper")])  # none when it was first seen confirmed
     assert heard.failures == []
     assert {each.asset for each in heard.announcements} == {WSTETH}
 
@@ -78,6 +80,8 @@ async def test_a_deposit_that_a_reorg_takes_away_never_counts_and_its_announceme
         await asyncio.sleep(0.3)
         assert heard.standings == [("mint", "5", "provisional"), ("mint", "5", "taken back")]
         assert len({each.id for each in heard.announcements}) == 1
+        five = (Decimal(5), "copper")
+        assert heard.claims == [("deposit", "announced", *five), ("deposit", "canceled", *five)]
     assert heard.totals_at("copper") == [Decimal(0)]
 
 
@@ -130,6 +134,7 @@ async def test_after_downtime_the_gap_is_read_in_pieces_and_everything_is_found_
         ("mint", "7", "provisional"),
         ("mint", "7", "confirmed"),
     ]
+    assert heard.claims == [("deposit", "announced", Decimal(7), "copper")]  # the totals hold the others already
     async with stand.watched(heard=heard):
         await until(lambda: len(heard.announcements) == 7)
     ids = [each.id for each in heard.announcements]

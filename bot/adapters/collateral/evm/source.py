@@ -9,8 +9,9 @@ Rules:
 - Which chain an endpoint is on, and the decimals of each token, are verified before anything is believed, and again after a failure.
 - Absence is not zero. Every configured token at every configured wallet is told, zero as zero. A holding that the ledger remembers of this
   source and that is configured no more makes the source unreadable: it has not become zero by being left out.
-- Announcements (mints and redemptions on the way) are no totals: they go to the announcer, and change no holding. They are followed beside
-  the totals, so that a long gap that has to be read again, or a node that tells no logs, holds up no total.
+- Announcements (mints and redemptions on the way) are no totals. One that is provisional is a claim, one that is taken back cancels it; one
+  that is confirmed needs no claim, for the totals of the same block hold it. They are followed beside the totals, so that a long gap that
+  has to be read again, or a node that tells no logs, holds up no total.
 """
 
 from __future__ import annotations
@@ -20,18 +21,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bot.adapters.collateral.evm.announcements import Announcement, Announcements, Announcer
-from bot.adapters.collateral.evm.chain import Change, EndpointsDisagree, Header
-from bot.adapters.collateral.evm.logs import exactly
+from bot.adapters.collateral.evm.chain import Change, EndpointsDisagree, Header, Standing
+from bot.adapters.collateral.evm.logs import MintKind, exactly
 from bot.adapters.collateral.evm.node import Node, NodeFailed, all_of
 from bot.adapters.collateral.evm.terms import ChainTerms
 from bot.adapters.collateral.evm.totals import Scale, Total, exact_totals, read_scales, read_totals
-from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable
-from bot.core.units import Asset
+from bot.core.events import ClaimKind, ClaimStage, CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable
+from bot.core.units import ZERO, Asset
 from bot.ports import Clock, Inbox
 from bot.supervision import never_ending
 
 CONFIRM_SECONDS = 1.0
 """Shortest time between two confirmations of the same totals."""
+
+_KINDS = {MintKind.MINT: ClaimKind.DEPOSIT, MintKind.REDEEM: ClaimKind.REDEMPTION}
+_STAGES = {Standing.PROVISIONAL: ClaimStage.ANNOUNCED, Standing.TAKEN_BACK: ClaimStage.CANCELED}
 
 Place = tuple[Asset, str]
 
@@ -63,6 +67,7 @@ class EvmSource:
         self._read_up_to: tuple[Header, int] | None = None
         """The confirmed block that was read last, and the head then."""
         self._has_read = asyncio.Event()
+        self._inbox: Inbox | None = None
         self._told: dict[Place, Total] = {}
         self._failure: str | None = None
         self._unheard: str | None = None
@@ -70,7 +75,7 @@ class EvmSource:
 
     async def listen(self, inbox: Inbox) -> None:
         """Puts all totals, then each change, confirmations and failures, until cancelled."""
-        self._told, self._heads, self._failure = {}, None, None
+        self._told, self._heads, self._failure, self._inbox = {}, None, None, inbox
         news = asyncio.Event()
         works = [(f"watch {node.name}", node.watch(news)) for node in self._nodes]
         if self._terms.mints and self._announcer is not None:
@@ -105,18 +110,39 @@ class EvmSource:
         log = change.log
         token = next((token for token in self._terms.tokens if token.contract == log.collateral), None)
         scale = None if token is None else self._scales.get(token.asset)
-        self._announcer.announced(
-            Announcement(
-                id=f"{self._terms.chain_id}:{log.transaction}:{log.place}",
+        announcement = Announcement(
+            id=f"{self._terms.chain_id}:{log.transaction}:{log.place}",
+            source=self.name,
+            kind=log.kind,
+            standing=change.standing,
+            asset=None if token is None else token.asset,
+            token=log.collateral,
+            quantity=None if scale is None else exactly(log.collateral_amount, scale.token),
+            location=self._terms.mints[log.contract].location,
+            benefactor=log.benefactor,
+            block=log.block,
+        )
+        self._announcer.announced(announcement)
+        self._claim(announcement)
+
+    def _claim(self, told: Announcement) -> None:
+        """Tells the core of an announcement that no total holds yet, or that none ever will."""
+        stage = _STAGES.get(told.standing)
+        if self._inbox is None or stage is None or told.asset is None or told.quantity is None or told.quantity <= ZERO:
+            return
+        at = self._clock.now()
+        self._inbox.put(
+            CollateralAnnounced(
+                at=at,
                 source=self.name,
-                kind=log.kind,
-                standing=change.standing,
-                asset=None if token is None else token.asset,
-                token=log.collateral,
-                quantity=None if scale is None else exactly(log.collateral_amount, scale.token),
-                location=self._terms.mints[log.contract].location,
-                benefactor=log.benefactor,
-                block=log.block,
+                claim=told.id,
+                kind=_KINDS[told.kind],
+                stage=stage,
+                asset=told.asset,
+                quantity=told.quantity,
+                location=told.location,
+                depositor=told.benefactor,
+                announced_at=at,
             )
         )
 
