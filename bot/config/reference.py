@@ -28,6 +28,7 @@ from bot.config.sections import (
     InstanceSettings,
     LoggingSettings,
     SimulatorSettings,
+    VenueBalancesSettings,
     VenueSettings,
 )
 from bot.config.settings import Settings
@@ -121,6 +122,7 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("collateral.sources of kind `file`", "A list of these and the next.", FileSourceSettings),
     ("collateral.sources of kind `custodian`", "What it has to say: see below.", CustodianSourceSettings),
     ("collateral.sources of kind `redis`", "What is written there: see below.", RedisSourceSettings),
+    ("collateral.sources of kind `venue_balances`", "", VenueBalancesSettings),
     ("collateral.sources of kind `evm`", "With the extra `evm` installed.", EvmSourceSettings),
     ("tokens.ASSET of kind `evm`", "May be empty for the chain's own coin: `ETH: {}`.", EvmTokenSettings),
     ("mints.ADDRESS of kind `evm`", "", EvmMintSettings),

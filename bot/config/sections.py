@@ -47,6 +47,8 @@ _WALLETS: dict[str, dict[str, Decimal]] = {
 """What a simulated account starts with where USDT is of no use."""
 
 VENUES_WITH_PASSPHRASE = frozenset({"okx"})
+VENUES_WITH_BALANCES: dict[str, tuple[str, ...]] = {"okx": ("funding",)}
+"""Where wallets beside the account that carries positions can be read (kind `venue_balances`), and which."""
 VENUES_WITH_WALLET = frozenset({"hyperliquid"})
 """Where the key's public half is the account's address, and its secret half the private key of that address or of a wallet it approved."""
 
@@ -162,7 +164,31 @@ class FileSourceSettings(NamedSource):
         return f"{self.kind}:{self.name}" + ("" if self.max_age_ms is None else f":{self.max_age_ms}")
 
 
-SourceSettings = FileSourceSettings | CustodianSourceSettings | RedisSourceSettings | EvmSourceSettings
+class VenueBalancesSettings(BaseModel):
+    """Collateral in a venue's wallets beside the account that carries positions, told by the venue itself."""
+
+    model_config = SECTION
+
+    kind: Literal["venue_balances"]
+    """The kind of source: `venue_balances`. Its locations are `VENUE.WALLET`, for example `okx.funding`."""
+    name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
+    """What the source is called in the journal, in metrics and on screen."""
+    venue: str
+    """The configured venue whose wallets count: `okx`. What its derivative account holds is the account's, and counts without this."""
+    poll_ms: Annotated[WholeNumber, Field(ge=1_000, le=60_000)] = 10_000
+    """How often they are read, in milliseconds; after failures up to every minute."""
+
+    def places(self) -> set[str]:
+        """What it counts: no other source may."""
+        return {f"wallets of {self.venue}"}
+
+    def decides(self) -> str:
+        """What of it decisions depend on, as text for the config hash."""
+        return f"{self.kind}:{self.name}:{self.venue}"
+
+
+SourceSettings = FileSourceSettings | CustodianSourceSettings | RedisSourceSettings | EvmSourceSettings | VenueBalancesSettings
+"""Each kind of collateral source."""
 
 
 class CollateralSettings(BaseModel):
@@ -194,7 +220,11 @@ class CollateralSettings(BaseModel):
         return frozenset(Asset(name) for name, asset in self.assets.items() if asset.stable)
 
     def believed(self, source: SourceSettings) -> tuple[str, ...]:
-        """The places of which a source is believed: a custodian of all that it holds, a chain of all that is looked for on it."""
+        """The places of which a source is believed: a custodian of all that it holds, a chain of all that is looked for on it, a venue
+        of its wallets."""
+        if isinstance(source, VenueBalancesSettings):
+            wallets = VENUES_WITH_BALANCES.get(source.venue, ())
+            return tuple(place(Asset(name), f"{source.venue}.{wallet}") for name in self.assets for wallet in wallets)
         if isinstance(source, CustodianSourceSettings):
             return tuple(place(Asset(name), source.name) for name in self.assets)
         if isinstance(source, EvmSourceSettings):

@@ -20,6 +20,7 @@ from bot.config.journal_section import JournalSettings
 from bot.config.policy_section import PolicySection, plain
 from bot.config.sections import (
     VENUE_HOSTS,
+    VENUES_WITH_BALANCES,
     VENUES_WITH_PASSPHRASE,
     VENUES_WITH_WALLET,
     CollateralSettings,
@@ -27,6 +28,7 @@ from bot.config.sections import (
     InstanceSettings,
     LoggingSettings,
     SimulatorSettings,
+    VenueBalancesSettings,
     VenueSettings,
 )
 from bot.config.values import (
@@ -301,6 +303,9 @@ def _check_sources(settings: Settings) -> None:
                 here, settings.collateral.hedged_as(), set(settings.collateral.stables()), simulated=settings.environment == "simulation"
             )
             what = f"{here}: {min(source.places())} is read"
+        elif isinstance(source, VenueBalancesSettings):
+            _check_balances(settings, here, source)
+            what = f"{here}.venue: the {min(source.places())} are read"
         else:
             what = f"{here}.path: {source.path} is read"
         if read & source.places():
@@ -320,6 +325,15 @@ def _check_sources(settings: Settings) -> None:
 def _check_stream(settings: Settings, here: str, source: RedisSourceSettings) -> None:
     if source.written_out() and settings.environment is not Environment.SIMULATION:
         raise ValueError(f"{here}: a secret may be written into the config only in a simulation; write {{env: NAME}} or {{file: path}}")
+
+
+def _check_balances(settings: Settings, here: str, source: VenueBalancesSettings) -> None:
+    if source.venue not in settings.venues:
+        raise ValueError(f"{here}.venue: {source.venue} is not a configured venue{did_you_mean(source.venue, settings.venues)}")
+    if source.venue not in VENUES_WITH_BALANCES:
+        raise ValueError(
+            f"{here}.venue: wallets beside the account cannot be read at {source.venue}, only at {', '.join(sorted(VENUES_WITH_BALANCES))}"
+        )
 
 
 def _check_custodian(settings: Settings, here: str, source: CustodianSourceSettings) -> None:

@@ -25,6 +25,7 @@ from bot.core.holdings import (
     held,
     in_usd,
     net_asset_value,
+    rate_of,
     settle_exposure,
 )
 from bot.core.marks import (
@@ -207,9 +208,9 @@ def share_base(ledger: Ledger, policy: Policy) -> Decimal | None:
         return None
     total = ZERO
     for holding in counted_holdings(ledger, policy):
-        if holding.redemption_rate is not None:
+        if (rate := rate_of(ledger, policy, holding)) is not None:
             asset = policy.collateral_assets[holding.asset]
-            total += in_usd(ledger, policy, asset, holding.quantity * holding.redemption_rate) or ZERO
+            total += in_usd(ledger, policy, asset, holding.quantity * rate) or ZERO
     for asset in hedged_assets(policy):
         total += in_usd(ledger, policy, asset, announced(ledger, policy, asset)[0]) or ZERO
         coins = (coin_equity_at(ledger, policy, venue, asset) or ZERO for venue in accounts(ledger, policy))

@@ -98,10 +98,11 @@ def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
         most = max(h.quantity for h in _told_of_places(ledger, policy)[holding.asset, holding.location])
         if most == ZERO:
             continue  # nothing of it is nothing at any rate
-        if holding.redemption_rate is None:
+        rate = rate_of(ledger, policy, holding)
+        if rate is None:
             return None
-        total += holding.quantity * holding.redemption_rate
-        possible += (most - holding.quantity) * holding.redemption_rate
+        total += holding.quantity * rate
+        possible += (most - holding.quantity) * rate
     certain, uncertain = announced(ledger, policy, asset)
     return Range(total + certain, total + certain + possible + uncertain)
 
@@ -178,6 +179,14 @@ def redemption_rate(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | N
         return ONE
     told = [h for h in ledger.holdings.values() if h.asset == asset and h.source in policy.collateral_sources and h.redemption_rate]
     return max(told, key=lambda h: (h.observed_at, h.source, h.location)).redemption_rate if told else None
+
+
+def rate_of(ledger: Ledger, policy: Policy, holding: Holding) -> Decimal | None:
+    """Base units per unit of a holding: as its own source told, else as another one told of the asset last; None when untold.
+
+    A venue's wallet tells how many staked tokens lie there, and only the protocol what they redeem for.
+    """
+    return redemption_rate(ledger, policy, holding.asset) if holding.redemption_rate is None else holding.redemption_rate
 
 
 def _equity_now(ledger: Ledger, policy: Policy, record: VenueRecord, told: MarginReport) -> Decimal | None:
@@ -314,10 +323,11 @@ def worth(ledger: Ledger, policy: Policy, asset: Asset, quantity: Decimal) -> De
 
 @once
 def standing_at(ledger: Ledger, policy: Policy, venue: VenueId) -> Decimal | None:
-    """USD of all that stands at a venue: what its account adds, and collateral that a source sees there. None while unknown."""
+    """USD of all that stands at a venue: what its account adds, and collateral that a source sees there, also in its wallets
+    (`VENUE.WALLET`). None while unknown."""
     total = balance_usd(ledger, policy, venue)
     for holding in counted_holdings(ledger, policy):
-        if holding.location == venue and total is not None:
+        if holding.location.partition(".")[0] == venue and total is not None:
             value = worth(ledger, policy, holding.asset, holding.quantity)
             total = None if value is None else total + value
     return total

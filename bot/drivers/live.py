@@ -31,7 +31,7 @@ from bot.drivers.journals import place_of
 from bot.drivers.members import Member, Turn
 from bot.drivers.refusals import REFUSALS, in_one_sentence
 from bot.drivers.sources import sources_of
-from bot.ports import Clock, CollateralSource, Journal, LeaseLost, OperatorAnswer, OperatorRequest, SendRight, Venue
+from bot.ports import Clock, CollateralSource, Journal, LeaseLost, OperatorAnswer, OperatorRequest, SendRight
 from bot.shell.clock import SystemClock
 from bot.shell.lifecycle import GONE_S, Run, Stoppable, World, stop_on_signals
 from bot.shell.watchdog import Watchdog
@@ -156,7 +156,7 @@ async def _proven(settings: Settings, clock: Clock, metrics: Metrics, right: Sen
 def _run_on(
     settings: Settings,
     journal: Journal,
-    venues: Mapping[VenueId, Venue],
+    venues: Mapping[VenueId, CcxtVenue],
     clock: Clock,
     metrics: Metrics,
     stage: Stage,
@@ -175,7 +175,7 @@ def _run_on(
         watched={"endpoints": stage.endpoints.watch},
     )
     run = Run(world, settings.to_policy(), settings.config_hash, recovery=None if turn is None else turn.recovery)
-    sources.extend(sources_of(settings, run.loop.ledger, clock))  # they need to know what the journal remembers of them
+    sources.extend(sources_of(settings, run.loop.ledger, clock, venues))  # they need to know what the journal remembers of them
     return run
 
 

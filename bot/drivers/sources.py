@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bot.adapters.collateral.custodian import CustodianSource, Endpoint
 from bot.adapters.collateral.file import FileSource
 from bot.adapters.collateral.redis_stream import RedisStreamSource, StreamPlace
+from bot.adapters.collateral.venue_balances import HasWallets, VenueBalances
 from bot.adapters.telemetry.logs import logger
 from bot.config.claims_section import RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings
 from bot.config.evm_section import EvmSourceSettings
+from bot.config.sections import VenueBalancesSettings
 from bot.config.settings import Settings
 from bot.core.records import Ledger
-from bot.core.units import ZERO, Asset
+from bot.core.units import ZERO, Asset, VenueId
 from bot.drivers.journals import server_at
 from bot.ports import Clock, CollateralSource
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from bot.adapters.collateral.evm.terms import ChainTerms
 
 
-def sources_of(settings: Settings, ledger: Ledger, clock: Clock) -> list[CollateralSource]:
+def sources_of(settings: Settings, ledger: Ledger, clock: Clock, venues: Mapping[VenueId, HasWallets]) -> list[CollateralSource]:
     """Every configured source. `ledger` is what the journal remembers: a source must know what it has told before."""
     hedged_as = settings.collateral.hedged_as()
     found: list[CollateralSource] = []
@@ -40,6 +43,10 @@ def sources_of(settings: Settings, ledger: Ledger, clock: Clock) -> list[Collate
             found.append(RedisStreamSource(told.name, place, clock, known=as_of, hedged_as=hedged_as, age_max=told.max_age_ms))
             continue
         places = [(holding.asset, holding.location) for holding in known]
+        if isinstance(told, VenueBalancesSettings):
+            venue = venues[VenueId(told.venue)]
+            found.append(VenueBalances(told.name, venue, clock, poll_s=told.poll_ms / 1000, hedged_as=hedged_as, known=places))
+            continue
         found.append(FileSource(told.name, told.path, clock, known=places, hedged_as=hedged_as, age_max=told.max_age_ms))
     return found
 

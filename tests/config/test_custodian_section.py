@@ -121,3 +121,28 @@ def test_outside_of_a_simulation_a_key_is_not_written_down(tmp_path: Path) -> No
     key.chmod(0o400)
     made["collateral"]["sources"][-1] = SOURCE | {"api_key": {"file": "custody-key"}}
     assert settings_from(made, folder=tmp_path).collateral.custodians()[0].api_key.reveal() == CANARY
+
+
+WALLETS: dict[str, Any] = {"kind": "venue_balances", "name": "wallets", "venue": "okx"}
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ([WALLETS | {"venue": "okc"}], "collateral.sources.1.venue: okc is not a configured venue, did you mean 'okx'?"),
+        ([WALLETS | {"venue": "bybit"}], "collateral.sources.1.venue: wallets beside the account cannot be read at bybit, only at okx"),
+        (
+            [WALLETS, WALLETS | {"name": "again"}],
+            "collateral.sources.2.venue: the wallets of okx are read by two sources and would count twice",
+        ),
+        ([WALLETS | {"poll_ms": 1}], "collateral.sources.1.poll_ms: 1 is not allowed: at least 1000"),
+    ],
+)
+def test_wallets_of_a_venue(more: list[dict[str, Any]], sentence: str) -> None:
+    made = changed("collateral/sources/0/name", "desk")
+    made["collateral"]["sources"] += [WALLETS]
+    assert settings_from(made).to_policy().collateral_sources == {"desk", "wallets"}
+    made["collateral"]["sources"][1:] = more
+    with pytest.raises(ConfigError) as refused:
+        settings_from(made)
+    assert sentence in str(refused.value)

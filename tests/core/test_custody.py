@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bot.core import custody as rules
 from bot.core import events as ev
 from bot.core import exposure, holdings, obstacles, reserve
+from bot.core.commands import PlaceOrder
 from bot.core.engine import step
 from bot.core.events import SettlementState as State
 from bot.core.limits import Effect, Limit
@@ -21,11 +22,11 @@ from bot.core.policy import Policy
 from bot.core.records import Delegation, Ledger, VenueRecord
 from bot.core.units import Asset, Range, VenueId
 from tests.core.coin_accounts import ETH, LISTED, OKX, POLICY, account
-from tests.core.market_words import custody, mirror
+from tests.core.market_words import custody, mirror, wide
 from tests.core.openings import hedged
 from tests.core.playbook import after as after_ms
-from tests.core.playbook import decision_due, net_delta, nothing, reading
-from tests.core.story import T0, Story, margin_report
+from tests.core.playbook import book, collateral, confirmed, decision_due, filled, net_delta, nothing, place, reading
+from tests.core.story import T0, Story, margin_report, policy_for
 
 D = Decimal
 USDT = Asset("USDT")
@@ -61,8 +62,8 @@ def after(ledger: Ledger, *events: ev.Event, policy: Policy = TELLS) -> Ledger:
     return ledger
 
 
-def held(ledger: Ledger) -> Range:
-    found = exposure.held(ledger, TELLS, ETH)
+def held(ledger: Ledger, policy: Policy = TELLS) -> Range:
+    found = exposure.held(ledger, policy, ETH)
     assert found is not None
     return found
 
@@ -356,3 +357,24 @@ def test_a_story_of_a_cycle_nothing_is_traded_for_a_settlement() -> None:
     )
     kept = [n.sentence for n in story.ledger.notes if n.kind == "settlement"]
     assert [sentence.rpartition(" ")[2] for sentence in kept] == [state.value for state in (*PATH, State.COMPLETED)]
+
+
+def test_one_deposit_that_several_sources_see_is_hedged_once() -> None:
+    """Ten ETH arrive in custody and are mirrored at OKX: the custodian, a second source of the same vault, and the venue's account see
+    them, one after the other. All together they are ten."""
+    story = book(policy_for("ETH", collateral_sources=frozenset({"chain", "custody"})))
+    story.margins["okx"] = account("ETH", "0")
+    story >> custody("30", mirror("okx", "0")) >> collateral("ETH", "30", source="chain") >> confirmed("chain")
+    story >> reading("okx") >> wide() >> decision_due()
+    first = [o for o in story.outbox if isinstance(o, PlaceOrder)]
+    assert sum((o.quantity for o in first), D(0)) == -30
+    for order in first:
+        story << place(order.instrument, f"{order.quantity:f}")
+    story >> filled(*(order.instrument for order in first))
+    story >> custody("40", mirror("okx", "10")) >> decision_due() << nothing()  # one of two words on a place: possible, not certain
+    story.margins["okx"] = account("ETH", "10")
+    story >> after_ms(500) >> reading("okx") >> collateral("ETH", "40", source="chain") >> after_ms(LAG) >> reading("okx")
+    story >> custody("40", mirror("okx", "10")) >> collateral("ETH", "40", source="chain") >> decision_due()
+    assert held(story.ledger, story.policy) == exactly("40")
+    assert sum((o.quantity for o in story.outbox if isinstance(o, PlaceOrder)), D(0)) == -10
+    story.outbox.clear()

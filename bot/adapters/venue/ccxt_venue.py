@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import structlog
 
-from bot.adapters.venue import funding_reads, market_reads
+from bot.adapters.venue import funding_reads, market_reads, wallet_reads
 from bot.adapters.venue.asking import Asker, NotAnswered
 from bot.adapters.venue.ban_file import BanFile
 from bot.adapters.venue.ccxt_client import doors, expiring_at, make_client, tap
@@ -46,7 +47,7 @@ from bot.core.events import (
     VenueUnreadable,
 )
 from bot.core.instrument import Instrument
-from bot.core.units import ZERO, InstrumentId, Millis
+from bot.core.units import ZERO, Asset, InstrumentId, Millis
 from bot.ports import CancelAnswer, Clock, Inbox, LookUpAnswer, PlaceAnswer, ReadAnswer, SendRight, VenueNotReady
 from bot.supervision import never_ending
 
@@ -262,6 +263,10 @@ class CcxtVenue:
         if self._up is None:
             return ()
         return await market_reads.observed(self._up.asker, self._profile.market, self._up.opened.instruments, self._clock)
+
+    async def wallets(self) -> Mapping[str, Mapping[Asset, Decimal]] | None:
+        """See `wallet_reads`."""
+        return None if self._up is None else await wallet_reads.balances(self._up.asker, self._profile.wallets)
 
     async def listen(self, inbox: Inbox) -> None:
         """See `streams`. Raises VenueNotReady when the venue was not opened."""

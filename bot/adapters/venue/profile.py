@@ -14,7 +14,7 @@ from typing import Any
 
 from bot.adapters.venue.doors import AllowList, Opening, PrivateMarks
 from bot.adapters.venue.feedback import Feedback
-from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Place, Query
+from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Place, Query, Wallet
 from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.shapes import (
     FillShape,
@@ -371,6 +371,7 @@ class Profile:
     touch: Touch
     streams: Streams
     feedback: Feedback = field(default_factory=Feedback)
+    wallets: tuple[Wallet, ...] = ()  # Those beside the account that carries positions.
     dead_man: DeadMan | None = None
     """None: the venue has no such switch, or none that can be reached."""
     parts: Mapping[ContractKind, str] = field(default_factory=dict)

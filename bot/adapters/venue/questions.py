@@ -26,6 +26,7 @@ class Ask(StrEnum):
     FILLS = "fills"
     POSITIONS = "positions"
     MARGIN = "margin"
+    WALLETS = "wallets"
     MODES = "modes"
     RANKS = "ranks"
     CLOCK = "clock"
@@ -87,6 +88,16 @@ class Query:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_public", _PUBLIC.match(self.call) is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wallet:
+    """A wallet beside the account that carries positions: its name, the question for all that lies there, and where a row tells what."""
+
+    name: str
+    query: Query
+    asset: Paths
+    quantity: Paths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ from bot.adapters.venue.profile import (
     Touch,
     Writes,
 )
-from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Query
+from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Query, Wallet
 from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.shapes import (
     FillShape,
@@ -141,7 +141,7 @@ def confirms(message: Any) -> int:
 def _openings(stream: str, headers: Mapping[str, str]) -> tuple[Opening, ...]:
     return (
         Opening(host="www.okx.com", paths=("/api/v5/public/", "/api/v5/market/"), headers=headers),
-        Opening(host="www.okx.com", paths=("/api/v5/trade/", "/api/v5/account/"), headers=headers, private=True),
+        Opening(host="www.okx.com", paths=("/api/v5/trade/", "/api/v5/account/", "/api/v5/asset/balances"), headers=headers, private=True),
         Opening(host=stream, paths=("/ws/v5/public",), socket=True),
         Opening(host=stream, paths=("/ws/v5/private",), socket=True, private=True),
     )
@@ -188,6 +188,7 @@ OKX = Profile(
         RequestLimit("fills", 10, 2.0, 2, for_look_ups=2),
         RequestLimit("positions", 10, 2.0, 2),
         RequestLimit("balance", 10, 2.0, 2),
+        RequestLimit("asset_balances", 6, 1.0, 1),
         RequestLimit("bills", 5, 2.0, 1),
         RequestLimit("settings", 20, 2.0, 4),
         RequestLimit("time", 10, 2.0, 2, for_look_ups=2),
@@ -203,6 +204,7 @@ OKX = Profile(
         Ask.FILLS: {"fills": 1},
         Ask.POSITIONS: {"positions": 1},
         Ask.MARGIN: {"balance": 1},
+        Ask.WALLETS: {"asset_balances": 1},
         Ask.FUNDING_PAID: {"bills": 1},
         Ask.SETTINGS: {"settings": 1},
         Ask.CLOCK: {"time": 1},
@@ -310,6 +312,14 @@ OKX = Profile(
         ),
         volume=Query(ask=Ask.MARKET, call="publicGetMarketTicker", rows_at=("data",), success=_OK, symbol_as="instId"),
         shape=MarketShape(symbol=paths("instId"), open_interest=paths("oi"), volume=paths("vol24h"), price=paths("last")),
+    ),
+    wallets=(
+        Wallet(
+            name="funding",
+            query=Query(ask=Ask.WALLETS, call="privateGetAssetBalances", rows_at=("data",), success=_OK),
+            asset=paths("ccy"),
+            quantity=paths("bal"),
+        ),
     ),
     tiers=Tiers(
         query=Query(

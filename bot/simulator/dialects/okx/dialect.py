@@ -180,6 +180,7 @@ def _reads(rest: PrivateRest) -> dict[str, tuple[Operation, Private]]:
         "account/bills-archive": (Operation.FUNDING_PAID, rest.bills),
         "account/trade-fee": (Operation.SETTINGS, rest.trade_fee),
         "account/leverage-info": (Operation.SETTINGS, rest.leverage_info),
+        "asset/balances": (Operation.BALANCE, rest.funding_balances),
         "asset/currencies": (Operation.MARKETS, rest.currencies),
     }
 

@@ -16,7 +16,8 @@ from bot.simulator.dialects.okx import account_rows, errors
 from bot.simulator.dialects.okx.errors import Turned
 from bot.simulator.dialects.okx.order_rows import all_fills, categories, fill_row
 from bot.simulator.dialects.okx.orders import OrderDesk
-from bot.simulator.dialects.okx.wire import SWAP, Row, blank, page
+from bot.simulator.dialects.okx.wire import SWAP, Row, blank, figure, page
+from bot.simulator.model import Refused
 
 CLOSED_ORDERS_MAX = 100_000
 """More closed orders than an account has: pages are cut from the whole history."""
@@ -99,6 +100,15 @@ class PrivateRest:
         if wanted := call.query.get("ccy"):
             row["details"] = [detail for detail in row["details"] if detail["ccy"] in wanted.split(",")]
         return [row]
+
+    def funding_balances(self, call: Call) -> list[Row]:
+        """`GET asset/balances`: the funding wallet, what is not nothing; a venue's account `NAME:funding` here."""
+        try:
+            held = self._exchange.balances(f"{call.account}:funding")
+        except Refused:  # nothing was ever put there
+            return []
+        rows = [{"ccy": b.asset, "bal": figure(b.wallet), "availBal": figure(b.wallet), "frozenBal": "0"} for b in held if b.wallet]
+        return [row for row in rows if row["ccy"] in call.query.get("ccy", row["ccy"]).split(",")]
 
     def positions(self, call: Call) -> list[Row]:
         """`GET account/positions`: open ones; a flat one shows only when asked for by `instId`."""

@@ -1,0 +1,171 @@
+"""A venue's funding wallet as a source: over the real wire at OKX, and what an absence, a failure and a restart come to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from bot.adapters.collateral.venue_balances import VenueBalances
+from bot.adapters.venue.profiles import PROFILES
+from bot.config.sections import VENUES_WITH_BALANCES
+from bot.core import events as ev
+from bot.core import exposure
+from bot.core.engine import step
+from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event, Quote
+from bot.core.records import Ledger
+from bot.core.units import Asset, Range, VenueId
+from tests.adapters.venue.venue_stand import standing
+from tests.core.coin_accounts import POLICY
+from tests.simulator.stand import KEY
+
+D = Decimal
+BTC, ETH, WSTETH = Asset("BTC"), Asset("ETH"), Asset("wstETH")
+HEDGED = {BTC: BTC, ETH: ETH, WSTETH: ETH}
+Wallets = Mapping[str, Mapping[Asset, Decimal]] | None
+
+
+class Clock:
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def steady(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 100)
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def put(self, event: Event) -> None:
+        self.events.append(event)
+
+    def put_quote(self, quote: Quote) -> None:
+        raise AssertionError(f"a collateral source quoted {quote}")
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def totals(self) -> list[tuple[str, str, Decimal, Decimal | None]]:
+        return [(e.asset, e.location, e.quantity, e.redemption_rate) for e in self.of(CollateralObserved)]
+
+
+class Told:
+    """A venue that answers as the test says: each answer once, the last one for ever."""
+
+    id = VenueId("okx")
+
+    def __init__(self, *answers: Wallets) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    async def wallets(self) -> Wallets:
+        self.asked += 1
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def funding(**held: str) -> Wallets:
+    return {"funding": {Asset(asset): D(quantity) for asset, quantity in held.items()}}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.perf_counter() + 20
+    while not condition():
+        assert time.perf_counter() < deadline, "it never happened"
+        await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def listening(venue: Any, **told: Any) -> AsyncIterator[Heard]:
+    heard = Heard()
+    source = VenueBalances("wallets", venue, Clock(), **({"poll_s": 2.0, "hedged_as": HEDGED} | told))
+    task = asyncio.create_task(source.listen(heard))
+    try:
+        yield heard
+        assert not task.done(), task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_totals_first_then_only_changes_and_a_confirmation_of_each_read() -> None:
+    venue = Told(funding(BTC="2", wstETH="3", DOGE="7"), funding(BTC="2", wstETH="4", DOGE="7"))
+    async with listening(venue) as heard:
+        await until(lambda: len(heard.of(CollateralConfirmed)) > 2)
+        assert heard.totals == [("BTC", "okx.funding", 2, 1), ("wstETH", "okx.funding", 3, None), ("wstETH", "okx.funding", 4, None)]
+        assert not heard.of(CollateralUnreadable)
+
+
+async def test_what_is_gone_is_zero_only_when_a_second_read_agrees() -> None:
+    venue = Told(funding(BTC="2", ETH="5"), funding(BTC="2"), funding(BTC="2", ETH="5"), funding(BTC="2"))
+    async with listening(venue) as heard:
+        await until(lambda: ("ETH", "okx.funding", D(0), D(1)) in heard.totals)
+        assert venue.asked == 5
+        (first, second) = heard.of(CollateralUnreadable)
+        assert (
+            first.reason == second.reason == "ETH at okx.funding is gone from the list, and absence is not zero until a second read agrees"
+        )
+        assert [quantity for asset, _, quantity, _ in heard.totals if asset == "ETH"] == [5, 0]
+
+
+async def test_what_the_ledger_remembers_is_not_forgotten_over_a_restart() -> None:
+    async with listening(Told(funding(BTC="2")), known=[(ETH, "okx.funding")]) as heard:
+        await until(lambda: len(heard.of(CollateralConfirmed)) > 0)
+        assert "ETH at okx.funding is gone" in heard.of(CollateralUnreadable)[0].reason
+        assert ("ETH", "okx.funding", 0, 1) in heard.totals
+
+
+async def test_a_wallet_that_cannot_be_read_tells_nothing_and_says_so_once() -> None:
+    venue = Told(None)
+    async with listening(venue) as heard:
+        await until(lambda: venue.asked > 3)
+        assert [event.reason for event in heard.of(CollateralUnreadable)] == ["its wallets could not be read"]
+        assert len(heard.events) == 1
+        venue.answers = [funding(BTC="1")]
+        await until(lambda: ("BTC", "okx.funding", D(1), D(1)) in heard.totals)
+
+
+async def test_over_the_wire_the_funding_wallet_is_told_and_the_derivative_account_is_not() -> None:
+    async with standing("okx") as stand:
+        desk = stand.server.desks["okx"]
+        desk.exchange.open_account(f"{KEY.account}:funding", {"BTC": D("2.5"), "ETH": D(0), "wstETH": D(7)})
+        async with listening(stand.venue) as heard:
+            await until(lambda: len(heard.of(CollateralConfirmed)) > 0)
+            assert heard.totals == [("BTC", "okx.funding", D("2.5"), 1), ("wstETH", "okx.funding", 7, None)]
+            desk.exchange.open_account(f"{KEY.account}:funding", {"BTC": D("-2.5")})
+            await until(lambda: ("BTC", "okx.funding", D(0), D(1)) in heard.totals)
+
+
+def test_the_configuration_names_the_venues_that_have_such_wallets() -> None:
+    told = {venue: tuple(wallet.name for wallet in profile.wallets) for venue, profile in PROFILES.items() if profile.wallets}
+    assert told == VENUES_WITH_BALANCES
+
+
+def test_a_staked_token_in_a_wallet_counts_at_the_rate_that_the_protocol_told_elsewhere() -> None:
+    policy = replace(POLICY, collateral_sources=frozenset({"custody", "wallets"}), collateral_assets={ETH: ETH, WSTETH: ETH})
+
+    def total(source: str, location: str, quantity: str, rate: str | None) -> ev.CollateralObserved:
+        return ev.CollateralObserved(
+            at=1,
+            source=source,
+            location=location,
+            asset=WSTETH,
+            quantity=D(quantity),
+            redemption_rate=None if rate is None else D(rate),
+        )
+
+    ledger = Ledger()
+    for event in (total("wallets", "okx.funding", "10", None), *(ev.CollateralConfirmed(at=1, source=s) for s in ("custody", "wallets"))):
+        ledger = step(ledger, event, policy).ledger
+    assert exposure.collateral(ledger, policy, ETH) is None
+    ledger = step(ledger, total("custody", "vault", "0", "1.2"), policy).ledger
+    assert exposure.collateral(ledger, policy, ETH) == Range.exactly(D(12))
