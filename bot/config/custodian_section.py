@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from bot.config.values import SECTION, AssetName, ExactNumber, Secret, WholeNumber
+from bot.config.values import SECTION, AssetName, ExactNumber, Secret, WholeNumber, fits_a_header
 
 Held = dict[AssetName, Annotated[ExactNumber, Field(ge=0)]]
 
@@ -41,6 +42,19 @@ class CustodianSourceSettings(BaseModel):
     def host(self) -> str:
         """The host of the statement."""
         return urlsplit(self.url).hostname or ""
+
+    def check(self, here: str, venues: Collection[str], venue_hosts: Collection[str], *, simulated: bool) -> None:
+        """Raises ValueError with one sentence where it contradicts the rest of the configuration; `here` is its place there."""
+        if self.host in venue_hosts:
+            raise ValueError(f"{here}.url: {self.host} is a host of a venue, not of a custodian")
+        if self.name in venues:
+            raise ValueError(f"{here}.name: {self.name!r} is a venue, and what a custodian holds does not lie there")
+        if not fits_a_header(self.api_key.reveal()):
+            raise ValueError(f"{here}.api_key: holds a space, a line break or a letter that no key has; write the key alone")
+        if self.api_key.text is not None and not simulated:
+            raise ValueError(
+                f"{here}.api_key: a secret may be written into the config only in a simulation; write {{env: NAME}} or {{file: path}}"
+            )
 
     def places(self) -> set[str]:
         """What it counts: no other source may."""

@@ -6,6 +6,7 @@ Every section is frozen and refuses keys that it does not know.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from bot.config.claims_section import ClaimLimits, ClaimsSettings, NamedSource, RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings, Held, SimulatedCustodianSettings
+from bot.config.errors import did_you_mean
 from bot.config.evm_section import EvmSourceSettings
 from bot.config.values import (
     SECTION,
@@ -177,6 +179,14 @@ class VenueBalancesSettings(BaseModel):
     """The configured venue whose wallets count: `okx`. What its derivative account holds is the account's, and counts without this."""
     poll_ms: Annotated[WholeNumber, Field(ge=1_000, le=60_000)] = 10_000
     """How often they are read, in milliseconds; after failures up to every minute."""
+
+    def check(self, here: str, venues: Collection[str]) -> None:
+        """Raises ValueError with one sentence where it contradicts the rest of the configuration; `here` is its place there."""
+        if self.venue not in venues:
+            raise ValueError(f"{here}.venue: {self.venue} is not a configured venue{did_you_mean(self.venue, venues)}")
+        if self.venue not in VENUES_WITH_BALANCES:
+            able = ", ".join(sorted(VENUES_WITH_BALANCES))
+            raise ValueError(f"{here}.venue: wallets beside the account cannot be read at {self.venue}, only at {able}")
 
     def places(self) -> set[str]:
         """What it counts: no other source may."""

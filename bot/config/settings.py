@@ -20,7 +20,6 @@ from bot.config.journal_section import JournalSettings
 from bot.config.policy_section import PolicySection, plain
 from bot.config.sections import (
     VENUE_HOSTS,
-    VENUES_WITH_BALANCES,
     VENUES_WITH_PASSPHRASE,
     VENUES_WITH_WALLET,
     CollateralSettings,
@@ -41,6 +40,7 @@ from bot.config.values import (
     LoopbackUrl,
     PathBesideConfig,
     empty_is_default,
+    fits_a_header,
 )
 from bot.core.policy import Policy
 from bot.core.units import ONE, InstrumentId, VenueId
@@ -244,17 +244,12 @@ def _check_credentials(settings: Settings) -> None:
         if venue in VENUES_WITH_WALLET:
             _check_wallet(path, told.credentials)
         for name, secret in told.credentials.named().items():
-            if name != "secret" and not _fits_a_header(secret.reveal()):
+            if name != "secret" and not fits_a_header(secret.reveal()):
                 raise ValueError(f"{path}.{name}: holds a space, a line break or a letter that no key has; write the key alone")
             if secret.text is not None and settings.environment is not Environment.SIMULATION:
                 raise ValueError(
                     f"{path}.{name}: a secret may be written into the config only in a simulation; write {{env: NAME}} or {{file: path}}"
                 )
-
-
-def _fits_a_header(key: str) -> bool:
-    """Whether a key can be sent as it is: what goes into a header is plain ASCII on one line."""
-    return key.isascii() and key.isprintable() and key == key.strip()
 
 
 def _check_journal(settings: Settings) -> None:
@@ -293,7 +288,8 @@ def _check_sources(settings: Settings) -> None:
         if source.name in names:
             raise ValueError(f"{here}.name: {source.name!r} is the name of two sources")
         if isinstance(source, CustodianSourceSettings):
-            _check_custodian(settings, here, source)
+            hosts = {host for hosts in VENUE_HOSTS.values() for host in hosts}
+            source.check(here, settings.venues, hosts, simulated=settings.environment is Environment.SIMULATION)
             what = f"{here}.url: {source.url} is asked"
         elif isinstance(source, RedisSourceSettings):
             _check_stream(settings, here, source)
@@ -304,7 +300,7 @@ def _check_sources(settings: Settings) -> None:
             )
             what = f"{here}: {min(source.places())} is read"
         elif isinstance(source, VenueBalancesSettings):
-            _check_balances(settings, here, source)
+            source.check(here, settings.venues)
             what = f"{here}.venue: the {min(source.places())} are read"
         else:
             what = f"{here}.path: {source.path} is read"
@@ -325,28 +321,6 @@ def _check_sources(settings: Settings) -> None:
 def _check_stream(settings: Settings, here: str, source: RedisSourceSettings) -> None:
     if source.written_out() and settings.environment is not Environment.SIMULATION:
         raise ValueError(f"{here}: a secret may be written into the config only in a simulation; write {{env: NAME}} or {{file: path}}")
-
-
-def _check_balances(settings: Settings, here: str, source: VenueBalancesSettings) -> None:
-    if source.venue not in settings.venues:
-        raise ValueError(f"{here}.venue: {source.venue} is not a configured venue{did_you_mean(source.venue, settings.venues)}")
-    if source.venue not in VENUES_WITH_BALANCES:
-        raise ValueError(
-            f"{here}.venue: wallets beside the account cannot be read at {source.venue}, only at {', '.join(sorted(VENUES_WITH_BALANCES))}"
-        )
-
-
-def _check_custodian(settings: Settings, here: str, source: CustodianSourceSettings) -> None:
-    if source.host in {host for hosts in VENUE_HOSTS.values() for host in hosts}:
-        raise ValueError(f"{here}.url: {source.host} is a host of a venue, not of a custodian")
-    if source.name in settings.venues:
-        raise ValueError(f"{here}.name: {source.name!r} is a venue, and what a custodian holds does not lie there")
-    if not _fits_a_header(source.api_key.reveal()):
-        raise ValueError(f"{here}.api_key: holds a space, a line break or a letter that no key has; write the key alone")
-    if source.api_key.text is not None and settings.environment is not Environment.SIMULATION:
-        raise ValueError(
-            f"{here}.api_key: a secret may be written into the config only in a simulation; write {{env: NAME}} or {{file: path}}"
-        )
 
 
 def _check_assets(settings: Settings) -> None:

@@ -74,6 +74,11 @@ WholeNumber = Annotated[int, BeforeValidator(_not_a_bool)]
 ExactNumber = Annotated[Decimal, BeforeValidator(_not_a_bool)]
 
 
+def fits_a_header(key: str) -> bool:
+    """Whether a key can be sent as it is: what goes into a header is plain ASCII on one line."""
+    return key.isascii() and key.isprintable() and key == key.strip()
+
+
 def empty_is_default(value: Any) -> Any:
     """A section that is named with nothing below it (`policy:` with every line commented out) stands for its defaults."""
     return {} if value is None else value

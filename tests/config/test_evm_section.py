@@ -80,7 +80,7 @@ def test_every_layout_that_is_known_may_be_written(layout: MintLayout) -> None:
 NO_CHECKSUM = "its checksum (EIP-55) is wrong or missing; if no digit is mistyped it is written"
 HERE = "collateral.sources.1"
 REFUSALS: list[tuple[str, Any, str]] = [
-    ("kind", "evmm", f"{HERE}: its kind 'evmm' is unknown; known: 'file', 'custodian', 'redis', 'evm', "),
+    ("kind", "evmm", f"{HERE}: its kind 'evmm' is unknown; known: 'file', 'custodian', 'redis', 'evm', 'venue_balances'"),
     ("kind", ..., f"{HERE}: its kind is missing"),
     ("chain", 1, f"{HERE}.chain: unknown key, did you mean 'chain_id'?"),
     ("tokens/wstETH/contrct", WSTETH, f"{HERE}.tokens.wstETH.contrct: unknown key, did you mean 'contract'?"),
