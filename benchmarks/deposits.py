@@ -1,8 +1,8 @@
 """`make bench`, its fourth part: collateral told on a Redis stream until its order is on the wire, and ten thousand deposits in a burst.
 
-The bot is the one of `hedge`, its source the stream of a redis-server of our own on loopback; a total is written with XADD, and what is
-measured begins before that call. In the burst each deposit is announced and followed by the total that confirms it. Without a redis-server
-on this machine nothing is measured, and it is said.
+The bot is the one of `hedge`, its source the stream of a redis-server of our own on loopback, synced every second. A total is written with
+XADD, and what is measured begins before that call. In the burst each deposit is announced and followed by the total that confirms it.
+Without a redis-server on this machine nothing is measured, and it is said.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from bot.shell.clock import SystemClock
 LANE = "total written to Redis -> order left"
 EACH = Decimal("0.001")
 BURST_SECONDS = 60.0
-PIPELINED = 200
 KEY = b"a key of the benchmark"
 WIDTH = 110
 LIMITS = AssetLimits(claim_max=Decimal(1), deposits_max=Decimal(1_000_000), redemptions_max=Decimal(1))
@@ -112,7 +111,7 @@ def main(
 
 async def _measured(folder: Path, rounds: int, deposits: int) -> tuple[Figure, dict[str, float]]:
     wire, samples = Wire(), Samples()
-    with wire.watched(), redis_server(folder / "redis") as server:
+    with wire.watched(), redis_server(folder / "redis", fsync="everysec") as server:
         backend = Backend(server)
         source = RedisStreamSource(SOURCE, backend.place, SystemClock(), hedged_as={Asset(a): Asset(a) for a in ASSETS})
         async with venue_process() as venue, hedging(venue, folder, wire, (source, backend), TERMS) as hedge:

@@ -169,14 +169,14 @@ def _read(opened: Callable[[], Journal], expected: int) -> float:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
-    """A server of our own, with an append-only file synced at every write."""
+def redis_server(folder: Path, *, fsync: str = "always") -> Iterator[RedisServer]:
+    """A server of our own, with an append-only file that is synced at every write, or as told."""
     folder.mkdir()
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     fixed = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--logfile", str(folder / "log")]
-    words = [*fixed, "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+    words = [*fixed, "--appendonly", "yes", "--appendfsync", fsync, "--save", ""]
     process = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)  # noqa: S607  the one on this machine's path is meant
     try:
         server = RedisServer(hosts=(("127.0.0.1", port),))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import course, dialects, journals
+from benchmarks import course, deposits, dialects, journals
 from benchmarks.disk import folder_on_disk
 from benchmarks.figures import BenchmarkFailed, Figure, Samples, figure_of, ratio
 from benchmarks.growth import ALLOCATE, GAP, QUIET, WIDTHS
@@ -151,3 +151,18 @@ def test_both_journals_are_measured_beside_their_stores(tmp_path: Path) -> None:
     assert "SQLite, 30 entries" in told["starts"]
     assert ("Redis, 30 entries" in told["starts"]) == bool(shutil.which("redis-server"))
     assert all(seconds > 0 for each in told["starts"].values() for seconds in each.values())
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(
+    shutil.which("redis-server") is None, reason="redis-server is not installed here (Debian: apt-get install redis-server)"
+)
+def test_deposits_on_a_stream_are_measured_and_every_one_of_a_burst_is_confirmed(tmp_path: Path) -> None:
+    written = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.deposits", "--rounds", "4", "--deposits", "60", "--json", str(written)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(written.read_text())
+    assert figures[deposits.LANE]["count"] == 4
+    assert figures["burst"]["confirmed"] == 60
+    assert 1 <= figures["burst"]["orders"] < 60
