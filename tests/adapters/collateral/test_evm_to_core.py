@@ -41,7 +41,7 @@ async def test_a_mint_is_a_claim_then_a_total_and_counts_once() -> None:
             }
         ]
         settings = settings_from(document)
-        (source,) = sources_of(settings, ledger, ShiftedClock())
+        (source,) = sources_of(settings, ledger, ShiftedClock(), {})
         task = asyncio.create_task(source.listen(heard))
         try:
             await until(lambda: heard.confirmations)
