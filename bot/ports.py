@@ -260,6 +260,10 @@ class JournalUnavailable(Exception):
     """An append could not be made durable."""
 
 
+class JournalFenced(JournalUnavailable):
+    """The store takes nothing from this instance any more: the lease is not its own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorRequest:
     """What a named person asks of a running bot. RESOLVE is about `order`; `filled` of it executed, in its own unit, unsigned."""

@@ -31,7 +31,17 @@ from bot.drivers.journals import place_of
 from bot.drivers.members import Member, Turn
 from bot.drivers.refusals import REFUSALS, in_one_sentence
 from bot.drivers.sources import sources_of
-from bot.ports import Clock, CollateralSource, Journal, LeaseLost, OperatorAnswer, OperatorRequest, SendRight
+from bot.ports import (
+    Clock,
+    CollateralSource,
+    Journal,
+    JournalFenced,
+    JournalUnavailable,
+    LeaseLost,
+    OperatorAnswer,
+    OperatorRequest,
+    SendRight,
+)
 from bot.shell.clock import SystemClock
 from bot.shell.lifecycle import GONE_S, Run, Stoppable, World, stop_on_signals
 from bot.shell.watchdog import Watchdog
@@ -92,9 +102,12 @@ async def run_bot(settings: Settings) -> int:
         return await _run_in_turn(settings, clock, metrics, stage)
     except REFUSALS:
         raise
-    except LeaseLost as error:
+    except (LeaseLost, JournalFenced) as error:
         log.error("run_ended", error="LeaseLost", reason=in_one_sentence(error))
         return LEASE_LOST
+    except JournalUnavailable as error:
+        log.error("run_ended", error="JournalUnavailable", reason=in_one_sentence(error))
+        return 1
     except Exception as error:
         log.error("run_ended", error=type(error).__name__, reason=in_one_sentence(error), exc_info=error)
         return 1

@@ -27,7 +27,18 @@ from bot.core.commands import CancelOrder
 from bot.core.events import Event, SessionStarted, StopRequested
 from bot.core.policy import Policy
 from bot.core.units import Millis, VenueId
-from bot.ports import Clock, CollateralSource, HaltSwitch, Journal, JournalUnavailable, LeaseLost, Snapshot, Telemetry, Venue
+from bot.ports import (
+    Clock,
+    CollateralSource,
+    HaltSwitch,
+    Journal,
+    JournalFenced,
+    JournalUnavailable,
+    LeaseLost,
+    Snapshot,
+    Telemetry,
+    Venue,
+)
 from bot.shell.control import Control
 from bot.shell.dispatch import CUT_S, Dispatcher
 from bot.shell.feeds import FundingPolls, Openings, feed_source, feed_venue
@@ -227,9 +238,9 @@ class Run:
             await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
             dead = next((t for t in (mandated, consumer, *tasks) if t.done()), None)
             self._stop.set()  # whoever asks now wants it to end at once
-            if self._lost(mandated) is None:
+            if self._lost(mandated, consumer) is None:
                 await self._drain(consumer, mandated, self._stop_reason if dead is None else f"{dead.get_name()} ended")
-            lost = self._lost(mandated)
+            lost = self._lost(mandated, consumer)
             if lost is not None:
                 self._break_off(consumer)
             await self._end(tasks, consumer, orderly=dead is None and lost is None)
@@ -249,10 +260,12 @@ class Run:
             await self._world.mandate.until_lost()
         await asyncio.Event().wait()
 
-    def _lost(self, mandated: asyncio.Task[None]) -> BaseException | None:
-        """Why nothing may be sent any more, None while it may. A run that slept may find its journal closed to it first."""
+    def _lost(self, mandated: asyncio.Task[None], consumer: asyncio.Task[None]) -> BaseException | None:
+        """Why nothing may be sent any more, None while it may. The journal may find it closed first: after a sleep, or a lease deleted."""
         if mandated.done():
             return cause_of(mandated)
+        if _failed(consumer) and isinstance(fenced := cause_of(consumer), JournalFenced):
+            return LeaseLost(str(fenced))
         ran_out = self._world.mandate is not None and self._world.mandate.held_for() <= 0
         return LeaseLost("it ran out") if ran_out else None
 

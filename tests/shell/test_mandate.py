@@ -10,7 +10,7 @@ import pytest
 
 from bot.core.commands import CancelOrder, PlaceOrder
 from bot.core.events import OrderRefused, OrderReported, SessionStarted
-from bot.ports import JournalUnavailable, LeaseEnd, LeaseGranted, LeaseHeldByOther, LeaseLost
+from bot.ports import JournalFenced, JournalUnavailable, LeaseEnd, LeaseGranted, LeaseHeldByOther, LeaseLost
 from bot.shell.dispatch import NO_MANDATE, Dispatcher
 from bot.shell.mandate import SEND_LEAST_S, Mandate, Watched, silence_s
 from bot.simulator.memory_lease import MemoryLease, MemoryLeaseStore
@@ -301,3 +301,22 @@ async def test_a_run_that_slept_says_that_it_lost_the_lease_whatever_died_of_it_
     bench.hold("ETH", "150")
     with pytest.raises(LeaseLost, match="it ran out"):
         await bench.passes(0.5)
+
+
+@virtual
+async def test_a_store_that_lets_it_write_no_more_has_taken_the_lease_whatever_its_own_clock_says():
+    """It was emptied, or somebody deleted the lease: the journal finds that out before the next renewal is due."""
+    bench, store = await mandated_bench()
+    await bench.until(bench.converged, 20)
+
+    def fenced(*_: object, **__: object) -> None:
+        raise JournalFenced("the lease is not ours any more")
+
+    bench.life.journal.append = fenced  # type: ignore[method-assign]  # as Redis answers whose lease is another's
+    bench.hold("ETH", "150")
+    began = bench.world.clock.steady()
+    with pytest.raises(LeaseLost, match="the lease is not ours any more"):
+        await bench.passes(0.9)
+    assert bench.world.clock.steady() - began < 0.9
+    assert store.last is not None
+    assert not store.last.released

@@ -65,6 +65,10 @@ class NotOurs(StoreFailed):
     """Nothing was written, and nothing will be: another bot's journal, or somebody else holds the lease."""
 
 
+class Fenced(NotOurs):
+    """The lease is not ours any more."""
+
+
 class RedisStore:
     """One journal's keys over one link. Belongs to one thread."""
 
@@ -193,7 +197,7 @@ class RedisStore:
             case b"OTHER":
                 raise NotOurs(f"{self.where}: the journal belongs to another config now ({answer[1].decode(errors='replace')})")
             case b"FENCED":
-                raise NotOurs(f"{self.where}: the lease is not ours any more")
+                raise Fenced(f"{self.where}: the lease is not ours any more")
             case _:
                 return answer
 

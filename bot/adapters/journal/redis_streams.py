@@ -27,12 +27,12 @@ from bot.adapters.journal.quarantine import Quarantined, set_aside
 from bot.adapters.journal.redis_archiver import RedisArchiver
 from bot.adapters.journal.redis_entries import rows_after, seq_of
 from bot.adapters.journal.redis_link import RedisLink, RedisServer, StoreDenies, StoreFailed
-from bot.adapters.journal.redis_store import Facts, Fence, NotOurs, RedisStore
+from bot.adapters.journal.redis_store import Facts, Fence, Fenced, NotOurs, RedisStore
 from bot.adapters.journal.redis_writer import Writer
 from bot.adapters.journal.store_file import beside, hold
 from bot.core.commands import Command
 from bot.core.events import Event
-from bot.ports import JournalRefused, JournalUnavailable, Position, Snapshot
+from bot.ports import JournalFenced, JournalRefused, JournalUnavailable, Position, Snapshot
 
 ARCHIVE_FOLDER = "journal-archive"
 PATIENCE_S = 0.25
@@ -240,7 +240,7 @@ class RedisJournal:
             self._mark_file.write(Mark(self._mark.seq, self._mark.link, epoch), sync=True)
         except (StoreFailed, OSError) as error:
             self._store.let_go()
-            raise JournalUnavailable(str(error)) from None
+            raise (JournalFenced if isinstance(error, Fenced) else JournalUnavailable)(str(error)) from None
         return epoch
 
     def _epoch_after(self, known: int) -> int:

@@ -19,9 +19,9 @@ from collections.abc import Callable
 
 from bot.adapters.journal.chain import Chain
 from bot.adapters.journal.redis_link import StoreFailed
-from bot.adapters.journal.redis_store import Gone, Moved, NotOurs, RedisStore
+from bot.adapters.journal.redis_store import Fenced, Gone, Moved, NotOurs, RedisStore
 from bot.adapters.journal.snapshots import KEPT
-from bot.ports import JournalRefused, JournalUnavailable
+from bot.ports import JournalFenced, JournalRefused, JournalUnavailable
 
 PENDING_BYTES_MAX = 64 * 1024 * 1024
 """How much may wait in memory for a store that takes nothing."""
@@ -63,7 +63,7 @@ class Writer:
         self._snapshot: tuple[int, bytes] | None = None
         self._failure: str | None = None
         self._given_up: str | None = None
-        self._behind = self._stopped = False
+        self._behind = self._stopped = self._is_fenced = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -151,6 +151,7 @@ class Writer:
                 except Gone as error:
                     self._begin_anew(error)
             except NotOurs as error:
+                self._is_fenced = isinstance(error, Fenced)
                 self._end(str(error))
             except StoreFailed as error:
                 failures += 1
@@ -257,4 +258,4 @@ class Writer:
 
     def _raise_given_up(self) -> None:
         if self._given_up is not None:
-            raise JournalUnavailable(self._given_up)
+            raise (JournalFenced if self._is_fenced else JournalUnavailable)(self._given_up)

@@ -15,7 +15,7 @@ from bot.adapters.journal.codec import encode, first_link, link
 from bot.adapters.journal.redis_link import RedisServer
 from bot.adapters.journal.redis_store import Fence
 from bot.adapters.journal.redis_streams import RedisJournal
-from bot.ports import Journal, JournalRefused, JournalUnavailable
+from bot.ports import Journal, JournalFenced, JournalRefused, JournalUnavailable
 from tests.adapters.journal.facts import confirmed
 from tests.adapters.journal.redis_process import keys
 from tests.adapters.journal.redis_words import Place, until
@@ -57,12 +57,12 @@ def test_nothing_is_written_once_the_lease_is_anothers(place: Place, client: Any
     journal.append([confirmed(1)], [], durable=True)
     assert journal.next_epoch() == 1
     client.set(fence.key, "host-b epoch 8")
-    with pytest.raises(JournalUnavailable, match="the lease is not ours any more"):
+    with pytest.raises(JournalFenced, match="the lease is not ours any more"):
         journal.append([confirmed(2)], [], durable=True)
-    with pytest.raises(JournalUnavailable, match="lease"):
+    with pytest.raises(JournalFenced, match="lease"):
         journal.next_epoch()
     client.set(fence.key, fence.value)
-    with pytest.raises(JournalUnavailable, match="gave up"):
+    with pytest.raises(JournalFenced, match="gave up"):
         journal.append([confirmed(3)], [], durable=True)
     with pytest.raises(JournalUnavailable):
         journal.close()
