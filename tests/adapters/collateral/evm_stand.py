@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -14,44 +12,32 @@ from bot.adapters.collateral.evm.announcements import Announcement
 from bot.adapters.collateral.evm.source import EvmSource
 from bot.adapters.collateral.evm.terms import ChainTerms, MintContract, MintLayout, RateFunction, Token
 from bot.adapters.collateral.evm.web3_node import Web3Node
-from bot.core.events import CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event, Quote
+from bot.core.events import CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable
 from bot.core.units import Asset
 from tests.adapters.collateral.anvil import CHAIN, Anvil
+from tests.adapters.collateral.heard import Heard, RealClock, heard_from
 
 WSTETH = Asset("wstETH")
 NOTHING = "0x" + "0" * 40
-SLACK_SECONDS = 8.0
 UNIT = 10**18
 
 
-class ShiftedClock:
+class ShiftedClock(RealClock):
     """A real clock; `shift_ms` puts its wall time ahead."""
 
     shift_ms = 0
 
     def now(self) -> int:
-        return time.time_ns() // 1_000_000 + self.shift_ms
-
-    def steady(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        return super().now() + self.shift_ms
 
 
-class Heard:
+class HeardBoth(Heard):
     """An inbox and an announcer that keep what they hear."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        super().__init__()
         self.announcements: list[Announcement] = []
         self.unheard_of: list[str] = []
-
-    def put(self, event: Event) -> None:
-        self.events.append(event)
-
-    def put_quote(self, quote: Quote) -> None:
-        raise AssertionError(f"a collateral source quoted {quote}")
 
     def announced(self, announcement: Announcement) -> None:
         self.announcements.append(announcement)
@@ -124,25 +110,12 @@ class Stand:
 
     @asynccontextmanager
     async def watched(
-        self, *urls: str, heard: Heard | None = None, clock: Any = None, known: Any = (), **told: Any
-    ) -> AsyncIterator[Heard]:
+        self, *urls: str, heard: HeardBoth | None = None, clock: Any = None, known: Any = (), **told: Any
+    ) -> AsyncIterator[HeardBoth]:
         """The source listening through these endpoints (the node itself, twice), under terms changed by `told`."""
-        heard, clock = heard or Heard(), clock or ShiftedClock()
+        heard, clock = heard or HeardBoth(), clock or ShiftedClock()
         endpoints = urls or (self.anvil.url, self.anvil.socket_url)
         nodes = [Web3Node(f"{which} endpoint", url, clock) for which, url in zip(("first", "second"), endpoints, strict=True)]
         source = EvmSource("ethereum", dataclasses.replace(self.terms, **told), nodes, clock, known=known, announcer=heard)
-        task = asyncio.create_task(source.listen(heard))
-        try:
+        async with heard_from(source, heard):
             yield heard
-            assert not task.done(), task
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    deadline = time.perf_counter() + SLACK_SECONDS
-    while not condition():
-        assert time.perf_counter() < deadline, "it never happened"
-        await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ from typing import Any
 from bot.core.events import CollateralObserved, Event, Quote
 from bot.ports import CollateralSource
 
-SLACK_SECONDS = 5.0
+SLACK_SECONDS = 20.0
 
 
 class RealClock:
@@ -26,6 +26,17 @@ class RealClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class HastyClock(RealClock):
+    """Real time, a hundred times as fast where it is waited; what was waited for is kept."""
+
+    def __init__(self) -> None:
+        self.waited: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        await asyncio.sleep(seconds / 100)
 
 
 class Heard:
@@ -57,7 +68,7 @@ class Heard:
         return {event.asset: event.quantity for event in self.of(CollateralObserved)}
 
 
-async def until(condition: Callable[[], bool], seconds: float = SLACK_SECONDS) -> None:
+async def until(condition: Callable[[], object], seconds: float = SLACK_SECONDS) -> None:
     """Waits for a condition, and fails when it never comes true."""
     deadline = time.perf_counter() + seconds
     while not condition():

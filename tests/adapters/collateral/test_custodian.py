@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -18,13 +18,14 @@ from bot.adapters.collateral.custodian import CustodianSource, Endpoint
 from bot.adapters.collateral.custody_wire import ReportUnreadable, parse
 from bot.core import exposure
 from bot.core.engine import step
-from bot.core.events import CollateralUnreadable, CustodyReported, Event, MarginReport, Quote, SettlementState
+from bot.core.events import CollateralUnreadable, CustodyReported, MarginReport, SettlementState
 from bot.core.policy import Policy
 from bot.core.records import Ledger, VenueRecord
 from bot.core.units import Asset, InstrumentId, Range, VenueId
 from bot.simulator.custodian import Custodian, CustodianTerms
 from bot.simulator.dialects.registry import DIALECTS
 from bot.simulator.server import SimulatorServer
+from tests.adapters.collateral.heard import HastyClock, Heard, heard_from, until
 from tests.simulator.stand import KEY as DESK_KEY
 from tests.simulator.stand import desk_of
 
@@ -33,35 +34,10 @@ HOST, KEY = "api.custodian.example", "custody-key-canary"
 URL = f"https://{HOST}/v1/custody"
 VENUE = "binancecoinm"
 KEY_OF_DESK = DESK_KEY.account
-SLACK_SECONDS = 20.0
 
 
-class Clock:
-    """Real time, a hundred times as fast where it is waited; what was waited for is kept."""
-
-    def __init__(self) -> None:
-        self.waited: list[float] = []
-
-    def now(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def steady(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        self.waited.append(seconds)
-        await asyncio.sleep(seconds / 100)
-
-
-class Heard:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def put(self, event: Event) -> None:
-        self.events.append(event)
-
-    def put_quote(self, quote: Quote) -> None:
-        raise AssertionError(f"a collateral source quoted {quote}")
+class Reports(Heard):
+    """What a custodian's source says."""
 
     @property
     def reports(self) -> list[CustodyReported]:
@@ -72,27 +48,14 @@ class Heard:
         return [event.reason for event in self.events if isinstance(event, CollateralUnreadable)]
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.perf_counter() + SLACK_SECONDS
-    while not condition():
-        assert time.perf_counter() < deadline, "it never happened"
-        await asyncio.sleep(0.005)
-
-
 @asynccontextmanager
-async def listening(base: str, clock: Clock | None = None, *, key: str = KEY, **changes: Any) -> AsyncIterator[Heard]:
-    heard = Heard()
+async def listening(base: str, clock: HastyClock | None = None, *, key: str = KEY, **changes: Any) -> AsyncIterator[Reports]:
+    heard = Reports()
     told: dict[str, Any] = {"poll_s": 1.0, "age_max": 60_000, "venues": {VENUE}, "hedged_as": {Asset("BTC"): Asset("BTC")}}
     endpoint = Endpoint(url=URL, api_key=key, base=base)
-    source = CustodianSource("prime", "vault", endpoint, clock or Clock(), **(told | changes))
-    task = asyncio.create_task(source.listen(heard))
-    try:
+    source = CustodianSource("prime", "vault", endpoint, clock or HastyClock(), **(told | changes))
+    async with heard_from(source, heard):
         yield heard
-        assert not task.done(), task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 @asynccontextmanager
@@ -232,13 +195,13 @@ async def test_an_unknown_state_is_unreadable() -> None:
 
 
 async def test_after_failures_it_asks_less_and_less_and_heeds_what_it_is_told() -> None:
-    clock = Clock()
+    clock = HastyClock()
     async with answering(lambda _: web.Response(status=429, headers={"Retry-After": "50"})) as (url, _), listening(url, clock) as heard:
         await until(lambda: len(clock.waited) > 2)
         assert clock.waited[0] == 50
         assert clock.waited[1] == 60
         assert heard.reasons == ["it answers HTTP 429"]
-    slow = Clock()
+    slow = HastyClock()
     async with answering(lambda _: web.Response(status=500)) as (url, _), listening(url, slow):
         await until(lambda: len(slow.waited) > 3)
         assert slow.waited[:4] == [2, 4, 8, 16]

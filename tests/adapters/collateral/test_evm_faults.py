@@ -19,7 +19,8 @@ from bot.adapters.collateral.evm.terms import RateFunction, Token
 from bot.adapters.collateral.evm.web3_node import Web3Node
 from bot.core.units import Asset
 from tests.adapters.collateral.anvil import Anvil, needs_anvil
-from tests.adapters.collateral.evm_stand import WSTETH, Heard, ShiftedClock, Stand, until
+from tests.adapters.collateral.evm_stand import WSTETH, HeardBoth, ShiftedClock, Stand
+from tests.adapters.collateral.heard import until
 from tests.adapters.collateral.middleman import Answer, Middleman, instead
 
 pytestmark = needs_anvil
@@ -42,7 +43,7 @@ def stand(anvil: Anvil) -> Stand:
 
 
 @asynccontextmanager
-async def two(stand: Stand, **told: Any) -> AsyncIterator[tuple[Heard, Middleman, Middleman]]:
+async def two(stand: Stand, **told: Any) -> AsyncIterator[tuple[HeardBoth, Middleman, Middleman]]:
     """The source behind two endpoints that can be spoiled, listening and confirmed."""
     async with AsyncExitStack() as stack:
         first, second = [await stack.enter_async_context(Middleman(stand.anvil.url).standing()) for _ in range(2)]
@@ -51,7 +52,7 @@ async def two(stand: Stand, **told: Any) -> AsyncIterator[tuple[Heard, Middleman
         yield heard, first, second
 
 
-async def heals(stand: Stand, heard: Heard, units: int) -> None:
+async def heals(stand: Stand, heard: HeardBoth, units: int) -> None:
     """What came meanwhile is told, and the source is fresh again."""
     stand.anvil.mine(3)
     await until(lambda: heard.totals_at("copper")[-1] == units and not heard.is_stale)
@@ -228,7 +229,7 @@ async def test_logs_that_a_node_gives_only_in_small_pieces_are_all_found(stand: 
     stand.anvil.mine(30)
     stand.mint(6)
     stand.anvil.mine(30)
-    heard = Heard()
+    heard = HeardBoth()
     async with Middleman(stand.anvil.url).standing() as small:
         small.answers = at_most_five
         async with stand.watched(stand.anvil.url, small.url, heard=heard):

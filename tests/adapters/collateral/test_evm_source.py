@@ -12,7 +12,8 @@ from bot.adapters.collateral.evm.terms import RateFunction, Token
 from bot.core.events import CollateralConfirmed, CollateralObserved
 from bot.core.units import Asset
 from tests.adapters.collateral.anvil import CONTRACTS, Anvil, compiled, needs_anvil
-from tests.adapters.collateral.evm_stand import NOTHING, UNIT, WSTETH, Heard, Stand, until
+from tests.adapters.collateral.evm_stand import NOTHING, UNIT, WSTETH, HeardBoth, Stand
+from tests.adapters.collateral.heard import until
 
 pytestmark = needs_anvil
 
@@ -123,7 +124,7 @@ async def test_after_downtime_the_gap_is_read_in_pieces_and_everything_is_found_
     stand.anvil.mine(40)
     stand.mint(7)
     stand.anvil.mine()
-    heard = Heard()
+    heard = HeardBoth()
     async with stand.watched(heard=heard, range_blocks_max=7):
         await until(lambda: len(heard.announcements) == 3)
         stand.anvil.mine(2)

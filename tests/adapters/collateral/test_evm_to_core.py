@@ -13,7 +13,8 @@ from bot.core.engine import fold
 from bot.core.records import Ledger
 from bot.drivers.sources import sources_of
 from tests.adapters.collateral.anvil import CHAIN, Anvil, needs_anvil
-from tests.adapters.collateral.evm_stand import Heard, ShiftedClock, Stand, until
+from tests.adapters.collateral.evm_stand import HeardBoth, ShiftedClock, Stand
+from tests.adapters.collateral.heard import until
 from tests.config.documents import SIMULATION
 
 pytestmark = needs_anvil
@@ -22,7 +23,7 @@ pytestmark = needs_anvil
 async def test_a_mint_is_a_claim_then_a_total_and_counts_once() -> None:
     anvil = Anvil()
     try:
-        stand, heard, ledger = Stand(anvil), Heard(), Ledger()
+        stand, heard, ledger = Stand(anvil), HeardBoth(), Ledger()
         document = copy.deepcopy(SIMULATION)
         document["collateral"]["assets"]["wstETH"] |= {"claim_max": 50, "deposits_max": 50}
         document["collateral"]["claims"] = {"depositors": [anvil.account]}

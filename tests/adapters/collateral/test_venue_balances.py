@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -16,9 +14,10 @@ from bot.config.sections import VENUES_WITH_BALANCES
 from bot.core import events as ev
 from bot.core import exposure
 from bot.core.engine import step
-from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event, Quote
+from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable
 from bot.core.records import Ledger
 from bot.core.units import Asset, Range, VenueId
+from tests.adapters.collateral.heard import HastyClock, Heard, heard_from, until
 from tests.adapters.venue.venue_stand import standing
 from tests.core.coin_accounts import POLICY
 from tests.simulator.stand import KEY
@@ -29,32 +28,11 @@ HEDGED = {BTC: BTC, ETH: ETH, WSTETH: ETH}
 Wallets = Mapping[str, Mapping[Asset, Decimal]] | None
 
 
-class Clock:
-    def now(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def steady(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / 100)
-
-
-class Heard:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def put(self, event: Event) -> None:
-        self.events.append(event)
-
-    def put_quote(self, quote: Quote) -> None:
-        raise AssertionError(f"a collateral source quoted {quote}")
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
+class HeardOfWallets(Heard):
+    """What a source of wallets says."""
 
     @property
-    def totals(self) -> list[tuple[str, str, Decimal, Decimal | None]]:
+    def told(self) -> list[tuple[str, str, Decimal, Decimal | None]]:
         return [(e.asset, e.location, e.quantity, e.redemption_rate) for e in self.of(CollateralObserved)]
 
 
@@ -76,52 +54,39 @@ def funding(**held: str) -> Wallets:
     return {"funding": {Asset(asset): D(quantity) for asset, quantity in held.items()}}
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.perf_counter() + 20
-    while not condition():
-        assert time.perf_counter() < deadline, "it never happened"
-        await asyncio.sleep(0.005)
-
-
 @asynccontextmanager
-async def listening(venue: Any, **told: Any) -> AsyncIterator[Heard]:
-    heard = Heard()
-    source = VenueBalances("wallets", venue, Clock(), **({"poll_s": 2.0, "hedged_as": HEDGED} | told))
-    task = asyncio.create_task(source.listen(heard))
-    try:
+async def listening(venue: Any, **told: Any) -> AsyncIterator[HeardOfWallets]:
+    heard = HeardOfWallets()
+    source = VenueBalances("wallets", venue, HastyClock(), **({"poll_s": 2.0, "hedged_as": HEDGED} | told))
+    async with heard_from(source, heard):
         yield heard
-        assert not task.done(), task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_totals_first_then_only_changes_and_a_confirmation_of_each_read() -> None:
     venue = Told(funding(BTC="2", wstETH="3", DOGE="7"), funding(BTC="2", wstETH="4", DOGE="7"))
     async with listening(venue) as heard:
         await until(lambda: len(heard.of(CollateralConfirmed)) > 2)
-        assert heard.totals == [("BTC", "okx.funding", 2, 1), ("wstETH", "okx.funding", 3, None), ("wstETH", "okx.funding", 4, None)]
+        assert heard.told == [("BTC", "okx.funding", 2, 1), ("wstETH", "okx.funding", 3, None), ("wstETH", "okx.funding", 4, None)]
         assert not heard.of(CollateralUnreadable)
 
 
 async def test_what_is_gone_is_zero_only_when_a_second_read_agrees() -> None:
     venue = Told(funding(BTC="2", ETH="5"), funding(BTC="2"), funding(BTC="2", ETH="5"), funding(BTC="2"))
     async with listening(venue) as heard:
-        await until(lambda: ("ETH", "okx.funding", D(0), D(1)) in heard.totals)
+        await until(lambda: ("ETH", "okx.funding", D(0), D(1)) in heard.told)
         assert venue.asked == 5
         (first, second) = heard.of(CollateralUnreadable)
         assert (
             first.reason == second.reason == "ETH at okx.funding is gone from the list, and absence is not zero until a second read agrees"
         )
-        assert [quantity for asset, _, quantity, _ in heard.totals if asset == "ETH"] == [5, 0]
+        assert [quantity for asset, _, quantity, _ in heard.told if asset == "ETH"] == [5, 0]
 
 
 async def test_what_the_ledger_remembers_is_not_forgotten_over_a_restart() -> None:
     async with listening(Told(funding(BTC="2")), known=[(ETH, "okx.funding")]) as heard:
         await until(lambda: len(heard.of(CollateralConfirmed)) > 0)
         assert "ETH at okx.funding is gone" in heard.of(CollateralUnreadable)[0].reason
-        assert ("ETH", "okx.funding", 0, 1) in heard.totals
+        assert ("ETH", "okx.funding", 0, 1) in heard.told
 
 
 async def test_a_wallet_that_cannot_be_read_tells_nothing_and_says_so_once() -> None:
@@ -131,7 +96,7 @@ async def test_a_wallet_that_cannot_be_read_tells_nothing_and_says_so_once() -> 
         assert [event.reason for event in heard.of(CollateralUnreadable)] == ["its wallets could not be read"]
         assert len(heard.events) == 1
         venue.answers = [funding(BTC="1")]
-        await until(lambda: ("BTC", "okx.funding", D(1), D(1)) in heard.totals)
+        await until(lambda: ("BTC", "okx.funding", D(1), D(1)) in heard.told)
 
 
 async def test_over_the_wire_the_funding_wallet_is_told_and_the_derivative_account_is_not() -> None:
@@ -140,9 +105,9 @@ async def test_over_the_wire_the_funding_wallet_is_told_and_the_derivative_accou
         desk.exchange.open_account(f"{KEY.account}:funding", {"BTC": D("2.5"), "ETH": D(0), "wstETH": D(7)})
         async with listening(stand.venue) as heard:
             await until(lambda: len(heard.of(CollateralConfirmed)) > 0)
-            assert heard.totals == [("BTC", "okx.funding", D("2.5"), 1), ("wstETH", "okx.funding", 7, None)]
+            assert heard.told == [("BTC", "okx.funding", D("2.5"), 1), ("wstETH", "okx.funding", 7, None)]
             desk.exchange.open_account(f"{KEY.account}:funding", {"BTC": D("-2.5")})
-            await until(lambda: ("BTC", "okx.funding", D(0), D(1)) in heard.totals)
+            await until(lambda: ("BTC", "okx.funding", D(0), D(1)) in heard.told)
 
 
 def test_the_configuration_names_the_venues_that_have_such_wallets() -> None:
