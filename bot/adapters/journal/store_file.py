@@ -85,8 +85,15 @@ def open_file(path: Path, identity: str) -> sqlite3.Connection:
     return connection
 
 
+_PRIMARY = 0xFF
+"""The part of SQLite's extended result codes that names the kind."""
+_OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+
+
 def damage(error: Exception) -> str:
-    """What to say of a file that SQLite cannot read."""
+    """What to say of a file that SQLite cannot read. A disk that is full or fails says nothing about what is in the file."""
+    if isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & _PRIMARY) in _OF_THE_DISK:
+        return f"the journal cannot be used at present ({error}); nothing was changed in it: see to the disk, its free space and its rights"
     return f"the journal is damaged ({error}); nothing was changed in it: restore it from a backup, or move it aside and start anew"
 
 

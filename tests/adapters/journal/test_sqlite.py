@@ -18,7 +18,7 @@ from bot.adapters.journal import sqlite as sqlite_journal
 from bot.adapters.journal.sqlite import SqliteJournal
 from bot.ports import JournalUnavailable
 from tests.adapters.journal.facts import confirmed, order, seen
-from tests.adapters.journal.files import times
+from tests.adapters.journal.files import times, written
 
 
 @pytest.fixture
@@ -54,6 +54,23 @@ def test_a_full_disk_is_said_and_nothing_is_lost_when_it_clears(path: Path) -> N
     assert journal.pending == 0
     journal.close()
     assert times(path) == list(range(1, 101))
+
+
+def test_a_start_on_a_full_disk_does_not_call_the_journal_damaged(path: Path) -> None:
+    """Whoever believed that would move a sound journal aside."""
+    written(path, 3)
+    program = (
+        "import resource, sys; from pathlib import Path; from bot.adapters.journal.sqlite import SqliteJournal\n"
+        "from bot.ports import JournalRefused\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "try: SqliteJournal(Path(sys.argv[1]), 'ours')\n"
+        "except JournalRefused as error: print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True).stdout
+    assert "cannot be used at present" in said
+    assert "free space" in said
+    assert "damaged" not in said
+    assert times(path) == [1, 2, 3]
 
 
 def test_a_read_only_store_is_said(path: Path) -> None:
