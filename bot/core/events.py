@@ -252,6 +252,21 @@ class VenueUnreadable(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldingsReported(Event):
+    """What a venue that is being read said of the present, while its fills are still to come or failed: no complete reading, ever.
+
+    Open orders, positions and margin as in VenueReported, all asked at `asked_at` or after it. It proves no order absent.
+    """
+
+    venue: VenueId
+    asked_at: Millis
+    clock_offset_ms: Millis
+    orders: tuple[OrderReport, ...]
+    positions: tuple[PositionReport, ...]
+    margins: tuple[MarginReport, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarginObserved(Event):
     """A stream told the account's margin between two complete readings.
 

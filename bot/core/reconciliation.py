@@ -15,6 +15,9 @@ The venue is the truth for positions, orders and fills; but one reading is a sam
 6. What was adopted tells by its direction what it may be, and the venue's trading state follows. A position that shrank, with no fill to
    be read, is presumed deleveraged or liquidated: hedged elsewhere, the venue REDUCING. One that grew or turned, or several that vanished
    together (an account that was reset, or is not ours), is explained by nothing: the venue HALTED, its positions counted as they are.
+7. Protection does not wait for fills. Of a venue that this journal never read in full, a position is also known when two tellings of the
+   present, without fills, say the same; margins and foreign orders are as told. It reconciles nothing and explains nothing: reductions
+   and limits act on it, increases wait for the complete reading, which judges it like any other record.
 """
 
 from __future__ import annotations
@@ -40,8 +43,10 @@ from bot.core.ledger import (
 from bot.core.limits import Limit
 from bot.core.order import is_of
 from bot.core.records import BreakCause, Dispute, Ledger, Note, Position
+from bot.core.seen import NOTHING_SEEN
 from bot.core.units import CLOCK_STEP_TOLERANCE_MS, ZERO, InstrumentId, Millis, VenueId, is_ahead
 
+_Telling = ev.VenueReported | ev.HoldingsReported
 READINGS_TO_ADOPT = 2
 """Complete readings that must agree before a difference that nothing explains is taken over."""
 
@@ -82,6 +87,34 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         unfit=event.unfit,
         remarks=event.remarks,
         deleveraging_ranks={p.instrument: p.deleveraging_rank for p in event.positions if p.deleveraging_rank is not None},
+    )
+    return with_venue(ledger, event.venue, record)
+
+
+def apply_holdings(ledger: Ledger, event: ev.HoldingsReported) -> Ledger:
+    """Folds a telling of the present without fills (7.). Of a venue that this journal has read in full it changes nothing.
+
+    A position that moves between the two tellings makes them differ, or its fill is told later and counts then. A fill that was told
+    before its position was known has counted nowhere: one from after the question stands in the way of the answer.
+    """
+    record = venue_record(ledger, event.venue)
+    if record.reported_at is not None:
+        return ledger
+    ledger = _with_foreign_orders(ledger, event)
+    asked_at = event.asked_at + event.clock_offset_ms
+    for told in event.positions:
+        is_new = told.instrument not in ledger.positions and not ledger.open_orders(told.instrument)
+        was_filled = ledger.fill_ids.get(told.instrument, NOTHING_SEEN).has_since(asked_at)
+        if is_new and not was_filled and _was_told_before(ledger, told, event):
+            ledger = _adopt_first(ledger, told, event)
+    record = replace(
+        venue_record(ledger, event.venue),
+        first_told={p.instrument: p.quantity for p in event.positions if p.instrument not in ledger.positions},
+        margins={m.asset: m for m in event.margins},
+        margin_positions={p.instrument: p.quantity for p in event.positions},
+        equity_told={m.asset: m for m in event.margins},
+        inverse_told={p.instrument: p for p in event.positions if not _is_linear(ledger, p.instrument)},
+        margin_marks=_marks(event.positions),
     )
     return with_venue(ledger, event.venue, record)
 
@@ -202,7 +235,7 @@ def _is_quiet(instrument: InstrumentId, event: ev.VenueReported) -> bool:
     return not works and not any(f.instrument == instrument and f.venue_at >= asked_at for f in event.fills)
 
 
-def _was_told_before(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported) -> bool:
+def _was_told_before(ledger: Ledger, told: ev.PositionReport, event: _Telling) -> bool:
     return venue_record(ledger, event.venue).first_told.get(told.instrument) == told.quantity
 
 
@@ -212,7 +245,7 @@ def _cause(recorded: Decimal, observed: Decimal) -> BreakCause:
     return BreakCause.AUTO_DELEVERAGING if shrank else BreakCause.UNEXPLAINED
 
 
-def _adopt(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported, deleveraged_at: Millis | None = None) -> Ledger:
+def _adopt(ledger: Ledger, told: ev.PositionReport, event: _Telling, deleveraged_at: Millis | None = None) -> Ledger:
     adopted = Position(
         quantity=told.quantity,
         adopted_at=event.asked_at + event.clock_offset_ms,
@@ -224,14 +257,14 @@ def _adopt(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported, del
     return replace(ledger, positions=put(ledger.positions, told.instrument, adopted))
 
 
-def _adopt_first(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported) -> Ledger:
+def _adopt_first(ledger: Ledger, told: ev.PositionReport, event: _Telling) -> Ledger:
     if told.quantity != ZERO:
         sentence = f"{told.quantity:f} was there before the first reading"
         ledger = with_break(ledger, BreakCause.PRE_EXISTING, told.instrument, event.at, sentence)
     return _adopt(ledger, told, event)
 
 
-def _with_foreign_orders(ledger: Ledger, event: ev.VenueReported) -> Ledger:
+def _with_foreign_orders(ledger: Ledger, event: _Telling) -> Ledger:
     """Remembers working orders that are not ours; each new one is a break. The venue is REDUCING until a quiet period after the last.
 
     A second order under the id of one of ours is not ours either: ours is the one that the venue told first.

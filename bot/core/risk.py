@@ -252,15 +252,21 @@ def unread_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId) ->
     """Venues that stand in an instrument's way because their part of its asset is as a journal says that lost what came after (C31).
 
     What such a record leaves unhedged may long be hedged there: nothing of the asset increases until each has been read in full. A venue
-    that never comes back blocks it until a named person resumes the book.
+    that never comes back blocks it until a named person resumes the book; one whose positions are known without its fills (see
+    `reconciliation`) was never read in full at all, and blocks it until it is.
     """
     listed, fresh_at = ledger.instruments.get(instrument), ledger.fresh_at
-    if fresh_at is None or listed is None:
+    if listed is None:
         return ()
     known = [i for i in exposure.instruments_of(ledger, policy, listed.base) if i in ledger.positions and i != instrument]
-    unread = sorted({v for i in known if (ledger.venues[(v := ledger.venue_of(i))].reported_at or 0) < fresh_at})
-    words = f"not read in full since the journal lost its end; holds {listed.base}"
-    return tuple(Breach(Limit.UNRECONCILED, venue, None, None, words) for venue in unread)
+    read_at = {v: venue_record.reported_at for i in known if (venue_record := ledger.venues.get(v := ledger.venue_of(i))) is not None}
+    found = []
+    for venue, at in sorted(read_at.items()):
+        if at is None or (fresh_at is not None and at < fresh_at):
+            since = "in this journal" if at is None else "since the journal lost its end"
+            words = f"not read in full {since}; holds {listed.base}"
+            found.append(Breach(Limit.UNRECONCILED, venue, None, None, words))
+    return tuple(found)
 
 
 def unnamed_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Breach | None:

@@ -43,6 +43,10 @@ class Seen:
         """Whether something of that instant may have been told, and forgotten since."""
         return self.since is not None and at < self.since
 
+    def has_since(self, at: Millis) -> bool:
+        """Whether something of that instant or a later one is remembered."""
+        return any(each >= at for ids in (*self.complete, self.newest) for each in ids.values())
+
     def adding(self, told: str, at: Millis, least: int) -> Seen:
         """These and one more id, which must not be among them; at least the `least` newest stay."""
         newest = {**self.newest, told: at}

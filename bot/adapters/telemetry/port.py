@@ -22,6 +22,7 @@ from bot.core.events import (
     Event,
     FundingRateObserved,
     FundingRecordsRead,
+    HoldingsReported,
     LookUpFailed,
     MarginObserved,
     MarketObserved,
@@ -35,7 +36,16 @@ from bot.core.events import (
 )
 from bot.core.records import Note
 
-_ROUTINE = (DecisionDue, CollateralConfirmed, FundingRateObserved, FundingRecordsRead, MarginObserved, MarketObserved, VenueReported)
+_ROUTINE = (
+    DecisionDue,
+    CollateralConfirmed,
+    FundingRateObserved,
+    FundingRecordsRead,
+    HoldingsReported,
+    MarginObserved,
+    MarketObserved,
+    VenueReported,
+)
 """Asked for again and again. What a list of payments brings is told by a note for each payment that is entered."""
 _ALARMING_NOTES = ("break", "breach", "invariant", "state", "operator", "quarantine", "limit")
 _ALARMING = (CollateralUnreadable, OrderOutcomeUnknown, CancelUnconfirmed, LookUpFailed, ReportUnreadable, VenueUnreadable)

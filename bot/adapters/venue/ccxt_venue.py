@@ -274,7 +274,7 @@ class CcxtVenue:
         if up is None:
             raise VenueNotReady(f"{self.id} was not opened")
         listener = Listener(up.asker, self._profile, up.opened.instruments, up.opened.ccxt_symbols, self._clock, inbox)
-        self._listener = listener
+        self._listener, up.reader.inbox = listener, inbox
         try:
             works: list[tuple[str, Coroutine[Any, Any, None]]] = [
                 (f"{self.id} streams", listener.run()),

@@ -13,12 +13,15 @@ what the listed positions explain. Without an answer of its own the reading is u
 **How absence is proven.** The venue's clock is read first, then the order is asked for by our id, then the fills since it was placed.
 The clock that `OrderAbsent` carries is therefore older than the evidence: when it is past the order's expiry, so were the look-ups,
 and the order could not have come in after them.
+
+**What does not wait for the past.** Until the first complete reading, orders, positions and margin are told by themselves when fills are late or
+fail (`HoldingsReported`): asked twice, so that the core can hold the answers against each other. The reading goes on meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -41,6 +44,7 @@ from bot.adapters.venue.throttle import Lane
 from bot.core.commands import LookUpOrder, ReadVenue
 from bot.core.events import (
     FillReport,
+    HoldingsReported,
     LookUpFailed,
     MarginReport,
     OrderAbsent,
@@ -51,9 +55,13 @@ from bot.core.events import (
     VenueUnreadable,
 )
 from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
-from bot.ports import Clock, LookUpAnswer, ReadAnswer
+from bot.ports import Clock, Inbox, LookUpAnswer, ReadAnswer
 
 READING_SECONDS = 10.0
+FILLS_PATIENCE_SECONDS = 0.5
+"""How long fills may be out, after all else of a first reading was answered, before that is told without them."""
+TELLINGS = 2
+"""How often it is: the core takes over what two tellings agree on."""
 MARGIN_UNEXPLAINED = Decimal("0.05")
 """Part of the maintenance margin that the listed positions need not explain: marks move between two answers."""
 UNLISTED_MAX = 20
@@ -68,7 +76,7 @@ class Reader:
     """Reads one venue's account. `instruments` are ours, by the venue's symbol; `sent` is how our ids are written there.
 
     `leverage` is what was set, and `unverified` what of the account is not known to be as it was; `leverages` are those of our instruments
-    of which the last complete reading told another leverage.
+    of which the last complete reading told another leverage; `inbox` is where the present is told to while the past is awaited.
     """
 
     def __init__(
@@ -93,23 +101,24 @@ class Reader:
         self._held: frozenset[InstrumentId] = frozenset()
         self._leverage = Decimal(leverage)
         self._unverified = unverified
+        self._was_read = False
         self.leverages: Mapping[str, Decimal] = {}
+        self.inbox: Inbox | None = None
 
     async def read(self, command: ReadVenue) -> ReadAnswer:
         """Orders, positions, fills, margin and clock: all of them, or VenueUnreadable with the first thing that failed."""
         asked_at = self._clock.now()
         try:
             async with asyncio.timeout(READING_SECONDS):
-                _, orders, (positions, margins, isolated, at_position), fills, (unfit, at_symbol) = await _all_of(
-                    self._asker.measure_clock(Lane.RECONCILE),
-                    self._orders(),
-                    self._holdings(),
-                    self._fills(command.fills_since, Lane.RECONCILE),
-                    self._modes(),
+                fills_told = asyncio.Event()
+                fills, (orders, (positions, margins, isolated, at_position), (unfit, at_symbol)) = await _all_of(
+                    _then(fills_told, self._fills(command.fills_since, Lane.RECONCILE)),
+                    self._present(asked_at, fills_told),
                 )
         except _Failure as failure:
             reason = str(failure) or "the reading took too long"
             return VenueUnreadable(at=self._clock.now(), venue=self._venue, asked_at=asked_at, reason=reason)
+        self._was_read = True
         self.leverages = {**at_symbol, **at_position}
         return VenueReported(
             at=self._clock.now(),
@@ -123,6 +132,30 @@ class Reader:
             unfit=tuple(dict.fromkeys((*unfit, *isolated, *self._unverified))),
             remarks=remarks_of(self.leverages, self._leverage),
         )
+
+    async def _present(self, asked_at: Millis, fills_told: asyncio.Event) -> tuple[Any, Any, Any]:
+        """Orders, holdings and modes as first told, clock measured; told to the inbox too while fills are due (see the module)."""
+        _, orders, holdings, modes = await _all_of(
+            self._asker.measure_clock(Lane.RECONCILE), self._orders(), self._holdings(), self._modes()
+        )
+        now_orders, now_holdings = orders, holdings
+        for number in range(1, TELLINGS + 1):
+            if self._was_read or self.inbox is None or await _comes_within(fills_told, FILLS_PATIENCE_SECONDS):
+                break
+            if number > 1:
+                asked_at = self._clock.now()
+                now_orders, now_holdings = await _all_of(self._orders(), self._holdings())
+            told_now = HoldingsReported(
+                at=self._clock.now(),
+                venue=self._venue,
+                asked_at=asked_at,
+                clock_offset_ms=self._asker.offset_ms,
+                orders=now_orders,
+                positions=now_holdings[0],
+                margins=now_holdings[1],
+            )
+            self.inbox.put(told_now)
+        return orders, holdings, modes
 
     async def look_up(self, command: LookUpOrder) -> LookUpAnswer:
         """By client id wherever the venue keeps orders, then among fills."""
@@ -318,3 +351,19 @@ async def _all_of(*questions: Any) -> Any:
         if isinstance(answer, BaseException):
             raise answer
     return answers
+
+
+async def _then(ended: asyncio.Event, question: Coroutine[Any, Any, Any]) -> Any:
+    """The answer to a question; the event is set when it came, and not when it failed."""
+    answer = await question
+    ended.set()
+    return answer
+
+
+async def _comes_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
