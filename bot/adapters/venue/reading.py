@@ -14,8 +14,9 @@ what the listed positions explain. Without an answer of its own the reading is u
 The clock that `OrderAbsent` carries is therefore older than the evidence: when it is past the order's expiry, so were the look-ups,
 and the order could not have come in after them.
 
-**What does not wait for the past.** Until the first complete reading, orders, positions and margin are told by themselves when fills are late or
-fail (`HoldingsReported`): asked twice, so that the core can hold the answers against each other. The reading goes on meanwhile.
+**What does not wait for the past.** Until the first complete reading, orders, positions and margin are told by themselves
+(`HoldingsReported`) when fills are late or fail: asked twice, so that the core can hold the answers against each other. The reading goes
+on meanwhile.
 """
 
 from __future__ import annotations
