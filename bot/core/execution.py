@@ -224,7 +224,7 @@ def _send(
             continue
         due = changes[instrument] + carry
         wanted = min(due, room[instrument]) if selling else max(due, room[instrument])
-        reason = f"{_purpose(plan, is_move=is_move)}; {manner.style.value}: {manner.why}"
+        reason = f"{_purpose(plan, selling=selling, is_move=is_move)}; {manner.style.value}: {manner.why}"
         order, command = draft(ledger, policy, instrument, -wanted, now, reason, manner)
         if order is None or command is None:
             breach = slice_breach(ledger, policy, instrument, -wanted, now, manner)
@@ -263,7 +263,8 @@ def _least_in_base(ledger: Ledger, instrument: InstrumentId) -> Decimal:
     return listed.to_base(listed.tradable_contracts_min(mark), mark)
 
 
-def _purpose(plan: Plan, *, is_move: bool) -> str:
+def _purpose(plan: Plan, *, selling: bool, is_move: bool) -> str:
+    """What an order is for. Only what is bought back is given up: beside it an increase closes the gap, or is the first leg of a move."""
     words = [f"net delta {plan.gap:+f}"] if plan.gap != ZERO else []
-    words += ["given up for want of margin"] if plan.given_up > ZERO else ["change of venue"] if is_move else []
+    words += ["given up for want of margin"] if plan.given_up > ZERO and not selling else ["change of venue"] if is_move else []
     return f"{plan.asset}: {', '.join(words)}"

@@ -224,6 +224,18 @@ def test_margin_below_its_least_with_nowhere_to_go_is_given_up_and_hedged_again_
     (story >> filled(*(o.instrument for o in placed)) << net_delta("ETH", "0.003") >> decision_due() << nothing()).close()  # what lots left
 
 
+def test_beside_what_is_given_up_the_first_leg_of_a_move_says_what_it_is_for() -> None:
+    """2.727 must leave OKX. Of the 2.548 that Binance has room for, one closes a gap and the rest takes over: 1.179 is given up."""
+    story = hedged("30", passive_deadline_ms=0)
+    story.margins |= {"binance": margin_report("16000", "300"), "bybit": margin_report("8400", "300")}
+    thin(story, "okx") >> collateral("ETH", "31") >> decision_due() << place(BINANCE, "-2.548") << place(OKX, "1.178", reduce_only=True)
+    reasons = {o.instrument: o.reason for o in story.ledger.open_orders()}
+    assert reasons[BINANCE] == "ETH: net delta +1.000, change of venue; take: at once"
+    assert reasons[OKX] == "ETH: net delta +1.000, given up for want of margin; take: at once"
+    story >> filled(BINANCE, OKX) << net_delta("ETH", "-0.370") >> decision_due() << place(OKX, "1.549", reduce_only=True) >> filled(OKX)
+    (story << net_delta("ETH", "1.179") >> decision_due() << nothing()).close()
+
+
 def test_nothing_is_given_up_on_the_word_of_a_venue_that_does_not_agree() -> None:
     story = thin(hedged("30", passive_deadline_ms=0), *VENUES)
     story.feed(ev.ReportUnreadable(at=story.now, venue=VenueId("okx"), what="margin: no number"))

@@ -157,6 +157,12 @@ class Truth:
         listed = self.world.instruments[instrument]
         return listed.notional_of_units(units, self.price(listed.base))
 
+    def carried_beside(self, instrument: InstrumentId) -> Decimal:
+        """USD >= 0 that the other instruments of an instrument's asset carry: the most that can move to it."""
+        base = self.world.instruments[instrument].base
+        others = (i for i, listed in self.world.instruments.items() if listed.base == base and i != instrument)
+        return sum((self.notional(i, abs(self.positions[i])) for i in others), ZERO)
+
     def venue_usd(self, venue: VenueId, now: Millis) -> Decimal:
         """USD at a venue with every order that may still fill counted in full."""
         found = ZERO
