@@ -120,12 +120,12 @@ def journal_after_send(monkeypatch: pytest.MonkeyPatch) -> None:
     """Orders leave, and are written a moment later."""
     written = Loop._written
 
-    def later(self: Loop, commands: tuple[Command, ...]) -> tuple[Command, ...]:
+    def later(self: Loop, commands: tuple[Command, ...], *, is_awaited: bool) -> tuple[Command, ...]:
         events, self._unwritten = self._unwritten, []
 
         def write() -> None:
             self._unwritten = [*events, *self._unwritten]
-            written(self, commands)
+            written(self, commands, is_awaited=is_awaited)
 
         asyncio.get_running_loop().call_later(0.003, write)
         return commands

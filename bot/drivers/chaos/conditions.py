@@ -15,6 +15,8 @@ from bot.core.units import ZERO, InstrumentId
 
 ORDER_FAULTS = (1, 2, 3, 4, 7, 9, 13)
 """Faults by number that hit one order on its way."""
+LIES_MAX_S = 20.0
+"""Longest time for which a venue repeats old positions: bounded lags are on record up to 30 s, and for ever is another account."""
 
 
 def _nothing(_: object) -> None:

@@ -71,6 +71,8 @@ class Oracle:
         self.offset_ms: Callable[[], Millis] = lambda: 0
         self.ledger: Callable[[], Ledger] = Ledger
         self._durable: set[ClientOrderId] = set()
+        self._forgotten: set[ClientOrderId] = set()
+        """Orders that the store lost: whatever they still execute is somebody else's to the bot."""
         self._looked_at = 0
         self._quoted: dict[InstrumentId, Millis] = {}
         self._silent_until: dict[VenueId, Millis] = {}
@@ -102,10 +104,16 @@ class Oracle:
         """The store's end is gone: what is appended from now on takes its place."""
         self._is_durable(ClientOrderId(""))
         self._looked_at = 0
+        known = {c.client_order_id for entry in self._store.entries for c in entry.commands if isinstance(c, PlaceOrder)}
+        self._forgotten |= set(self.truth.sent) - known
 
-    def paused(self) -> None:
-        """The process stood still: whatever happened meanwhile, it could not be told."""
+    def paused(self, for_ms: Millis) -> None:
+        """The process stood still: whatever happened meanwhile, it could not be told, and lately is not counted from then on."""
         self.last_change = self._now()
+        for kept in self._held.values():
+            kept_until_now = [(at + for_ms, value) for at, value in kept]
+            kept.clear()
+            kept.extend(kept_until_now)
 
     def folded(self, event: ev.Event) -> None:
         """The newest run has taken a person's word, or was asked to end."""
@@ -309,7 +317,9 @@ class Oracle:
             self.broke("I05", f"order {fill.client_order_id} turned {listed.id} from {was:f} to {now:f}")
         elif now > max(was, ZERO):
             self.broke("I05", f"order {fill.client_order_id} made {listed.id} long: {now:f}")
-        if now < was:
+        if now < was and fill.client_order_id in self._forgotten:
+            self.excuse(listed.base, self.truth.notional(listed.id, was - now), SHRUNK_LATELY_MS)
+        elif now < was:
             self._overshoot(sent, listed.base)
 
     def _overshoot(self, sent: Sent, asset: Asset) -> None:

@@ -110,7 +110,7 @@ class Stage:
         loop = asyncio.get_running_loop()
         if isinstance(loop, VirtualTimeLoop):
             loop.jump(seconds)
-        self.oracle.paused()
+        self.oracle.paused(round(seconds * 1_000))
 
     # lives
 

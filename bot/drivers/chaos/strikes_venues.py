@@ -7,13 +7,12 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bot.core.units import ZERO, Asset, InstrumentId, down_to_step
+from bot.drivers.chaos.conditions import LIES_MAX_S
 from bot.drivers.chaos.stage import Stage
 from bot.drivers.chaos.strike import Strike, conditions_of, flow, for_a_while, held_instrument_of, instrument_of, venue_of
 from bot.simulator.model import OrderKind, OrderRequest, Refused, Side, TimeInForce
 from bot.simulator.world import ACCOUNT
 
-LIES_MAX_S = 20.0
-"""Longest time for which a venue repeats old positions: bounded lags are on record up to 30 s, and for ever is another account."""
 EXCUSED_MS = 90_000
 
 

@@ -14,7 +14,7 @@ from bot.core import events as ev
 from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder, ReadVenue
 from bot.core.instrument import Instrument
 from bot.core.units import ZERO, ClientOrderId, Millis, VenueId
-from bot.drivers.chaos.conditions import Conditions
+from bot.drivers.chaos.conditions import LIES_MAX_S, Conditions
 from bot.drivers.chaos.wire import ChaosWire
 from bot.ports import CancelAnswer, Clock, Inbox, LookUpAnswer, PlaceAnswer, ReadAnswer
 from bot.simulator.direct_venue import DirectVenue
@@ -92,6 +92,7 @@ class ChaosVenue(DirectVenue):
         self._taken_back: dict[ClientOrderId, Instrument] = {}
         self._unanswered: set[ClientOrderId] = set()
         self._lagging: tuple[ev.PositionReport, ...] | None = None
+        self._lagging_of: Millis = 0
 
     # orders
 
@@ -213,8 +214,9 @@ class ChaosVenue(DirectVenue):
 
     def _misread(self, reading: ev.VenueReported) -> ev.VenueReported:
         here = self._here
-        if not here.stale_positions:
-            self._lagging = reading.positions
+        now = self._venue_clock.now()
+        if not here.stale_positions or now - self._lagging_of > LIES_MAX_S * 1_000:
+            self._lagging, self._lagging_of = reading.positions, now
         if here.empty_positions:
             here.struck[26] += 1
             return replace(reading, positions=())
