@@ -24,7 +24,8 @@ from pydantic_core import PydanticSerializationError
 
 from bot.core.commands import Command
 from bot.core.events import Event
-from bot.core.records import Holding
+from bot.core.records import Delegation, Holding
+from bot.core.units import Asset, VenueId
 from bot.ports import Snapshot
 
 FORMAT_VERSION = 1
@@ -134,10 +135,11 @@ def link(previous: bytes, payload: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A snapshot whose holdings stand in a list: their keys have several parts, and JSON's keys have one."""
+    """A snapshot whose holdings and mirrored delegations stand in lists: their keys have several parts, and JSON's keys have one."""
 
     snapshot: Snapshot
     holdings: tuple[Holding, ...]
+    mirrored: tuple[tuple[tuple[str, VenueId, Asset], Delegation], ...]
 
 
 @cache
@@ -154,9 +156,10 @@ def snapshot_form() -> str:
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     """A snapshot as bytes. Raises EntryUnwritable for one that could not be read back equal."""
-    bare = replace(snapshot, ledger=replace(snapshot.ledger, holdings={}))
+    ledger = snapshot.ledger
+    bare = replace(snapshot, ledger=replace(ledger, holdings={}, mirrored={}))
     try:
-        payload = _stored().dump_json(_Stored(bare, tuple(snapshot.ledger.holdings.values())))
+        payload = _stored().dump_json(_Stored(bare, tuple(ledger.holdings.values()), tuple(ledger.mirrored.items())))
         read_back = decode_snapshot(payload)
     except (PydanticSerializationError, EntryUnreadable) as error:
         raise EntryUnwritable(f"a snapshot could not be written and read back: {error}") from None
@@ -173,4 +176,5 @@ def decode_snapshot(payload: bytes) -> Snapshot:
         first = error.errors(include_url=False)[0]
         raise EntryUnreadable(f"the snapshot has no readable {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     holdings = {(h.source, h.location, h.asset): h for h in stored.holdings}
-    return replace(stored.snapshot, ledger=replace(stored.snapshot.ledger, holdings=holdings))
+    ledger = replace(stored.snapshot.ledger, holdings=holdings, mirrored=dict(stored.mirrored))
+    return replace(stored.snapshot, ledger=ledger)

@@ -42,6 +42,8 @@ def drawn(kind: Any) -> st.SearchStrategy[Any]:
         return _PLAIN[kind]
     if get_origin(kind) in (Union, UnionType):
         return st.one_of(*map(drawn, parts))
+    if get_origin(kind) is tuple and parts[-1] is not Ellipsis:
+        return st.tuples(*map(drawn, parts))
     if get_origin(kind) is tuple:
         return st.lists(drawn(parts[0]), max_size=2).map(tuple)
     if get_origin(kind) is frozenset:
