@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from itertools import count
 
@@ -138,7 +139,7 @@ async def test_what_a_cut_subscription_told_is_not_continued_by_the_next_one():
     delta = {
         "topic": "orderbook.1.BTCUSDT",
         "type": "delta",
-        "ts": 1,
+        "ts": time.time_ns() // 1_000_000,
         "data": {"s": "BTCUSDT", "b": [["59990", "1"]], "a": []},
     }
     async with standing("bybit", moving=True) as stand, stand.listening() as box:
