@@ -305,6 +305,7 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
             read_pending=False,
             read_asked_at=None,
             messages=(),
+            is_outdated=r.is_outdated or event.is_fresh,
         )
         for venue, r in ledger.venues.items()
     }

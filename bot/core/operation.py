@@ -46,7 +46,8 @@ def _rearmed(ledger: Ledger, venue: VenueId | None) -> Ledger:
     Whoever resumes the book also takes the record as it is where a journal that lost its end could not be read again (`risk`).
     """
     if venue is None:
-        return replace(ledger, executions={}, invariants_broken=(), fresh_at=None)
+        venues = {v: replace(r, is_outdated=False) for v, r in ledger.venues.items()}
+        return replace(ledger, executions={}, invariants_broken=(), fresh_at=None, venues=venues)
     left = {i: r for i, r in ledger.executions.items() if ledger.venue_of(i) != venue}
     return replace(ledger, executions=left)
 

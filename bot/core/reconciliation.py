@@ -73,6 +73,7 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         record,
         reconciled=agreed,
         reported_at=event.asked_at,
+        is_outdated=False,
         agreed_at=event.asked_at if agreed else record.agreed_at,
         disagreements=0 if agreed else record.disagreements + 1,
         first_told={p.instrument: p.quantity for p in event.positions if p.instrument not in ledger.positions},

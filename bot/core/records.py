@@ -181,7 +181,7 @@ class VenueRecord:
     the accounts as the last complete reading told them, and `inverse_told` the positions of that same reading that are not known to be
     linear, each with its mark: one instant (see `holdings`).
     `deleveraging_ranks`, `unfit` (what is not set as it was at the start) and `remarks` (the same of what stops nothing) are as the last
-    reading told them; `messages` what was asked lately.
+    reading told them; `messages` what was asked lately. `is_outdated`: the journal lost its end, and the venue was not read in full since.
     """
 
     link: VenueLink = VenueLink.DOWN
@@ -205,6 +205,7 @@ class VenueRecord:
     unreadable: str | None = None
     messages: tuple[Messages, ...] = ()
     deleveraging_ranks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    is_outdated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

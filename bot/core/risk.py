@@ -255,15 +255,15 @@ def unread_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId) ->
     that never comes back blocks it until a named person resumes the book; one whose positions are known without its fills (see
     `reconciliation`) was never read in full at all, and blocks it until it is.
     """
-    listed, fresh_at = ledger.instruments.get(instrument), ledger.fresh_at
+    listed = ledger.instruments.get(instrument)
     if listed is None:
         return ()
     known = [i for i in exposure.instruments_of(ledger, policy, listed.base) if i in ledger.positions and i != instrument]
-    read_at = {v: venue_record.reported_at for i in known if (venue_record := ledger.venues.get(v := ledger.venue_of(i))) is not None}
     found = []
-    for venue, at in sorted(read_at.items()):
-        if at is None or (fresh_at is not None and at < fresh_at):
-            since = "in this journal" if at is None else "since the journal lost its end"
+    for venue in sorted({ledger.venue_of(i) for i in known} & ledger.venues.keys()):
+        record = ledger.venues[venue]
+        if record.reported_at is None or record.is_outdated:
+            since = "in this journal" if record.reported_at is None else "since the journal lost its end"
             words = f"not read in full {since}; holds {listed.base}"
             found.append(Breach(Limit.UNRECONCILED, venue, None, None, words))
     return tuple(found)
