@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -22,6 +23,21 @@ class FilesTogether(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         return file if file.startswith(ON_ONE_WORKER) else nodeid
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """What a worker that is gone has left goes to the others, but for the test that it died of, which is returned.
+
+        xdist's own way hands that test out again, and files with nothing left to run beside it: whoever gets one of these waits for ever.
+        """
+        left = {scope: [n for n, done in unit.items() if not done] for scope, unit in self.assigned_work.pop(node).items()}
+        died_of = next((nodeid for unit in left.values() for nodeid in unit), None)
+        for scope, unit in left.items():
+            if again := {nodeid: False for nodeid in unit if nodeid != died_of}:
+                self.workqueue[scope] = again
+        if died_of is not None:
+            for other in self.assigned_work:
+                self._reschedule(other)
+        return died_of
 
 
 @pytest.hookimpl(optionalhook=True)
