@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, NoReturn
 
+from bot.ports import Clock
+
 
 class Ended(Exception):
     """A task that must never end returned, or was cancelled by something within it: its name."""
@@ -44,3 +46,12 @@ def is_cancelled_from_outside() -> bool:
     """Whether the running task itself is asked to end. A CancelledError without that came from within what it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def set_or_after(news: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Waits until `news` is set, no longer than `seconds` of the clock."""
+    waits = [asyncio.create_task(news.wait()), asyncio.create_task(clock.sleep(seconds))]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _ended(waits)

@@ -23,6 +23,7 @@ from bot.ports import Clock, JournalFollower, JournalRefused, JournalUnavailable
 from bot.shell.left_out import LeftOut, refuse_left_out
 from bot.shell.mandate import Mandate, Watched, silence_s
 from bot.shell.recovery import Course, Folding
+from bot.supervision import set_or_after
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +101,7 @@ class Standby:
         while not self._stopped.is_set():
             if self._obstacle is None and (mandate := await self._asked()) is not None:
                 return mandate
-            await self._pause(self._lease.ttl_s / ASKS_PER_TERM)
+            await set_or_after(self._stopped, self._clock, self._lease.ttl_s / ASKS_PER_TERM)
             await self._look()
         return None
 
@@ -138,14 +139,6 @@ class Standby:
         mandate.begin()
         log.info("lease_granted", epoch=granted.epoch, holder_before=self.holder, silent_s=silent_s)
         return mandate
-
-    async def _pause(self, seconds: float) -> None:
-        pausing, stopped = asyncio.create_task(self._clock.sleep(seconds)), asyncio.create_task(self._stopped.wait())
-        try:
-            await asyncio.wait((pausing, stopped), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            pausing.cancel()
-            stopped.cancel()
 
     async def _look(self, *, at_start: bool = False) -> None:
         """Folds what is new, and finds out what keeps this instance from taking over, if anything does."""

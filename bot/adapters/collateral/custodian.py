@@ -23,7 +23,8 @@ import certifi
 from yarl import URL
 
 from bot.adapters.collateral.custody_wire import Report, ReportUnreadable, parse
-from bot.core.events import CollateralUnreadable, CustodyReported
+from bot.adapters.collateral.voice import Voice
+from bot.core.events import CustodyReported
 from bot.core.units import ONE, Asset, Millis
 from bot.ports import Clock, Inbox
 
@@ -92,11 +93,12 @@ class CustodianSource:
         self._poll_s, self._age_max = poll_s, age_max
         self._venues, self._hedged_as = frozenset(venues), dict(hedged_as)
         self._newest: Millis = 0
-        self._failure: str | None = None
+        self._voice = Voice(name, clock, every_s=0.0)
 
     async def listen(self, inbox: Inbox) -> None:
         """Puts a report for every answer, and each new reason of a failure, until cancelled."""
-        self._failure, pause = None, self._poll_s
+        pause = self._poll_s
+        self._voice.begin()
         trusted = ssl.create_default_context(cafile=certifi.where()) if self._target.scheme == "https" else True
         connector = aiohttp.TCPConnector(ssl=trusted, limit=1)
         async with aiohttp.ClientSession(
@@ -107,7 +109,7 @@ class CustodianSource:
                     self._tell(inbox, await self._asked(session))
                     pause = self._poll_s
                 except _Failed as error:
-                    self._fail(inbox, str(error))
+                    self._voice.fail(inbox, str(error))
                     pause = max(min(PAUSE_MAX_S, pause * 2), min(PAUSE_MAX_S, error.wait_s))
                 await self._clock.sleep(pause)
 
@@ -143,7 +145,7 @@ class CustodianSource:
         self._newest = report.as_of
 
     def _tell(self, inbox: Inbox, report: Report) -> None:
-        self._failure = None
+        self._voice.begin()
         inbox.put(
             CustodyReported(
                 at=self._clock.now(),
@@ -159,11 +161,6 @@ class CustodianSource:
                 delegations=tuple(told for told in report.delegations if told.venue in self._venues),
             )
         )
-
-    def _fail(self, inbox: Inbox, reason: str) -> None:
-        if reason != self._failure:
-            self._failure = reason
-            inbox.put(CollateralUnreadable(at=self._clock.now(), source=self.name, reason=reason))
 
 
 def _refusal(status: int) -> str:

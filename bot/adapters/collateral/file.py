@@ -25,10 +25,11 @@ from pathlib import Path
 from watchfiles import awatch
 
 from bot.adapters.collateral.holdings import Holdings, HoldingsUnreadable, Row, parse
-from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable
+from bot.adapters.collateral.voice import Voice
+from bot.core.events import CollateralObserved
 from bot.core.units import ONE, ZERO, Asset, Millis
 from bot.ports import Clock, Inbox
-from bot.supervision import never_ending
+from bot.supervision import never_ending, set_or_after
 
 READ_SECONDS = 1.0
 """Pause between two reads while nothing is seen to change; also the shortest time between two confirmations."""
@@ -66,13 +67,13 @@ class FileSource:
         self._written_at: Millis = 0
         self._told: dict[Place, Row | None] = dict.fromkeys(known)
         self._content: bytes | None = None
-        self._failure: str | None = None
-        self._spoken_at: float | None = None
+        self._voice = Voice(name, clock, every_s=READ_SECONDS)
         self._first = True
 
     async def listen(self, inbox: Inbox) -> None:
         """Puts all totals, then each change, confirmations and failures, until cancelled."""
-        self._first, self._content, self._failure = True, None, None
+        self._first, self._content = True, None
+        self._voice.begin()
         changed = asyncio.Event()
         await never_ending(
             (f"collateral {self.name} read", self._keep_reading(inbox, changed)),
@@ -83,17 +84,7 @@ class FileSource:
         while True:
             changed.clear()
             await self._read_once(inbox)
-            await self._wait(changed)
-
-    async def _wait(self, changed: asyncio.Event) -> None:
-        """Until the folder changes, or a second has passed."""
-        waits = [asyncio.create_task(changed.wait()), asyncio.create_task(self._clock.sleep(READ_SECONDS))]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            await set_or_after(changed, self._clock, READ_SECONDS)
 
     async def _watch(self, changed: asyncio.Event) -> None:
         """Sets `changed` when the file may have; starts over when watching fails, for the folder may come back."""
@@ -118,15 +109,15 @@ class FileSource:
         try:
             content = await self._settled()
             self._refuse_old()
-            if content == self._content and self._failure is None:
-                self._confirm(inbox)
+            if content == self._content and not self._voice.has_failed:
+                self._voice.confirm(inbox)
                 return
             holdings = parse(content, self._path.suffix.lower())
             told = self._told_by(holdings)
         except HoldingsUnreadable as error:
-            self._fail(inbox, str(error))
+            self._voice.fail(inbox, str(error))
             return
-        self._content, self._failure = content, None
+        self._content = content
         self._tell(inbox, told)
 
     async def _settled(self) -> bytes:
@@ -200,16 +191,5 @@ class FileSource:
                 )
             )
         self._told, self._first = dict(told), False
-        self._spoken_at = None
-        self._confirm(inbox)
-
-    def _confirm(self, inbox: Inbox) -> None:
-        now = self._clock.steady()
-        if self._spoken_at is None or now - self._spoken_at >= READ_SECONDS * 0.9:
-            self._spoken_at = now
-            inbox.put(CollateralConfirmed(at=self._clock.now(), source=self.name))
-
-    def _fail(self, inbox: Inbox, reason: str) -> None:
-        if reason != self._failure:
-            self._failure = reason
-            inbox.put(CollateralUnreadable(at=self._clock.now(), source=self.name, reason=reason))
+        self._voice.begin()
+        self._voice.confirm(inbox)

@@ -25,8 +25,9 @@ from typing import Any, NoReturn, TypeVar
 import structlog
 
 from bot.adapters.collateral.announcements import Poison, read
+from bot.adapters.collateral.voice import Voice
 from bot.adapters.journal.redis_link import RedisLink, RedisServer, Script, StoreFailed, Word
-from bot.core.events import CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable
+from bot.core.events import CollateralAnnounced, CollateralObserved
 from bot.core.units import Asset, Millis
 from bot.ports import Clock, Inbox
 
@@ -93,8 +94,7 @@ class RedisStreamSource:
         told = list(known)
         self._has_totals = bool(told)
         self._newest_total: Millis = max((at for at in told if at is not None), default=0)
-        self._failure: str | None = None
-        self._confirmed_at: float | None = None
+        self._voice = Voice(name, clock, every_s=CONFIRM_S)
         self._link = RedisLink(place.server, answer_s=ANSWER_S)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"collateral-{name}")
 
@@ -108,7 +108,7 @@ class RedisStreamSource:
                     pause = RETRY_FIRST_S
                     await self._consume(inbox)
                 except StoreFailed as error:
-                    self._fail(inbox, str(error))
+                    self._voice.fail(inbox, str(error))
                 await self._clock.sleep(pause)
                 pause = min(pause * 2, RETRY_MAX_S)
         finally:
@@ -195,20 +195,14 @@ class RedisStreamSource:
     def _confirm(self, inbox: Inbox) -> None:
         """All that was written was read: what was told is known, unless nothing ever was, or the newest word is too old."""
         if not self._has_totals:
-            self._fail(inbox, "no total was told yet, and absence is not zero")
+            self._voice.fail(inbox, "no total was told yet, and absence is not zero")
             return
         if self._age_max is not None and self._clock.now() - self._newest_total > self._age_max:
-            self._fail(inbox, f"the newest total is older than max_age_ms {self._age_max} allows: have them told again, also unchanged")
+            self._voice.fail(
+                inbox, f"the newest total is older than max_age_ms {self._age_max} allows: have them told again, also unchanged"
+            )
             return
-        now = self._clock.steady()
-        if self._failure is not None or self._confirmed_at is None or now - self._confirmed_at >= CONFIRM_S * 0.9:
-            self._failure, self._confirmed_at = None, now
-            inbox.put(CollateralConfirmed(at=self._clock.now(), source=self.name))
-
-    def _fail(self, inbox: Inbox, reason: str) -> None:
-        if reason != self._failure:
-            self._failure = reason
-            inbox.put(CollateralUnreadable(at=self._clock.now(), source=self.name, reason=reason))
+        self._voice.confirm(inbox)
 
     async def _call(self, *words: Word) -> Any:
         return await self._in_thread(lambda: self._link.call(*words))

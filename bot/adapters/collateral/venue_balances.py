@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Protocol
 
-from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable
+from bot.adapters.collateral.voice import Voice
+from bot.core.events import CollateralObserved
 from bot.core.units import ONE, ZERO, Asset, VenueId
 from bot.ports import Clock, Inbox
 
@@ -49,16 +50,17 @@ class VenueBalances:
         self._hedged_as = dict(hedged_as)
         self._told: dict[Place, Decimal | None] = dict.fromkeys(place for place in known if place[0] in self._hedged_as)
         self._missing: list[Place] = []
-        self._failed = False
+        self._voice = Voice(name, clock, every_s=0.0)
         self._first = True
 
     async def listen(self, inbox: Inbox) -> None:
         """Puts all totals, then each change, confirmations and failures, until cancelled."""
-        self._first, self._failed, self._missing, pause = True, False, [], _FIRST_S
+        self._first, self._missing, pause = True, [], _FIRST_S
+        self._voice.begin()
         while True:
             read = await self._venue.wallets()
             if read is None:
-                self._fail(inbox, "its wallets could not be read")
+                self._voice.fail(inbox, "its wallets could not be read")
                 pause = min(PAUSE_MAX_S, pause * 2)
             else:
                 self._tell(inbox, read)
@@ -76,10 +78,10 @@ class VenueBalances:
         if missed := [place for place in missing if place not in self._missing]:
             self._missing = missing
             asset, location = missed[0]
-            self._fail(inbox, f"{asset} at {location} is gone from the list, and absence is not zero until a second read agrees")
+            self._voice.fail(inbox, f"{asset} at {location} is gone from the list, and absence is not zero until a second read agrees")
             return
         now |= dict.fromkeys(missing, ZERO)
-        self._missing, self._failed = [], False
+        self._missing = []
         for (asset, location), quantity in now.items():
             if self._first or self._told.get((asset, location)) != quantity:
                 rate = ONE if self._hedged_as[asset] == asset else None
@@ -94,9 +96,4 @@ class VenueBalances:
                     )
                 )
         self._told, self._first = {**self._told, **now}, False
-        inbox.put(CollateralConfirmed(at=self._clock.now(), source=self.name))
-
-    def _fail(self, inbox: Inbox, reason: str) -> None:
-        if not self._failed:
-            inbox.put(CollateralUnreadable(at=self._clock.now(), source=self.name, reason=reason))
-        self._failed = True
+        self._voice.confirm(inbox)

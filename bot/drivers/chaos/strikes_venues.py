@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 from bot.core.units import ZERO, Asset, InstrumentId, down_to_step
 from bot.drivers.chaos.conditions import LIES_MAX_S
@@ -223,9 +224,9 @@ def swizzle(stage: Stage) -> None:
     stage.random.shuffle(wires)
     released = stage.random.sample(wires, len(wires))
     for n, wire in enumerate(wires):
-        stage.later(0.01 + n * 2.0, lambda wire=wire: setattr(wire, "silent", True))  # type: ignore[misc]  # the wire of this turn
+        stage.later(0.01 + n * 2.0, partial(setattr, wire, "silent", True))
     for n, wire in enumerate(released):
-        stage.later(10.0 + n * 3.0, lambda wire=wire: setattr(wire, "silent", False))  # type: ignore[misc]  # the wire of this turn
+        stage.later(10.0 + n * 3.0, partial(setattr, wire, "silent", False))
     flow(stage)
 
 

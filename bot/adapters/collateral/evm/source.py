@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from bot.adapters.collateral.evm.announcements import Announcement, Announcements, Announcer
 from bot.adapters.collateral.evm.chain import Change, EndpointsDisagree, Header, Standing
@@ -26,10 +25,11 @@ from bot.adapters.collateral.evm.logs import MintKind, exactly
 from bot.adapters.collateral.evm.node import Node, NodeFailed, all_of
 from bot.adapters.collateral.evm.terms import ChainTerms
 from bot.adapters.collateral.evm.totals import Scale, Total, exact_totals, read_scales, read_totals
-from bot.core.events import ClaimKind, ClaimStage, CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable
+from bot.adapters.collateral.voice import Voice
+from bot.core.events import ClaimKind, ClaimStage, CollateralAnnounced, CollateralObserved
 from bot.core.units import ZERO, Asset
 from bot.ports import Clock, Inbox
-from bot.supervision import never_ending
+from bot.supervision import never_ending, set_or_after
 
 CONFIRM_SECONDS = 1.0
 """Shortest time between two confirmations of the same totals."""
@@ -69,13 +69,13 @@ class EvmSource:
         self._has_read = asyncio.Event()
         self._inbox: Inbox | None = None
         self._told: dict[Place, Total] = {}
-        self._failure: str | None = None
         self._unheard: str | None = None
-        self._spoken_at: float | None = None
+        self._voice = Voice(name, clock, every_s=CONFIRM_SECONDS)
 
     async def listen(self, inbox: Inbox) -> None:
         """Puts all totals, then each change, confirmations and failures, until cancelled."""
-        self._told, self._heads, self._failure, self._inbox = {}, None, None, inbox
+        self._told, self._heads, self._inbox = {}, None, inbox
+        self._voice.begin()
         news = asyncio.Event()
         works = [(f"watch {node.name}", node.watch(news)) for node in self._nodes]
         if self._terms.mints and self._announcer is not None:
@@ -153,17 +153,7 @@ class EvmSource:
                 await self._read(inbox)
             except (NodeFailed, EndpointsDisagree) as failure:
                 self._fail(inbox, str(failure))
-            await self._wait(news)
-
-    async def _wait(self, news: asyncio.Event) -> None:
-        """Until there may be a new block. The longest pause is bounded also where an endpoint's stream has died without a word."""
-        waits: list[asyncio.Task[Any]] = [asyncio.create_task(news.wait()), asyncio.create_task(self._clock.sleep(self._terms.poll_s))]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            await set_or_after(news, self._clock, self._terms.poll_s)  # also where a stream has died without a word
 
     async def _read(self, inbox: Inbox) -> None:
         if self._left_out:
@@ -175,7 +165,7 @@ class EvmSource:
         heads = await all_of(node.header(None) for node in self._nodes)
         self._check_heads(heads)
         if heads == self._heads:
-            self._confirm(inbox)
+            self._voice.confirm(inbox)
             return
         head = min(header.number for header in heads)
         number = self._terms.confirmed_at(head)
@@ -244,17 +234,10 @@ class EvmSource:
                         redemption_rate=total.rate,
                     )
                 )
-        self._told, self._failure, self._spoken_at = totals, None, None
-        self._confirm(inbox)
-
-    def _confirm(self, inbox: Inbox) -> None:
-        now = self._clock.steady()
-        if self._spoken_at is None or now - self._spoken_at >= CONFIRM_SECONDS * 0.9:
-            self._spoken_at = now
-            inbox.put(CollateralConfirmed(at=self._clock.now(), source=self.name))
+        self._told = totals
+        self._voice.begin()
+        self._voice.confirm(inbox)
 
     def _fail(self, inbox: Inbox, reason: str) -> None:
         self._heads, self._is_verified = None, False
-        if reason != self._failure:
-            self._failure = reason
-            inbox.put(CollateralUnreadable(at=self._clock.now(), source=self.name, reason=reason))
+        self._voice.fail(inbox, reason)
