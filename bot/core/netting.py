@@ -21,7 +21,7 @@ from bot.core.no_trade import edges_of
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.target_records import Flow
-from bot.core.units import ZERO, Asset, Millis, sign
+from bot.core.units import ZERO, Asset, Millis, Range, sign
 
 LOOKS_PER_HALF_LIFE = 16
 """How often a holding that does not change is news: this many times in a half-life."""
@@ -50,15 +50,16 @@ def gap_of(ledger: Ledger, policy: Policy, asset: Asset, now: Millis) -> Decimal
 
 def watched(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:
     """The ledger after a look at every hedged asset: flow since the last look, and since when its delta is beyond the soft edge."""
+    bare = _without_offers(ledger)
     for asset in exposure.hedged_assets(policy):
         ledger = _with_flow(ledger, policy, asset, now)
-        ledger = _with_stray(ledger, policy, asset, now)
+        ledger = _with_stray(ledger, policy, asset, exposure.net_delta(bare, policy, asset), now)
     return ledger
 
 
-def _with_stray(ledger: Ledger, policy: Policy, asset: Asset, now: Millis) -> Ledger:
-    """What is only offered (post-only) has ended no stray: else the offer itself would take away the reason for which it stands."""
-    net, soft = exposure.net_delta(_without_offers(ledger), policy, asset), exposure.rebalance_threshold(ledger, policy, asset)
+def _with_stray(ledger: Ledger, policy: Policy, asset: Asset, net: Range | None, now: Millis) -> Ledger:
+    """`net` is the delta without what is only offered (post-only): else the offer itself would take away the reason for which it stands."""
+    soft = exposure.rebalance_threshold(ledger, policy, asset)
     strays = net is not None and soft is not None and abs(net.nearest_zero) > soft
     if strays is (asset in ledger.strayed_at):
         return ledger
