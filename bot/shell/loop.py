@@ -117,10 +117,13 @@ class Loop:
         self._wake.set()
 
     def put_awaited(self, event: Event) -> asyncio.Future[bool]:
-        """As `put`; the future is done when the event was taken, and tells whether the journal has it durably."""
+        """As `put`; the future is done when the event was taken, and tells whether the journal has it durably: not what found no room."""
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._awaited.append(done)
         self.put(event)
+        if self._overrun:
+            done.set_result(False)
+        else:
+            self._awaited.append(done)
         return done
 
     def put_quote(self, quote: Quote) -> None:

@@ -167,6 +167,16 @@ async def test_a_queue_that_overruns_ends_the_loop_and_not_silently(monkeypatch:
 
 
 @virtual
+async def test_what_found_no_room_is_not_taken_for_written(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop_module, "QUEUE_MAX", 3)
+    alone = Alone()
+    words = [alone.loop.put_awaited(alone.total(number + 1)) for number in range(4)]
+    with pytest.raises(LoopOverrun):
+        await alone.task
+    assert [await word for word in words] == [True, True, True, False]
+
+
+@virtual
 async def test_a_backlog_drops_no_fact_and_lets_nothing_increase_until_it_was_quiet(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(loop_module, "QUEUE_HIGH", 100)
     bench = await hedged_bench(quiet_period_ms=60_000)
