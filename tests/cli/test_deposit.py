@@ -59,6 +59,7 @@ def test_a_deposit_a_redemption_and_a_total_are_written_and_signed(tmp_path: Pat
     [
         (("--asset", "DOGE", "--quantity", "1", "--location", "vault"), "--asset: DOGE is not one of collateral.assets"),
         (("--asset", "BTC", "--quantity", "1e3", "--location", "vault"), "--quantity: a plain number written as text is needed"),
+        (("--asset", "BTC", "--quantity", "\u0661", "--location", "vault"), "--quantity: a plain number written as text is needed"),
         (("--asset", "BTC", "--quantity", "0", "--location", "vault"), "--quantity: it must be more than nothing"),
         (("--asset", "BTC", "--quantity", "1", "--location", ""), "--location: String should have at least 1 character"),
         (("--asset", "BTC", "--quantity", "1", "--location", "vault", "--stage", "soon"), "--stage: Input should be"),

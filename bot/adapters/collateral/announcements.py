@@ -32,7 +32,7 @@ AHEAD_MAX_MS: Millis = 60_000
 """How far a message's clock may be ahead of ours: what is from the future would make everything after it late."""
 BYTES_MAX = 4_096
 """Longest message."""
-_NUMBER = re.compile(r"\d{1,30}(\.\d{1,30})?")
+_NUMBER = re.compile(r"\d{1,30}(\.\d{1,30})?", re.ASCII)
 
 
 def _plain_number(value: Any) -> Decimal:

@@ -39,7 +39,7 @@ COLUMNS = ("asset", "location", "quantity", "redemption_rate")
 COMPLETE = "complete"
 
 _ASSET = re.compile(r"[A-Za-z0-9]{1,20}")
-_NUMBER = re.compile(r"\d{1,24}(\.\d{1,24})?")
+_NUMBER = re.compile(r"\d{1,24}(\.\d{1,24})?", re.ASCII)
 _ROWS_MAX = 10_000
 _LOCATION_MAX = 100
 _LENGTH_MAX = 4 * 1024 * 1024

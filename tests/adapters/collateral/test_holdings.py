@@ -58,6 +58,7 @@ def test_without_a_count_a_file_is_not_complete() -> None:
         (YAML.replace(b"12.50", b"-1"), ".yaml", "row 1: quantity '-1' is not a plain number of at least zero"),
         (YAML.replace(b"12.50", b".nan"), ".yaml", "'.nan' is not a plain number"),
         (YAML.replace(b"12.50", b"1e3"), ".yaml", "not a plain number"),
+        (YAML.replace(b"12.50", "\u0661\u0662".encode()), ".yaml", "not a plain number"),
         (YAML.replace(b"12.50", b"1,000"), ".yaml", "not a plain number|unknown"),
         (YAML.replace(b"12.50", b"''"), ".yaml", "row 1 has no quantity"),
         (YAML.replace(b"12.50", b"[1]"), ".yaml", "row 1: quantity must be a plain value"),
