@@ -1,7 +1,8 @@
 """The simulated venues with a market that moves: a path of market time, played at a speed of wall time into every venue's engine.
 
 Only market time is compressed. Request expiry, staleness and every timestamp on the wire are wall time; funding intervals keep their
-declared length in market time, so that annualised rates stay true. When a path has been played to its end, the market stands still.
+declared length in market time, so that annualised rates stay true. When a path has been played to its end, or is held, the market stands
+still: its prices are told on, and the next settlement stays as far ahead as it was.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class SimulatedVenues:
         self._speed = speed
         self._clock = clock
         self._began_at: Millis | None = None
+        self._held_at: Millis | None = None
         self._begin_ms = path.start_ms if begin_ms is None else begin_ms
         self._played_to = self._begin_ms
         self.accounts = accounts
@@ -76,9 +78,11 @@ class SimulatedVenues:
 
     @property
     def market_ms(self) -> Millis:
-        """Market time now; the path's end once it has been played."""
+        """Market time now; the path's end once it has been played, and the moment of `hold` from then on."""
         if self._began_at is None:
             return self._begin_ms
+        if self._held_at is not None:
+            return self._held_at
         elapsed = int((self._clock() - self._began_at) * self._speed)
         return min(self._begin_ms + elapsed, self._path.end_ms)
 
@@ -90,6 +94,10 @@ class SimulatedVenues:
     def change(self, change: Callable[[MarketPath, Millis], MarketPath]) -> None:
         """Replaces the path from now on, for example by one with another funding rate."""
         self._path = change(self._path, self.market_ms)
+
+    def hold(self) -> None:
+        """From now on the market stands still: nothing more is settled, while orders and questions are answered as before."""
+        self._held_at = self.market_ms
 
     async def start(self, port: int = 0) -> None:
         """Opens the market and binds the port (0: a free one). Raises OSError when it is taken."""
@@ -122,9 +130,8 @@ class SimulatedVenues:
             if desk is not None:
                 for contract in self._of(due.venue, due.asset):
                     desk.settle_funding(contract.symbol)
-        if until > self._played_to:
-            self._played_to = until
-            self._schedule()
+        self._played_to = max(self._played_to, until)
+        self._schedule()
 
     def _schedule(self) -> None:
         """Tells each venue when, by its wall clock, it settles next."""

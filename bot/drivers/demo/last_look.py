@@ -1,7 +1,8 @@
 """The last look: the bot's statement and the venues' own books, taken side by side at a moment at which nothing is on its way.
 
-The market never stands still: a funding payment that a venue has just entered is in the bot's record only once it has read it, and so is a
-fill. Therefore the two are compared again until they agree or the patience ends, and the verdict is about that one moment.
+The market is held still for it: a payment that a venue has just entered is in the bot's record only once it has read it, and where funding
+settles every few seconds there might never be a moment at which it has read them all. Fills arrive on: therefore the two are compared again
+until they agree or the patience ends, and the verdict is about that one moment.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from bot.drivers.demo.stage import Stage
 from bot.drivers.demo.story import Told
 from bot.simulator.truth import truth_of
 
-PATIENCE_S = 12.0
+PATIENCE_S = 30.0
+"""Several rounds of the bot's questions about funding, also on a busy machine."""
 AGAIN_S = 0.1
 FUNDING_ROUNDED = Decimal("0.0000001")
 """Venues tell each payment to eight decimals of the asset at the most; so much may the sums differ."""
@@ -57,7 +59,8 @@ class LastLook:
 
 
 async def look_at_the_end(stage: Stage, observer: Observer, patience_s: float = PATIENCE_S) -> LastLook:
-    """Looks until nothing differs, for so long at the most; then what was seen last."""
+    """Holds the market and looks until nothing differs, for so long at the most; then what was seen last."""
+    stage.venues.hold()
     deadline = time.monotonic() + patience_s
     while True:
         look = _look(stage, observer, await observer.ask_again())
