@@ -16,7 +16,9 @@ TICK_S = 0.005
 async def test_nothing_is_settled_in_a_market_that_is_held() -> None:
     path = GeneratedPath(7, 0, ("hyperliquid",), ("BTC",), {("hyperliquid", "BTC"): HOUR_MS})
     key = Credential(api_key="0x" + "1" * 40, secret="0x" + "1" * 64, account="hedge")
-    venues = SimulatedVenues({"hyperliquid": SimulatedAccount(credential=key, balances={"USDC": Decimal(1)})}, path, Decimal(60_000), tick_s=TICK_S)
+    venues = SimulatedVenues(
+        {"hyperliquid": SimulatedAccount(credential=key, balances={"USDC": Decimal(1)})}, path, Decimal(60_000), tick_s=TICK_S
+    )
     exchange = venues.server.desks["hyperliquid"].exchange
     await venues.start()
     playing = asyncio.create_task(venues.play())
