@@ -17,7 +17,8 @@ complete reading shows all of it.
     idle -> frozen -> calculating -> settling -> completed | partial | failed | excluded -> the next cycle's idle
 
 A custodian is asked now and then, so steps may be missed; within one cycle they never go back, except that what went wrong may be tried
-again. A report that goes back is a contradiction: it is taken over, because it is the newest word, and blocks the venue.
+again. A report that goes back is a contradiction: it is taken over, because it is the newest word, and blocks the venue until the
+settlement goes on from there by a step that may follow. Other figures that change meanwhile end no contradiction.
 (Copper ClearLoop, Ceffu MirrorX, Fireblocks Off Exchange: cycles of 2 to 24 hours, delegations disabled around a settlement.)
 """
 
@@ -131,7 +132,7 @@ def _followed(ledger: Ledger, before: Delegation | None, told: DelegationReport,
         rose=rose + max(ZERO, moved),
         fell=fell + min(ZERO, moved),
         moved_at=at if moved != ZERO else before.moved_at,
-        is_disputed=not agrees or (before.is_disputed and told == before.told),
+        is_disputed=not agrees or (before.is_disputed and (told.cycle, told.state) == (before.told.cycle, before.told.state)),
     )
 
 

@@ -2,7 +2,7 @@
 
 The rule. A fact that changes anything but stamps is written at once, and so is every decision that asked for more than a reading or
 changed anything. A stamp is what the next word of the same source or venue replaces in any case: when it was last heard or read, its
-margins, its clock's offset. Facts that bring nothing but stamps are held, the newest of each speaker, and written
+margins, its clock's offset, of a custodian's statement the instant of which it tells. Facts that bring nothing but stamps are held, the newest of each speaker, and written
 
 * when the last one written is older than CONFIRMED_EVERY_MS or READ_EVERY_MS, with the rest of what the same speaker said;
 * before anything that may depend on them: any other fact or decision, so that a replay decides on the very stamps that counted;
@@ -18,12 +18,13 @@ and each counts once by its id.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bot.core.commands import Command, ReadVenue
 from bot.core.events import (
     CollateralConfirmed,
+    CustodyReported,
     DecisionDue,
     Event,
     FundingPaid,
@@ -34,11 +35,11 @@ from bot.core.events import (
     VenueReported,
     VenueUnreadable,
 )
-from bot.core.records import Ledger, VenueRecord
-from bot.core.units import Millis
+from bot.core.records import Holding, Ledger, VenueRecord
+from bot.core.units import Asset, Millis
 
 CONFIRMED_EVERY_MS: Millis = 30_000
-"""How often a source's confirmation is written while it says nothing new."""
+"""How often a source's confirmation, or a custodian's statement, is written while it says nothing new."""
 READ_EVERY_MS: Millis = 60_000
 """The same for a venue's readings."""
 
@@ -90,7 +91,7 @@ class Recorder:
     def _is_recent(self, key: Key, event: Event) -> bool:
         """Whether the last one written is young enough. A clock that stepped back makes nothing wait for it."""
         written_at = self._written_at.get(key)
-        every = CONFIRMED_EVERY_MS if isinstance(event, CollateralConfirmed) else READ_EVERY_MS
+        every = CONFIRMED_EVERY_MS if isinstance(event, CollateralConfirmed | CustodyReported) else READ_EVERY_MS
         return written_at is not None and 0 <= event.at - written_at < every
 
 
@@ -106,8 +107,21 @@ def _without_stamps(ledger: Ledger) -> Ledger:
         decided_at=None,
         payments_read_at={},
         sources_confirmed_at=dict.fromkeys(ledger.sources_confirmed_at, 0),
+        holdings=_told_by_custodians(ledger),
+        mirrored={key: replace(told, observed_at=0) for key, told in ledger.mirrored.items()},
+        custody_as_of=dict.fromkeys(ledger.custody_as_of, 0),
         venues={venue: _record_without_stamps(record) for venue, record in ledger.venues.items()},
     )
+
+
+def _told_by_custodians(ledger: Ledger) -> Mapping[tuple[str, str, Asset], Holding]:
+    """The holdings, without when they were told where a custodian did, which tells all of them again each time."""
+    if not ledger.custody_as_of:
+        return ledger.holdings
+    return {
+        key: replace(held, observed_at=0, as_of=None) if held.source in ledger.custody_as_of else held
+        for key, held in ledger.holdings.items()
+    }
 
 
 def _record_without_stamps(record: VenueRecord) -> VenueRecord:
@@ -132,6 +146,8 @@ def _key(event: Event) -> Key | None:
     """Of facts that the same speaker's next word of the kind may supersede: who spoke, and of what."""
     if isinstance(event, CollateralConfirmed):
         return ("source", event.source, "confirmed")
+    if isinstance(event, CustodyReported):
+        return ("source", event.source, "custody")
     if isinstance(event, MarginObserved):
         return ("venue", event.venue, "margin", event.margin.asset)
     if isinstance(event, FundingRecordsRead):

@@ -97,6 +97,8 @@ def test_a_contradiction_is_taken_over_told_and_blocks_until_the_custodian_goes_
     assert found is not None
     assert found.sentence() == "settlement on okx, settlement 2 of ETH is told in contradiction: settling"
     assert [n.sentence for n in ledger.notes if n.kind == "settlement"][-1].endswith("that contradicts what was told before")
+    ledger = after(ledger, report("11", replace(back, delegated=D(11), posted=D(1)), at=T0 + 2))
+    assert obstacles.settlement_breach(ledger, TELLS, OKX, T0) == found, "that other figures change explains nothing"
     ledger = after(ledger, report("10", mirror("okx", "10", cycle=2, state=State.COMPLETED), at=T0 + 3))
     assert obstacles.settlement_breach(ledger, TELLS, OKX, T0) is None
 

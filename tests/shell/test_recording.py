@@ -12,6 +12,8 @@ from bot.core.engine import step
 from bot.core.events import (
     CollateralConfirmed,
     CollateralUnreadable,
+    CustodyReported,
+    CustodyTotal,
     DecisionDue,
     Event,
     FundingRateObserved,
@@ -25,6 +27,7 @@ from bot.core.reports import PositionReport
 from bot.core.units import Asset, InstrumentId, VenueId
 from bot.shell.recording import CONFIRMED_EVERY_MS, READ_EVERY_MS, Recorder, same_but_for_stamps
 from bot.shell.recovery import recovered
+from tests.core.market_words import mirror
 from tests.shell.bench import D, hedged_bench, same_but_for_market, virtual
 
 OKX = VenueId("okx")
@@ -51,6 +54,12 @@ def rate(at: int) -> FundingRateObserved:
     )
 
 
+def custody(at: int, quantity: int = 10, *, delegated: int = 4) -> CustodyReported:
+    total = CustodyTotal(asset=Asset("ETH"), quantity=D(quantity), redemption_rate=D(1))
+    row = mirror("okx", str(delegated))
+    return CustodyReported(at=T + at, source="desk", location="vault", as_of=T + at - 5, totals=(total,), delegations=(row,))
+
+
 class Tape:
     """A recorder with the ledger that it watches."""
 
@@ -73,6 +82,17 @@ def test_the_first_word_of_a_source_is_written_and_the_next_only_after_the_perio
     assert tape.hear(*(confirmed(at) for at in range(1_000, CONFIRMED_EVERY_MS, 1_000))) == []
     assert tape.hear(confirmed(CONFIRMED_EVERY_MS)) == [confirmed(CONFIRMED_EVERY_MS)]
     assert tape.hear(confirmed(CONFIRMED_EVERY_MS + 1, "other")) == [confirmed(CONFIRMED_EVERY_MS + 1, "other")]
+
+
+def test_a_custodian_that_says_the_same_again_is_written_as_seldom_as_a_confirmation() -> None:
+    tape = Tape()
+    assert tape.hear(custody(0)) == [custody(0)]
+    assert tape.hear(*(custody(at) for at in range(5_000, CONFIRMED_EVERY_MS, 5_000))) == []
+    assert tape.hear(custody(CONFIRMED_EVERY_MS)) == [custody(CONFIRMED_EVERY_MS)]
+    assert tape.hear(custody(CONFIRMED_EVERY_MS + 5_000)) == []
+    news = (custody(CONFIRMED_EVERY_MS + 10_000, 11), custody(CONFIRMED_EVERY_MS + 15_000, 11, delegated=5))
+    assert tape.hear(*news) == [custody(CONFIRMED_EVERY_MS + 5_000), *news]
+    assert recovered([(e, ()) for e in tape.written], tape.policy).ledger == tape.ledger
 
 
 def test_a_source_that_can_be_read_again_is_written_at_once() -> None:
