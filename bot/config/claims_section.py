@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from bot.config.journal_section import RedisAddress, redis_address
-from bot.config.values import SECTION, ExactNumber, PathBesideConfig, Secret, WholeNumber
+from bot.config.values import SECTION, AssetName, ExactNumber, PathBesideConfig, Secret, WholeNumber
 from bot.core.claim_terms import AssetLimits, RedemptionEnd
 
 _DAY_MS = 86_400_000
@@ -82,6 +82,18 @@ class ClaimLimits(BaseModel):
         return AssetLimits(
             claim_max=self.claim_max, deposits_max=self.deposits_max, redemptions_max=self.redemptions_max, total_max=self.total_max
         )
+
+
+class IssuerSettings(BaseModel):
+    """Who issued some stablecoins, and how much of them the book may own."""
+
+    model_config = SECTION
+
+    coins: Annotated[tuple[AssetName, ...], Field(min_length=1), AfterValidator(_no_repetition)]
+    """The stablecoins that it issued: those of `collateral.assets`, and those that perpetuals settle in."""
+    exposure_max: Annotated[ExactNumber, Field(gt=0)] | None = None
+    """USD of all of them together, on venues and held as collateral, from which on nothing increases that settles in one. Left out, or
+    where that is less: `policy.settle_exposure_max` of all that the book owns."""
 
 
 class NamedSource(BaseModel):

@@ -15,13 +15,14 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bot.config.claims_section import ClaimsSettings, RedisSourceSettings
+from bot.config.claims_section import ClaimsSettings, IssuerSettings, RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings, SimulatedCustodianSettings
 from bot.config.evm_section import EvmMintSettings, EvmSourceSettings, EvmTokenSettings
 from bot.config.journal_section import JournalSettings
 from bot.config.policy_section import TUNABLE, bounds, explanations, plain
 from bot.config.sections import (
     VENUE_HOSTS,
+    AllowedSettings,
     CollateralAsset,
     CollateralSettings,
     FileSourceSettings,
@@ -113,11 +114,13 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("journal", "Or a path or a URL in place of these keys.", JournalSettings),
     ("instance", "Only where two instances share a book: see [two-instances.md](two-instances.md).", InstanceSettings),
     ("logging", "", LoggingSettings),
+    ("allowed", "What a mandate leaves to the desk.", AllowedSettings),
     ("venues.VENUE", "", VenueSettings),
     ("venues.VENUE.credentials", "Each of these is a secret.", Credentials),
     ("A secret", "Exactly one of the following; plain text instead of the keys counts as `text`.", Secret),
     ("collateral", "", CollateralSettings),
     ("collateral.assets.ASSET", "May be empty: `BTC: {}`.", CollateralAsset),
+    ("collateral.issuers.NAME", "`Tether: {coins: [USDT], exposure_max: 5000000}`.", IssuerSettings),
     ("collateral.claims", "", ClaimsSettings),
     ("collateral.sources of kind `file`", "A list of these and the next.", FileSourceSettings),
     ("collateral.sources of kind `custodian`", "What it has to say: see below.", CustodianSourceSettings),

@@ -6,7 +6,7 @@ Every section is frozen and refuses keys that it does not know.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from bot.config.claims_section import ClaimLimits, ClaimsSettings, NamedSource, RedisSourceSettings
+from bot.config.claims_section import ClaimLimits, ClaimsSettings, IssuerSettings, NamedSource, RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings, Held, SimulatedCustodianSettings
 from bot.config.errors import did_you_mean
 from bot.config.evm_section import EvmSourceSettings
@@ -122,8 +122,50 @@ class VenueSettings(BaseModel):
     """Leverage set on each instrument: it decides the initial margin that a position binds, not how much is hedged."""
     request_share: Annotated[ExactNumber, Field(ge=Decimal("0.1"), le=1)] = Decimal(1)
     """Our part of the venue's request limits. Limits are counted per address and per account: give each of two bots behind one 0.5."""
+    jurisdiction: Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] | None = None
+    """Where the entity is that holds our account: a country by two letters (ISO 3166), with a region where it matters: `AE`, `US-NY`."""
     credentials: Credentials
     """The account's key. It needs trading rights and no others."""
+
+
+class AllowedSettings(BaseModel):
+    """Where the desk may trade at all, as its mandate says. What is not on a list that is written here is refused at the start."""
+
+    model_config = SECTION
+
+    venues: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_no_repetition)] | None = None
+    """The venues that may be configured. Left out: all that are known."""
+    jurisdictions: (
+        Annotated[
+            tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")], ...], Field(min_length=1), AfterValidator(_no_repetition)
+        ]
+        | None
+    ) = None
+    """Where accounts may be held: each venue then has to say its `jurisdiction`, and it has to be one of these; a country stands for its
+    regions too. Left out: anywhere."""
+
+    def check(self, venues: Mapping[str, VenueSettings]) -> None:
+        """Raises ValueError with one sentence for a configured venue that may not be used, or a name on the list that is no venue."""
+        for name in self.venues or ():
+            if name not in VENUE_HOSTS:
+                raise ValueError(f"allowed.venues: {name} is not a known venue{did_you_mean(name, VENUE_HOSTS)}")
+        for venue, told in venues.items():
+            refusal = self._refusal(venue, told.jurisdiction)
+            if refusal is not None:
+                raise ValueError(f"venues.{venue}{refusal}")
+
+    def _refusal(self, venue: str, jurisdiction: str | None) -> str | None:
+        """Why a venue may not be used, as the end of a sentence that begins with its place; None when it may."""
+        if self.venues is not None and venue not in self.venues:
+            return f": is not one of allowed.venues ({', '.join(self.venues)})"
+        if self.jurisdictions is None:
+            return None
+        named = ", ".join(self.jurisdictions)
+        if jurisdiction is None:
+            return f".jurisdiction: is missing; allowed.jurisdictions ({named}) needs to know where the account is held"
+        if jurisdiction in self.jurisdictions or jurisdiction.partition("-")[0] in self.jurisdictions:
+            return None
+        return f".jurisdiction: {jurisdiction} is not one of allowed.jurisdictions ({named})"
 
 
 class InstanceSettings(BaseModel):
@@ -210,6 +252,8 @@ class CollateralSettings(BaseModel):
     """The assets that count as collateral, by name."""
     sources: tuple[Annotated[SourceSettings, Field(discriminator="kind")], ...] = ()
     """Where totals come from. Each asset at each location has exactly one source."""
+    issuers: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][ -~]{0,39}$")], IssuerSettings] = {}
+    """Who issued which stablecoins, by the issuer's name. Of a coin that is not named here its own limit counts alone."""
     claims: Annotated[ClaimsSettings, BeforeValidator(empty_is_default)] = ClaimsSettings()
     """What may be announced before a total confirms it."""
 
@@ -228,6 +272,26 @@ class CollateralSettings(BaseModel):
     def stables(self) -> frozenset[Asset]:
         """The assets that are dollars."""
         return frozenset(Asset(name) for name, asset in self.assets.items() if asset.stable)
+
+    def issued_by(self) -> dict[Asset, str]:
+        """The issuer of each stablecoin that has one here."""
+        return {Asset(coin): name for name, issuer in self.issuers.items() for coin in issuer.coins}
+
+    def check_issuers(self) -> None:
+        """Raises ValueError with one sentence for a coin of two issuers, or one that is hedged."""
+        issued: dict[str, str] = {}
+        for name, issuer in self.issuers.items():
+            here = f"collateral.issuers.{name}.coins"
+            for coin in issuer.coins:
+                if coin in issued:
+                    raise ValueError(f"{here}: {coin} is {issued[coin]}'s already, and a coin has one issuer")
+                if coin in self.assets and not self.assets[coin].stable:
+                    raise ValueError(f"{here}: {coin} is hedged (collateral.assets.{coin}), and only a stablecoin has an issuer")
+                issued[coin] = name
+
+    def issuer_limits(self) -> dict[str, Decimal]:
+        """USD of the coins of each issuer that has a limit of its own."""
+        return {name: issuer.exposure_max for name, issuer in self.issuers.items() if issuer.exposure_max is not None}
 
     def believed(self, source: SourceSettings) -> tuple[str, ...]:
         """The places of which a source is believed: a custodian of all that it holds, a chain of all that is looked for on it, a venue

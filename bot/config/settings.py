@@ -22,6 +22,7 @@ from bot.config.sections import (
     VENUE_HOSTS,
     VENUES_WITH_PASSPHRASE,
     VENUES_WITH_WALLET,
+    AllowedSettings,
     CollateralSettings,
     Environment,
     InstanceSettings,
@@ -77,6 +78,8 @@ class Settings(BaseModel):
     """What is written to the log."""
     routes: dict[str, LoopbackUrl] = {}
     """Simulation only: where each venue host lives on this machine, `host: http://127.0.0.1:PORT`. Hosts not listed are refused."""
+    allowed: AllowedSettings = AllowedSettings()
+    """The venues and jurisdictions that the desk may trade in. Left out: any venue that is known."""
     venues: Annotated[dict[str, VenueSettings], Field(min_length=1)]
     """The venues that carry the hedge: `binanceusdm`, `binancecoinm`, `bybit`, `deribit`, `okx`, `hyperliquid`."""
     collateral: CollateralSettings
@@ -127,7 +130,7 @@ class Settings(BaseModel):
             "assets": dict(self.collateral.hedged_as()),
             "sources": sorted(source.decides() for source in self.collateral.sources),
             "policy": {name: plain(Decimal(value)) for name, value in self.policy.values().items()},
-            "claims": self.collateral.model_dump(mode="json", include={"assets", "claims"}),
+            "claims": self.collateral.model_dump(mode="json", include={"assets", "claims", "issuers"}),
             "believed": dict(self.collateral.claim_terms().authorities),
         }
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
@@ -139,6 +142,8 @@ class Settings(BaseModel):
             collateral_assets=self.collateral.hedged_as(),
             collateral_sources=frozenset(source.name for source in self.collateral.sources),
             stables=self.collateral.stables(),
+            issuers=self.collateral.issued_by(),
+            issuer_exposure_max=self.collateral.issuer_limits(),
             claims=self.collateral.claim_terms(),
             instruments=frozenset(instruments),
             **self.policy.values(),
@@ -205,6 +210,7 @@ def _check_venues(settings: Settings) -> None:
     for venue in settings.venues:
         if venue not in VENUE_HOSTS:
             raise ValueError(f"venues.{venue}: unknown venue{did_you_mean(venue, VENUE_HOSTS)}")
+    settings.allowed.check(settings.venues)
 
 
 def _check_routes(settings: Settings) -> None:
@@ -327,6 +333,7 @@ def _check_assets(settings: Settings) -> None:
     for name, asset in settings.collateral.assets.items():
         if asset.stable and asset.hedged_as is not None:
             raise ValueError(f"collateral.assets.{name}.hedged_as: a stablecoin is not hedged, remove it or stable")
+    settings.collateral.check_issuers()
 
 
 def _check_simulator(settings: Settings) -> None:

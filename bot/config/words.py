@@ -74,7 +74,7 @@ def _caps(policy: Policy) -> list[str]:
         ),
         (
             f"Keep at most {percent(policy.collateral_share_max)} of all that the book owns at one venue, and at most"
-            f" {percent(policy.settle_exposure_max)} of it in one stablecoin."
+            f" {percent(policy.settle_exposure_max)} of it in one stablecoin, or in those of one issuer{_issuers(policy)}."
         ),
         f"Let at most {percent(policy.unsettled_profit_max)} of all that the book owns stand as unsettled profit at one venue.",
         (
@@ -84,6 +84,14 @@ def _caps(policy: Policy) -> list[str]:
             f" {duration(policy.settlement_delay_max_ms)} late."
         ),
     ]
+
+
+def _issuers(policy: Policy) -> str:
+    """The issuers that are named, with their coins and limits."""
+    coins = {name: ", ".join(sorted(c for c, of in policy.issuers.items() if of == name)) for name in sorted(set(policy.issuers.values()))}
+    most = {name: f", at most {plain(usd)} USD" for name, usd in policy.issuer_exposure_max.items()}
+    told = "; ".join(f"{name}: {coins[name]}{most.get(name, '')}" for name in coins)
+    return f" ({told})" if told else ""
 
 
 def _margins(policy: Policy) -> list[str]:

@@ -4,6 +4,8 @@
     instrument notional    one instrument's positions and orders
     venue share            one venue's / the required hedge
     gross notional         the book's
+    issuer exposure        all stablecoins of one issuer: on venues and held as collateral
+    collateral total       confirmed collateral of an asset, in its own units: people are paged, it is hedged all the same
 
 One list serves the target (`room_usd`: what is left), the last gate (`breach_of`: with the order counted in) and people (`warning_of`).
 What is used is told at the worse end of each range. A cap that cannot be worked out leaves no room: absence is not zero. Margin and
@@ -15,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from bot.core import exposure
+from bot.core import exposure, holdings
 from bot.core.limit_table import nearing
 from bot.core.limits import Breach, Effect, Limit
 from bot.core.marks import once, valuation_mark
@@ -26,7 +28,10 @@ from bot.core.units import ZERO, Asset, InstrumentId, VenueId
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """One cap: USD `used` of USD `allowed`, None while not known. Beyond `kept` (None: never) what is carried moves away."""
+    """One cap: USD `used` of USD `allowed`, None while not known. Beyond `kept` (None: never) what is carried moves away.
+
+    `pages`: beyond it people are paged, and nothing is held back.
+    """
 
     limit: Limit
     subject: str
@@ -34,6 +39,7 @@ class Allowance:
     allowed: Decimal | None
     kept: Decimal | None = None
     detail: str = "USD of notional"
+    pages: bool = False
 
     @property
     def room_usd(self) -> Decimal | None:
@@ -57,6 +63,8 @@ class Allowance:
         if self.used is None or self.allowed is None:
             return None
         told = nearing(self.limit, self.subject, self.used, self.allowed, self.detail)
+        if told is not None and self.pages:
+            return replace(told, effect=Effect.PAGES if self.used > self.allowed else Effect.TELLS)
         moves = told is not None and self.kept is not None and self.used > self.kept
         return replace(told, effect=Effect.REDUCING) if told is not None and moves else told
 
@@ -105,6 +113,34 @@ def of_book(ledger: Ledger, policy: Policy) -> tuple[Allowance, ...]:
     return (Allowance(Limit.GROSS_NOTIONAL, "book", exposure.gross_notional(ledger, policy), policy.gross_notional_max),)
 
 
+@once
+def of_issuer(ledger: Ledger, policy: Policy, issuer: str) -> Allowance:
+    """The cap of all stablecoins of one issuer together; what we owe of one takes nothing from what we own of another.
+
+    A coin whose issuer is not named has no cap but its own (`settle_exposure_max`).
+    """
+    told = exposure.settle_exposure(ledger, policy)
+    used = sum((max(usd, ZERO) for coin, usd in told.items() if policy.issuers.get(coin) == issuer), ZERO)
+    owned, own = holdings.known_asset_value(ledger, policy), policy.issuer_exposure_max.get(issuer)
+    share = None if owned is None else max(owned, ZERO) * policy.settle_exposure_max
+    known = [most for most in (share, own) if most is not None]
+    return Allowance(Limit.ISSUER_EXPOSURE, issuer, used, min(known, default=None), detail="USD in stablecoins of one issuer")
+
+
+@once
+def of_collateral(ledger: Ledger, policy: Policy) -> tuple[Allowance, ...]:
+    """The caps of confirmed collateral, asset by asset, in the asset's own units."""
+    confirmed = holdings.confirmed_totals(ledger, policy)
+    limits = ((asset, told.total_max) for asset, told in sorted(policy.claims.limits.items()))
+    return tuple(
+        Allowance(
+            Limit.COLLATERAL_TOTAL, asset, confirmed.get(asset, ZERO), most, detail=f"{asset} confirmed, hedged all the same", pages=True
+        )
+        for asset, most in limits
+        if most is not None
+    )
+
+
 def of_increase(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Allowance, ...]:
     """Every cap that an increase of one listed instrument uses up."""
     return (
@@ -124,7 +160,8 @@ def all_of(ledger: Ledger, policy: Policy) -> tuple[Allowance, ...]:
         found.extend(of_asset(ledger, policy, asset))
         for instrument in exposure.instruments_of(ledger, policy, asset):
             found.extend(of_instrument(ledger, policy, instrument))
-    return tuple(found)
+    found.extend(of_issuer(ledger, policy, issuer) for issuer in sorted(set(policy.issuers.values())))
+    return (*found, *of_collateral(ledger, policy))
 
 
 def open_interest_usd(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Decimal | None:

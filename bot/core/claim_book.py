@@ -15,7 +15,7 @@ from bot.core.claim_records import MOVEMENT_MS, Claim, ClaimState, Place
 from bot.core.claim_terms import place
 from bot.core.claims import judged, why_held
 from bot.core.copying import replace
-from bot.core.holdings import counted_holdings
+from bot.core.holdings import confirmed_totals
 from bot.core.ledger import noted, put
 from bot.core.observations import apply_collateral
 from bot.core.policy import Policy
@@ -49,10 +49,12 @@ def _limit_told(ledger: Ledger, after: Ledger, policy: Policy, asset: Asset, at:
     limit = policy.claims.limits_of(asset).total_max
     if limit is None:
         return after
-    was, now = (sum((h.quantity for h in counted_holdings(each, policy) if h.asset == asset), ZERO) for each in (ledger, after))
-    if was > limit or now <= limit:
+    was, now = (confirmed_totals(each, policy).get(asset, ZERO) for each in (ledger, after))
+    if (was > limit) is (now > limit):
         return after
-    sentence = f"{now:f} {asset} is confirmed, more than its limit of {limit:f}: it is hedged all the same"
+    beyond = "more than its limit of {:f}: it is {} all the same"
+    words = beyond.format(limit, "counted" if asset in policy.stables else "hedged") if now > limit else f"within its limit of {limit:f}"
+    sentence = f"{now:f} {asset} is confirmed, {words}"
     return noted(after, Note(at=at, kind="limit", subject=asset, sentence=sentence))
 
 

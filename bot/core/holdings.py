@@ -58,6 +58,15 @@ def stable_holdings(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
 
 
 @once
+def confirmed_totals(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
+    """What is certain of each asset that counts as collateral, stablecoins included, in its own units, all places together."""
+    total = dict(stable_holdings(ledger, policy))
+    for holding in counted_holdings(ledger, policy):
+        total[holding.asset] = total.get(holding.asset, ZERO) + holding.quantity
+    return total
+
+
+@once
 def _told_of_places(ledger: Ledger, policy: Policy) -> Mapping[tuple[Asset, str], tuple[Holding, ...]]:
     """What configured sources told of each place: the source that is believed alone, where the configuration names one."""
     found: dict[tuple[Asset, str], tuple[Holding, ...]] = {}

@@ -29,6 +29,7 @@ class Scope(StrEnum):
     ORDER = "order"
     INSTRUMENT = "instrument"
     ASSET = "asset"
+    ISSUER = "issuer"
     VENUE = "venue"
     BOOK = "book"
 
@@ -187,6 +188,20 @@ _ASSET: Mapping[Limit, LimitRule] = {
     ),
     Limit.SETTLE_EXPOSURE: _rule(
         "What the book owns in one stablecoin over all that it owns.", Scope.ASSET, _B, "settle_exposure_max", "C14", is_budget=True
+    ),
+    Limit.ISSUER_EXPOSURE: _rule(
+        "The same of all stablecoins of one issuer together, on venues and in the stable sleeve; a limit of the issuer's own in USD"
+        " (`collateral.issuers`) counts where it is less.",
+        Scope.ISSUER,
+        _B,
+        "settle_exposure_max",
+        "C14",
+        is_budget=True,
+    ),
+    Limit.COLLATERAL_TOTAL: _rule(
+        "Confirmed collateral beyond what is to be held of an asset (`collateral.assets.ASSET.total_max`): hedged all the same.",
+        Scope.ASSET,
+        _P,
     ),
     Limit.CARRY_FLOOR: _rule("An asset that earns less than stables: new deployment is refused.", Scope.ASSET, _T, "stable_band_exit"),
 }

@@ -58,6 +58,8 @@ class Limit(StrEnum):
     SETTLEMENT = "settlement"
     RESERVE_COVERAGE = "reserve_coverage"
     SETTLE_EXPOSURE = "settle_exposure"
+    ISSUER_EXPOSURE = "issuer_exposure"
+    COLLATERAL_TOTAL = "collateral_total"
     UNEXPLAINED_POSITION = "unexplained_position"
     AUTO_DELEVERAGING = "auto_deleveraging"
     DELEVERAGING_RANK = "deleveraging_rank"

@@ -7,6 +7,7 @@ never stand in the way of a reduction, and a staked token off its peg not even o
                         `touch_notional_min` (untold: none), spread over mid at most `spread_max`
     stablecoin depeg    what an instrument is quoted and settled in, against one dollar: `references`
     settle exposure     what the book owns of one stablecoin / all that it owns
+    issuer exposure     the same of all coins of one issuer, and against a limit of its own in USD
     collateral share    a venue's margin balance / all that the book owns
     unsettled profit    (equity - delegated) / all that the book owns; of what no custodian mirrors, unrealised profit is told only
     exposure at risk    (unsettled profit + its growth until the next settlement, 99 % - posted by the venue) / all that the book owns
@@ -19,6 +20,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bot.core import custody, exposure, holdings, reserve
+from bot.core.allowances import of_issuer as issuer_exposure
 from bot.core.allowances import open_interest_usd
 from bot.core.instrument import ContractKind
 from bot.core.limit_table import WARN_PART
@@ -128,6 +130,14 @@ def settle_exposure_breach(ledger: Ledger, policy: Policy, coin: Asset) -> Breac
     return _share_breach(Limit.SETTLE_EXPOSURE, coin, held, holdings.known_asset_value(ledger, policy), policy.settle_exposure_max)
 
 
+@exposure.once
+def issuer_breach(ledger: Ledger, policy: Policy, coin: Asset) -> Breach | None:
+    """Why nothing may increase that settles in a stablecoin: too much of what the book owns is in the coins of its issuer."""
+    issuer = policy.issuers.get(coin)
+    cap = None if issuer is None else issuer_exposure(ledger, policy, issuer)
+    return None if cap is None or cap.used is None or cap.allowed is None else cap.breach_of(ZERO)
+
+
 def collateral_share_breach(ledger: Ledger, policy: Policy, venue: VenueId) -> Breach | None:
     """Why a venue takes no increase: too much of what the book owns stands there."""
     there, owned = holdings.standing_at(ledger, policy, venue), holdings.known_asset_value(ledger, policy)
@@ -229,6 +239,7 @@ def of_instrument(ledger: Ledger, policy: Policy, instrument: InstrumentId, now:
     found = [eligibility_breach(ledger, policy, instrument)]
     for coin in stables_of(ledger, instrument):
         found += [stablecoin_breach(ledger, policy, coin, now), settle_exposure_breach(ledger, policy, coin)]
+        found.append(issuer_breach(ledger, policy, coin))
     return _blocking(*found)
 
 

@@ -25,6 +25,10 @@ class Policy:
     """Names of the sources that must have spoken before anything is known of the collateral."""
     stables: frozenset[Asset] = frozenset()
     """Stablecoins that may be held as collateral: they carry no delta and are taken for one dollar each."""
+    issuers: Mapping[Asset, str] = field(default_factory=dict)
+    """Who issued a stablecoin: `{"USDT": "Tether"}`. One that is not named has no limit but its own (`settle_exposure_max`)."""
+    issuer_exposure_max: Mapping[str, Decimal] = field(default_factory=dict)
+    """USD that the book may own in all coins of one issuer together, where that is less than `settle_exposure_max` allows."""
     claims: ClaimTerms = field(default_factory=ClaimTerms)
     """What announcements of collateral may do, and which source is believed of each place."""
     instruments: frozenset[InstrumentId] = frozenset()

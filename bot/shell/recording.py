@@ -2,7 +2,8 @@
 
 The rule. A fact that changes anything but stamps is written at once, and so is every decision that asked for more than a reading or
 changed anything. A stamp is what the next word of the same source or venue replaces in any case: when it was last heard or read, its
-margins, its clock's offset, of a custodian's statement the instant of which it tells. Facts that bring nothing but stamps are held, the newest of each speaker, and written
+margins, its clock's offset, the instant of which a custodian's statement tells. Facts that bring nothing but stamps are held, the newest
+of each speaker, and written
 
 * when the last one written is older than CONFIRMED_EVERY_MS or READ_EVERY_MS, with the rest of what the same speaker said;
 * before anything that may depend on them: any other fact or decision, so that a replay decides on the very stamps that counted;

@@ -36,6 +36,34 @@ def test_settings_become_the_policy() -> None:
     assert policy.instruments == {"binanceusdm:BTCUSDT", "binanceusdm:ETHUSDT", "bybit:BTCUSDT", "okx:BTC-USDT-SWAP"}
 
 
+def in_jurisdictions(allowed: dict[str, Any], **held: str) -> Settings:
+    document = copy.deepcopy(SIMULATION) | {"allowed": allowed}
+    for venue, jurisdiction in held.items():
+        document["venues"][venue]["jurisdiction"] = jurisdiction
+    return settings_from(document)
+
+
+def test_venues_and_jurisdictions_that_a_mandate_allows_are_taken_and_others_refused() -> None:
+    allowed = {"venues": ["okx", "bybit", "binanceusdm", "deribit"], "jurisdictions": ["AE", "US-NY"]}
+    told = in_jurisdictions(allowed, okx="AE", bybit="AE-DU", binanceusdm="US-NY")
+    assert told.venues["bybit"].jurisdiction == "AE-DU"
+    with pytest.raises(ConfigError, match=r"venues\.binanceusdm\.jurisdiction: US-CA is not one of allowed\.jurisdictions \(AE, US-NY\)"):
+        in_jurisdictions(allowed, okx="AE", bybit="AE-DU", binanceusdm="US-CA")
+    with pytest.raises(ConfigError, match=r"venues\.binanceusdm\.jurisdiction: US is not one of"):
+        in_jurisdictions(allowed, okx="AE", bybit="AE-DU", binanceusdm="US")
+
+
+def test_issuers_become_the_policy_and_its_words() -> None:
+    issuers = {"Tether": {"coins": ["USDT", "XAUT"], "exposure_max": 5_000_000}, "Circle": {"coins": ["USDC"]}}
+    settings = settings_from(changed("collateral/issuers", issuers))
+    policy = settings.to_policy()
+    assert policy.issuers == {"USDT": "Tether", "XAUT": "Tether", "USDC": "Circle"}
+    assert policy.issuer_exposure_max == {"Tether": Decimal(5_000_000)}
+    words = "or in those of one issuer (Circle: USDC; Tether: USDT, XAUT, at most 5,000,000 USD)."
+    assert any(words in sentence for sentence in policy_in_words(policy))
+    assert settings.config_hash != settings_from(SIMULATION).config_hash
+
+
 def test_what_is_left_out_has_the_core_defaults() -> None:
     policy, default = settings_from(SIMULATION).to_policy(), Policy()
     for field in TUNABLE:

@@ -181,6 +181,22 @@ def test_too_much_of_one_stablecoin_takes_no_more_of_it() -> None:
     stands_in_the_way(bent(story, settle_exposure_max=D("0.66")), Limit.SETTLE_EXPOSURE, "USDT", D(180_000) / 270_000, D("0.66"))
 
 
+def test_too_much_of_one_issuers_coins_takes_no_more_of_any_of_them() -> None:
+    """180,000 USDT on venues and 20,000 USDX in the vault, of one issuer: 200,000 of 290,000, and 200,000 against a limit in USD."""
+    usdx = Asset("USDX")
+    story = bent(funded(hedged("30")), stables=frozenset({usdx})) >> collateral("USDX", "20000", None)
+    assert net_delta("ETH", "0").check(story) is None
+    both = {USDT: "Tether", usdx: "Tether"}
+    assert asked(bent(story, settle_exposure_max=D("0.63"))) is None
+    share = D("0.68")
+    most = 290_000 * share
+    stands_in_the_way(bent(story, issuers=both, settle_exposure_max=share), Limit.ISSUER_EXPOSURE, "Tether", D(200_000), most)
+    assert asked(bent(story, issuers=both, settle_exposure_max=D(1))) is None
+    assert asked(bent(story, issuer_exposure_max={"Tether": D(200_000)})) is None
+    stands_in_the_way(bent(story, issuer_exposure_max={"Tether": D(199_999)}), Limit.ISSUER_EXPOSURE, "Tether", D(200_000), D(199_999))
+    assert asked(bent(story, issuers={usdx: "Tether"})) is None, "what settles in another issuer's coin does not mind"
+
+
 def test_c14_a_venue_that_has_told_nothing_switches_no_share_off() -> None:
     """60,000 of the 210,000 that are known; and 120,000 of them in one stablecoin."""
     story = funded(hedged("30"))

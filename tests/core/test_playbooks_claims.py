@@ -6,10 +6,12 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bot.core.claim_terms import RedemptionEnd
+from bot.core.limits import Effect, Limit
 from tests.core.claim_words import claim, claims_policy, deposit, forgotten, record, redemption
 from tests.core.playbook import (
     after,
     book,
+    breach,
     collateral,
     confirmed,
     decision_due,
@@ -27,6 +29,7 @@ from tests.core.playbook import (
 )
 from tests.core.story import Story
 
+D = Decimal
 ETH = "binance:ETH"
 PRICED = RedemptionEnd.PRICED
 MINUTE = 60_000
@@ -128,7 +131,19 @@ def test_beyond_the_limit_of_an_interval_claims_wait_and_the_next_interval_takes
 def test_confirmed_collateral_beyond_its_limit_is_hedged_and_told() -> None:
     story = hedged("50")
     story >> collateral("ETH", "70") >> decision_due() << place(ETH, "-20") >> filled(ETH) << net_delta("ETH", "0")
-    story << says("70 ETH is confirmed, more than its limit of 60: it is hedged all the same")
+    story << says("70 ETH is confirmed, more than its limit of 60: it is hedged all the same") << breach("collateral_total", "ETH")
+    (found,) = (b for b in story.statement().breaches if b.limit is Limit.COLLATERAL_TOTAL)
+    assert (found.observed, found.allowed, found.effect) == (70, 60, Effect.PAGES)
+    assert [a.used_ratio for a in story.statement().allowances if a.limit is Limit.COLLATERAL_TOTAL and a.subject == "ETH"] == [D(70) / 60]
+    story >> collateral("ETH", "60") >> decision_due() << place(ETH, "10", reduce_only=True) >> filled(ETH)
+    story << says("60 ETH is confirmed, within its limit of 60")
+    assert [b.effect for b in story.statement().breaches if b.limit is Limit.COLLATERAL_TOTAL] == [Effect.TELLS], "all of it is used"
+    story.close()
+
+
+def test_a_stablecoin_beyond_its_limit_is_counted_and_told() -> None:
+    story = hedged("10") >> collateral("USDT", "61", None) >> decision_due() << nothing() << net_delta("ETH", "0")
+    story << says("61 USDT is confirmed, more than its limit of 60: it is counted all the same") << breach("collateral_total", "USDT")
     story.close()
 
 

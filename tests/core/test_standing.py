@@ -79,6 +79,12 @@ def executed(count: int) -> Story:
     return story
 
 
+def issued(most: Decimal, **issuers: str) -> Story:
+    """All but 90,000 of 300 million are USDT on venues."""
+    named = {Asset(coin): issuer for coin, issuer in issuers.items()}
+    return bent(settle_exposure_max=D("1.2"), issuers=named, issuer_exposure_max={"Tether": most})
+
+
 def interest(eth: str) -> Story:
     """A tenth of an instrument's open interest, and of all of the asset's."""
     return bent() >> market(OKX, eth) >> market(BYBIT, "10000") >> market(BINANCE, "10000")
@@ -111,6 +117,10 @@ BUDGETS: list[tuple[Limit, str, Callable[[], Story], Effect | None]] = [
     (Limit.SETTLE_EXPOSURE, "USDT", lambda: bent(settle_exposure_max=D("1.2")), None),  # all but 90,000 of 300 million
     (Limit.SETTLE_EXPOSURE, "USDT", lambda: bent(settle_exposure_max=D(1)), TELLS),
     (Limit.SETTLE_EXPOSURE, "USDT", lambda: bent(settle_exposure_max=D("0.99")), BLOCKS),
+    (Limit.ISSUER_EXPOSURE, "Tether", lambda: issued(USDT="Tether", most=D(340_000_000)), None),
+    (Limit.ISSUER_EXPOSURE, "Tether", lambda: issued(USDT="Tether", most=D(330_000_000)), TELLS),
+    (Limit.ISSUER_EXPOSURE, "Tether", lambda: issued(USDT="Tether", most=D(290_000_000)), BLOCKS),
+    (Limit.ISSUER_EXPOSURE, "Tether", lambda: issued(USDC="Tether", most=D(290_000_000)), None),
     (Limit.LEVERAGE, "okx", lambda: account("11200", "100"), None),
     (Limit.LEVERAGE, "okx", lambda: account("11100", "100"), TELLS),
     (Limit.LEVERAGE, "okx", lambda: account("10000", "100"), BLOCKS),
