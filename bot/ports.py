@@ -38,6 +38,9 @@ CancelAnswer = OrderReported | CancelUnconfirmed
 LookUpAnswer = OrderReported | OrderAbsent | LookUpFailed
 ReadAnswer = VenueReported | VenueUnreadable
 
+JOURNAL_CLOSE_S = 1.0
+"""Longest time that a journal takes to close; what is not durable by then is given up."""
+
 
 class Clock(Protocol):
     """Where the shell gets its time from: real in a run, virtual in a simulation."""
@@ -179,7 +182,7 @@ class Journal(Protocol):
         """A counter that grew by one, durably, with each call."""
 
     def close(self) -> None:
-        """Makes everything durable and lets go. Safe to call twice."""
+        """Makes everything durable and lets go, within JOURNAL_CLOSE_S whatever hangs. Safe to call twice. Raises `JournalUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)

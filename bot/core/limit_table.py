@@ -292,7 +292,13 @@ _BOOK: Mapping[Limit, LimitRule] = {
     Limit.BACKLOG: _rule(
         "Facts that wait to be taken: the bot lags behind what its venues tell.", Scope.BOOK, _R, "", "C44", End.QUIET_PERIOD
     ),
-    Limit.JOURNAL_DOUBT: _rule("A journal whose server cannot prove that what it acknowledged is on disk.", Scope.BOOK, _R, "", "C32"),
+    Limit.JOURNAL_DOUBT: _rule(
+        "A journal that cannot be written now, or whose server cannot prove that what it acknowledged is on disk.",
+        Scope.BOOK,
+        _R,
+        "",
+        "C32",
+    ),
     Limit.TRADING_STATE: _rule("What leaves although the book or the venue is not ACTIVE.", Scope.BOOK, _B, controls="C18"),
     Limit.OPERATOR: _rule("What a named person asked for.", Scope.BOOK, _H, "", "C18", End.OPERATOR),
     Limit.INVARIANT: _rule("A ledger that contradicts itself.", Scope.BOOK, _H, "", "C18", End.OPERATOR),

@@ -1,6 +1,7 @@
 """What a named person asks of a running bot, and the switch outside it that halts the book.
 
-A request is entered as an event like any other fact, waited for until it is written, and answered in one sentence. A halt is answered
+A request is entered as an event like any other fact, waited for until it is written, and answered in one sentence. What the bot could not
+take is not accepted; what it took and could not write is in force, and the answer says that it is not written. A halt is answered
 when no order works any more where it was asked for, or after HALT_REPORT_S with what is still open, venue by venue.
 
 The switch is looked at before the first decision and on a beat. While it says halt, the book is halted again whoever resumed it; so a
@@ -47,10 +48,13 @@ class Control:
         if refusal is not None:
             return self._answer(request, refusal, accepted=False)
         taken = self._loop.put_awaited(self._event(request))
+        if taken.done():  # at once: it found no room
+            return self._answer(request, "the bot did not take it, for more waits than it can hold; the run ends of that", accepted=False)
         await self._within(TAKEN_S, taken)
         if request.action is OperatorAction.HALT:
             await self._drained(request.venue, began + HALT_REPORT_S)
-        return self._answer(request, self._came_of(request), accepted=True)
+        unwritten = "" if taken.result() else "; the journal could not write it yet: until it does, a restart knows nothing of it"
+        return self._answer(request, self._came_of(request) + unwritten, accepted=True)
 
     def _refusal(self, request: OperatorRequest) -> str | None:
         if request.venue is not None and request.venue not in self._venues:

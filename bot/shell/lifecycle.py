@@ -28,6 +28,7 @@ from bot.core.events import Event, SessionStarted, StopRequested
 from bot.core.policy import Policy
 from bot.core.units import Millis, VenueId
 from bot.ports import (
+    JOURNAL_CLOSE_S,
     Clock,
     CollateralSource,
     HaltSwitch,
@@ -50,17 +51,19 @@ from bot.supervision import cause_of
 
 log = structlog.get_logger(__name__)
 
-DRAIN_S = 5.0
+DRAIN_S = 4.5
 """Longest time for cancels and look-ups after a stop was asked for."""
-FEEDS_END_S = 1.0
-SETTLE_S = 0.75
+FEEDS_END_S = 0.75
+SETTLE_S = 0.5
 CONSUMER_END_S = 0.5
 DISARM_S = 0.5
-CLOSE_S = 1.0
+CLOSE_S = 0.75
+LEASE_END_S = 0.5
+"""Longest wait for the store to take the lease back."""
 HURRIED_S = 0.1
 """How long each of these takes at most once the run was told to hurry; what is known is written to the journal all the same."""
-STOP_S = DRAIN_S + FEEDS_END_S + SETTLE_S + CUT_S + CONSUMER_END_S + DISARM_S + CLOSE_S
-"""Longest stop."""
+STOP_S = DRAIN_S + FEEDS_END_S + SETTLE_S + CUT_S + CONSUMER_END_S + DISARM_S + CLOSE_S + JOURNAL_CLOSE_S + LEASE_END_S
+"""Longest stop: GONE_S leaves room for what the process itself needs."""
 GONE_S = 9.5
 """After a signal the process is gone within this, whatever else hangs in it."""
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -216,7 +219,11 @@ class Run:
         if self.loop.ledger.open_orders():
             await mandate.end()
         else:
-            await mandate.give_back()
+            try:
+                async with asyncio.timeout(LEASE_END_S):
+                    await mandate.give_back()
+            except TimeoutError:
+                log.warning("lease_not_given_back", reason=f"the store did not take it within {LEASE_END_S:g} s")
 
     def _enter_session(self) -> None:
         now = self._world.clock.now()

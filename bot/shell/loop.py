@@ -117,7 +117,10 @@ class Loop:
         self._wake.set()
 
     def put_awaited(self, event: Event) -> asyncio.Future[bool]:
-        """As `put`; the future is done when the event was taken, and tells whether the journal has it durably: not what found no room."""
+        """As `put`; the future is done when the event was taken, and tells whether the journal has it durably.
+
+        What finds no room is not taken, and the future says so at once: False.
+        """
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.put(event)
         if self._overrun:

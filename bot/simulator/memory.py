@@ -77,6 +77,7 @@ class MemoryJournal:
         self._appended = appended
         self._waiting: list[MemoryEntry] = []
         self._let_go = False
+        self._failing = False
         self._was_fresh = not store.entries or store.lost_tail
 
     @property
@@ -86,8 +87,8 @@ class MemoryJournal:
 
     @property
     def doubt(self) -> str | None:
-        """What the store says of itself."""
-        return self._store.doubt
+        """What the store says of itself, and while the newest write failed, that."""
+        return "the newest entries could not be written (the store takes nothing)" if self._failing else self._store.doubt
 
     def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event that is durable, in order, each with its commands."""
@@ -119,6 +120,8 @@ class MemoryJournal:
             self._appending()
             self._write()
             self._appended()
+        elif self._failing and self._store.taking:  # what waits is tried again on a beat, as on a disk
+            self._write()
 
     def next_epoch(self) -> int:
         """One more than ever before. Raises JournalUnavailable while the store takes nothing."""
@@ -140,7 +143,8 @@ class MemoryJournal:
         self._waiting.clear()
 
     def _write(self) -> None:
-        if not self._store.taking:
+        self._failing = not self._store.taking
+        if self._failing:
             raise JournalUnavailable("the store takes nothing")
         self._store.lost_tail = self._store.lost_tail and not self._waiting
         self._store.entries.extend(self._waiting)

@@ -9,7 +9,7 @@ import pytest
 from bot.config import load
 from bot.core.events import OperatorAction
 from bot.drivers.operate import operate
-from bot.ports import OperatorRequest
+from bot.ports import OperatorAnswer, OperatorRequest
 from tests.adapters.telemetry.test_control import Bot, listening
 from tests.cli.test_refusals import hedgebot, refused, written
 
@@ -87,3 +87,18 @@ async def test_a_halt_that_a_busy_bot_does_not_take_in_time_stands_by_its_file(t
         assert f"{settings.halt_path} is written" in said
         assert settings.halt_path.exists()
         assert await operate(settings, OperatorRequest(action=OperatorAction.REDUCE, by="alice", why="a drill")) == 2
+
+
+@pytest.mark.parametrize(("action", "code"), [(OperatorAction.HALT, 1), (OperatorAction.REDUCE, 2), (OperatorAction.RESUME, 2)])
+async def test_what_a_bot_could_not_take_is_told_in_one_sentence_and_by_the_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], action: OperatorAction, code: int
+) -> None:
+    settings = load(written(tmp_path, state_dir=str(tmp_path / "s")))
+    bot = Bot()
+    bot.answer = OperatorAnswer(accepted=False, sentence="the bot did not take it", trading_state="active")
+    async with listening(bot, settings.control_path):
+        assert await operate(settings, OperatorRequest(action=action, by="alice", why="a drill")) == code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"hedgebot: {action.value}: the bot did not take it")
+    assert len(told.err.splitlines()) == 1

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from bot.adapters.journal.sqlite import SqliteJournal
 from bot.core.commands import Command, PlaceOrder
 from bot.core.events import Event, VenueReported
 from bot.core.order import OrderState
@@ -57,6 +59,38 @@ class SlowJournal(MemoryJournal):
         if durable:
             time.sleep(self.pause_s)
         super().append(events, commands, durable=durable)
+
+
+@virtual
+async def test_f52_a_full_disk_is_told_as_a_doubt_of_the_journal_and_ends_when_it_takes_entries_again(tmp_path: Path):
+    bench = Bench(world={"assets": ("ETH",)})
+    journal = SqliteJournal(tmp_path / "journal.sqlite", "a test")
+    bench.journal_of = lambda: journal
+    bench.hold("ETH", "80")
+    bench.start()
+    await bench.until(bench.converged, 10)
+    assert told(bench) == ("active", None, "")
+    (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own limit stands in for a disk that is full
+    await bench.until(lambda: told(bench)[0] == "reducing", 120)
+    state, cause, why = told(bench)
+    assert (state, cause) == ("reducing", "journal_doubt")
+    assert "the newest entries could not be written (database or disk is full)" in why
+    sent = len(bench.world.placed)
+    bench.hold("ETH", "100")
+    await bench.passes(20)
+    assert len(bench.world.placed) == sent
+    journal._db.execute("PRAGMA max_page_count = 1000000")
+    await bench.until(lambda: told(bench)[0] == "active", 10)
+    await bench.until(bench.converged, 20)
+    await bench.stop()
+    bench.check()
+
+
+def told(bench: Bench) -> tuple[str, str | None, str]:
+    """The state of the book as `status` tells it, its cause and why."""
+    trading = bench.life.run.loop.statement().trading
+    return trading.state, trading.cause, trading.why
 
 
 async def test_f51_an_order_whose_entry_took_longer_than_its_expiry_reaches_no_book():

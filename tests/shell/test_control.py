@@ -14,6 +14,7 @@ from bot.core.records import TradingState
 from bot.core.trading import state_of
 from bot.core.units import ClientOrderId, VenueId
 from bot.ports import HaltTold, OperatorAnswer, OperatorRequest
+from bot.shell import loop
 from bot.shell.control import HALT_REPORT_S, TAKEN_S
 from bot.simulator.wire import WireFault
 from tests.shell.bench import Bench, hedged_bench, same_but_for_market, virtual
@@ -46,6 +47,34 @@ async def asked(bench: Bench, action: OperatorAction, **more: object) -> Operato
 
 def written(bench: Bench) -> list[OperatorActed]:
     return [e for e, _ in bench.world.store.steps() if isinstance(e, OperatorActed)]
+
+
+@pytest.mark.parametrize("action", [HALT, REDUCE, RESUME])
+@virtual
+async def test_what_found_no_room_is_not_told_as_accepted(action: OperatorAction, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = await hedged_bench()
+    monkeypatch.setattr(loop, "QUEUE_MAX", 0)
+    answer = await asked(bench, action)
+    assert not answer.accepted
+    assert answer.sentence == "the bot did not take it, for more waits than it can hold; the run ends of that"
+    assert answer.trading_state == "active"
+    assert written(bench) == []
+    with pytest.raises(loop.LoopOverrun):
+        await bench.passes(20)
+
+
+@virtual
+async def test_what_was_taken_and_not_written_is_in_force_and_told_as_not_written() -> None:
+    bench = await hedged_bench()
+    bench.world.store.taking = False
+    answer = await asked(bench, HALT)
+    assert (answer.accepted, answer.trading_state) == (True, "halted")
+    assert answer.sentence.endswith("the journal could not write it yet: until it does, a restart knows nothing of it")
+    assert written(bench) == []
+    bench.world.store.taking = True
+    await bench.until(lambda: bool(written(bench)), 10)
+    assert "could not write" not in (await asked(bench, RESUME)).sentence
+    await bench.stop()
 
 
 @virtual

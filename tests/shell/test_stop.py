@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
 
-from bot.core.commands import CancelOrder, LookUpOrder, PlaceOrder
-from bot.core.events import OrderOutcomeUnknown, StopRequested
+from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder
+from bot.core.events import Event, OrderOutcomeUnknown, StopRequested
 from bot.core.order import OrderState
 from bot.core.units import VenueId
-from bot.ports import Inbox, JournalUnavailable
+from bot.ports import JOURNAL_CLOSE_S, Inbox, JournalUnavailable
 from bot.shell.clock import SystemClock
-from bot.shell.lifecycle import STOP_S, stop_on_signals
-from bot.simulator.memory import MemoryCollateral
+from bot.shell.lifecycle import GONE_S, STOP_S, stop_on_signals
+from bot.shell.mandate import Mandate
+from bot.simulator.memory import MemoryCollateral, MemoryJournal
+from bot.simulator.memory_lease import MemoryLease, MemoryLeaseStore
+from bot.simulator.virtual_time import VirtualTimeLoop
 from bot.simulator.wire import WireFault
 from bot.supervision import Ended
 from tests.shell.bench import Bench, hedged_bench, same_but_for_market, virtual
@@ -319,3 +323,54 @@ async def test_a_cancel_goes_out_for_an_order_that_works_at_the_stop():
     cancels = [c for c in bench.life.telemetry.commands[asked:] if isinstance(c, CancelOrder)]
     assert [c.client_order_id for c in cancels] == [seen[0].client_order_id]
     assert not bench.ledger.open_orders()
+
+
+class SlowStore(MemoryJournal):
+    """A store that takes as long as a journal may for a durable write and for its close; the loop stands still meanwhile."""
+
+    def append(self, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:
+        if durable:
+            self.jump(0.25)
+        super().append(events, commands, durable=durable)
+
+    def close(self) -> None:
+        self.jump(JOURNAL_CLOSE_S)
+        super().close()
+
+    def jump(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        loop.jump(seconds)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@virtual
+async def test_a_stop_ends_in_time_with_a_slow_journal_a_slow_lease_and_venues_that_hang(silent: bool, monkeypatch: pytest.MonkeyPatch):
+    bench = Bench()
+    store = MemoryLeaseStore(bench.clock)
+    lease = MemoryLease(store, "one", ttl_ms=60_000)
+    await lease.acquire()
+    bench.mandate = Mandate(lease, bench.clock, silent_s=0.0)
+    bench.mandate.begin()
+    bench.journal_of = lambda: SlowStore(bench.world.store)
+    for asset, quantity in (("BTC", "10"), ("ETH", "100")):
+        bench.hold(asset, quantity)
+    bench.start()
+    await bench.until(bench.converged, 60)
+
+    async def never() -> None:
+        await asyncio.sleep(3600)
+
+    for venue in bench.ports.venues.values():
+        monkeypatch.setattr(venue, "disarm", never)
+        monkeypatch.setattr(venue, "close", never)
+    if silent:
+        for wire in bench.world.wires.values():
+            wire.silent, wire.hanging, wire.timeout_s = True, True, 30.0
+        bench.hold("ETH", "150")
+        await bench.until(lambda: bool(bench.ledger.open_orders()), 5)
+    store.answer_s = 120.0
+    took = await bench.stop()
+    assert 2.5 < took <= GONE_S < 10
+    assert bool(bench.ledger.open_orders()) == silent
+    assert STOP_S <= GONE_S

@@ -82,9 +82,9 @@ class RedisStore:
         self._fence = fence
         self._min_replicas = min_replicas
         self._judged = 0
-        self._waits_for_disk = False
+        self._can_wait_for_disk = self._waits_for_disk = self._lacks_file = False
         self.doubt: str | None = None
-        """Why what the server acknowledges is not to be trusted, None: it is. Found out anew with each connection."""
+        """Why what the server acknowledges is not to be trusted, None: it is. Found out anew with each connection and by `check`."""
 
     # Opening
 
@@ -217,9 +217,16 @@ class RedisStore:
         if bytes(role[0]) != b"master":
             self._link.drop()
             raise StoreFailed(f"{self.where}: the server is a replica, and takes no writes")
-        self._waits_for_disk = self._version() >= _WAITAOF_SINCE
+        self._can_wait_for_disk = self._waits_for_disk = self._version() >= _WAITAOF_SINCE
         self.doubt = self._doubt()
         self._judged = self._link.connect()
+
+    def check(self) -> None:
+        """Finds out again what the server can prove: somebody may change its settings while it runs. Raises StoreFailed."""
+        if self._link.connect() == self._judged:
+            self.doubt = self._doubt()
+        else:
+            self.judge()
 
     def _version(self) -> tuple[int, ...]:
         told = re.search(rb"^redis_version:(\d+)\.(\d+)", self._link.call("INFO", "server"), re.MULTILINE)
@@ -231,12 +238,24 @@ class RedisStore:
         except StoreDenies as error:
             if self._waits_for_disk:
                 return None  # WAITAOF fails where there is no append-only file
-            return f"{self.where}: whether it syncs every write cannot be found out ({error})"
-        if told["appendonly"] != "yes":
-            self._waits_for_disk = False
+            return self.doubt or f"{self.where}: whether it syncs every write cannot be found out ({error})"
+        keeps_file = told["appendonly"] == "yes"
+        self._waits_for_disk = keeps_file and self._can_wait_for_disk
+        if not keeps_file:
+            self._lacks_file = True
             return f"{self.where}: it keeps no append-only file (appendonly is {told['appendonly']}), so a restart of it may lose entries"
         if told["appendfsync"] != "always" and not self._waits_for_disk:
             return f"{self.where}: it does not sync every write (appendfsync is {told['appendfsync']}), so a power cut may lose entries"
+        return self._file_doubt()
+
+    def _file_doubt(self) -> str | None:
+        """What the server says of the append-only file that it is to keep."""
+        said = self._link.call("INFO", "persistence")
+        if (status := _line(said, "aof_last_write_status")) == "err":
+            return f"{self.where}: its newest write to the append-only file failed (aof_last_write_status is {status})"
+        if self._lacks_file and "1" in (_line(said, "aof_rewrite_in_progress"), _line(said, "aof_rewrite_scheduled")):
+            return f"{self.where}: its append-only file is not complete yet, so a restart of it may lose entries"
+        self._lacks_file = False
         return None
 
     def _setting(self, name: str) -> str:
@@ -259,6 +278,12 @@ class RedisStore:
         elif wanted and (replicas := int(self._link.call("WAIT", wanted, PROOF_MS))) < wanted:
             raise StoreFailed(f"{self.where}: received by {replicas} of {wanted} replicas within {PROOF_MS} ms")
         return None
+
+
+def _line(told: bytes, name: str) -> str:
+    """One figure of INFO, empty when it is not told."""
+    found = re.search(rf"^{name}:([^\r\n]*)".encode(), told, re.MULTILINE)
+    return "" if found is None else found[1].decode(errors="replace")
 
 
 def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:

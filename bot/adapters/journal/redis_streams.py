@@ -32,16 +32,13 @@ from bot.adapters.journal.redis_writer import Writer
 from bot.adapters.journal.store_file import beside, hold
 from bot.core.commands import Command
 from bot.core.events import Event
-from bot.ports import JournalFenced, JournalRefused, JournalUnavailable, Position, Snapshot
+from bot.ports import JOURNAL_CLOSE_S, JournalFenced, JournalRefused, JournalUnavailable, Position, Snapshot
 
 ARCHIVE_FOLDER = "journal-archive"
 PATIENCE_S = 0.25
 """Longest wait of a durable append."""
 OPEN_PATIENCE_S = 5.0
 """How long a start waits for a server that cannot be reached or is still reading its data back."""
-CLOSE_PATIENCE_S = 1.0
-"""How long an orderly stop waits for the last entries."""
-
 _RETRY_S = 0.1
 _log = logging.getLogger("bot.journal")
 
@@ -110,8 +107,12 @@ class RedisJournal:
 
     @property
     def doubt(self) -> str | None:
-        """Why what the server acknowledges cannot be trusted, None: it can. It may change when another server takes over."""
-        return self._writes.doubt if self._writes.is_judged else self._store.doubt
+        """Why what is entered is not durable, or why what the server acknowledges cannot be trusted; None: it can.
+
+        It may change when the server falls silent, when another one takes over, and when somebody changes its settings.
+        """
+        behind = None if self._writer is None else self._writer.doubt
+        return behind or (self._writes.doubt if self._writes.is_judged else self._store.doubt)
 
     @property
     def is_fresh(self) -> bool:
@@ -257,12 +258,13 @@ class RedisJournal:
         if self._closed:
             return
         self._closed = True
+        until = time.monotonic() + JOURNAL_CLOSE_S
         try:
             if self._writer is not None:
-                self._writer.close(CLOSE_PATIENCE_S)
+                self._writer.close(JOURNAL_CLOSE_S)
         finally:
             if self._archiver is not None:
-                self._archiver.end(CLOSE_PATIENCE_S)
+                self._archiver.end(max(0.0, until - time.monotonic()))
             self._let_go()
 
     def _let_go(self) -> None:

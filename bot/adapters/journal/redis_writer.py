@@ -7,6 +7,7 @@ Rules:
 - A durable append waits no longer than `patience_s`. After that the writer is behind, and durable appends fail at once until it has
   caught up; their entries stay accepted, in order, and are written when the store is back. It has caught up when nothing waits, or when
   all that waited was written at once and so quickly that what came meanwhile will be in time.
+- What the server can prove is found out again every CHECK_S: somebody may change its settings while it runs.
 - Memory is bounded: beyond `PENDING_BYTES_MAX` the journal gives up until a restart.
 """
 
@@ -30,8 +31,10 @@ KEEPS_UP_S = 0.1
 """How long a call that writes all that waits may take at most for the writer to have caught up: a durable append then waits for what is
 left of one such call, and for its own.
 """
-LAST_ANSWER_S = 0.5
-"""How long an orderly stop still waits for an answer that hangs."""
+CHECK_S = 2.0
+"""Longest time in which a server's changed settings go unnoticed."""
+LAST_ANSWER_SHARE = 0.25
+"""Which part of the patience of a stop is left for an answer that hangs."""
 
 _BATCH_BYTES = 512 * 1024
 _PAUSES_S = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -63,7 +66,9 @@ class Writer:
         self._snapshot: tuple[int, bytes] | None = None
         self._failure: str | None = None
         self._given_up: str | None = None
-        self._behind = self._stopped = self._is_fenced = False
+        self._behind_why: str | None = None
+        self._stopped = self._is_fenced = False
+        self._check_at = 0.0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -72,6 +77,11 @@ class Writer:
         """Entries that are not known to be durable."""
         with self._changed:
             return self._chain.waiting
+
+    @property
+    def doubt(self) -> str | None:
+        """Why nothing entered now becomes durable in time: the writer is behind, or has given up. None: it keeps up."""
+        return self._given_up or self._behind_why
 
     @property
     def last(self) -> tuple[int, bytes]:
@@ -95,15 +105,15 @@ class Writer:
         with self._changed:
             self._raise_given_up()
             seq = self._chain.last_seq
-            if not self._behind:
+            if self._behind_why is None:
                 self._changed.wait_for(lambda: self._chain.acknowledged >= seq or self._given_up is not None, patience_s)
             if self._chain.acknowledged >= seq:
                 return
             self._raise_given_up()
             why = self._failure or f"{self._store.where} did not take it within {patience_s:g} s"
-            if not self._behind:
+            if self._behind_why is None:
                 _log.error("the journal falls behind: %s", why)
-            self._behind = True
+                self._behind_why = why
             raise JournalUnavailable(f"{why}; {self._chain.waiting} entries wait")
 
     def keep(self, seq: int, blob: bytes) -> None:
@@ -114,13 +124,14 @@ class Writer:
         self._begin()
 
     def close(self, patience_s: float) -> None:
-        """Writes what waits and ends. Raises JournalUnavailable when some of it could not be written."""
+        """Writes what waits and ends within `patience_s`. Raises JournalUnavailable when some of it could not be written."""
+        until = time.monotonic() + patience_s
         with self._changed:
-            self._changed.wait_for(lambda: not self._due() or self._given_up is not None, patience_s)
+            self._changed.wait_for(lambda: not self._due() or self._given_up is not None, patience_s * (1 - LAST_ANSWER_SHARE))
             self._stopped = True
             self._changed.notify_all()
         if self._thread is not None:
-            self._thread.join(LAST_ANSWER_S)
+            self._thread.join(max(0.0, until - time.monotonic()))
         if self._chain.waiting:
             why = self._given_up or self._failure or f"{self._store.where} is slow"
             raise JournalUnavailable(f"{why}; {self._chain.waiting} entries could not be written")
@@ -129,6 +140,7 @@ class Writer:
 
     def _begin(self) -> None:
         if self._thread is None:
+            self._check_at = time.monotonic() + CHECK_S  # it was judged a moment ago
             self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
             self._thread.start()
 
@@ -150,6 +162,7 @@ class Writer:
                     self._turn()
                 except Gone as error:
                     self._begin_anew(error)
+                self._check()
             except NotOurs as error:
                 self._is_fenced = isinstance(error, Fenced)
                 self._end(str(error))
@@ -163,13 +176,20 @@ class Writer:
                 failures = 0
 
     def _waited(self, failures: int) -> bool:
-        """Waits until there is something to do, after failures a while longer; False at the end."""
+        """Waits until there is something to write or to check, after failures a while longer; False at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or (self._due() and self._given_up is None))
+            until_check = None if self._given_up is not None else max(0.0, self._check_at - time.monotonic())
+            self._changed.wait_for(lambda: self._stopped or (self._due() and self._given_up is None), until_check)
             if failures and not self._stopped:
                 deadline = time.monotonic() + _PAUSES_S[min(failures, len(_PAUSES_S)) - 1]
                 self._changed.wait_for(lambda: self._stopped, max(0.0, deadline - time.monotonic()))
             return not self._stopped
+
+    def _check(self) -> None:
+        """After what waited was written: nobody waits for this."""
+        if time.monotonic() >= self._check_at and self._given_up is None:
+            self._check_at = time.monotonic() + CHECK_S
+            self._store.check()
 
     def _turn(self) -> None:
         with self._changed:
@@ -192,8 +212,8 @@ class Writer:
             told = (self._written, self._chain.link_of(self._written) or b"")
             self._failure = None
             keeps_up = whole and time.monotonic() - began <= KEEPS_UP_S  # also while facts never cease to come
-            if self._behind and (keeps_up or not self._chain.waiting):
-                self._behind = False
+            if self._behind_why is not None and (keeps_up or not self._chain.waiting):
+                self._behind_why = None
                 _log.warning("the journal has caught up")
             self._changed.notify_all()
         self._acknowledged(*told)

@@ -35,11 +35,9 @@ from bot.adapters.journal.store_file import base_of, beside, damage, forget_loss
 from bot.adapters.journal.wal_tail import frames_written
 from bot.core.commands import Command
 from bot.core.events import Event
-from bot.ports import JournalRefused, JournalUnavailable, Snapshot
+from bot.ports import JOURNAL_CLOSE_S, JournalRefused, JournalUnavailable, Snapshot
 
 ARCHIVE_FOLDER = "journal-archive"
-ARCHIVE_PATIENCE_S = 1.0
-"""How long an orderly stop waits for entries that are being moved."""
 PENDING_BYTES_MAX = 64 * 1024 * 1024
 """How much may wait in memory for a store that takes nothing."""
 
@@ -80,6 +78,7 @@ class SqliteJournal:
         self._verified = self._unsure = self._closed = self._was_empty = self._lost_before = False
         self._tells_loss = False
         self._given_up: str | None = None
+        self._failing: str | None = None
         self._since_checkpoint = 0
         self._appended_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -110,8 +109,13 @@ class SqliteJournal:
 
     @property
     def doubt(self) -> str | None:
-        """None: a commit that did not reach the disk fails."""
-        return None
+        """Why nothing entered now is durable: the newest write failed, or the journal has given up. A write that succeeds ends the first.
+
+        Without a failed write there is none: a commit that did not reach the disk fails.
+        """
+        if self._given_up is not None:
+            return f"{self.path}: {self._given_up}"
+        return None if self._failing is None else f"{self.path}: the newest entries could not be written ({self._failing})"
 
     def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event so far, in order, with its commands. Verifies the whole chain first. Raises JournalRefused with one sentence."""
@@ -240,13 +244,14 @@ class SqliteJournal:
         if self._closed:
             return
         self._closed = True
+        until = time.monotonic() + JOURNAL_CLOSE_S
         self._stop_timer()
         try:
             if self._pending:
                 self._flush()
         finally:
             if self._archiver is not None:
-                self._archiver.end(ARCHIVE_PATIENCE_S)
+                self._archiver.end(max(0.0, until - time.monotonic()))
             self._db.close()
             os.close(self._lock)
 
@@ -282,7 +287,10 @@ class SqliteJournal:
                 forget_loss(self._db)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
+            self._failing = self._failing or str(error)
             raise self._refused(error) from None
+        if rows:  # a commit of nothing proves nothing
+            self._failing = None
         self._tells_loss = self._tells_loss and not rows
         self._since_checkpoint += len(rows)
         self._pending.clear()

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.adapters.journal import redis_writer
 from bot.ports import JournalUnavailable
 from tests.adapters.journal.facts import confirmed
-from tests.adapters.journal.newer_redis import Answer, NewerRedis, error, pair
+from tests.adapters.journal.newer_redis import Answer, NewerRedis, error, pair, text
 from tests.adapters.journal.redis_process import RedisProcess, needs_redis
 from tests.adapters.journal.redis_words import Place, put, until
 
@@ -87,6 +88,84 @@ def test_settings_are_found_out_again_with_each_connection(tmp_path: Path) -> No
             assert journal.doubt is None
     finally:
         process.kill()
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "good", "said"),
+    [("appendfsync", "everysec", "always", "appendfsync is everysec"), ("appendonly", "no", "yes", "appendonly is no")],
+)
+def test_settings_that_change_while_it_runs_are_found_out_without_a_new_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, bad: str, good: str, said: str
+) -> None:
+    monkeypatch.setattr(redis_writer, "CHECK_S", 0.05)
+    process = RedisProcess(tmp_path / "redis").start()
+    try:
+        with closing(Place(process.server, "book", tmp_path / "state").opened()) as journal, closing(process.client) as client:
+            journal.append([confirmed(1)], [], durable=True)
+            ours = {c["id"] for c in client.client_list()}
+            assert journal.doubt is None
+            client.config_set(name, bad)
+            until(lambda: said in (journal.doubt or ""))
+            client.config_set(name, good)
+            until(lambda: journal.doubt is None)
+            assert ours <= {c["id"] for c in client.client_list()}, "no connection was made anew"
+            journal.append([confirmed(2)], [], durable=True)
+    finally:
+        process.kill()
+
+
+def persistence(**figures: str) -> Answer:
+    """What INFO says of a server and its files."""
+    lines = "".join(f"{name}:{value}\r\n" for name, value in figures.items())
+    return text(f"# Server\r\nredis_version:7.0.15\r\n# Persistence\r\n{lines}".encode())
+
+
+def test_a_file_whose_newest_write_failed_is_a_doubt_until_one_succeeds(
+    newer: NewerRedis, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_writer, "CHECK_S", 0.05)
+    figures = {"aof_last_write_status": "ok"}
+    newer.on[b"INFO"] = lambda _: persistence(**figures)
+    with closing(place.via(newer.port).opened()) as journal:
+        journal.append([confirmed(1)], [], durable=True)
+        figures["aof_last_write_status"] = "err"
+        until(lambda: "aof_last_write_status is err" in (journal.doubt or ""))
+        figures["aof_last_write_status"] = "ok"
+        until(lambda: journal.doubt is None)
+
+
+def test_a_file_that_is_switched_on_again_is_doubted_until_it_is_complete(
+    newer: NewerRedis, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_writer, "CHECK_S", 0.05)
+    figures, keeps = {"aof_rewrite_in_progress": "1"}, [b"no"]
+    newer.on[b"INFO"] = lambda _: persistence(**figures)
+    newer.on[b"CONFIG"] = lambda asked: b"*2\r\n" + text(asked[2]) + text(keeps[0] if asked[2] == b"appendonly" else b"always")
+    with closing(place.via(newer.port).opened()) as journal:
+        journal.append([confirmed(1)], [], durable=True)
+        assert "appendonly is no" in (journal.doubt or "")
+        keeps[0] = b"yes"
+        until(lambda: "not complete yet" in (journal.doubt or ""))
+        figures["aof_rewrite_in_progress"] = "0"
+        until(lambda: journal.doubt is None)
+        figures["aof_rewrite_in_progress"] = "1"  # as it does from time to time
+        asked = len(newer.asked(b"INFO"))
+        until(lambda: len(newer.asked(b"INFO")) > asked + 2)
+        assert "complete" not in (journal.doubt or "")
+
+
+def test_a_server_that_takes_nothing_is_a_doubt_while_it_lasts(newer: NewerRedis, place: Place) -> None:
+    journal = place.via(newer.port).opened(patience_s=SOON_S)
+    newer.waitaof.appendleft(pair(0, 0))
+    newer.waitaof[-1] = pair(0, 0)
+    with pytest.raises(JournalUnavailable):
+        journal.append([confirmed(1)], [], durable=True)
+    assert journal.doubt is not None
+    assert "on disk at 0 of 1 server" in journal.doubt
+    newer.waitaof.append(pair(1, 0))
+    until(lambda: journal.pending == 0)
+    until(lambda: journal.doubt is None)
+    journal.close()
 
 
 # WAITAOF

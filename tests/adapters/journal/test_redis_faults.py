@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -18,8 +19,10 @@ from typing import Any
 
 import pytest
 
+from bot.adapters.journal.redis_archiver import RedisArchiver
 from bot.adapters.journal.redis_link import RedisLink, RedisServer, StoreFailed
-from bot.ports import JournalRefused, JournalUnavailable
+from bot.adapters.journal.redis_store import RedisStore
+from bot.ports import JOURNAL_CLOSE_S, JournalRefused, JournalUnavailable
 from tests.adapters.journal.facts import confirmed, order
 from tests.adapters.journal.fault_proxy import FaultProxy
 from tests.adapters.journal.redis_process import RedisProcess, needs_redis
@@ -27,6 +30,8 @@ from tests.adapters.journal.redis_words import BRIEF_S, Place, put, timed, until
 
 pytestmark = needs_redis
 
+SLACK_S = 0.75
+"""What a busy machine may add to a wait that is bounded."""
 SOON_S = 1.5
 """More than an append may take in any fault; the patience is 0.25."""
 
@@ -170,6 +175,27 @@ def test_a_journal_that_is_closed_while_the_server_is_away_says_what_it_could_no
 
 
 # The start
+
+
+def test_closing_ends_in_time_when_the_server_and_a_move_into_the_archive_hang(
+    own: RedisProcess, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def hangs(*_: object) -> None:
+        over.wait()
+        raise StoreFailed("it is over")
+
+    monkeypatch.setattr(RedisArchiver, "_move", lambda _: over.wait())
+    monkeypatch.setattr(RedisStore, "append", hangs)
+    journal = place.opened(patience_s=BRIEF_S)
+    with suppress(JournalUnavailable):
+        journal.append([confirmed(1)], [], durable=True)
+    journal._archiver.begin()  # type: ignore[union-attr]  # this one archives
+    with timed() as passed, pytest.raises(JournalUnavailable, match="could not be written"):
+        journal.close()
+    assert passed() < JOURNAL_CLOSE_S + SLACK_S
+    over.set()
 
 
 def test_a_start_without_a_server_is_refused_in_one_sentence(own: RedisProcess, place: Place) -> None:

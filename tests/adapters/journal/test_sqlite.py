@@ -56,6 +56,37 @@ def test_a_full_disk_is_said_and_nothing_is_lost_when_it_clears(path: Path) -> N
     assert times(path) == list(range(1, 101))
 
 
+def test_f52_a_full_disk_is_a_doubt_until_a_write_succeeds(path: Path) -> None:
+    journal = SqliteJournal(path, "ours")
+    journal.append([confirmed(1)], [], durable=True)
+    assert journal.doubt is None
+    (pages,) = database_of(journal).execute("PRAGMA page_count").fetchone()
+    database_of(journal).execute(f"PRAGMA max_page_count = {pages}")
+    journal.append([confirmed(at) for at in range(2, 1_000)], [], durable=False)
+    assert journal.doubt is None, "nobody was told that it is durable"
+    with pytest.raises(JournalUnavailable, match="full"):
+        journal.append([], [], durable=True)
+    assert journal.doubt == f"{path}: the newest entries could not be written (database or disk is full)"
+    database_of(journal).execute("PRAGMA max_page_count = 100000")
+    assert journal.doubt is not None, "nobody has tried yet"
+    journal.append([], [], durable=True)
+    assert journal.doubt is None
+    journal.close()
+
+
+def test_a_journal_that_gave_up_is_doubted_whatever_is_written_then(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_journal, "PENDING_BYTES_MAX", 1)
+    journal = SqliteJournal(path, "ours")
+    with pytest.raises(JournalUnavailable, match="gave up"):
+        journal.append([confirmed(1)], [], durable=True)
+    assert journal.doubt is not None
+    assert "gave up" in journal.doubt
+    with pytest.raises(JournalUnavailable):
+        journal.append([], [], durable=True)
+    assert "gave up" in journal.doubt
+    journal.close()
+
+
 def test_a_start_on_a_full_disk_does_not_call_the_journal_damaged(path: Path) -> None:
     """Whoever believed that would move a sound journal aside."""
     written(path, 3)
