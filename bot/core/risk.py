@@ -55,18 +55,18 @@ def doubt_breaches(ledger: Ledger, policy: Policy) -> tuple[Breach, ...]:
     """Whether more is in doubt over the whole book than may be: orders, or their value at marks (at their prices where there is none)."""
     return tuple(
         Breach(limit, "book", used, allowed, words, Effect.REDUCING)
-        for limit, used, allowed, words in _doubts(ledger, policy)
+        for limit, used, allowed, words in doubts(ledger, policy)
         if used > allowed
     )
 
 
 def nearly_in_doubt(ledger: Ledger, policy: Policy) -> tuple[Breach, ...]:
     """The same while it is no more than may be, but all of it or nearly: people are told."""
-    near = (nearing(limit, "book", used, allowed, words) for limit, used, allowed, words in _doubts(ledger, policy) if used <= allowed)
+    near = (nearing(limit, "book", used, allowed, words) for limit, used, allowed, words in doubts(ledger, policy) if used <= allowed)
     return tuple(replace(breach, effect=Effect.TELLS) for breach in near if breach is not None)
 
 
-def _doubts(ledger: Ledger, policy: Policy) -> tuple[tuple[Limit, Decimal, Decimal, str], ...]:
+def doubts(ledger: Ledger, policy: Policy) -> tuple[tuple[Limit, Decimal, Decimal, str], ...]:
     doubts = [o for o in ledger.open_orders() if o.state is OrderState.IN_DOUBT]
     value = sum((traffic.value_of(ledger, o, exposure.mark_of(ledger, o.instrument) or o.price) for o in doubts), ZERO)
     return (

@@ -16,6 +16,7 @@ from bot.core.deployment import DeploymentStatement, deployment_of, weighted_ann
 from bot.core.events import VenueLink
 from bot.core.funding import known_annual
 from bot.core.funding_statement import FundingStatement
+from bot.core.limit_use import LimitUse, uses
 from bot.core.limits import Breach, Limit
 from bot.core.order import OrderState
 from bot.core.policy import Policy
@@ -55,6 +56,7 @@ class InstrumentStatement:
     quote units of an inverse one.
 
     Liquidation while the rest of its margin stands still: None also where there is none. The distance is a fraction of the mark.
+    `open_interest_usd` is the whole market's at our mark, and `open_interest_share` our notional over it.
     """
 
     instrument: InstrumentId
@@ -72,6 +74,8 @@ class InstrumentStatement:
     liquidation_distance: Decimal | None = None
     position_units: Range | None = None
     target_limits: tuple[Binding, ...] = ()
+    open_interest_usd: Decimal | None = None
+    open_interest_share: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +178,7 @@ class BookStatement:
     orders_in_doubt: int
     oldest_doubt_ms: Millis | None
     invariants_broken: tuple[str, ...]
+    limit_uses: tuple[LimitUse, ...] = ()
 
 
 def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
@@ -221,6 +226,7 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         orders_in_doubt=len(doubts),
         oldest_doubt_ms=None if oldest is None else now - oldest,
         invariants_broken=ledger.invariants_broken,
+        limit_uses=uses(ledger, policy, now),
     )
 
 
@@ -293,6 +299,7 @@ def _instrument(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: M
     quote = ledger.quotes.get(instrument)
     liquidation = margin.liquidation(ledger, policy, instrument)
     share = None if ledger.allocated is None else ledger.allocated.shares.get(instrument)
+    notional, interest = exposure.notional(ledger, policy, instrument), allowances.open_interest_usd(ledger, policy, instrument)
     return InstrumentStatement(
         instrument=instrument,
         venue=ledger.venue_of(instrument),
@@ -300,7 +307,7 @@ def _instrument(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: M
         position=exposure.position(ledger, instrument),
         target=ledger.targets.get(instrument),
         mark=exposure.mark_of(ledger, instrument),
-        notional_usd=exposure.notional(ledger, policy, instrument),
+        notional_usd=notional,
         funding_annual=known_annual(ledger, policy, instrument, now),
         funding_interval_ms=state.interval_ms if state else None,
         funding_flipped=state.flipped if state else False,
@@ -309,6 +316,8 @@ def _instrument(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: M
         liquidation_distance=_finite(liquidation.distance) if liquidation else None,
         position_units=exposure.position_units(ledger, instrument),
         target_limits=share.limits if share else (),
+        open_interest_usd=interest,
+        open_interest_share=None if notional is None or not interest else notional / interest,
     )
 
 

@@ -207,6 +207,8 @@ def venues_of(settings: Settings, clock: Clock, metrics: Metrics, right: SendRig
             budget_seen=partial(_budget_seen, metrics, account.venue, whole),
             stay_away=partial(_stay_away, metrics, account.venue),
             armed=partial(_armed, metrics, account.venue),
+            answered=metrics.request_seconds.labels(account.venue).observe,
+            delayed=metrics.stream_delay_seconds.labels(account.venue).observe,
             right=right,
             bans=BanFile(settings.state_dir / f"stay-away-{account.venue}"),
         )

@@ -18,7 +18,7 @@ from bot.core.events import VenueLink
 from bot.core.funding_statement import FundingStatement
 from bot.core.limits import Effect, Limit
 from bot.core.statement import BookStatement
-from bot.core.units import Millis, Range
+from bot.core.units import BPS, Millis, Range
 
 Number = Decimal | int | bool | None
 Sample = tuple[tuple[str, ...], Number]
@@ -116,6 +116,10 @@ _INSTRUMENTS = (
     BookMetric("liquidation_distance_ratio", "Distance from mark to that price, as a fraction of the mark.",
                ("venue", "instrument", "asset"),
                lambda b: (((i.venue, i.instrument, i.asset), i.liquidation_distance) for i in b.instruments)),
+    BookMetric("open_interest_usd", "Open interest of the whole market at our mark.", ("venue", "instrument", "asset"),
+               lambda b: (((i.venue, i.instrument, i.asset), i.open_interest_usd) for i in b.instruments)),
+    BookMetric("open_interest_share_ratio", "Our notional over the instrument's open interest.", ("venue", "instrument", "asset"),
+               lambda b: (((i.venue, i.instrument, i.asset), i.open_interest_share) for i in b.instruments)),
     BookMetric("quote_age_seconds", "Time since the touch last arrived.", ("venue", "instrument", "asset"),
                lambda b: (((i.venue, i.instrument, i.asset), _age(b.at, i.quote_at)) for i in b.instruments)),
 )  # fmt: skip
@@ -211,8 +215,8 @@ _BOOK = (
     BookMetric("ready_state", "1 when every source and venue has been heard in this run, else 0.", (), lambda b: [((), b.ready)]),
     BookMetric("breaches", "Subjects on which a limit binds or is broken now.", ("limit",), _breaches),
     BookMetric("limit_warnings", "Subjects on which a limit is near, or of which people are only told.", ("limit",), _warnings),
-    BookMetric("limit_used_ratio", "Used over allowed notional of a limit; increases end at 1.", ("limit", "subject"),
-               lambda b: (((a.limit.value, a.subject), a.used_ratio) for a in b.allowances)),
+    BookMetric("limit_used_ratio", "Used over allowed of a limit; where a least is set, allowed over used. 1 is at the limit.",
+               ("limit", "subject"), lambda b: (((u.limit.value, u.subject), u.ratio) for u in b.limit_uses)),
     BookMetric("invariants_broken", "Invariants of the ledger that do not hold: any is a bug, and nothing is placed.", (),
                lambda b: [((), len(b.invariants_broken))]),
     BookMetric("orders_in_doubt", "Orders of which neither acceptance nor refusal is proven, over the book.", (),
@@ -221,8 +225,10 @@ _BOOK = (
                lambda b: [((), _seconds(b.oldest_doubt_ms))]),
     BookMetric("fees_paid_usd", "Trading fees less rebates over the life of the journal. A gauge: rebates lower it.", (),
                lambda b: [((), b.fees_usd)]),
-    BookMetric("slippage_paid_usd", "Cost of fills against the mid price at decision, over the journal's life. A gauge: it can fall.", (),
+    BookMetric("slippage_paid_usd", "Cost of fills against the mid at decision, over the journal's life. A gauge: it can fall.", (),
                lambda b: [((), b.slippage_usd)]),
+    BookMetric("slippage_paid_bps", "That cost in hundredths of a percent of the value traded; no sample before the first fill.", (),
+               lambda b: [((), b.slippage_usd / b.filled_notional_usd / BPS if b.filled_notional_usd else None)]),
     BookMetric("book_funding_annual_ratio", "Annual funding of the book, weighted by what is short.", (),
                lambda b: [((), b.funding_annual)]),
     BookMetric("reserve_runway_seconds", "How long the reserve pays the book's funding; no sample while shorts are not paying.", (),

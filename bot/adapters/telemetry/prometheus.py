@@ -22,6 +22,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _DECISION_BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 _JOURNAL_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+_WIRE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class _Book(Collector):
@@ -51,19 +52,7 @@ class Metrics:
         self.journal_append_seconds = Histogram(
             "journal_append_seconds", "Time until a durable append was on disk.", buckets=_JOURNAL_BUCKETS, **own
         )
-        self.request_budget = Gauge(
-            "request_budget_ratio", "Unused part of a venue's request budget: 1 untouched.", ["venue", "budget"], **own
-        )
-        self.stay_away = Counter("stay_away", "Times that a venue told us to stay away: too many requests, or a ban.", ["venue"], **own)
-        self.stay_away_seconds = Counter(
-            "stay_away_seconds", "Seconds for which a venue told us to stay away, added up as they were told.", ["venue"], **own
-        )
-        self.dead_man_switch = Gauge(
-            "dead_man_switch_armed",
-            "Whether a venue would cancel our orders if it never heard from us again: 1 armed, 0 not.",
-            ["venue"],
-            **own,
-        )
+        self._watch_venues(own)
         self.loop_lag_seconds = Gauge("loop_lag_seconds", "How late the event loop's last beat was.", **own)
         self.loop_tasks = Gauge("loop_tasks", "Tasks on the event loop: flat when nothing leaks.", **own)
         self.journal_quarantined = Gauge(
@@ -91,6 +80,35 @@ class Metrics:
         self.config = Info("config", "What it was told: environment, book and hash of the config.", **own)
         self._book = _Book()
         self.registry.register(self._book)
+
+    def _watch_venues(self, own: dict[str, Any]) -> None:
+        self.request_seconds = Histogram(
+            "request_seconds",
+            "Time from a request to a venue on the wire to the head of its answer; unanswered ones are not in it.",
+            ["venue"],
+            buckets=_WIRE_BUCKETS,
+            **own,
+        )
+        self.stream_delay_seconds = Histogram(
+            "stream_delay_seconds",
+            "How much later books arrived than the venue says it spoke, by its clock as we know it.",
+            ["venue"],
+            buckets=_WIRE_BUCKETS,
+            **own,
+        )
+        self.request_budget = Gauge(
+            "request_budget_ratio", "Unused part of a venue's request budget: 1 untouched.", ["venue", "budget"], **own
+        )
+        self.stay_away = Counter("stay_away", "Times that a venue told us to stay away: too many requests, or a ban.", ["venue"], **own)
+        self.stay_away_seconds = Counter(
+            "stay_away_seconds", "Seconds for which a venue told us to stay away, added up as they were told.", ["venue"], **own
+        )
+        self.dead_man_switch = Gauge(
+            "dead_man_switch_armed",
+            "Whether a venue would cancel our orders if it never heard from us again: 1 armed, 0 not.",
+            ["venue"],
+            **own,
+        )
 
     def describe_run(self, *, version: str, environment: str, book: str, config_hash: str, started_at_ms: int) -> None:
         """States what runs, since when, and under which configuration."""

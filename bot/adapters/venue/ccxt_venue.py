@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,7 +21,7 @@ from bot.adapters.venue.ban_file import BanFile
 from bot.adapters.venue.ccxt_client import doors, expiring_at, make_client, tap
 from bot.adapters.venue.ccxt_mapping import Unreadable, accepted, at_path, order_report, told
 from bot.adapters.venue.dead_man import ArmedTold, DeadManSwitch
-from bot.adapters.venue.feedback import STAY_AWAY_SECONDS_MAX, Brake, StayAwayTold
+from bot.adapters.venue.feedback import STAY_AWAY_SECONDS_MAX, Brake, SecondsTold
 from bot.adapters.venue.listing import let_go, listing_apart
 from bot.adapters.venue.opening import Opened, open_account, redescribe, settle_account
 from bot.adapters.venue.outcomes import NOT_SENT, Refused, classify
@@ -81,7 +82,7 @@ class CcxtVenue:
 
     `budget_seen` is told what each grant leaves of a request limit, `stay_away` for how long the venue wants to be left
     alone, `armed` whether its dead-man switch is armed. `right`: where only one of several instances may send, ours to do it. `bans`
-    remembers a ban for the next run.
+    remembers a ban for the next run. `answered` and `delayed`: seconds of each request, and of each book on a stream.
     """
 
     def __init__(
@@ -90,10 +91,12 @@ class CcxtVenue:
         clock: Clock,
         *,
         budget_seen: BudgetSeen | None = None,
-        stay_away: StayAwayTold | None = None,
+        stay_away: SecondsTold | None = None,
         armed: ArmedTold | None = None,
         right: SendRight | None = None,
         bans: BanFile | None = None,
+        answered: SecondsTold | None = None,
+        delayed: SecondsTold | None = None,
     ) -> None:
         """Raises VenueNotReady when the settings cannot work: an unknown venue, a host without a route, a passphrase missing."""
         profile = PROFILES.get(settings.venue)
@@ -109,10 +112,9 @@ class CcxtVenue:
         self._profile: Profile = profile
         self._settings = settings
         self._clock = clock
-        limits = [limit.shared(settings.request_share) for limit in profile.limits]
-        self._gate = Gate(limits, budget_seen=budget_seen)
+        self._gate = Gate([limit.shared(settings.request_share) for limit in profile.limits], budget_seen=budget_seen)
         self._brake = Brake(settings.venue, profile.feedback, self._gate, stay_away, self._keep_ban)
-        self._bans = bans
+        self._bans, self._answered, self._delayed = bans, answered, delayed
         self._listener: Listener | None = None
         self._armed_told = armed
         self._right = right
@@ -140,8 +142,8 @@ class CcxtVenue:
         if not self._proven:
             await self.prove()
         self._heed_kept_ban()
-        session = RoutingSession(self._doors, headers_seen=self._headers_seen, stay_away=self._closed_for)
-        public_session = RoutingSession(self._doors.public(), headers_seen=self._headers_seen, stay_away=self._closed_for)
+        routed = partial(RoutingSession, headers_seen=self._headers_seen, stay_away=self._closed_for, answered=self._answered)
+        session, public_session = routed(self._doors), routed(self._doors.public())
         client = make_client(self._profile, self._settings, session, self._clock)
         public = make_client(self._profile, self._settings, public_session, self._clock, keyless=True)
         try:
@@ -273,7 +275,7 @@ class CcxtVenue:
         up = self._up
         if up is None:
             raise VenueNotReady(f"{self.id} was not opened")
-        listener = Listener(up.asker, self._profile, up.opened.instruments, up.opened.ccxt_symbols, self._clock, inbox)
+        listener = Listener(up.asker, self._profile, up.opened.instruments, up.opened.ccxt_symbols, self._clock, inbox, self._delayed)
         self._listener, up.reader.inbox = listener, inbox
         try:
             works: list[tuple[str, Coroutine[Any, Any, None]]] = [

@@ -18,8 +18,8 @@ from bot.core.units import Millis, VenueId
 
 log = structlog.get_logger(__name__)
 
-StayAwayTold = Callable[[float], None]
-"""Called with the seconds for which a venue told us to stay away, each time that it does."""
+SecondsTold = Callable[[float], None]
+"""Is told seconds: here those for which a venue told us to stay away, each time that it does."""
 
 STAY_AWAY_SECONDS_MIN = 1.0
 STAY_AWAY_SECONDS_MAX = 3 * 86_400.0
@@ -83,7 +83,7 @@ class Brake:
     """Heeds what one venue says: into its gate, the log, and to whom it concerns (`told`)."""
 
     def __init__(
-        self, venue: VenueId, feedback: Feedback, gate: Gate, told: StayAwayTold | None = None, closed: StayAwayTold | None = None
+        self, venue: VenueId, feedback: Feedback, gate: Gate, told: SecondsTold | None = None, closed: SecondsTold | None = None
     ) -> None:
         """`closed` is told each time that nothing at all may be sent, with the seconds."""
         self._venue = venue

@@ -8,6 +8,7 @@ One call is one wire attempt: aiohttp's silent second sending of idempotent verb
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -106,10 +107,18 @@ class RoutingSession:
 
     `doors` says what may leave, and maps production host names to base URLs (`http://127.0.0.1:9001`, or `https://<the same host>`).
     `stay_away` says for how many seconds nothing may leave: requests raise StayAway meanwhile. Frames on open sockets pass.
+    `answered` is told the seconds from each request on the wire to the head of its answer; sockets that open are none.
     Raises ValueError when a host has no base URL, or one with a path, or one that is neither http nor https.
     """
 
-    def __init__(self, doors: Doors, *, headers_seen: HeadersSeen | None = None, stay_away: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        doors: Doors,
+        *,
+        headers_seen: HeadersSeen | None = None,
+        stay_away: Callable[[], float] | None = None,
+        answered: Callable[[float], None] | None = None,
+    ) -> None:
         if missing := [host for host in doors.allowed.hosts if host not in doors.bases]:
             raise ValueError(f"no route for {', '.join(missing)}")
         self._allowed = doors.allowed
@@ -118,6 +127,7 @@ class RoutingSession:
         self._hosts_kept = {host for host, base in self._bases.items() if base.host == host}
         self._headers_seen = headers_seen
         self._stay_away = stay_away
+        self._answered = answered
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=_trusted_authorities() if any(base.scheme == "https" for base in self._bases.values()) else True,
@@ -233,7 +243,11 @@ class RoutingSession:
             raise StayAway(f"the venue told us to stay away for another {seconds:.1f} s")
         if (attempts := _COUNTING.get()) is not None:
             attempts.count += 1
+        now = asyncio.get_running_loop().time
+        began = now()
         response = await go_on(request)
+        if self._answered is not None and path is None:
+            self._answered(now() - began)
         if self._headers_seen is not None:
             self._headers_seen(url.path, response.status, response.headers)
         return response

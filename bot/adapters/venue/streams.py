@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +86,16 @@ class Listener:
     """Hears one venue for as long as `run` runs. `symbols` are ccxt's names of our instruments, by the venue's symbol."""
 
     def __init__(
-        self, asker: Asker, profile: Profile, instruments: Instruments, symbols: Mapping[str, str], clock: Clock, inbox: Inbox
+        self,
+        asker: Asker,
+        profile: Profile,
+        instruments: Instruments,
+        symbols: Mapping[str, str],
+        clock: Clock,
+        inbox: Inbox,
+        delayed: Callable[[float], None] | None = None,
     ) -> None:
+        """`delayed` is told by how many seconds each book arrived later than the venue says it spoke, by its clock as we know it."""
         self._asker = asker
         self._client = asker.client
         self._profile = profile
@@ -99,6 +107,7 @@ class Listener:
         self._parts = tuple(dict.fromkeys(self._part_of.values()))
         self._clock = clock
         self._inbox = inbox
+        self._delayed = delayed
         self._board = QuoteBoard(instruments)
         self._expected = Expected()
         self._listen_key = ListenKey(asker, profile, clock, self._cut_private)
@@ -175,7 +184,10 @@ class Listener:
         now, streams, offset_ms = self._clock.now(), self._streams, self._asker.offset_ms
         match topic:
             case Topic.BOOK:
-                self._put_quote(self._board.book_told(row, streams.book, now, offset_ms, partial=told.partial))
+                quote = self._board.book_told(row, streams.book, now, offset_ms, partial=told.partial)
+                self._put_quote(quote)
+                if quote is not None and streams.book.at and self._delayed is not None:
+                    self._delayed((now - quote.book_at) / 1_000)
                 if (symbol := self._board.ours(row, streams.book)) is not None:
                     part = self._part_of[symbol]
                     self.clocks.told(topic, symbol, self._clock.steady())

@@ -8,6 +8,7 @@ from decimal import Decimal
 from bot.core.deployment import Conversion, DeploymentState, DeploymentStatement
 from bot.core.events import VenueLink
 from bot.core.funding_statement import FundingStatement
+from bot.core.limit_use import LimitUse
 from bot.core.limits import Breach, Limit
 from bot.core.policy import Policy
 from bot.core.records import Ledger
@@ -64,6 +65,8 @@ PERPETUAL = InstrumentStatement(
     funding_interval_ms=28_800_000,
     funding_flipped=False,
     quote_at=NOW - 250,
+    open_interest_usd=Decimal(84_000_000),
+    open_interest_share=Decimal("0.0005"),
 )
 OKX = VenueStatement(
     venue=VenueId("okx"),
@@ -137,6 +140,8 @@ BOOK: BookStatement = replace(
     breaks_by_cause={"late_fill": 1},
     fills=9,
     fees_usd=Decimal("12.5"),
+    slippage_usd=Decimal(10),
+    filled_notional_usd=Decimal(40_000),
     funding_usd=Decimal("-3.25"),
     funding_usd_by_venue={VenueId("okx"): Decimal("-3.25")},
     funding=(FUNDING, replace(FUNDING, instrument=InstrumentId("okx:NEW"), asset=None, rate_age_ms=None, last_settled_at=None)),
@@ -146,4 +151,5 @@ BOOK: BookStatement = replace(
     settle_exposure_usd={Asset("USDT"): Decimal(1_000)},
     orders_in_doubt=2,
     oldest_doubt_ms=1_250,
+    limit_uses=(LimitUse(Limit.VENUE_SHARE, "okx", Decimal("0.7")),),
 )

@@ -42,6 +42,23 @@ def key(name: str, **labels: str) -> Key:
 
 PERPETUAL = {"venue": "okx", "instrument": "okx:BTC-USDT-SWAP", "asset": "BTC"}
 
+UNITS = {"units", "usd", "bps", "ratio", "rate", "seconds", "state", "info", "total", "created"}
+"""The last word of a name that measures something. `units`: of the asset in its label."""
+COUNTS_AND_FLAGS = {
+    f"hedgebot_{name}"
+    for name in (
+        "breaches", "limit_warnings", "invariants_broken", "orders_in_doubt", "venue_orders_in_doubt", "venue_orders_working", "fills",
+        "orders", "breaks", "events", "commands", "stay_away", "standby_entries", "funding_settlements", "loop_tasks",
+        "journal_quarantined_tails", "journal_waiting_entries", "journal_rewritten_entries", "dead_man_switch_armed", "lease_held",
+        "lease_epoch", "filled_notional_usd", "request_budget_ratio",
+    )
+}  # fmt: skip
+CLOSED_LABELS = {
+    "venue", "instrument", "asset", "location", "source", "bound", "state", "limit", "subject", "outcome", "cause", "kind", "budget",
+    "member",
+}  # fmt: skip
+"""Configured names, the market's, and the core's enums. An order id, an account or an address is never a label."""
+
 EXPECTED = [
     (key("net_delta_units", asset="BTC", bound="low"), -0.1),
     (key("net_delta_units", asset="BTC", bound="high"), 0.1),
@@ -77,6 +94,9 @@ EXPECTED = [
     (key("orders_in_doubt"), 2),
     (key("oldest_doubt_seconds"), 1.25),
     (key("settle_exposure_usd", asset="USDT"), 1_000),
+    (key("open_interest_share_ratio", **PERPETUAL), 0.0005),
+    (key("limit_used_ratio", limit="venue_share", subject="okx"), 0.7),
+    (key("slippage_paid_bps"), 2.5),
 ]
 
 
@@ -136,6 +156,10 @@ def test_every_metric_has_help_and_a_proper_name() -> None:
         assert re.fullmatch(r"hedgebot_[a-z_]+", family.name)
         assert family.documentation.endswith("."), family.name
         assert not re.search(r"_(ms|milliseconds|percent|pct)(_|$)", family.name)
+        assert family.name.rsplit("_", 1)[-1] in UNITS or family.name in COUNTS_AND_FLAGS, f"{family.name} tells no unit"
+        for sample in family.samples:
+            own = sample.labels.keys() - {"le", "version", "python", "environment", "book", "config_hash"}
+            assert own <= CLOSED_LABELS, f"{family.name}: {own} is of no closed set"
     names = [metric.name for metric in BOOK_METRICS]
     assert len(names) == len(set(names))
     assert all(metric.name.endswith("_total") == metric.counts for metric in BOOK_METRICS)
