@@ -12,7 +12,7 @@ from __future__ import annotations
 import textwrap
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -244,18 +244,29 @@ def explain(
 
 
 @app.command()
-def check(config: ConfigArgument) -> None:
+def check(
+    config: ConfigArgument,
+    connect: Annotated[
+        bool, typer.Option("--connect", metavar=FLAG, help="Then ask each venue about key, clock, settings and instruments; only reads.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar=FLAG, help="With --connect: only what was found, as JSON.")] = False,
+) -> None:
     """Check CONFIG and explain it: the resolved settings with secrets masked, the policy in words, the config hash, and every host that
     the venues' client will use, held against the list of what may leave in this environment.
 
-    Nothing is opened and nothing is sent.
+    Without --connect nothing is opened and nothing is sent. With it each venue is asked what the key may do, what its clock says, how the
+    account is set and what the instruments are like: nothing that could change something leaves. Exit code 1 when something is refused.
     """
     import yaml
 
     from bot.config import policy_in_words
     from bot.drivers.check import hosts_in_use, mismatch, table
 
+    if as_json and not connect:
+        refuse("--json: is for --connect")
     settings = settings_of(config)
+    if as_json:
+        raise typer.Exit(_connected(settings, as_json=True))
     typer.echo(yaml.safe_dump(settings.masked_dump(), sort_keys=False, allow_unicode=True).rstrip())
     typer.echo("\nIn words:")
     for sentence in policy_in_words(settings.to_policy()):
@@ -271,6 +282,14 @@ def check(config: ConfigArgument) -> None:
         typer.echo(line)
     if (fault := mismatch(found)) is not None:
         refuse(fault)
+    if connect:
+        raise typer.Exit(_connected(settings, as_json=False))
+
+
+def _connected(settings: Any, *, as_json: bool) -> int:
+    from bot.drivers.connect import check_accounts
+
+    return run_async(lambda: refusing(check_accounts(settings, as_json=as_json)))
 
 
 AlsoFaultsOption = Annotated[

@@ -17,6 +17,7 @@ from bot.config.document import read_document
 from bot.config.errors import ConfigError, did_you_mean, one_sentence
 from bot.config.evm_section import EvmSourceSettings
 from bot.config.journal_section import JournalSettings
+from bot.config.mainnet import check_second_switch
 from bot.config.policy_section import PolicySection, plain
 from bot.config.sections import (
     VENUE_HOSTS,
@@ -51,8 +52,6 @@ def _known_environment(value: Any) -> Any:
     names = [environment.value for environment in Environment]
     if value not in names:
         raise ValueError(f"expected {', '.join(names[:-1])} or {names[-1]}")
-    if value == Environment.MAINNET:
-        raise ValueError("mainnet is refused until hedgebot has been released for it; use simulation, testnet or demo")
     return value
 
 
@@ -63,7 +62,8 @@ class Settings(BaseModel):
 
     environment: Annotated[Environment, BeforeValidator(_known_environment)]
     """Which world is meant; there is no default. `testnet`: each venue's own environment for trying things out. `demo`: the demo
-    accounts of a real account, at the venues that have them. Which hosts that is: [venues.md](venues.md)."""
+    accounts of a real account, at the venues that have them. `mainnet` needs a second switch beside the file: the environment variable
+    HEDGEBOT_MAINNET, set to this book's `name`. Which hosts that is: [venues.md](venues.md)."""
     name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")] = "hedgebot"
     """Whose book this is. The journal belongs to this name, so that two books never share one by mistake."""
     state_dir: PathBesideConfig
@@ -91,6 +91,8 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Settings:
+        if self.environment is Environment.MAINNET:
+            check_second_switch(self.name)
         checks = (_check_venues, _check_routes, _check_credentials, _check_journal, _check_instance)
         for check in (*checks, _check_sources, _check_assets, _check_simulator, _check_policy):
             check(self)

@@ -1,7 +1,8 @@
 """Values that configuration writes as text: addresses, loopback URLs and secrets.
 
-A secret is a reference: `{env: NAME}` or `{file: path}`, the file readable by its owner alone. Written out it is accepted in a
-simulation only, where the keys open nothing. A secret never appears in `repr`, a dump, the config hash or an error.
+A secret is a reference: `{env: NAME}` or `{file: path}`, the file readable by its owner alone; where NAME is not set, NAME_FILE may name
+such a file. Written out it is accepted in a simulation only, where the keys open nothing. A secret never appears in `repr`, a dump, the
+config hash or an error.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pydantic import (
 from bot.config.errors import VariableUnset
 
 GROUP_OR_OTHERS = 0o077
+FILE_SUFFIX = "_FILE"
 
 SECTION = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 """How every section of the configuration is read."""
@@ -165,7 +167,7 @@ class Secret(BaseModel):
     model_config = SECTION
 
     env: str | None = None
-    """Name of the environment variable that holds it."""
+    """Name of the environment variable that holds it; the same with `_FILE` at its end may name a file instead."""
     file: PathBesideConfig | None = None
     """Path of the file that holds it, readable by its owner alone."""
     text: SecretStr | None = None
@@ -194,10 +196,7 @@ class Secret(BaseModel):
 
     def _read(self) -> str:
         if self.env is not None:
-            value = os.environ.get(self.env, "").strip()
-            if not value:
-                raise VariableUnset(self.env)
-            return value
+            return _read_variable(self.env)
         if self.file is not None:
             return _read_secret_file(self.file)
         value = "" if self.text is None else self.text.get_secret_value()
@@ -209,8 +208,21 @@ class Secret(BaseModel):
     def source(self) -> str:
         """Where the secret comes from, for people."""
         if self.env is not None:
-            return f"environment variable {self.env}"
+            elsewhere = not os.environ.get(self.env, "").strip() and os.environ.get(f"{self.env}{FILE_SUFFIX}")
+            return f"file {elsewhere}, named by {self.env}{FILE_SUFFIX}" if elsewhere else f"environment variable {self.env}"
         return f"file {self.file}" if self.file is not None else "written in the config"
+
+
+def _read_variable(name: str) -> str:
+    """What the variable holds, or the file that its twin names. Raises VariableUnset, and ValueError where both are set."""
+    value, file = os.environ.get(name, "").strip(), os.environ.get(f"{name}{FILE_SUFFIX}", "").strip()
+    if value and file:
+        raise ValueError(f"the environment variables {name} and {name}{FILE_SUFFIX} are both set; set one of them")
+    if file:
+        return _read_secret_file(Path(file).expanduser())
+    if not value:
+        raise VariableUnset(name)
+    return value
 
 
 def _read_secret_file(path: Path) -> str:
@@ -221,7 +233,7 @@ def _read_secret_file(path: Path) -> str:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise ValueError(f"the file {path} cannot be read: {reason}") from None
     if stat.S_ISREG(mode) and mode & GROUP_OR_OTHERS:
-        raise ValueError(f"the file {path} can be read by others than its owner; run chmod 600 on it")
+        raise ValueError(f"the file {path} can be read by others than its owner; run chmod 400 on it")
     if not value:
         raise ValueError(f"the file {path} is empty")
     return value

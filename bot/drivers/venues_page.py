@@ -11,6 +11,7 @@ from bot.adapters.venue.doors import Opening
 from bot.adapters.venue.outcomes import PROVEN, SOURCES
 from bot.adapters.venue.profile import Expiry, Funding, MarginMode, Profile, Setup, Tiers
 from bot.adapters.venue.profiles import PROFILES
+from bot.adapters.venue.profiles.inspections import INSPECTIONS
 from bot.adapters.venue.questions import Query
 from bot.adapters.venue.shapes import StatedTiers
 from bot.adapters.venue.unproven import UNPROVEN
@@ -32,6 +33,7 @@ funding above zero, milliseconds of the venue's clock. What the venues say:
 _ENVIRONMENTS = """Nothing leaves but to these hosts and paths (a path that ends in `/` stands for all below it), with these headers. What
 carries a key or a signature leaves only where *private* stands. A simulation stands in for mainnet: the same hosts and paths, on this
 machine. `hedgebot check CONFIG` holds what ccxt will really ask for against this list; so does every start, before the first request.
+`check --connect` opens less: no sockets, and nothing that could change something.
 """
 _LIMITS = """What we spend at most, and what is kept back of it: for cancels alone, for cancels and reductions, for asking about orders
 in doubt, and for reading positions, orders and margin. Market data and whatever else is polled have the rest.
@@ -95,6 +97,9 @@ def _uses(venue: VenueId, profile: Profile) -> Iterator[tuple[str, str]]:
     volume = profile.market.volume
     yield "open interest, volume", _named(profile.market.open_interest) + ("" if volume is None else f", {_named(volume)}")
     yield "fills", f"{_named(reads.fills.query)}, {'with' if reads.order_history is None else 'without'} our client order id"
+    key = INSPECTIONS[venue].key
+    where = f"; nothing tells of it in {' and '.join(environment.value for environment in key.absent)}" if key.absent else ""
+    yield "what a key may do", f"{_named(key.query)}, read by `check --connect` ({key.source}){where}"
 
 
 def _named(query: Query) -> str:
@@ -203,6 +208,9 @@ def _hosts(profile: Profile) -> Iterator[tuple[str, ...]]:
     for environment, hosts in profile.hosts.items():
         for opening in hosts.openings:
             environments.setdefault(_opening(opening, opening.host in hosts.shared), []).append(environment.value)
+        for opening in INSPECTIONS[profile.venue].key.openings.get(environment, ()):
+            told = _opening(opening, False)
+            environments.setdefault((*told[:-1], f"{told[-1]} (for `check --connect` alone)"), []).append(environment.value)
     return ((", ".join(names), *told) for told, names in environments.items())
 
 

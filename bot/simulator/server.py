@@ -20,7 +20,7 @@ from bot.core.units import Millis
 from bot.simulator.control import CONTROL_HOST, Control
 from bot.simulator.custodian import Custodian
 from bot.simulator.desk import Desk, Line, wall_ms
-from bot.simulator.dialects.dialect import Answer, HttpReply, HttpRequest
+from bot.simulator.dialects.dialect import Answer, HttpReply, HttpRequest, Sharing
 from bot.simulator.faults import Fault, FaultKind, FaultPlan
 from bot.simulator.lasting import Lasting
 from bot.simulator.model import OrderReport
@@ -41,11 +41,16 @@ class SimulatorServer:
         self.desks: Mapping[str, Desk] = MappingProxyType({desk.name: desk for desk in desks})
         self.plan = plan or FaultPlan()
         self._by_host: dict[str, Desk] = {}
+        self._sharing: dict[str, list[Desk]] = {}
         for desk in desks:
             desk.wired(self.plan)
             for host in desk.dialect.hosts:
                 if self._by_host.setdefault(host, desk) is not desk:
                     raise ValueError(f"{host} is listed by two venues")
+        for desk in desks:
+            for host in desk.dialect.shared_hosts if isinstance(desk.dialect, Sharing) else ():
+                self._by_host.setdefault(host, desk)
+                self._sharing.setdefault(host, []).append(desk)
         self.custodian = custodian
         if custodian is not None and custodian.terms.host in (*self._by_host, CONTROL_HOST):
             raise ValueError(f"{custodian.terms.host} is listed by a venue and by the custodian")
@@ -151,12 +156,20 @@ class SimulatorServer:
             return _response(self._control.handle(asked))
         if self.custodian is not None and host == self.custodian.terms.host:
             return _response(self.custodian.handle(asked))
-        desk = self._by_host.get(host)
+        desk = self._at(asked)
         if desk is None:
             return web.Response(status=421, text=f"no venue lists the host {host}")
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._serve_socket(desk, asked, request)
         return await self._serve(desk, asked, request)
+
+    def _at(self, asked: HttpRequest) -> Desk | None:
+        """Whose host it is; of a shared one, who knows the request's key."""
+        owner, sharing = self._by_host.get(asked.host), self._sharing.get(asked.host)
+        if owner is None or sharing is None:
+            return owner
+        knowing = (desk for desk in (owner, *sharing) if isinstance(desk.dialect, Sharing) and desk.dialect.knows(asked))
+        return next(knowing, owner)
 
     async def _serve(self, desk: Desk, asked: HttpRequest, request: web.BaseRequest) -> web.StreamResponse:
         operation, what = desk.operation(asked), f"{asked.method} {asked.path}"

@@ -69,7 +69,9 @@ def test_an_unknown_key(tmp_path: Path) -> None:
 
 
 def test_mainnet(tmp_path: Path) -> None:
-    refused(hedgebot("run", str(written(tmp_path, environment="mainnet")), cwd=tmp_path), "mainnet")
+    config = str(written(tmp_path, environment="mainnet"))
+    for command in ("run", "check"):
+        refused(hedgebot(command, config, cwd=tmp_path), "environment: mainnet", "set the environment variable HEDGEBOT_MAINNET to")
 
 
 def test_forty_for_forty_percent(tmp_path: Path) -> None:

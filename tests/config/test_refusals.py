@@ -13,7 +13,6 @@ from tests.config.documents import SECRETS, changed, on_testnet
 
 REFUSALS: list[tuple[str, Any, str]] = [
     ("environment", ..., "environment: is missing, and there is no default"),
-    ("environment", "mainnet", "environment: 'mainnet' is not allowed: mainnet is refused until hedgebot has been released for it;"),
     ("environment", "sim", "environment: 'sim' is not allowed: expected simulation, testnet, demo or mainnet"),
     ("envirnment", "testnet", "envirnment: unknown key, did you mean 'environment'?"),
     ("venues/okx/leverag", 3, "venues.okx.leverag: unknown key, did you mean 'leverage'?"),

@@ -3,12 +3,14 @@
 The rule: a request leaves only by an opening of the list: the host by its name, a path that is listed there for its kind (REST or
 WebSocket), and every header that the opening demands. A private request (one that carries the account's key, a signature or a listen
 key, in its URL, its headers, its body or a frame) leaves only by an opening for private ones. The secret itself leaves by none.
+Who only reads (`Doors.reading`) opens no socket, and nothing leaves that could change something.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from yarl import URL
 
@@ -26,7 +28,8 @@ class Opening:
 
     `private`: also to requests with a key or a signature. `socket`: as a WebSocket; otherwise over REST. `headers` must be there with
     exactly these values. Where one path serves many purposes, `saying` lists words (lower case, without blanks) one of which a private
-    request's body, or a private frame, must have in it.
+    request's body, or a private frame, must have in it. `acts`: whatever is asked for there may change something, with any verb;
+    `answers`: nothing that is asked for there does, with any verb. Elsewhere GET reads, and every other verb acts.
     """
 
     host: str
@@ -35,6 +38,12 @@ class Opening:
     socket: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     saying: tuple[str, ...] = ()
+    acts: bool = False
+    answers: bool = False
+
+    def reads(self, verb: str) -> bool:
+        """Whether a REST request with this verb changes nothing."""
+        return not self.socket and not self.acts and (self.answers or verb == "GET")
 
     def leads_to(self, path: str) -> bool:
         """Whether the path is one of its own."""
@@ -61,6 +70,7 @@ class Asked:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
     socket: bool = False
+    verb: str = "GET"
 
 
 NO_MARKS = PrivateMarks(headers=frozenset(), words=())
@@ -68,12 +78,16 @@ NO_MARKS = PrivateMarks(headers=frozenset(), words=())
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """All openings of one venue in one environment. `keys` and `secrets` are the account's: what carries one is seen to be private."""
+    """All openings of one venue in one environment. `keys` and `secrets` are the account's: what carries one is seen to be private.
+
+    `only_reading`: for who may change nothing.
+    """
 
     openings: Sequence[Opening]
     marks: PrivateMarks = NO_MARKS
     keys: tuple[str, ...] = field(default=(), repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    only_reading: bool = False
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -104,6 +118,8 @@ class AllowList:
         if demanded:
             name, value = next(iter(demanded.items()))
             return f"{host} is open only to requests with the header {name}: {value}"
+        if self.only_reading and not all(opening.reads(asked.verb) for opening in there):
+            return f"a request to {host} that could change something, where only reading is allowed"
         if not self.is_private(asked) or any(opening.is_for(asked.body) for opening in there):
             return None
         if any(opening.private for opening in there):
@@ -147,6 +163,11 @@ class Doors:
         """The same for a client without a key: nothing private leaves."""
         openings = [replace(opening, private=False) for opening in self.allowed.openings]
         return replace(self, allowed=replace(self.allowed, openings=openings))
+
+    def reading(self, more: Sequence[Opening] = (), bases: Mapping[str, str] = MappingProxyType({})) -> Doors:
+        """The same for who only looks; `more`: what else is open then, and `bases` where it lives."""
+        allowed = replace(self.allowed, openings=(*self.allowed.openings, *more), only_reading=True)
+        return Doors(allowed, {**bases, **self.bases})
 
     @classmethod
     def wide_open(cls, bases: Mapping[str, str]) -> Doors:

@@ -63,9 +63,17 @@ class Opened:
 
 async def open_account(asker: Asker, profile: Profile, settings: VenueSettings) -> Opened:
     """Everything that must be true before the first order. Raises VenueNotReady or ConnectionError."""
-    steps = _Steps(asker, profile, settings)
+    return await _opened(_Steps(asker, profile, settings).run(), profile)
+
+
+async def look_at(asker: Asker, profile: Profile, settings: VenueSettings) -> Opened:
+    """What an opening finds, without what it sets: nothing is changed. Raises VenueNotReady or ConnectionError."""
+    return await _opened(_Steps(asker, profile, settings).run(setting=False), profile)
+
+
+async def _opened(steps: Coroutine[Any, Any, Opened], profile: Profile) -> Opened:
     try:
-        return await steps.run()
+        return await steps
     except Unreadable as unreadable:
         raise ConnectionError(f"{profile.venue}: {unreadable}") from None
     except NotAnswered as failure:
@@ -112,13 +120,13 @@ class _Steps:
         self._settings = settings
         self._unverified: list[str] = []
 
-    async def run(self) -> Opened:
+    async def run(self, *, setting: bool = True) -> Opened:
         await self._asker.measure_clock(Lane.RECONCILE)
         await self._fits()
         markets = await self._markets()
         symbols = {venue_symbol: str(market["symbol"]) for venue_symbol, market in markets.items()}
         traded = {venue_symbol: symbols[venue_symbol] for venue_symbol, market in markets.items() if _is_traded(market)}
-        if self._profile.setup is not None:
+        if setting and self._profile.setup is not None:
             await self._set_up(self._profile.setup, traded)
         # Proves the key before the first order needs it, and warms the connection and ccxt's own first-call questions.
         await self._asker.ask(self._profile.reads.margin, Lane.RECONCILE)

@@ -203,11 +203,23 @@ class _Notes:
 
     def get(self, url: URL, **options: Any) -> Any:
         """Notes a request, and answers it with next to nothing. So do all verbs."""
-        data = options.get("data") or b""
-        self.asked.append(Asked(url=URL(str(url), encoded=True), headers=dict(options.get("headers") or {}), body=data.decode()))
-        return _Answer()
+        return self._noted("GET", url, options)
 
-    post = put = delete = patch = get
+    def post(self, url: URL, **options: Any) -> Any:
+        """See `get`."""
+        return self._noted("POST", url, options)
+
+    def put(self, url: URL, **options: Any) -> Any:
+        """See `get`."""
+        return self._noted("PUT", url, options)
+
+    def delete(self, url: URL, **options: Any) -> Any:
+        """See `get`."""
+        return self._noted("DELETE", url, options)
+
+    def patch(self, url: URL, **options: Any) -> Any:
+        """See `get`."""
+        return self._noted("PATCH", url, options)
 
     def ws_connect(self, url: str, **options: Any) -> Any:
         """Notes a socket, and opens none."""
@@ -217,6 +229,11 @@ class _Notes:
     async def close(self) -> None:
         """There is nothing to close."""
         self.closed = True
+
+    def _noted(self, verb: str, url: URL, options: Mapping[str, Any]) -> _Answer:
+        data, headers = options.get("data") or b"", dict(options.get("headers") or {})
+        self.asked.append(Asked(url=URL(str(url), encoded=True), headers=headers, body=data.decode(), verb=verb))
+        return _Answer()
 
 
 class _Answer:

@@ -215,7 +215,7 @@ class RoutingSession:
     def _rest(self, method: str, url: URL | str, options: dict[str, Any]) -> Any:
         if options.get("proxy") is not None:
             raise EgressRefused("a proxy would decide where the request goes")
-        asked = Asked(url=_url(url), headers=dict(options.pop("headers", None) or {}), body=_text(options.get("data")))
+        asked = Asked(url=_url(url), headers=dict(options.pop("headers", None) or {}), body=_text(options.get("data")), verb=method)
         target, headers = self._route(asked)
         options["allow_redirects"] = False
         return self._session.request(method, target, headers=headers, **options)

@@ -65,6 +65,24 @@ class HttpReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRights:
+    """What a key may do, as the venue tells whoever asks with it. Nothing here is enforced: it is told.
+
+    `addresses`: from which it may be used, none of them meaning from anywhere; `ends_at`: when it ends, where the venue has such a date.
+    """
+
+    trade: bool = True
+    withdraw: bool = False
+    move: bool = False
+    addresses: tuple[str, ...] = ()
+    ends_at: Millis | None = None
+
+
+USUAL_RIGHTS = KeyRights()
+"""Trades, from anywhere, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
     """One API key of the simulated venue and the account it trades for. `passphrase` only where the venue has one."""
 
@@ -72,6 +90,7 @@ class Credential:
     secret: str
     account: str
     passphrase: str | None = None
+    rights: KeyRights = USUAL_RIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +159,16 @@ class Listening(Protocol):
 
     def heard(self, reports: Sequence[Report], now: Millis) -> None:
         """Called with every report, in order, before any socket is told."""
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """A dialect that also answers at hosts which another venue lists: whoever knows the key of a request answers it there."""
+
+    shared_hosts: tuple[str, ...]
+
+    def knows(self, request: HttpRequest) -> bool:
+        """Whether the request carries a key of this venue."""
 
 
 @runtime_checkable

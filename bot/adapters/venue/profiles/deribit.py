@@ -133,18 +133,20 @@ def confirms(message: Any) -> int:
     return sum(str(channel).startswith(_CONFIRMED) for channel in granted) if isinstance(granted, list) else 0
 
 
-_PRIVATE = (
-    *("buy", "sell", "cancel_by_label", "get_order_state_by_label", "get_open_orders", "get_user_trades_by_currency_and_time"),
+_ACTS = ("buy", "sell", "cancel_by_label")
+_READS = (
+    *("get_order_state_by_label", "get_open_orders", "get_user_trades_by_currency_and_time"),
     *("get_positions", "get_position", "get_account_summaries", "get_account_summary", "get_transaction_log"),
 )
-"""What the account's key may be used for: others under the same root withdraw."""
+"""What the account's key may be used for: others under the same root withdraw. Everything is asked for with GET, orders too."""
 
 
 def _openings(host: str) -> tuple[Opening, ...]:
     """One host; one socket for the market and the account."""
     return (
         Opening(host=host, paths=("/api/v2/public/",)),
-        Opening(host=host, paths=tuple(f"/api/v2/private/{method}" for method in _PRIVATE), private=True),
+        Opening(host=host, paths=tuple(f"/api/v2/private/{method}" for method in _ACTS), private=True, acts=True),
+        Opening(host=host, paths=tuple(f"/api/v2/private/{method}" for method in _READS), private=True),
         Opening(host=host, paths=("/ws/api/v2",), socket=True, private=True),
     )
 

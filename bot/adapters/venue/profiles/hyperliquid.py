@@ -148,8 +148,8 @@ def _openings(host: str) -> tuple[Opening, ...]:
     """Whatever names our address counts as private, also a question that anybody might ask. Withdrawals are signed for the same path."""
     signed = tuple(f'"type":"{action}"' for action in ("order", "cancelbycloid", "updateleverage"))
     return (
-        Opening(host=host, paths=("/info",), private=True),
-        Opening(host=host, paths=("/exchange",), private=True, saying=signed),
+        Opening(host=host, paths=("/info",), private=True, answers=True),
+        Opening(host=host, paths=("/exchange",), private=True, saying=signed, acts=True),
         Opening(host=host, paths=("/ws",), socket=True, private=True, saying=('"method":"subscribe"', '"method":"unsubscribe"')),
     )
 

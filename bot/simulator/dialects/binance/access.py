@@ -43,6 +43,10 @@ class Gate:
             raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
         return credential
 
+    def knows(self, request: HttpRequest) -> bool:
+        """Whether the request names one of these keys."""
+        return header(request.headers, "X-MBX-APIKEY") in self._by_key
+
     def signed(self, request: HttpRequest, parameters: Parameters, now: Millis) -> Credential:
         """The credential of a request whose time and signature are right."""
         credential = self.keyed(request)

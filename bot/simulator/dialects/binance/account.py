@@ -132,6 +132,27 @@ def set_position_mode(call: Call) -> Outcome:
     raise unavailable()
 
 
+def api_restrictions(call: Call) -> Outcome:
+    """GET apiRestrictions of the spot host: what the key that asks may do."""
+    told, ends_at = call.rights, call.rights.ends_at
+    row: dict[str, Any] = {
+        "ipRestrict": bool(told.addresses),
+        "createTime": 1_698_645_219_000,
+        "enableReading": True,
+        "enableWithdrawals": told.withdraw,
+        "enableInternalTransfer": False,
+        "enableMargin": False,
+        "enableFutures": told.trade,
+        "permitsUniversalTransfer": told.move,
+        "enableVanillaOptions": False,
+        "enableFixApiTrade": False,
+        "enableFixReadOnly": False,
+        "enableSpotAndMarginTrading": False,
+        "enablePortfolioMarginTrading": False,
+    }
+    return Outcome(row if ends_at is None else row | {"tradingAuthorityExpirationTime": ends_at})
+
+
 def commission_rate(call: Call) -> Outcome:
     """GET commissionRate."""
     contract = call.contract()

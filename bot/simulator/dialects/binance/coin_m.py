@@ -1,6 +1,6 @@
 """COIN-M futures: their words, and their paths with what each weighs. Source: the venue's endpoint pages ("COIN-M Futures").
 
-The spot host, which a client with default options asks for its list of coins, is USD-M's to answer.
+The spot host, which a client with default options asks for its list of coins, is USD-M's to answer, but for what a key may do.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 
 from bot.simulator.dialects.binance import account, coin_m_account, market, trading
 from bot.simulator.dialects.binance.face import Face, Limits
-from bot.simulator.dialects.binance.routes import Route, Routes, keyed, signed
+from bot.simulator.dialects.binance.routes import SPOT_HOST, Route, Routes, keyed, signed
 from bot.simulator.dialects.dialect import Operation
 from bot.simulator.model import Refusal
 
@@ -94,4 +94,6 @@ _ACCOUNT: dict[tuple[str, str], Route] = {
     ("DELETE", "/dapi/v1/listenKey"): keyed(Operation.LISTEN_KEY, account.close_listen_key),
 }
 
-ROUTES: Routes = {(REST_HOST, *called): route for called, route in (_PUBLIC | _ORDERS | _ACCOUNT).items()}
+ROUTES: Routes = {(REST_HOST, *called): route for called, route in (_PUBLIC | _ORDERS | _ACCOUNT).items()} | {
+    (SPOT_HOST, "GET", "/sapi/v1/account/apiRestrictions"): signed(Operation.SETTINGS, account.api_restrictions, 0)
+}

@@ -11,6 +11,9 @@ from bot.simulator.dialects.binance.state import Call, Outcome
 from bot.simulator.dialects.binance.wire import Parameters
 from bot.simulator.dialects.dialect import Operation
 
+SPOT_HOST = "api.binance.com"
+"""Where a key is told of; also where the spot venue is, which is not simulated."""
+
 
 class Security(Enum):
     """Who may call: everybody, whoever sends a key, or whoever signs."""

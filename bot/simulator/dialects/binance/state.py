@@ -17,6 +17,7 @@ from bot.simulator.dialects.binance.day import DayFigures
 from bot.simulator.dialects.binance.errors import ApiError
 from bot.simulator.dialects.binance.face import Face, pair_of
 from bot.simulator.dialects.binance.wire import Parameters
+from bot.simulator.dialects.dialect import USUAL_RIGHTS, KeyRights
 from bot.simulator.exchange import Exchange
 from bot.simulator.model import Contract, Report
 
@@ -98,6 +99,7 @@ class Call:
     account: str
     parameters: Parameters
     now: Millis
+    rights: KeyRights = USUAL_RIGHTS
 
     @property
     def exchange(self) -> Exchange:

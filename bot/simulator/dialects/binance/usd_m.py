@@ -6,13 +6,12 @@ import re
 
 from bot.simulator.dialects.binance import account, market, trading, usd_m_account
 from bot.simulator.dialects.binance.face import Face, Limits
-from bot.simulator.dialects.binance.routes import Route, Routes, keyed, signed
+from bot.simulator.dialects.binance.routes import SPOT_HOST, Route, Routes, keyed, signed
 from bot.simulator.dialects.dialect import Operation
 from bot.simulator.model import Refusal
 
 REST_HOST = "fapi.binance.com"
 STREAM_HOST = "fstream.binance.com"
-SPOT_HOST = "api.binance.com"
 
 FACE = Face(
     rest_host=REST_HOST,
@@ -99,6 +98,7 @@ _ACCOUNT: dict[tuple[str, str], Route] = {
 _SPOT: dict[tuple[str, str], Route] = {
     ("GET", "/sapi/v1/capital/config/getall"): signed(Operation.MARKETS, market.spot_coins, 0),
     ("GET", "/sapi/v1/margin/allPairs"): keyed(Operation.MARKETS, market.margin_pairs, 0),
+    ("GET", "/sapi/v1/account/apiRestrictions"): signed(Operation.SETTINGS, account.api_restrictions, 0),
 }
 
 ROUTES: Routes = {(REST_HOST, *called): route for called, route in (_PUBLIC | _ORDERS | _ACCOUNT).items()} | {

@@ -10,7 +10,7 @@ from bot.simulator.dialects.binance.access import Budget, Gate
 from bot.simulator.dialects.binance.day import DayFigures
 from bot.simulator.dialects.binance.errors import ApiError, of_refusal
 from bot.simulator.dialects.binance.face import Face, Limits
-from bot.simulator.dialects.binance.routes import Route, Routes, Security
+from bot.simulator.dialects.binance.routes import SPOT_HOST, Route, Routes, Security
 from bot.simulator.dialects.binance.state import Call, State
 from bot.simulator.dialects.binance.streams import open_socket
 from bot.simulator.dialects.binance.troubles import COIN_M, USD_M
@@ -20,6 +20,7 @@ from bot.simulator.dialects.dialect import (
     Credential,
     HttpReply,
     HttpRequest,
+    KeyRights,
     Operation,
     Socket,
     as_json,
@@ -32,7 +33,9 @@ _NOT_FOUND = HttpReply(status=404, body=b"<html>\n<body>\n<h2>404 Not found</h2>
 
 
 class _Binance:
-    """One of Binance's futures venues, REST and WebSocket, over one matching engine."""
+    """One of Binance's futures venues, REST and WebSocket, over one matching engine. Keys are told of at the spot host, for both."""
+
+    shared_hosts: tuple[str, ...] = (SPOT_HOST,)
 
     def __init__(self, face: Face, routes: Routes, exchange: Exchange, credentials: Sequence[Credential], limits: Limits | None) -> None:
         self.hosts = face.hosts
@@ -52,11 +55,14 @@ class _Binance:
         if route is None:
             return Answer(_NOT_FOUND)
         account: str | None = None
+        rights = KeyRights()
         try:
             parameters = Parameters.of(request)
             self._state.budget.spend(route.cost(parameters), now)
-            account = self._caller(route, request, parameters, now)
-            outcome = route.endpoint(Call(self._state, account or "", parameters, now))
+            caller = self._caller(route, request, parameters, now)
+            if caller is not None:
+                account, rights = caller.account, caller.rights
+            outcome = route.endpoint(Call(self._state, account or "", parameters, now, rights))
         except Refused as refused:
             return self._error(of_refusal(refused, self._face), route, account, now)
         except ApiError as error:
@@ -82,12 +88,16 @@ class _Binance:
     def _route(self, request: HttpRequest) -> Route | None:
         return self._routes.get((request.host, request.method, request.path))
 
-    def _caller(self, route: Route, request: HttpRequest, parameters: Parameters, now: Millis) -> str | None:
+    def knows(self, request: HttpRequest) -> bool:
+        """Whether the request names one of this venue's keys."""
+        return self._gate.knows(request)
+
+    def _caller(self, route: Route, request: HttpRequest, parameters: Parameters, now: Millis) -> Credential | None:
         match route.security:
             case Security.SIGNED:
-                return self._gate.signed(request, parameters, now).account
+                return self._gate.signed(request, parameters, now)
             case Security.KEY:
-                return self._gate.keyed(request).account
+                return self._gate.keyed(request)
             case Security.NONE:
                 return None
 

@@ -6,9 +6,10 @@ refused with the venue's code for "not available to you"; an account that a faul
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
-from bot.core.units import ONE, ZERO
+from bot.core.units import DAY_MS, ONE, ZERO, Millis
 from bot.simulator.accounts import ARCHIVE_MAX
 from bot.simulator.dialects.bybit.account_rows import (
     NOT_IN_ISOLATED,
@@ -33,7 +34,10 @@ from bot.simulator.dialects.bybit.codes import (
 from bot.simulator.dialects.bybit.dcp import WINDOW_SECONDS_DEFAULT, WINDOW_SECONDS_MAX, WINDOW_SECONDS_MIN
 from bot.simulator.dialects.bybit.venue import Call, Result, Venue
 from bot.simulator.dialects.bybit.wire import LINEAR, Json, category_of, has_position_modes, page, text
+from bot.simulator.dialects.dialect import KeyRights
 from bot.simulator.model import Contract, Refusal, Refused
+
+_KEY_LIFE_MS: Millis = 90 * DAY_MS
 
 
 def positions(call: Call) -> Result:
@@ -168,19 +172,33 @@ def account_info(call: Call) -> Result:
     )
 
 
+def protection_info(call: Call) -> Result:
+    """GET account/query-dcp-info: the products that it was switched on for, every one here but options."""
+    window = call.venue.protection.window(call.account) or WINDOW_SECONDS_DEFAULT
+    on = call.venue.protection.is_offered
+    return Result({"dcpInfos": [{"product": "DERIVATIVES", "dcpStatus": "ON", "timeWindow": str(window)}] if on else []})
+
+
 def key_info(call: Call) -> Result:
-    """GET user/query-api: what the key may do. `uta` 1 tells a client that the account is unified."""
+    """GET user/query-api: what the key may do. `uta` 1 tells a client that the account is unified.
+
+    A key with a list of addresses has no end here; another one ends after ninety days unless it is told otherwise.
+    """
+    told = KeyRights() if call.key is None else call.key.rights
+    wallet = [*(["Withdraw"] if told.withdraw else []), *(["AccountTransfer"] if told.move else [])]
+    ends_at = told.ends_at if told.ends_at is not None or told.addresses else call.now + _KEY_LIFE_MS
     return Result(
         {
             "id": "1",
             "note": call.account,
             "apiKey": "",
-            "readOnly": 0,
+            "readOnly": 0 if told.trade else 1,
             "secret": "",
-            "permissions": {"ContractTrade": ["Order", "Position"], "Wallet": [], "Derivatives": ["DerivativesTrade"], "Spot": []},
-            "ips": ["*"],
+            "permissions": {"ContractTrade": ["Order", "Position"], "Wallet": wallet, "Derivatives": ["DerivativesTrade"], "Spot": []},
+            "ips": list(told.addresses) or ["*"],
             "type": 1,
-            "deadlineDay": 90,
+            "deadlineDay": 0 if ends_at is None else (ends_at - call.now) // DAY_MS,
+            "expiredAt": "" if ends_at is None else datetime.fromtimestamp(ends_at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "unified": 0,
             "uta": 1,
             "userID": 1,

@@ -22,6 +22,8 @@ class DisconnectProtection:
     """The windows of all accounts, and when each guarded account was last heard of."""
 
     def __init__(self) -> None:
+        self.is_offered = True
+        """Whether the venue has switched it on for its accounts; told, not enforced."""
         self._windows: dict[str, int] = {}
         self._seen_at: dict[str, Millis] = {}
 

@@ -52,6 +52,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/v5/account/info"): Route(Operation.SETTINGS, account.account_info, 50),
     ("GET", "/v5/account/fee-rate"): Route(Operation.SETTINGS, account.fee_rate, 10),
     ("GET", "/v5/account/transaction-log"): Route(Operation.FUNDING_PAID, account.transaction_log, 30),
+    ("GET", "/v5/account/query-dcp-info"): Route(Operation.SETTINGS, account.protection_info, 10),
     ("GET", "/v5/user/query-api"): Route(Operation.SETTINGS, account.key_info, 10),
     ("GET", "/v5/asset/coin/query-info"): Route(Operation.MARKETS, account.coin_info, 5),
 }
@@ -77,13 +78,14 @@ def handle(venue: Venue, request: HttpRequest, now: Millis) -> Answer:
         return Answer(HttpReply(status=404, body=b"404 page not found", content_type="text/plain"))
     headers = {"Timenow": str(now)}
     try:
-        account_name = ""
+        account_name, key = "", None
         if route.per_second is not None:
-            account_name = venue.keys.rest(request, now).account
+            key = venue.keys.rest(request, now)
+            account_name = key.account
             visit = venue.visits.count(account_name, request.path, route.per_second, now)
             headers.update(visit.headers)
             visit.admit()
-        result = route.function(Call(venue, Params.of(request), account_name, now))
+        result = route.function(Call(venue, Params.of(request), account_name, now, key))
         return Answer(HttpReply(status=200, body=envelope(result.value, now), headers=headers), result.reports)
     except Refused as refusal:
         error = refused(refusal)

@@ -13,6 +13,7 @@ from bot.simulator.dialects.bybit.params import Params
 from bot.simulator.dialects.bybit.visits import Visits
 from bot.simulator.dialects.bybit.wire import Json, category_of
 from bot.simulator.dialects.day import Days
+from bot.simulator.dialects.dialect import Credential
 from bot.simulator.exchange import Exchange
 from bot.simulator.model import Contract, MarketView, Refused, Report
 
@@ -60,6 +61,7 @@ class Call:
     params: Params
     account: str
     now: Millis
+    key: Credential | None = None
 
     @property
     def exchange(self) -> Exchange:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from bot.core.units import ZERO
 from bot.simulator.dialects.deribit.venue import CURRENCIES, Call, Result, Venue
 from bot.simulator.dialects.deribit.wire import Row, dollars, number
+from bot.simulator.dialects.dialect import Credential
 from bot.simulator.model import Balance, Contract, Position
 
 _LEVERAGE = Decimal(50)
@@ -98,6 +99,28 @@ def summary_row(venue: Venue, account: str, currency: str) -> Row:
         "margin_model": "segregated_sm",
         "portfolio_margining_enabled": False,
     }
+
+
+def list_api_keys(call: Call) -> Result:
+    """`private/list_api_keys`: every key of the account, secrets masked."""
+    return Result([_key(place, each) for place, each in enumerate(call.venue.keys.of(call.account), start=1)])
+
+
+def _key(place: int, credential: Credential) -> Row:
+    told = credential.rights
+    scopes = {"account": True, "block_trade": False, "trade": told.trade, "wallet": told.withdraw or told.move}
+    row: Row = {
+        "timestamp": 1_560_236_001_108,
+        "max_scope": " ".join(f"{name}:{'read_write' if writes else 'read'}" for name, writes in scopes.items()),
+        "id": place,
+        "enabled": True,
+        "default": place == 1,
+        "client_secret": "*****",
+        "client_id": credential.api_key,
+        "name": "",
+        "enabled_features": [],
+    }
+    return row | ({"ip_whitelist": list(told.addresses)} if told.addresses else {})
 
 
 def _identity(call: Call) -> Row:

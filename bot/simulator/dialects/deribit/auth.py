@@ -41,6 +41,10 @@ class Keys:
         """Every account with a key."""
         return tuple(dict.fromkeys(credential.account for credential in self._by_id.values()))
 
+    def of(self, account: str) -> tuple[Credential, ...]:
+        """The keys of an account."""
+        return tuple(credential for credential in self._by_id.values() if credential.account == account)
+
     def account_of(self, request: HttpRequest, uri: str, now: Millis) -> str | None:
         """The account behind an HTTP request, None when nobody is named. Raises RpcError 13004 or 13009."""
         told = next((value for name, value in request.headers.items() if name.lower() == "authorization"), "")

@@ -58,5 +58,6 @@ METHODS: Mapping[str, Method] = {
     "private/get_position": Method(Operation.POSITIONS, account.get_position),
     "private/get_account_summary": Method(Operation.BALANCE, account.get_account_summary),
     "private/get_account_summaries": Method(Operation.BALANCE, account.get_account_summaries),
+    "private/list_api_keys": Method(Operation.SETTINGS, account.list_api_keys),
     "private/get_transaction_log": Method(Operation.FUNDING_PAID, transactions.log),
 }

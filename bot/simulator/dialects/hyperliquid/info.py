@@ -106,6 +106,8 @@ class Info:
             "userFees": (Operation.SETTINGS, lambda asked: asked.address() and account_rows.fees(self._exchange)),
             "userRateLimit": (Operation.SETTINGS, self._rate_limit),
             "userRole": (Operation.SETTINGS, self._role),
+            "extraAgents": (Operation.SETTINGS, self._agents),
+            "activeAssetData": (Operation.SETTINGS, self._setting),
             "userAbstraction": (Operation.SETTINGS, lambda asked: asked.address() and "default"),
         }
 
@@ -179,6 +181,29 @@ class Info:
     def _rate_limit(self, asked: Asked) -> Row:
         account = self._account(asked)
         return account_rows.rate_limit(Usage() if account is None else self._wallets.usage[account])
+
+    def _agents(self, asked: Asked) -> list[Row]:
+        agents = self._wallets.agents(asked.address())
+        return [
+            {"name": f"wallet {number}", "address": signer, "validUntil": until} for number, (signer, until) in enumerate(agents, start=1)
+        ]
+
+    def _setting(self, asked: Asked) -> Row:
+        """One asset of an account: its leverage; what it could trade is not worked out here."""
+        account, coin, zero = self._account(asked), self._coin(asked), "0.0"
+        if account is None:
+            raise Misshapen("no such account")
+        kind = "isolated" if coin in self._exchange.settings(account).isolated else "cross"
+        leverage = {"type": kind, "value": int(self._exchange.leverage(account, coin))}
+        mark = str(self._exchange.market(coin).mark)
+        return {
+            "user": asked.address(),
+            "coin": coin,
+            "leverage": leverage,
+            "maxTradeSzs": [zero, zero],
+            "availableToTrade": [zero, zero],
+            "markPx": mark,
+        }
 
     def _role(self, asked: Asked) -> Row:
         address = asked.address()

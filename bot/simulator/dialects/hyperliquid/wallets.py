@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from bot.core.units import DAY_MS, ZERO, Millis
-from bot.simulator.dialects.dialect import Credential
+from bot.simulator.dialects.dialect import Credential, KeyRights
 from bot.simulator.dialects.hyperliquid import words
 from bot.simulator.dialects.hyperliquid.signing import address_of
 from bot.simulator.dialects.hyperliquid.wire import ADDRESS
@@ -68,6 +68,7 @@ class Wallets:
 
     def __init__(self, credentials: Sequence[Credential]) -> None:
         self._accounts: dict[str, str] = {}
+        self._named: dict[str, tuple[str, KeyRights]] = {}
         self._signers: dict[str, str] = {}
         self.usage: dict[str, Usage] = {}
         self._nonces: dict[str, _Nonces] = {}
@@ -77,6 +78,7 @@ class Wallets:
                 raise ValueError("on hyperliquid an account's key is its address: 0x and 40 hexadecimal digits")
             self._accounts[address] = credential.account
             self._signers[address_of(credential.secret)] = address
+            self._named[address_of(credential.secret)] = (address, credential.rights)
             self.usage[credential.account] = Usage()
 
     def account(self, address: str) -> str | None:
@@ -90,6 +92,11 @@ class Wallets:
     def owner(self, address: str) -> str | None:
         """The address that a wallet signs for; None when it signs for nobody."""
         return self._signers.get(address.lower())
+
+    def agents(self, address: str) -> list[tuple[str, Millis]]:
+        """The named wallets that sign for an address, and until when; one without an end has none that the venue lists."""
+        told = ((signer, rights.ends_at) for signer, (owner, rights) in self._named.items() if owner == address.lower() != signer)
+        return [(signer, ends_at) for signer, ends_at in told if ends_at is not None]
 
     def admit(self, signer: str | None, nonce: int, now: Millis) -> str:
         """The account that a signer acts for; its nonce is used from here on. Raises Turned."""

@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from bot.core.units import ZERO, Millis
 from bot.simulator.accounts import steps_of
+from bot.simulator.dialects.dialect import KeyRights
 from bot.simulator.dialects.okx.order_rows import EVERY_FILL, all_fills, categories, sub_type, trade_id
 from bot.simulator.dialects.okx.wire import SWAP, Row, blank, figure, order_id_of, position_id, uid
 from bot.simulator.exchange import Exchange
@@ -182,8 +183,9 @@ def fee_row(contracts: Sequence[Contract], now: Millis) -> Row:
     }
 
 
-def config_row(account: str, *, hedge_mode: bool) -> Row:
-    """`account/config`: Futures mode, and the position mode."""
+def config_row(account: str, rights: KeyRights, *, hedge_mode: bool) -> Row:
+    """`account/config`: Futures mode, the position mode, and what the key may do."""
+    held = (("read_only", True), ("trade", rights.trade), ("withdraw", rights.withdraw))
     return {
         "acctLv": "2",
         "acctStpMode": "cancel_maker",
@@ -192,7 +194,7 @@ def config_row(account: str, *, hedge_mode: bool) -> Row:
         "enableSpotBorrow": False,
         "feeType": "0",
         "greeksType": "PA",
-        "ip": "",
+        "ip": ",".join(rights.addresses),
         "kycLv": "3",
         "label": "simulated",
         "level": "Lv1",
@@ -201,7 +203,7 @@ def config_row(account: str, *, hedge_mode: bool) -> Row:
         "mainUid": uid(account),
         "mgnIsoMode": "automatic",
         "opAuth": "0",
-        "perm": "read_only,trade",
+        "perm": ",".join(name for name, is_held in held if is_held),
         "posMode": "long_short_mode" if hedge_mode else "net_mode",
         "roleType": "0",
         "settleCcy": "USDT",

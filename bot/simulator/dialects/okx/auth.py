@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from bot.core.units import Millis
-from bot.simulator.dialects.dialect import Credential, HttpRequest
+from bot.simulator.dialects.dialect import Credential, HttpRequest, KeyRights
 from bot.simulator.dialects.okx import errors
 from bot.simulator.dialects.okx.errors import Turned
 
@@ -53,6 +53,11 @@ class Keys:
         if not hmac.compare_digest(sign.encode(), _signature(credential.secret, text)):
             raise Turned(errors.SIGN_INVALID)
         return credential.account
+
+    def rights(self, key: str) -> KeyRights:
+        """What a key may do; what any may, of one that nobody knows."""
+        credential = self._by_key.get(key)
+        return KeyRights() if credential is None else credential.rights
 
     def account_of_login(self, login: Mapping[str, object], now: Millis) -> str:
         """The account behind one `login` argument of a WebSocket. Raises Turned with one of 60004 to 60007 and 60024."""

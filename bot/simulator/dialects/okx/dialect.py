@@ -101,7 +101,8 @@ class OkxDialect:
         if route.public is not None:
             return envelope(_checked(route.public, query, now)), ()
         account = self._keys.account_of(request, headers, now)
-        call = Call(account=account, now=now, query=query, body=_json(request) if request.method == "POST" else None)
+        body = _json(request) if request.method == "POST" else None
+        call = Call(account=account, now=now, query=query, body=body, rights=self._keys.rights(headers["ok-access-key"]))
         if route.expires:
             require_unexpired(headers.get("exptime"), now)
         if route.private is not None:

@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from bot.core.units import ZERO, Millis
+from bot.simulator.dialects.dialect import USUAL_RIGHTS, KeyRights
 from bot.simulator.dialects.okx import account_rows, errors
 from bot.simulator.dialects.okx.errors import Turned
 from bot.simulator.dialects.okx.order_rows import all_fills, categories, fill_row
@@ -31,6 +32,7 @@ class Call:
     now: Millis
     query: Mapping[str, str]
     body: Any = None
+    rights: KeyRights = USUAL_RIGHTS
 
     def text(self, name: str) -> str:
         """A member of a JSON object body as text. Raises Turned 50014 when it is missing."""
@@ -123,7 +125,7 @@ class PrivateRest:
 
     def config(self, call: Call) -> list[Row]:
         """`GET account/config`."""
-        return [account_rows.config_row(call.account, hedge_mode=self._exchange.settings(call.account).hedge_mode)]
+        return [account_rows.config_row(call.account, call.rights, hedge_mode=self._exchange.settings(call.account).hedge_mode)]
 
     def bills(self, call: Call) -> list[Row]:
         """`GET account/bills` and `bills-archive`: newest first, pages by `billId`."""
