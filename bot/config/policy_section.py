@@ -114,3 +114,26 @@ else:
 def explanations() -> dict[str, str]:
     """What each policy field means: the text that stands below it in the core."""
     return explanations_of(Policy)
+
+
+def check_policy(policy: Policy, *, venues: int) -> None:
+    """Whether limits contradict each other, or the number of venues. Raises ValueError with one sentence."""
+    ordered = (
+        ("slippage_max", "price_collar", "an order would be priced beyond its own collar"),
+        ("funding_flip_exit", "funding_flip_enter", "a venue would leave and return at once"),
+        ("decision_interval_ms", "decision_beat_ms", "the shortest pause cannot pass the longest"),
+        ("report_interval_ms", "report_age_max_ms", "every report would be too old before the next one"),
+        ("order_notional_max", "gross_notional_max", "one order could pass the whole book's limit"),
+        ("rebalance_notional_min", "order_notional_max", "no order could ever be placed"),
+    )
+    for low, high, why in ordered:
+        if getattr(policy, low) > getattr(policy, high):
+            raise ValueError(
+                f"policy.{low}: {plain(Decimal(getattr(policy, low)))} is not allowed: it may not pass policy.{high} "
+                f"({plain(Decimal(getattr(policy, high)))}), because {why}"
+            )
+    if policy.venue_share_max * venues < ONE:
+        raise ValueError(
+            f"policy.venue_share_max: {plain(policy.venue_share_max)} is not allowed: {venues} {'venue' if venues == 1 else 'venues'} with "
+            f"this cap carry at most {plain(policy.venue_share_max * venues)} of the hedge, so the book could never be fully hedged"
+        )

@@ -28,6 +28,7 @@ from bot.config.values import (
     PathBesideConfig,
     WholeNumber,
     empty_is_default,
+    from_environment,
 )
 from bot.core.claim_terms import ClaimTerms, place
 from bot.core.units import Asset
@@ -173,8 +174,9 @@ class InstanceSettings(BaseModel):
 
     model_config = SECTION
 
-    name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    """What this instance is called in the lease, in the log and in metrics; another name for each."""
+    name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), BeforeValidator(from_environment)]
+    """What this instance is called in the lease, in the log and in metrics; another name for each. `{env: NAME}` takes it from an
+    environment variable, so that all instances can have one file."""
     lease_ttl_ms: Annotated[WholeNumber, Field(ge=1_000, le=30_000)] = 3_000
     """How long the lease lasts after each renewal; it is renewed three times within it. No order is valid for longer than what is left of
     it, and after a crash the next instance sends first when it is over and as much time again has passed. The same in every instance."""

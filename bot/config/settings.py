@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
@@ -18,7 +19,7 @@ from bot.config.errors import ConfigError, did_you_mean, one_sentence
 from bot.config.evm_section import EvmSourceSettings
 from bot.config.journal_section import JournalSettings
 from bot.config.mainnet import check_second_switch
-from bot.config.policy_section import PolicySection, plain
+from bot.config.policy_section import PolicySection, check_policy, plain
 from bot.config.sections import (
     VENUE_HOSTS,
     VENUES_WITH_PASSPHRASE,
@@ -41,8 +42,10 @@ from bot.config.values import (
     Credentials,
     LoopbackUrl,
     PathBesideConfig,
+    ProxyUrl,
     empty_is_default,
     fits_a_header,
+    is_loopback,
 )
 from bot.core.policy import Policy
 from bot.core.units import ONE, InstrumentId, VenueId
@@ -80,6 +83,9 @@ class Settings(BaseModel):
     """Simulation only: where each venue host lives on this machine, `host: http://127.0.0.1:PORT`. Hosts not listed are refused."""
     allowed: AllowedSettings = AllowedSettings()
     """The venues and jurisdictions that the desk may trade in. Left out: any venue that is known."""
+    proxy: ProxyUrl | None = None
+    """Forward proxy through which everything outside is reached: venues (REST and WebSocket), custodians and chains, not Redis.
+    `http://HOST:PORT`; TLS goes through it end to end (CONNECT). What may leave is decided here as without one."""
     venues: Annotated[dict[str, VenueSettings], Field(min_length=1)]
     """The venues that carry the hedge: `binanceusdm`, `binancecoinm`, `bybit`, `deribit`, `okx`, `hyperliquid`."""
     collateral: CollateralSettings
@@ -94,8 +100,9 @@ class Settings(BaseModel):
         if self.environment is Environment.MAINNET:
             check_second_switch(self.name)
         checks = (_check_venues, _check_routes, _check_credentials, _check_journal, _check_instance)
-        for check in (*checks, _check_sources, _check_assets, _check_simulator, _check_policy):
+        for check in (*checks, _check_sources, _check_assets, _check_simulator):
             check(self)
+        check_policy(self.to_policy(), venues=len(self.venues))
         return self
 
     @property
@@ -220,6 +227,8 @@ def _check_routes(settings: Settings) -> None:
         if settings.routes:
             raise ValueError(f"routes: only a simulation may say where venue hosts live, and this is {settings.environment.value}")
         return
+    if settings.proxy is not None and not is_loopback(urlsplit(settings.proxy).hostname or ""):
+        raise ValueError(f"proxy: {settings.proxy} is not allowed: a simulation leaves this machine by no way")
     for host in settings.routes:
         if "/" in host or ":" in host or not host:
             raise ValueError(f"routes.{host}: write the bare host name, for example fapi.binance.com")
@@ -356,30 +365,6 @@ def _check_simulator(settings: Settings) -> None:
             raise ValueError(f"simulator.custodian: {name} is not a configured venue{did_you_mean(name, settings.venues)}")
     if settings.simulator.window is not None and settings.simulator.history is None:
         raise ValueError("simulator.window: is a part of a history, and simulator.history is not set")
-
-
-def _check_policy(settings: Settings) -> None:
-    policy = settings.to_policy()
-    ordered = (
-        ("slippage_max", "price_collar", "an order would be priced beyond its own collar"),
-        ("funding_flip_exit", "funding_flip_enter", "a venue would leave and return at once"),
-        ("decision_interval_ms", "decision_beat_ms", "the shortest pause cannot pass the longest"),
-        ("report_interval_ms", "report_age_max_ms", "every report would be too old before the next one"),
-        ("order_notional_max", "gross_notional_max", "one order could pass the whole book's limit"),
-        ("rebalance_notional_min", "order_notional_max", "no order could ever be placed"),
-    )
-    for low, high, why in ordered:
-        if getattr(policy, low) > getattr(policy, high):
-            raise ValueError(
-                f"policy.{low}: {plain(Decimal(getattr(policy, low)))} is not allowed: it may not pass policy.{high} "
-                f"({plain(Decimal(getattr(policy, high)))}), because {why}"
-            )
-    count = len(settings.venues)
-    if policy.venue_share_max * count < ONE:
-        raise ValueError(
-            f"policy.venue_share_max: {plain(policy.venue_share_max)} is not allowed: {count} {'venue' if count == 1 else 'venues'} with "
-            f"this cap carry at most {plain(policy.venue_share_max * count)} of the hedge, so the book could never be fully hedged"
-        )
 
 
 def settings_from(document: Mapping[str, Any], *, folder: Path | None = None) -> Settings:

@@ -33,6 +33,7 @@ from bot.config.errors import VariableUnset
 
 GROUP_OR_OTHERS = 0o077
 FILE_SUFFIX = "_FILE"
+_GROUP_WRITES_OR_OTHERS = 0o037
 
 SECTION = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 """How every section of the configuration is read."""
@@ -79,6 +80,18 @@ ExactNumber = Annotated[Decimal, BeforeValidator(_not_a_bool)]
 def fits_a_header(key: str) -> bool:
     """Whether a key can be sent as it is: what goes into a header is plain ASCII on one line."""
     return key.isascii() and key.isprintable() and key == key.strip()
+
+
+def from_environment(value: Any) -> Any:
+    """`{env: NAME}` stands for what that variable holds."""
+    if not isinstance(value, dict):
+        return value
+    if set(value) != {"env"} or not isinstance(value["env"], str):
+        raise ValueError("write the text itself, or {env: NAME}")
+    held = os.environ.get(value["env"], "").strip()
+    if not held:
+        raise VariableUnset(value["env"])
+    return held
 
 
 def empty_is_default(value: Any) -> Any:
@@ -161,6 +174,22 @@ def _loopback_url(value: str) -> str:
 LoopbackUrl = Annotated[str, AfterValidator(_loopback_url)]
 
 
+def _proxy_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError("this is not a URL; write http://HOST:PORT") from None
+    if parts.scheme != "http" or not parts.hostname or not port or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError("write http://HOST:PORT, without a path")
+    if "@" in parts.netloc:
+        raise ValueError("write http://HOST:PORT, without user and password: who may use the proxy is decided by address")
+    return value.rstrip("/")
+
+
+ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
+
+
 class Secret(BaseModel):
     """One secret: where it comes from, and its value, which only `reveal` tells."""
 
@@ -225,14 +254,25 @@ def _read_variable(name: str) -> str:
     return value
 
 
+def is_open_to_others(mode: int, owner: int, group: int, us: tuple[int, int] | None = None) -> bool:
+    """Whether a secret's file can be read by others than its owner and us (`us`: user and group, left out: this process's).
+
+    One that root owns may be readable by our own group as well, as with PostgreSQL's keys: an orchestrator writes secrets as root and
+    gives them to a process by its group.
+    """
+    user, our_group = (os.geteuid(), os.getegid()) if us is None else us
+    given_by_root = owner == 0 and user != 0 and group == our_group
+    return bool(mode & (_GROUP_WRITES_OR_OTHERS if given_by_root else GROUP_OR_OTHERS))
+
+
 def _read_secret_file(path: Path) -> str:
     try:
-        mode = path.stat().st_mode
+        told = path.stat()
         value = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise ValueError(f"the file {path} cannot be read: {reason}") from None
-    if stat.S_ISREG(mode) and mode & GROUP_OR_OTHERS:
+    if stat.S_ISREG(told.st_mode) and is_open_to_others(told.st_mode, told.st_uid, told.st_gid):
         raise ValueError(f"the file {path} can be read by others than its owner; run chmod 400 on it")
     if not value:
         raise ValueError(f"the file {path} is empty")

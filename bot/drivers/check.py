@@ -84,6 +84,7 @@ def account_of(settings: Settings, name: str) -> AccountSettings:
         leverage=section.leverage,
         request_share=section.request_share,
         routes=dict(settings.routes),
+        proxy=settings.proxy,
     )
 
 

@@ -34,7 +34,7 @@ def sources_of(settings: Settings, ledger: Ledger, clock: Clock, venues: Mapping
             found.append(_custodian(settings, told, clock))
             continue
         if isinstance(told, EvmSourceSettings):
-            found.append(_on_chain(told, ledger, clock))
+            found.append(_on_chain(settings, told, ledger, clock))
             continue
         known = [holding for holding in ledger.holdings.values() if holding.source == told.name]
         if isinstance(told, RedisSourceSettings):
@@ -61,6 +61,7 @@ def _custodian(settings: Settings, told: CustodianSourceSettings, clock: Clock) 
         age_max=told.max_age_ms,
         venues=settings.venues,
         hedged_as=settings.collateral.hedged_as(),
+        proxy=settings.proxy,
     )
 
 
@@ -71,7 +72,7 @@ def stream_of(settings: Settings, told: RedisSourceSettings) -> StreamPlace:
     )
 
 
-def _on_chain(told: EvmSourceSettings, ledger: Ledger, clock: Clock) -> CollateralSource:
+def _on_chain(settings: Settings, told: EvmSourceSettings, ledger: Ledger, clock: Clock) -> CollateralSource:
     from bot.adapters.collateral.evm.source import EvmSource
     from bot.adapters.collateral.evm.web3_node import Web3Node  # an optional extra, and two seconds to load
 
@@ -79,7 +80,7 @@ def _on_chain(told: EvmSourceSettings, ledger: Ledger, clock: Clock) -> Collater
     return EvmSource(
         told.name,
         chain_terms(told),
-        [Web3Node(f"{which} endpoint", url, clock) for which, url in zip(("first", "second"), urls, strict=True)],
+        [Web3Node(f"{which} endpoint", url, clock, settings.proxy) for which, url in zip(("first", "second"), urls, strict=True)],
         clock,
         known=[
             (holding.asset, holding.location)

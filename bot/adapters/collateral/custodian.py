@@ -82,8 +82,9 @@ class CustodianSource:
         age_max: Millis,
         venues: Collection[str],
         hedged_as: Mapping[Asset, Asset],
+        proxy: str | None = None,
     ) -> None:
-        """`location` names its vault in the record; an asset that `hedged_as` maps to itself has rate 1.
+        """`location` names its vault in the record; an asset that `hedged_as` maps to itself has rate 1; `proxy` is on the way to it.
 
         Raises ValueError for an endpoint that would be reached neither over TLS nor by a route.
         """
@@ -92,6 +93,7 @@ class CustodianSource:
         self._target, self._headers = endpoint.target()
         self._poll_s, self._age_max = poll_s, age_max
         self._venues, self._hedged_as = frozenset(venues), dict(hedged_as)
+        self._proxy = proxy
         self._newest: Millis = 0
         self._voice = Voice(name, clock, every_s=0.0)
 
@@ -102,7 +104,7 @@ class CustodianSource:
         trusted = ssl.create_default_context(cafile=certifi.where()) if self._target.scheme == "https" else True
         connector = aiohttp.TCPConnector(ssl=trusted, limit=1)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=_TIMEOUT, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+            connector=connector, timeout=_TIMEOUT, trust_env=False, proxy=self._proxy, cookie_jar=aiohttp.DummyCookieJar()
         ) as session:
             while True:
                 try:

@@ -82,10 +82,10 @@ def doors(profile: Profile, settings: VenueSettings) -> Doors:
     if settings.environment is Environment.SIMULATION:
         if missing := [name for name in hosts.names if name not in settings.routes]:
             raise ValueError(f"no route for {', '.join(missing)}")
-        return Doors(allowed, {name: settings.routes[name] for name in hosts.names})
+        return Doors(allowed, {name: settings.routes[name] for name in hosts.names}, settings.proxy)
     if settings.environment is not Environment.MAINNET and (open_ones := _mainnet_within_reach(profile, hosts)):
         raise ValueError(f"private requests in {settings.environment.value} could reach mainnet at {', '.join(open_ones)}")
-    return Doors(allowed, {name: f"https://{name}" for name in hosts.names})
+    return Doors(allowed, {name: f"https://{name}" for name in hosts.names}, settings.proxy)
 
 
 def _mainnet_within_reach(profile: Profile, hosts: Hosts) -> list[str]:

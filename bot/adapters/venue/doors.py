@@ -154,10 +154,15 @@ class AllowList:
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """An allow-list, and where each of its hosts lives: scheme and authority of a base URL."""
+    """An allow-list, and where each of its hosts lives: scheme and authority of a base URL.
+
+    `proxy` (`http://host:port`) is a forward proxy on the way to all of them: it opens the way to https hosts by CONNECT, and passes on
+    what goes over http.
+    """
 
     allowed: AllowList
     bases: Mapping[str, str]
+    proxy: str | None = None
 
     def public(self) -> Doors:
         """The same for a client without a key: nothing private leaves."""
@@ -170,10 +175,10 @@ class Doors:
         return Doors(allowed, {**bases, **self.bases})
 
     @classmethod
-    def wide_open(cls, bases: Mapping[str, str]) -> Doors:
+    def wide_open(cls, bases: Mapping[str, str], proxy: str | None = None) -> Doors:
         """Everything at these hosts, private or not, REST and WebSocket: for servers on this machine only."""
         openings = [Opening(host=host, paths=("/",), private=True, socket=socket) for host in bases for socket in (False, True)]
-        return cls(AllowList(openings), bases)
+        return cls(AllowList(openings), bases, proxy)
 
 
 def _closed_up(text: str) -> str:

@@ -309,8 +309,8 @@ def classify(venue: str, error: BaseException, *, sent: bool) -> Refused | Unpro
         return Refused(NOT_SENT, str(error))
     if not sent:
         return Refused(NOT_SENT, f"stopped before it was sent: {type(error).__name__}")
-    if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return Refused(NOT_SENT, "no connection could be opened")
+    if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.ClientHttpProxyError):
+        return Refused(NOT_SENT, "no connection could be opened")  # the last: a proxy refused to open the way, before TLS began
     said = venue_said(error)
     if said is None:
         return Unproven(None, f"no readable answer: {type(error).__name__}")

@@ -3,6 +3,8 @@
 The rule: ccxt keeps its production URLs (and with them its signing and its error tables, which it selects by URL); only this session
 decides where a host lives. What `doors` does not list is refused before a byte leaves, whatever asked for it, redirects included.
 While the venue wants to be left alone (`stay_away`) nothing leaves either, also what ccxt asks for of itself or was let through before.
+A forward proxy of the configuration carries what has passed, and decides nothing: over TLS it sees the name of a host and no more. One
+that ccxt or the environment names is not used.
 One call is one wire attempt: aiohttp's silent second sending of idempotent verbs is off, because at some venues an order is a GET.
 """
 
@@ -136,6 +138,7 @@ class RoutingSession:
             ),
             timeout=aiohttp.ClientTimeout(total=TOTAL_SECONDS, sock_connect=CONNECT_SECONDS),
             trust_env=False,
+            proxy=doors.proxy,
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=(self._last_look,),

@@ -31,7 +31,7 @@ class VenueSettings:
     """One account at one venue, and which of its perpetuals are used.
 
     `leverage` is what is set per instrument; `request_share` is the fraction of the venue's request limits that is ours; `routes`
-    maps production hosts to base URLs and is used in a simulation only.
+    maps production hosts to base URLs and is used in a simulation only; `proxy` is the forward proxy on the way to all of them.
     """
 
     venue: VenueId
@@ -43,6 +43,7 @@ class VenueSettings:
     leverage: int = 5
     request_share: Decimal = Decimal(1)
     routes: Mapping[str, str] = field(default_factory=dict)
+    proxy: str | None = None
 
     def redact(self, text: str) -> str:
         """The text without our secrets, without what a signed URL carries, and bounded in length."""

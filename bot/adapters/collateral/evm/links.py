@@ -24,11 +24,11 @@ _CLOSE_S = 0.5
 class HttpLink(AsyncJSONBaseProvider):
     """Each question is a request of its own."""
 
-    def __init__(self, url: str, answer_s: float) -> None:
-        """`answer_s`: the longest time for an answer."""
+    def __init__(self, url: str, answer_s: float, proxy: str | None = None) -> None:
+        """`answer_s`: the longest time for an answer; `proxy`: the forward proxy on the way."""
         super().__init__()
         self._url = url
-        self._session = ClientSession(connector=TCPConnector(limit=_CONNECTIONS_MAX), timeout=ClientTimeout(total=answer_s))
+        self._session = ClientSession(connector=TCPConnector(limit=_CONNECTIONS_MAX), timeout=ClientTimeout(total=answer_s), proxy=proxy)
 
     async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """What the endpoint answers. Raises what aiohttp raises, and ValueError for what is not JSON."""
@@ -45,11 +45,11 @@ class HttpLink(AsyncJSONBaseProvider):
 class SocketLink(AsyncJSONBaseProvider):
     """One connection for all questions, and for what the endpoint says unasked. Once it has ended it is of no use."""
 
-    def __init__(self, url: str, on_word: Callable[[], None]) -> None:
-        """`on_word` is called when the endpoint says something that was subscribed to."""
+    def __init__(self, url: str, on_word: Callable[[], None], proxy: str | None = None) -> None:
+        """`on_word` is called when the endpoint says something that was subscribed to; `proxy`: the forward proxy on the way."""
         super().__init__()
         self._url, self._on_word = url, on_word
-        self._session = ClientSession()
+        self._session = ClientSession(proxy=proxy)
         self._socket: ClientWebSocketResponse | None = None
         self._reading: asyncio.Task[None] | None = None
         self._waiting: dict[Any, asyncio.Future[RPCResponse]] = {}

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import ClientResponseError
+from aiohttp import ClientHttpProxyError, ClientResponseError
 from eth_utils.address import to_checksum_address
 from web3 import AsyncWeb3
 from web3.exceptions import BadResponseFormat, Web3RPCError
@@ -39,10 +39,10 @@ _WORDS_MAX = 160
 class Web3Node:
     """One endpoint by its URL, which is never repeated."""
 
-    def __init__(self, name: str, url: str, clock: Clock) -> None:
-        """`name` is said in every failure, with the host of `url`: an http, https, ws or wss address."""
+    def __init__(self, name: str, url: str, clock: Clock, proxy: str | None = None) -> None:
+        """`name` is said in every failure, with the host of `url`: an http, https, ws or wss address. `proxy` is on the way to it."""
         self.name = f"{name} ({urlsplit(url).hostname})"
-        self._url, self._clock = url, clock
+        self._url, self._clock, self._proxy = url, clock, proxy
         self._streams = url.startswith("ws")
         self._link: AsyncWeb3[Any] | None = None
         self._news: asyncio.Event | None = None
@@ -119,6 +119,8 @@ class Web3Node:
             raise NodeRefused(f"the {self.name} refuses {method}: {self._words(answer.get('error'))}") from None
         except BadResponseFormat:
             raise NodeFailed(f"the {self.name} answered {method} with something that is not JSON-RPC") from None
+        except ClientHttpProxyError as error:  # one of the next kind, of which the endpoint knows nothing
+            raise NodeFailed(f"the proxy opens no way to the {self.name} (HTTP status {error.status})") from None
         except ClientResponseError as error:
             kind = NodeRefused if error.status in _TOO_MUCH else NodeFailed
             raise kind(f"the {self.name} answered {method} with HTTP status {error.status}") from None
@@ -132,7 +134,7 @@ class Web3Node:
         async with self._making:
             if self._link is None:
                 if self._streams:
-                    socket = SocketLink(self._url, self._news_came)
+                    socket = SocketLink(self._url, self._news_came, self._proxy)
                     try:
                         await socket.open(ANSWER_S)
                     except BaseException:
@@ -140,7 +142,7 @@ class Web3Node:
                         raise
                     self._link = AsyncWeb3(socket, middleware=[])
                 else:
-                    self._link = AsyncWeb3(HttpLink(self._url, ANSWER_S), middleware=[])
+                    self._link = AsyncWeb3(HttpLink(self._url, ANSWER_S, self._proxy), middleware=[])
             return self._link
 
     def _words(self, error: Any) -> str:
