@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
-from bot.core import allowances, exposure, gate_checks, margin, netting, risk, target, trading, traffic, working
+from bot.core import allowances, exposure, gate_checks, margin, netting, risk, target, target_problem, trading, traffic, working
 from bot.core.commands import PlaceOrder
 from bot.core.drafting import entered_as_recorded
 from bot.core.engine import looked_at, step
@@ -22,6 +22,7 @@ from bot.core.policy import Policy
 from bot.core.precision import COUNTING
 from bot.core.records import Ledger, VenueRecord
 from bot.core.target import Plan
+from bot.core.target_problem import Question
 from bot.core.units import ONE, ZERO, Asset, InstrumentId, Millis, Range, VenueId
 
 
@@ -43,7 +44,12 @@ class AssetNumbers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegNumbers:
-    """One instrument: the quote used, what it carried and should carry, and what kept it from more or from taking an order at all."""
+    """One instrument: the quote used, what it carried and should carry, and what kept it from more or from taking an order at all.
+
+    `given_up`: its place (1 first) among those of its asset that are short, were less short needed: `passed` names the limits on margin and
+    the caps that are passed there, which come first; then the least `worth_annual` does: what a dollar of its short is worth a year, carry
+    and what closing it would cost.
+    """
 
     instrument: InstrumentId
     asset: Asset
@@ -54,6 +60,9 @@ class LegNumbers:
     limits: tuple[str, ...]
     blocked: tuple[str, ...]
     funding_annual: Decimal | None
+    given_up: int | None = None
+    passed: tuple[str, ...] = ()
+    worth_annual: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +122,8 @@ def explained(ledger: Ledger, event: DecisionDue, policy: Policy, recorded: Sequ
 def _explained(ledger: Ledger, event: DecisionDue, policy: Policy, recorded: Sequence[PlaceOrder]) -> Decision:
     now = event.at
     seen, *_ = looked_at(ledger, event, policy)
-    plans = target.targets_for(working.as_if_withdrawn(seen), policy, now).plans
+    planned = working.as_if_withdrawn(seen)
+    plans, question = target.targets_for(planned, policy, now).plans, target_problem.question_of(planned, policy, now)
     taken = step(ledger, event, policy)
     decided = tuple(c for c in taken.commands if isinstance(c, PlaceOrder))
     assets = {plan.asset: plan for plan in plans}
@@ -123,7 +133,7 @@ def _explained(ledger: Ledger, event: DecisionDue, policy: Policy, recorded: Seq
         state=risk.trading_state(seen, policy, now).value,
         assets=tuple(_asset(seen, policy, plan) for plan in plans),
         legs=tuple(
-            _leg(seen, policy, assets.get(listed.base), instrument, now)
+            _leg(seen, policy, assets.get(listed.base), question, instrument, now)
             for instrument, listed in sorted(seen.instruments.items())
             if instrument in policy.instruments or instrument in seen.occupied
         ),
@@ -150,11 +160,14 @@ def _asset(ledger: Ledger, policy: Policy, plan: Plan) -> AssetNumbers:
     )
 
 
-def _leg(ledger: Ledger, policy: Policy, plan: Plan | None, instrument: InstrumentId, now: Millis) -> LegNumbers:
+def _leg(ledger: Ledger, policy: Policy, plan: Plan | None, question: Question, instrument: InstrumentId, now: Millis) -> LegNumbers:
     shares = plan.allocation.shares if plan is not None and plan.allocation is not None else ()
     share = next((s for s in shares if s.instrument == instrument), None)
     slot = next((s for s in (plan.slots if plan is not None else ()) if s.instrument == instrument), None)
     carried = exposure.recorded(ledger, instrument)
+    leg = question.legs.get(instrument)
+    own = [each for each in question.legs.values() if leg is not None and each.asset == leg.asset and each.short > ZERO]
+    short = sorted(own, key=lambda each: each.order)
     blocked = [b.sentence() for b in (plan.blocked if plan is not None else ()) if b.subject == instrument]
     return LegNumbers(
         instrument=instrument,
@@ -166,6 +179,9 @@ def _leg(ledger: Ledger, policy: Policy, plan: Plan | None, instrument: Instrume
         limits=() if share is None else tuple(sorted({f"{b.limit} of {b.subject}" for b in share.limits})),
         blocked=tuple(blocked),
         funding_annual=known_annual(ledger, policy, instrument, now),
+        given_up=next((place for place, each in enumerate(short, 1) if each is leg), None),
+        passed=() if leg is None else tuple(sorted({each.limit.value for each in leg.passed})),
+        worth_annual=None if leg is None else leg.carry + leg.closes,
     )
 
 

@@ -36,7 +36,8 @@ USE_STEP = Decimal("0.0001")
 class Room:
     """What one limit leaves to the hedges of one pool together: USD >= 0 that may still be added, and USD >= 0 that must leave.
 
-    `in_margin`: counted in margin that hedges take (`margin_use` x USD of hedge), else in USD of notional.
+    `excess`: USD >= 0 by which the value for increases is passed. `in_margin`: counted in margin that hedges take (`margin_use` x USD of
+    hedge), else in USD of notional.
     """
 
     limit: Limit
@@ -44,6 +45,7 @@ class Room:
     spare: Decimal
     leaving: Decimal = ZERO
     in_margin: bool = False
+    excess: Decimal = ZERO
 
 
 def margin_rooms(ledger: Ledger, policy: Policy, venue: VenueId) -> tuple[Room, ...]:
@@ -87,6 +89,7 @@ def _rooms(policy: Policy, pool: Pool, rates: Mapping[InstrumentId, Decimal]) ->
             spare=max(ZERO, spare) * pool.usd,
             leaving=min(notional, max(ZERO, leaving)) * pool.usd,
             in_margin=in_margin,
+            excess=max(ZERO, -spare) * pool.usd,
         )
         for limit, spare, leaving, in_margin in found
     )

@@ -8,6 +8,7 @@ The rules of translation, for all assets in one problem because venues, gross no
     takes no more       whatever stands in the way of an increase (`risk.increase_breaches`): bound to what it carries, so that it may
                         still be reduced; so is everything while the notional of the book, or its venues' shares, are not known
     caps                as `target_caps` says
+    less is needed      what is given up first: `target_order`
     last resort         was deleveraged, stands near the front of the queue for it, or came to nothing twice: opening there costs more than
                         any funding earns, but less than delta that is left unhedged
     stays               an asset that changed its venue for funding within `switch_dwell_ms`, except where funding flipped, and except
@@ -36,7 +37,8 @@ from bot.core.order import OrderState
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.switching import gain
-from bot.core.target_caps import Carried, bound_of, rooms, total_bounds
+from bot.core.target_caps import Carried, bound_of, down, rooms, total_bounds
+from bot.core.target_order import Giving, Key, Passed, first_given_up, order_key, passed_at
 from bot.core.units import ONE, ZERO, Asset, InstrumentId, Millis, VenueId
 
 PROHIBITIVE = Decimal(1_000)
@@ -52,7 +54,8 @@ class Leg:
     """One instrument. `short`: signed base units of short as recorded, of a frozen one the most that it may carry (>= 0).
 
     `obstacles` keep it from more, `frozen` from any change. `carry`: annual; `opens` and `closes`: cost of a dollar more and less, per
-    year. `is_waiting`: frozen by nothing but orders of ours on their way; `ahead`: signed base units of short when these have filled.
+    year. `passed`: limits on margin and caps that are passed there (see `target_order`). `is_waiting`: frozen by nothing but orders of ours
+    on their way; `ahead`: signed base units of short when these have filled.
     """
 
     instrument: InstrumentId
@@ -71,11 +74,17 @@ class Leg:
     is_last_resort: bool
     is_waiting: bool
     ahead: Decimal
+    passed: tuple[Passed, ...] = ()
 
     @property
     def begins_at(self) -> Decimal:
         """From where on it is to be changed: the short as recorded, with what is on its way."""
         return self.short if self.frozen is None else self.ahead
+
+    @property
+    def order(self) -> Key:
+        """Its place among those of its asset when less short is needed: the least is given up first."""
+        return order_key(self.instrument, self.passed, self.carry, self.closes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +109,9 @@ def question_of(ledger: Ledger, policy: Policy, now: Millis) -> Question:
         if a in prices and exposure.net_delta(ledger, policy, a) is not None
     }
     legs, blocked = _legs(ledger, policy, prices, gaps, now)
+    given_up = _given_up(legs, prices, gaps)
     problem = Problem(
-        candidates=tuple(_candidate(leg) for leg in legs.values()),
+        candidates=tuple(_candidate(leg, given_up.get(leg.instrument)) for leg in legs.values()),
         requirements=tuple(_requirement(ledger, policy, legs, a, prices[a], gaps.get(a, ZERO)) for a in sorted(prices)),
         venues=tuple(
             room
@@ -199,6 +209,7 @@ def _leg(
         closes=PROHIBITIVE if not flipped and _dwells(ledger, policy, listed.base, instrument, now) else cost,
         is_flipped=flipped,
         is_last_resort=resort,
+        passed=passed_at(ledger, policy, instrument, obstacles, carried),
         is_waiting=frozen is not None and bool(orders) and all(o.state is not OrderState.IN_DOUBT for o in orders),
         ahead=-recorded - sum((listed.base_of(o.leaves, mark or price) for o in orders), ZERO),
     )
@@ -229,13 +240,28 @@ def _horizon_years(payback_ms: Millis, half_life_ms: Millis) -> Decimal:
     return +gain(ONE, payback_ms, half_life_ms)
 
 
-def _candidate(leg: Leg) -> Candidate:
+def _given_up(
+    legs: Mapping[InstrumentId, Leg], prices: Mapping[Asset, Decimal], gaps: Mapping[Asset, Decimal]
+) -> Mapping[InstrumentId, tuple[Limit, Decimal]]:
+    """USD of hedge that goes first, by instrument, of each asset of which less short is needed."""
+    found: dict[InstrumentId, tuple[Limit, Decimal]] = {}
+    for asset, gap in gaps.items():
+        if gap < ZERO and any(leg.passed for leg in legs.values() if leg.asset == asset):
+            own = [leg for leg in legs.values() if leg.asset == asset and leg.frozen is None]
+            giving = [Giving(instrument=e.instrument, short=e.carried.short, key=e.order, passed=e.passed) for e in own]
+            found |= first_given_up(giving, -gap * prices[asset])
+    return found
+
+
+def _candidate(leg: Leg, given_up: tuple[Limit, Decimal] | None) -> Candidate:
+    """`given_up`: while less short is needed, what of it goes first, in USD of hedge, and by which limit."""
+    first = () if given_up is None else (Bound(limit=given_up[0], most=down(leg.carried.short - given_up[1])),)
     return Candidate(
         instrument=leg.instrument,
         asset=leg.asset,
         venue=leg.venue,
         short=leg.carried.short,
-        bounds=leg.bounds,
+        bounds=(*leg.bounds, *first),
         frozen=None if leg.frozen is None else leg.frozen.limit,
         carry=leg.carry,
         cost_to_open=leg.opens,

@@ -22,6 +22,7 @@ from bot.core import exposure
 from bot.core.margin_room import rooms_of
 from bot.core.policy import Policy
 from bot.core.records import Ledger
+from bot.core.target_order import Key
 from bot.core.target_problem import Leg, Question
 from bot.core.target_room import Left, Room, in_base
 from bot.core.units import ONE, ZERO, Asset, InstrumentId
@@ -50,7 +51,7 @@ def settled(ledger: Ledger, policy: Policy, question: Question, wanted: Mapping[
         legs = [leg for leg in question.legs.values() if leg.asset == asset and (leg.frozen is None or leg.is_waiting)]
         due = {leg.instrument: wanted.get(leg.instrument, max(leg.begins_at, ZERO)) - leg.begins_at for leg in legs}
         worth = policy.venue_move_notional_min / question.prices[asset] if may_move else None
-        own = _balanced(due, gap, worth, taken_back=_overhedged(ledger, policy, asset))
+        own = _balanced(due, gap, worth, {leg.instrument: leg.order for leg in legs}, taken_back=_overhedged(ledger, policy, asset))
         lowered = {leg.instrument: due[leg.instrument] for leg in legs if leg.frozen is None and due[leg.instrument] < ZERO}
         lost = {i: change for i, change in lowered.items() if _must_leave(ledger, policy, i)}
         stuck = sum((max(own[i] - change, ZERO) for i, change in lost.items()), ZERO) - _on_its_way(ledger, legs)
@@ -86,9 +87,16 @@ def _overhedged(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal:
 
 
 def _balanced(
-    changes: Mapping[InstrumentId, Decimal], gap: Decimal, worth: Decimal | None, *, taken_back: Decimal = ZERO
+    changes: Mapping[InstrumentId, Decimal],
+    gap: Decimal,
+    worth: Decimal | None,
+    first: Mapping[InstrumentId, Key],
+    *,
+    taken_back: Decimal = ZERO,
 ) -> dict[InstrumentId, Decimal]:
     """Changes of which those upward exceed those downward by the gap at most, and without moves below `worth` (base units; None: all).
+
+    Where that leaves less to lower than was wanted, it is lowered in the order of `first`.
 
     `taken_back`: what may be lowered beyond that, the second leg of a move whose first is there.
     """
@@ -96,16 +104,18 @@ def _balanced(
     moved = min(up - max(gap, ZERO), down - max(-gap, ZERO))
     if moved <= ZERO or worth is None or moved < worth:
         moved = ZERO
-    ups = _cut({i: c for i, c in changes.items() if c > ZERO}, moved + max(gap, ZERO))
-    downs = _cut({i: -c for i, c in changes.items() if c < ZERO}, moved + max(-gap, taken_back))
+    ups = {i: c for i, c in changes.items() if c > ZERO}
+    ups = _cut(ups, sorted(ups, key=lambda i: (-ups[i], i)), moved + max(gap, ZERO))
+    downs = {i: -c for i, c in changes.items() if c < ZERO}
+    downs = _cut(downs, sorted(downs, key=lambda i: first[i]), moved + max(-gap, taken_back))
     return {i: ups.get(i, ZERO) - downs.get(i, ZERO) for i in changes}
 
 
-def _cut(parts: Mapping[InstrumentId, Decimal], total: Decimal) -> dict[InstrumentId, Decimal]:
-    """Positive parts cut down, largest first, so that they sum to at most `total`."""
+def _cut(parts: Mapping[InstrumentId, Decimal], order: Sequence[InstrumentId], total: Decimal) -> dict[InstrumentId, Decimal]:
+    """Positive parts cut down so that they sum to at most `total`: those first in `order` are kept."""
     left, cut = total, {}
-    for instrument, part in sorted(parts.items(), key=lambda item: (-item[1], item[0])):
-        cut[instrument] = min(part, left)
+    for instrument in order:
+        cut[instrument] = min(parts[instrument], left)
         left -= cut[instrument]
     return cut
 

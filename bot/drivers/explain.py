@@ -99,7 +99,7 @@ def _assets(assets: Iterable[AssetNumbers]) -> Table:
 
 def _legs(legs: Iterable[LegNumbers], at: Millis) -> Table:
     table = _table("who carries it (base units of short)", "instrument")
-    for name in ("bid", "ask", "mark", "age ms", "carried", "target", "at most", "funding\na year"):
+    for name in ("bid", "ask", "mark", "age ms", "carried", "target", "at most", "funding\na year", "given up\nas no.", "worth\na year"):
         table.add_column(name, justify="right")
     table.add_column("kept from more by", overflow="fold")
     for row in legs:
@@ -111,7 +111,9 @@ def _legs(legs: Iterable[LegNumbers], at: Millis) -> Table:
             figure(row.target),
             figure(row.most),
             "?" if row.funding_annual is None else f"{row.funding_annual * 100:.2f} %",
-            "; ".join((*row.limits, *row.blocked)),
+            "-" if row.given_up is None else str(row.given_up),
+            "?" if row.worth_annual is None else f"{row.worth_annual * 100:.2f} %",
+            "; ".join((*row.limits, *row.blocked, *(f"{limit} is passed" for limit in row.passed))),
         )
     return table
 
