@@ -1,4 +1,4 @@
-"""The command line: run, simulate, status, deposit, reduce, halt, resume, resolve, replay, explain, check, demo, chaos.
+"""The command line: run, simulate, status, deposit, what people ask of a running bot (`cli_control`), replay, explain, check, demo, chaos.
 
 Help is written for somebody who sees it for the first time.
 
@@ -10,13 +10,12 @@ instance may send; started again it stands by.
 from __future__ import annotations
 
 import textwrap
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from bot import __version__
+from bot import __version__, cli_control
 from bot.cli_words import FLAG, ConfigArgument, refuse, refusing, refusing_at_once, run_async, seconds_of, settings_of, speed_of
 
 app = typer.Typer(
@@ -136,72 +135,7 @@ def deposit(
     raise typer.Exit(refusing_at_once(lambda: write_message(settings, told)))
 
 
-ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who asks: it stays in the journal.", show_default=False)]
-WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why: it stays in the journal.", show_default=False)]
-VenueOption = Annotated[str | None, typer.Option("--venue", metavar="VENUE", help="Only this venue, not the whole book.")]
-
-
-@app.command()
-def reduce(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
-    """Let the bot that runs on CONFIG only reduce: at one venue, or in the whole book what brings its net delta nearer to zero.
-
-    It stays so, over every restart, until somebody resumes it.
-    """
-    _operate(config, "reduce", by=by, why=why, venue=venue)
-
-
-@app.command()
-def halt(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
-    """Stop the bot that runs on CONFIG from placing anything, and cancel what works. The hedges stay.
-
-    It tells venue by venue, within five seconds, what is still open. For the whole book a file named HALT is written beside the journal
-    first: it counts also while the bot does not answer. It stays so, over every restart, until somebody resumes it.
-    """
-    _operate(config, "halt", by=by, why=why, venue=venue)
-
-
-@app.command()
-def resume(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
-    """Let the bot that runs on CONFIG, or one venue, go on. What still stands in the way counts again at once."""
-    _operate(config, "resume", by=by, why=why, venue=venue)
-
-
-@app.command()
-def resolve(
-    config: ConfigArgument,
-    order: Annotated[str, typer.Argument(metavar="ORDER", help="Its client order id.", show_default=False)],
-    by: ByOption,
-    filled: Annotated[
-        str, typer.Option("--filled", metavar="QUANTITY", help="How much of it executed, in its own unit: base coin, or quote if inverse.")
-    ] = "0",
-    why: WhyOption = "looked at the venue",
-) -> None:
-    """End the doubt about one ORDER with what you found of it at the venue. The venue is then read before anything increases there."""
-    try:
-        executed = Decimal(filled)
-    except InvalidOperation:
-        refuse(f"--filled: {filled!r} is not a number")
-    _operate(config, "resolve", by=by, why=why, order=order, filled=executed)
-
-
-def _operate(
-    config: Path, action: str, *, by: str, why: str, venue: str | None = None, order: str | None = None, filled: Decimal | None = None
-) -> NoReturn:
-    from bot.core.events import OperatorAction
-    from bot.core.units import ClientOrderId, VenueId
-    from bot.drivers.operate import operate
-    from bot.ports import OperatorRequest
-
-    settings = settings_of(config)
-    request = OperatorRequest(
-        action=OperatorAction(action),
-        by=by,
-        why=why,
-        venue=None if venue is None else VenueId(venue),
-        order=None if order is None else ClientOrderId(order),
-        filled=filled,
-    )
-    raise typer.Exit(run_async(lambda: operate(settings, request)))
+cli_control.register(app)
 
 
 @app.command()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Protocol
 
 from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder, ReadVenue
@@ -19,7 +18,6 @@ from bot.core.events import (
     FundingRecordsRead,
     LookUpFailed,
     MarketObserved,
-    OperatorAction,
     OrderAbsent,
     OrderOutcomeUnknown,
     OrderRefused,
@@ -31,7 +29,7 @@ from bot.core.events import (
 from bot.core.instrument import Instrument
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
-from bot.core.units import ClientOrderId, Millis, VenueId
+from bot.core.units import Millis, VenueId
 
 PlaceAnswer = OrderReported | OrderRefused | OrderOutcomeUnknown
 CancelAnswer = OrderReported | CancelUnconfirmed
@@ -265,45 +263,6 @@ class JournalUnavailable(Exception):
 
 class JournalFenced(JournalUnavailable):
     """The store takes nothing from this instance any more: the lease is not its own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorRequest:
-    """What a named person asks of a running bot. RESOLVE is about `order`; `filled` of it executed, in its own unit, unsigned."""
-
-    action: OperatorAction
-    by: str
-    why: str
-    venue: VenueId | None = None
-    order: ClientOrderId | None = None
-    filled: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorAnswer:
-    """What came of it, in one sentence; `accepted` False: nothing was done. `trading_state` is that of the venue asked for, or the book."""
-
-    accepted: bool
-    sentence: str
-    trading_state: str
-
-
-@dataclass(frozen=True, slots=True)
-class HaltTold:
-    """Who halts the book from outside the process, and why."""
-
-    by: str
-    why: str
-
-
-class HaltSwitch(Protocol):
-    """Something outside the process, and outliving it, by which a person halts the book also while nothing in it answers."""
-
-    def told(self) -> HaltTold | None:
-        """Who halts, None: nobody. Cheap, asked at least once a second. What is there and cannot be read halts."""
-
-    def clear(self) -> None:
-        """Nobody halts any more. Raises OSError when that cannot be made so."""
 
 
 class Telemetry(Protocol):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bot.ports import HaltTold
+from bot.core.units import Millis
+from bot.operating import HaltTold
 
 READ_MAX = 500
 """Bytes of the file that are looked at."""
@@ -25,14 +26,15 @@ class HaltFile:
     def told(self) -> HaltTold | None:
         """Who halts and why, None when there is no file."""
         try:
-            first = _beginning(self._path).decode(errors="replace").partition("\n")[0]
+            told, at = _beginning(self._path)
         except FileNotFoundError:
             return HaltTold("halt file", "it is a link that leads nowhere") if os.path.lexists(self._path) else None
         except OSError as error:
             return HaltTold("halt file", f"it is there and cannot be read ({error.strerror})")
+        first = told.decode(errors="replace").partition("\n")[0]
         words = "".join(letter if letter.isprintable() else " " for letter in first)
         by, _, why = words.partition(":")
-        return HaltTold(by.strip() or "halt file", why.strip() or "no reason is given")
+        return HaltTold(by.strip() or "halt file", why.strip() or "no reason is given", at)
 
     def write(self, by: str, why: str) -> None:
         """Halts, durably. Raises OSError when the file cannot be written; what is there then may halt all the same (see `told`)."""
@@ -52,10 +54,10 @@ class HaltFile:
         self._path.unlink(missing_ok=True)
 
 
-def _beginning(path: Path) -> bytes:
-    """The first bytes of a file; of a pipe, what is in it now. Raises OSError."""
+def _beginning(path: Path) -> tuple[bytes, Millis]:
+    """The first bytes of a file, and when it was written last; of a pipe, what is in it now. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        return os.read(descriptor, READ_MAX)
+        return os.read(descriptor, READ_MAX), os.fstat(descriptor).st_mtime_ns // 1_000_000
     finally:
         os.close(descriptor)

@@ -126,6 +126,11 @@ class Settings(BaseModel):
         return self.state_dir / "HALT"
 
     @property
+    def intents_path(self) -> Path:
+        """What left while the journal took nothing, until the journal has it."""
+        return self.state_dir / f"intents-{self.name}.jsonl"
+
+    @property
     def identity(self) -> str:
         """What a journal belongs to: environment, book and venues. Limits, routes and keys may change under a journal; these may not."""
         return f"{self.environment.value} book {self.name} on {', '.join(sorted(self.venues))}"

@@ -10,7 +10,8 @@ of the invariants in the reference notes on reliability.
     I04       with the new orders counted in full, no cap is exceeded that an increase could have respected
     I05       a reducing order is against what is held and never larger; an order against what is held that is not larger is reduce-only
     I09       orders to one venue within the window stay within the limit
-    I10       a halted book or venue sends no order at all
+    I10       a halted book or venue sends no order at all, but for reductions where a person asked to close everything after it halted;
+              where a person asked for that, nothing increases
     I11       nor does a run that took another instance's place while that one's last requests may still be accepted
 """
 
@@ -76,8 +77,12 @@ def _halted(before: Ledger, orders: Sequence[PlaceOrder], now: Millis) -> Iterat
 def _held_by_state(after: Ledger, orders: Sequence[PlaceOrder]) -> Iterator[str]:
     """By the states after the decision: a quiet period may have ended with it."""
     for order in orders:
-        venue = after.venue_of(order.instrument)
-        if any(r.state is TradingState.HALTED and r.venue in (None, venue) for r in after.states):
+        venue, base = after.venue_of(order.instrument), after.instruments[order.instrument].base
+        closed_at = [f.since for f in after.flattenings if f.venue == venue and f.asset in (None, base)]
+        if closed_at and not order.reduce_only:
+            yield f"order {order.client_order_id} increases at {venue} what a person wants closed"
+        halts = [r for r in after.states if r.state is TradingState.HALTED and r.venue in (None, venue)]
+        if any(not order.reduce_only or not closed_at or r.since > max(closed_at) for r in halts):
             yield f"order {order.client_order_id} leaves for {venue}, which is halted"
         elif not order.reduce_only and any(r.venue == venue for r in after.states):
             yield f"order {order.client_order_id} increases at {venue}, which is reducing"

@@ -19,6 +19,7 @@ from decimal import Decimal
 
 from bot.core import working
 from bot.core.commands import PlaceOrder
+from bot.core.events import Quote
 from bot.core.instrument import Instrument
 from bot.core.ledger import put
 from bot.core.limits import Breach, Limit
@@ -62,7 +63,32 @@ def draft(
         return None, None
     cut = slice_of(ledger, policy, instrument, abs(quantity) * quote.mark, now, manner, selling=quantity < ZERO)
     sized = quantity if cut.bound is SliceBound.REMAINDER else (cut.notional / quote.mark).copy_sign(quantity)
-    contracts = listed.to_contracts(sized, quote.mark)
+    return _drafted(ledger, policy, listed, quote, listed.to_contracts(sized, quote.mark), now, reason, manner)
+
+
+def draft_closing(
+    ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis, reason: str
+) -> tuple[Order | None, PlaceOrder | None]:
+    """The next child order that closes a position, in a hurry: all of it, or a slice; (None, None) when it is dust."""
+    listed, quote = ledger.instruments[instrument], ledger.quotes.get(instrument)
+    if quote is None or quote.mark is None:
+        return None, None
+    units = -ledger.positions[instrument].quantity
+    notional = listed.notional_of_units(units, quote.mark)
+    cut = slice_of(ledger, policy, instrument, notional, now, HURRIED, selling=units < ZERO)
+    contracts = listed.contracts_of_units(units)  # of the record itself: by way of base units an inverse one might lose its last contract
+    if cut.bound is not SliceBound.REMAINDER:
+        contracts = listed.to_contracts((cut.notional / quote.mark).copy_sign(units), quote.mark)
+    return _drafted(ledger, policy, listed, quote, contracts, now, reason, HURRIED)
+
+
+def _drafted(
+    ledger: Ledger, policy: Policy, listed: Instrument, quote: Quote, contracts: Decimal, now: Millis, reason: str, manner: Manner
+) -> tuple[Order | None, PlaceOrder | None]:
+    """The order of so many signed contracts at the most, priced; (None, None) when it is less than the venue takes."""
+    instrument, mark = listed.id, quote.mark
+    if mark is None:
+        return None, None
     if listed.contracts_max is not None and abs(contracts) > listed.contracts_max:
         contracts = toward_zero_to_step(listed.contracts_max, listed.lot).copy_sign(contracts)
     held, units = ledger.positions[instrument].quantity, listed.units_of_contracts(contracts)
@@ -73,7 +99,7 @@ def draft(
     if passive:
         price = near_price(listed, quote.bid, quote.ask, selling=contracts < ZERO)
     else:
-        price = limit_price(listed, policy, quote.bid, quote.ask, quote.mark, selling=contracts < ZERO)
+        price = limit_price(listed, policy, quote.bid, quote.ask, mark, selling=contracts < ZERO)
     order = Order(
         client_order_id=client_order_id(ledger.epoch, ledger.order_number + 1),
         instrument=instrument,

@@ -21,6 +21,7 @@ from bot.core import (
     deployment,
     execution,
     exposure,
+    flattening,
     funding,
     funding_ledger,
     invariants,
@@ -227,6 +228,10 @@ def _on_unreadable_report(ledger: Ledger, event: ev.ReportUnreadable, _: Policy)
     return book.noted(reconciliation.distrust(ledger, event.venue), note)
 
 
+def _intents_note(event: ev.IntentsEntered) -> Note:
+    return Note(at=event.at, kind="order", subject="book", sentence="orders that left while the journal took nothing are entered")
+
+
 def _on_backlog(ledger: Ledger, event: ev.BacklogObserved, _: Policy) -> Ledger:
     return trading.enter(ledger, Limit.BACKLOG, event.at, f"{event.waiting} facts waited to be taken, of {event.most} at most")
 
@@ -283,7 +288,8 @@ _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
     ev.ReferencePriceObserved: lambda ledger, event, _: observations.apply_reference(ledger, event),
     ev.CustodyReported: _on_custody,
     ev.DelegationObserved: lambda ledger, event, _: observations.apply_delegation(ledger, event),
-    ev.OperatorActed: lambda ledger, event, _: operation.apply_act(ledger, event),
+    ev.OperatorActed: operation.apply_act,
+    ev.IntentsEntered: lambda ledger, event, _: book.noted(ledger, _intents_note(event)),
     ev.BacklogObserved: _on_backlog,
     ev.JournalJudged: lambda ledger, event, _: book.judge_journal(ledger, event),
     ev.StopRequested: _on_stop,
@@ -322,15 +328,19 @@ def _with_sane_mark(quote: Quote) -> Quote:
 
 
 def _hedge(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[Command, ...]]:
+    ledger = _with_targets(ledger, policy, {**ledger.targets, **dict.fromkeys(flattening.instruments_to_close(ledger), ZERO)})
+    closing = flattening.closed(ledger, policy, now)
+    ledger = _note_refusals(closing.ledger, "not closed", closing.refused, now)
     if risk.trading_state(ledger, policy, now) is risk.TradingState.HALTED:
-        return execution.withdraw_all(ledger, policy, now)
+        ledger, withdrawn = execution.withdraw_all(ledger, policy, now)
+        return ledger, (*closing.commands, *withdrawn)
     assets = exposure.hedged_assets(policy)
     ledger, withdrawn = execution.withdraw_all(ledger, policy, now, planned=assets)
-    commands: list[Command] = list(withdrawn)
+    commands: list[Command] = [*closing.commands, *withdrawn]
     # What rests is planned anew, as if it were not there: the plan tells whether it may stay, and what to add to it.
     found = target.targets_for(working.as_if_withdrawn(ledger), policy, now)
     ledger = found.remembered(ledger)
-    targets = {**ledger.targets, **target.targets_of(found.plans)}
+    targets = {**ledger.targets, **target.targets_of(found.plans), **closing.targets}
     for plan in found.plans:
         ledger, cancels = execution.withdraw(ledger, policy, plan, now)
         placement = execution.place_orders(ledger, policy, plan, now)

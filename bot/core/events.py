@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 
+from bot.core.acts import OperatorAction
 from bot.core.instrument import Instrument
 from bot.core.policy import Policy
 from bot.core.reports import (
@@ -41,6 +41,7 @@ __all__ = [
     "FillReport",
     "FundingPayment",
     "MarginReport",
+    "OperatorAction",
     "OrderReport",
     "PositionReport",
     "Quote",
@@ -336,18 +337,10 @@ class CustodyReported(Event):
     delegations: tuple[DelegationReport, ...] = ()
 
 
-class OperatorAction(StrEnum):
-    """What a named person may ask for."""
-
-    REDUCE = "reduce"
-    HALT = "halt"
-    RESUME = "resume"
-    RESOLVE = "resolve"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorActed(Event):
-    """A named person acted: on the whole book (`venue` None) or one venue; RESOLVE is about one order in doubt.
+    """A named person acted: on the whole book (`venue` None) or one venue; RESOLVE is about one order in doubt, FLATTEN about the book, a
+    venue or an `asset`.
 
     `filled_quantity` is what the person found of that order at the venue (signed contract units: base if linear, quote if
     inverse), 0 or None: nothing of it filled.
@@ -359,6 +352,12 @@ class OperatorActed(Event):
     venue: VenueId | None = None
     client_order_id: ClientOrderId | None = None
     filled_quantity: Decimal | None = None
+    asset: Asset | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentsEntered(Event):
+    """Orders that left while the journal took nothing are entered now; they stand beside it in the journal, as they left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,15 @@ rounding, slicing or mistake pushed over a limit dies here. A refusal is a `Brea
 order in which they are asked; `INCREASE_CHECKS` follow for what is no reduction.
 
 Reductions pass wherever something is there to reduce: they are held to a sane price, to what the venue takes, and to the order rate,
-of which a part is kept for them. Cancels and questions never come here: they always pass.
+of which a part is kept for them; a HALTED book or venue takes none but what
+a named person asks to be closed. Cancels and questions never come here: they always pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from bot.core import allowances, exposure, gate_checks, margin, risk, traffic
+from bot.core import allowances, exposure, gate_checks, margin, risk, trading, traffic
 from bot.core.limits import Breach, Limit
 from bot.core.order import Order
 from bot.core.policy import Policy
@@ -32,7 +33,9 @@ def order_breach(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> B
     return None
 
 
-def _halted(ledger: Ledger, policy: Policy, _: Order, now: Millis) -> Breach | None:
+def _halted(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
+    if order.reduce_only and trading.may_close(ledger, order.instrument):
+        return None
     state = risk.trading_state(ledger, policy, now)
     return Breach(Limit.TRADING_STATE, "book", None, None, state.value) if state is risk.TradingState.HALTED else None
 

@@ -5,6 +5,10 @@ restart. RESUME of the book is about the book alone: a venue is resumed by its o
 It ends a halt by a broken invariant too, which breaks again at once if it still is. Repeated executions count anew after a RESUME: of the
 venue's instruments, or of all after one of the book.
 
+FLATTEN asks for nothing to be held at a venue, of an asset or at all: reduce-only orders close what is there, in every state that the
+person knew of (what was HALTED before they asked lets them pass), nothing increases there, and it stays so, over any restart, until the
+venue's resume or the book's. A later HALT ends it where it halts.
+
 RESOLVE ends the doubt about one order with what the person found of it at the venue. It is the one way out of doubt that is not evidence
 from the venue, so the venue is read in full before anything increases there again.
 """
@@ -17,26 +21,34 @@ from decimal import Decimal
 from bot.core import events as ev
 from bot.core import ledger as book
 from bot.core import reconciliation, trading
+from bot.core.acts import Flattening
 from bot.core.limits import Limit
 from bot.core.order import Order, OrderState
+from bot.core.policy import Policy
 from bot.core.records import Ledger, Note, TradingState
 from bot.core.units import ZERO, VenueId
 
 _ASKS = {ev.OperatorAction.REDUCE: TradingState.REDUCING, ev.OperatorAction.HALT: TradingState.HALTED}
 
 
-def apply_act(ledger: Ledger, event: ev.OperatorActed) -> Ledger:
+def apply_act(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger:
     """The ledger after a person acted. Who asked for what, and why, stays with the book."""
-    subject = event.client_order_id or event.venue or "book"
+    subject = event.client_order_id or event.venue or event.asset or "book"
     if not event.by.strip():
         return _noted(ledger, event, f"{event.action.value} by nobody: nothing is changed")
     ledger = _noted(ledger, event, f"{event.action.value} of {subject} by {event.by}: {event.why}")
     if event.action in _ASKS:
         asked = _ASKS[event.action]
+        if asked is TradingState.HALTED:
+            left = tuple(f for f in ledger.flattenings if event.venue not in (None, f.venue))
+            ledger = replace(ledger, flattenings=left)
         return trading.enter(ledger, Limit.OPERATOR, event.at, event.why, venue=event.venue, by=event.by, state=asked)
     if event.action is ev.OperatorAction.RESUME:
         ledger = _rearmed(ledger, event.venue)
-        return trading.resume(ledger, event.venue, event.at, event.by, event.why)
+        left = tuple(f for f in ledger.flattenings if f.of_venue is (event.venue is None) or event.venue not in (None, f.venue))
+        return trading.resume(replace(ledger, flattenings=left), event.venue, event.at, event.by, event.why)
+    if event.action is ev.OperatorAction.FLATTEN:
+        return _flatten(ledger, event, policy)
     return _resolve(ledger, event)
 
 
@@ -50,6 +62,28 @@ def _rearmed(ledger: Ledger, venue: VenueId | None) -> Ledger:
         return replace(ledger, executions={}, invariants_broken=(), fresh_at=None, venues=venues)
     left = {i: r for i, r in ledger.executions.items() if ledger.venue_of(i) != venue}
     return replace(ledger, executions=left)
+
+
+def _flatten(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger:
+    refusal = why_not_flattened(ledger)
+    if refusal is not None:
+        return _noted(ledger, event, f"not flattened: {refusal}")
+    venues = {ledger.venue_of(i) for i in (*policy.instruments, *ledger.instruments, *ledger.positions)}
+    new = tuple(
+        Flattening(venue=v, asset=event.asset, since=event.at, by=event.by, why=event.why, of_venue=event.venue is not None)
+        for v in sorted(venues)
+        if event.venue in (None, v)
+    )
+    keys = {(f.venue, f.asset, f.of_venue) for f in new}
+    kept = tuple(f for f in ledger.flattenings if (f.venue, f.asset, f.of_venue) not in keys)
+    return replace(ledger, flattenings=(*kept, *new))
+
+
+def why_not_flattened(ledger: Ledger) -> str | None:
+    """Why nothing is closed on anybody's word now, as half a sentence; None when it is."""
+    if ledger.invariants_broken:
+        return f"the record contradicts itself ({ledger.invariants_broken[0]}); resume the book first"
+    return "the run is to end" if ledger.stopping else None
 
 
 def _resolve(ledger: Ledger, event: ev.OperatorActed) -> Ledger:

@@ -189,7 +189,7 @@ def _is_fresh(quote: Quote, policy: Policy, now: Millis) -> bool:
 def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Breach | None:
     """Why no order at all may leave for an instrument now: something is in flight, in doubt or disputed, or reductions came to nothing."""
     venue = ledger.venue_of(instrument)
-    if venue_state(ledger, venue) is TradingState.HALTED:
+    if venue_state(ledger, venue) is TradingState.HALTED and not trading.may_close(ledger, instrument):
         return _cause_breaches(ledger, venue)[0]
     position = ledger.positions.get(instrument)
     if position is None:
@@ -241,11 +241,20 @@ def _fruitless(ledger: Ledger, instrument: InstrumentId, *, reductions: bool = F
 
 def increase_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> tuple[Breach, ...]:
     """Why an instrument takes no increase now, whatever its quantity; empty when it does. Asked by the target and by the last gate."""
-    first = (unnamed_breach(ledger, policy, instrument), rest_breach(ledger, policy, instrument, now))
+    first = (
+        _flattened_breach(ledger, instrument),
+        unnamed_breach(ledger, policy, instrument),
+        rest_breach(ledger, policy, instrument, now),
+    )
     own = obstacles.of_instrument(ledger, policy, instrument, now)
     told = tuple(found for found in first if found is not None)
     elsewhere = unread_breaches(ledger, policy, instrument)
     return (*told, *venue_breaches(ledger, policy, ledger.venue_of(instrument), now), *elsewhere, *own)
+
+
+def _flattened_breach(ledger: Ledger, instrument: InstrumentId) -> Breach | None:
+    asked = trading.flattening_of(ledger, instrument)
+    return None if asked is None else Breach(Limit.OPERATOR, instrument, None, None, f"flattened, {asked.why}, by {asked.by}")
 
 
 def unread_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Breach, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.core import allowances, exposure, funding_statement, margin, risk, trading
+from bot.core.acts import Flattening
 from bot.core.allocation_terms import Binding
 from bot.core.allowances import Allowance
 from bot.core.deployment import DeploymentStatement, deployment_of, weighted_annual
@@ -179,6 +180,7 @@ class BookStatement:
     oldest_doubt_ms: Millis | None
     invariants_broken: tuple[str, ...]
     limit_uses: tuple[LimitUse, ...] = ()
+    flattenings: tuple[Flattening, ...] = ()
 
 
 def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
@@ -227,6 +229,7 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         oldest_doubt_ms=None if oldest is None else now - oldest,
         invariants_broken=ledger.invariants_broken,
         limit_uses=uses(ledger, policy, now),
+        flattenings=ledger.flattenings,
     )
 
 

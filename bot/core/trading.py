@@ -17,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from bot.core.acts import Flattening
 from bot.core.copying import replace
 from bot.core.ledger import noted
 from bot.core.limit_table import LIMITS, End
 from bot.core.limits import Effect, Limit
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note, StateRecord, TradingState
-from bot.core.units import Millis, VenueId
+from bot.core.units import InstrumentId, Millis, VenueId
 
 
 class Trigger(StrEnum):
@@ -71,6 +72,24 @@ def is_halted(ledger: Ledger, venue: VenueId) -> bool:
     if ledger.stopping or ledger.invariants_broken:
         return True
     return any(r.state is _S.HALTED and r.venue in (None, venue) for r in ledger.states)
+
+
+def flattening_of(ledger: Ledger, instrument: InstrumentId) -> Flattening | None:
+    """The newest word of a person that nothing be held of an instrument; None: nobody asks for that, or it is not listed."""
+    listed = ledger.instruments.get(instrument)
+    if listed is None or not ledger.flattenings:
+        return None
+    here = [f for f in ledger.flattenings if f.venue == ledger.venue_of(instrument) and f.asset in (None, listed.base)]
+    return max(here, key=lambda f: f.since, default=None)
+
+
+def may_close(ledger: Ledger, instrument: InstrumentId) -> bool:
+    """Whether a reduction may leave although the book or its venue is HALTED: a person asked for it who knew of every such cause."""
+    asked = flattening_of(ledger, instrument)
+    if asked is None or ledger.stopping or ledger.invariants_broken:
+        return False
+    venue = ledger.venue_of(instrument)
+    return all(r.since <= asked.since for r in ledger.states if r.state is _S.HALTED and r.venue in (None, venue))
 
 
 def asked_by(limit: Limit) -> TradingState:

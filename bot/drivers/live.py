@@ -11,6 +11,7 @@ from functools import partial
 
 from bot import __version__
 from bot.adapters.halt_file import HaltFile
+from bot.adapters.journal.intents import IntentsFile
 from bot.adapters.journal.opening import open_journal
 from bot.adapters.journal.redis_streams import RedisJournal
 from bot.adapters.journal.sqlite import SqliteJournal
@@ -31,17 +32,8 @@ from bot.drivers.journals import place_of
 from bot.drivers.members import Member, Turn
 from bot.drivers.refusals import REFUSALS, in_one_sentence
 from bot.drivers.sources import sources_of
-from bot.ports import (
-    Clock,
-    CollateralSource,
-    Journal,
-    JournalFenced,
-    JournalUnavailable,
-    LeaseLost,
-    OperatorAnswer,
-    OperatorRequest,
-    SendRight,
-)
+from bot.operating import OperatorAnswer, OperatorRequest
+from bot.ports import Clock, CollateralSource, Journal, JournalFenced, JournalUnavailable, LeaseLost, SendRight
 from bot.shell.clock import SystemClock
 from bot.shell.lifecycle import GONE_S, Run, Stoppable, World, stop_on_signals
 from bot.shell.watchdog import Watchdog
@@ -184,6 +176,7 @@ def _run_on(
         telemetry=RecordedTelemetry(metrics),
         funding_poll_s=FUNDING_POLL_S[Environment(settings.environment.value)],
         halt=HaltFile(settings.halt_path),
+        intents=IntentsFile(settings.intents_path),
         mandate=None if turn is None else turn.mandate,
         watched={"endpoints": stage.endpoints.watch},
     )

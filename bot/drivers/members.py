@@ -20,7 +20,8 @@ from bot.adapters.telemetry.prometheus import Metrics
 from bot.config import Settings
 from bot.core.policy import Policy
 from bot.drivers.journals import place_of
-from bot.ports import Clock, JournalRefused, JournalUnavailable, OperatorAnswer, OperatorRequest, Snapshot
+from bot.operating import OperatorAnswer, OperatorRequest
+from bot.ports import Clock, JournalRefused, JournalUnavailable, Snapshot
 from bot.shell.lifecycle import recovery_of
 from bot.shell.mandate import Mandate
 from bot.shell.recovery import Course

@@ -14,7 +14,7 @@ from bot.adapters.telemetry.codec import RequestRefused, request_to_json
 from bot.adapters.telemetry.endpoints import EndpointUnavailable, ask_to_act
 from bot.config import Settings
 from bot.core.events import OperatorAction
-from bot.ports import OperatorRequest
+from bot.operating import OperatorRequest
 
 
 async def operate(settings: Settings, request: OperatorRequest) -> int:

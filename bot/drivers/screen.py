@@ -47,6 +47,8 @@ def _state_line(told: Told) -> Text:
     line.append(_why(told["trading"]))
     line.append(f"\nready {'yes' if told['ready'] else 'no'}   orders in doubt {told['orders_in_doubt']}   fills {told['fills']}")
     line.append(f"   fees {money(told['fees_usd'])}   funding {money(told['funding_usd'])}")
+    for words in _flattened(told):
+        line.append(f"\n  {words}", style="bold yellow")
     # What holds orders back comes first: the sort keeps the order of the rest.
     breaches = sorted(told["breaches"], key=lambda breach: breach["effect"] == "tells")
     for breach in breaches[:BREACHES_SHOWN]:
@@ -54,6 +56,17 @@ def _state_line(told: Told) -> Text:
     if len(breaches) > BREACHES_SHOWN:
         line.append(f"\n  and {len(breaches) - BREACHES_SHOWN} more limits", style="yellow")
     return line
+
+
+def _flattened(told: Told) -> list[str]:
+    """One line for each wish of a person that nothing be held: of what, by whom, since when and why."""
+    wishes: dict[tuple[str, ...], list[str]] = {}
+    for each in told.get("flattenings", ()):
+        why = (each["by"], clock(each["since"]), each["why"], each["asset"] or "everything", str(each["of_venue"]))
+        wishes.setdefault(why, []).append(each["venue"])
+    return [
+        f"flattened: {asset} at {', '.join(venues)}, by {by} since {since}: {why}" for (by, since, why, asset, _), venues in wishes.items()
+    ]
 
 
 def _measured(breach: Told) -> str:

@@ -2,7 +2,8 @@
 
 A request is entered as an event like any other fact, waited for until it is written, and answered in one sentence. What the bot could not
 take is not accepted; what it took and could not write is in force, and the answer says that it is not written. A halt is answered
-when no order works any more where it was asked for, or after HALT_REPORT_S with what is still open, venue by venue.
+when no order works any more where it was asked for, or after HALT_REPORT_S with what is still open, venue by venue. So is a
+flatten, when nothing is held any more or with what still is.
 
 The switch is looked at before the first decision and on a beat. While it says halt, the book is halted again whoever resumed it; so a
 resume of the book clears it first.
@@ -16,12 +17,14 @@ from collections.abc import Sequence
 import structlog
 
 from bot.core.events import OperatorActed, OperatorAction
+from bot.core.flattening import instruments_to_close, is_closed
 from bot.core.limits import Limit
-from bot.core.operation import why_not_resolved
+from bot.core.operation import why_not_flattened, why_not_resolved
 from bot.core.records import TradingState
 from bot.core.trading import causes
 from bot.core.units import ZERO, VenueId
-from bot.ports import Clock, HaltSwitch, HaltTold, OperatorAnswer, OperatorRequest
+from bot.operating import HaltSwitch, HaltTold, OperatorAnswer, OperatorRequest
+from bot.ports import Clock
 from bot.shell.loop import Loop
 
 log = structlog.get_logger(__name__)
@@ -53,12 +56,20 @@ class Control:
         await self._within(TAKEN_S, taken)
         if request.action is OperatorAction.HALT:
             await self._drained(request.venue, began + HALT_REPORT_S)
-        unwritten = "" if taken.result() else "; the journal could not write it yet: until it does, a restart knows nothing of it"
+        if request.action is OperatorAction.FLATTEN:
+            await self._closed(began + HALT_REPORT_S)
+        kept = "it is kept on this host until it does" if self._loop.keeps else "until it does, a restart knows nothing of it"
+        unwritten = "" if taken.result() else f"; the journal could not write it yet: {kept}"
         return self._answer(request, self._came_of(request) + unwritten, accepted=True)
 
     def _refusal(self, request: OperatorRequest) -> str | None:
         if request.venue is not None and request.venue not in self._venues:
             return f"venue {request.venue!r} is not one of {', '.join(self._venues)}"
+        if request.action is OperatorAction.FLATTEN:
+            known = sorted({listed.base for listed in self._loop.ledger.instruments.values()})
+            if request.asset is not None and request.asset not in known:
+                return f"asset {request.asset!r} is not one of {', '.join(known)}"
+            return why_not_flattened(self._loop.ledger)
         if request.action is OperatorAction.RESOLVE:
             event = self._event(request)
             order = None if request.order is None else self._loop.ledger.orders.get(request.order)
@@ -89,6 +100,7 @@ class Control:
             by=request.by,
             why=request.why,
             venue=request.venue,
+            asset=request.asset,
             client_order_id=request.order,
             filled_quantity=filled if order is None or filled is None else filled.copy_sign(order.quantity),
         )
@@ -106,6 +118,11 @@ class Control:
         while self._clock.steady() < deadline and any(self._open_at(v) for v in self._scope(venue)):
             await self._clock.sleep(0.01)
 
+    async def _closed(self, deadline: float) -> None:
+        """Until nothing is held of what is to be closed, or the time is up."""
+        while self._clock.steady() < deadline and not all(is_closed(self._loop.ledger, i) for i in instruments_to_close(self._loop.ledger)):
+            await self._clock.sleep(0.01)
+
     def _scope(self, venue: VenueId | None) -> tuple[VenueId, ...]:
         return self._venues if venue is None else (venue,)
 
@@ -118,12 +135,28 @@ class Control:
             return (
                 f"order {request.order} is {order.state.value} with {order.filled:+f} filled; its venue is read before anything increases"
             )
+        if request.action is OperatorAction.FLATTEN:
+            subject = request.venue or request.asset or "the book"
+            return "; ".join([f"{subject} is flattened until it is resumed", *self._left_to_close()])
         found = [f"{request.venue or 'the book'} is {self._state(request)}"]
         if request.action is OperatorAction.HALT:
             found += [
                 f"{v}: {self._open_at(v)} orders open" if self._open_at(v) else f"{v}: no order open" for v in self._scope(request.venue)
             ]
         return "; ".join(found)
+
+    def _left_to_close(self) -> list[str]:
+        """Venue by venue, what is held of what is to be closed."""
+        ledger = self._loop.ledger
+        told: dict[VenueId, list[str]] = {venue: [] for venue in sorted({f.venue for f in ledger.flattenings})}
+        for instrument in instruments_to_close(ledger):
+            held = ledger.positions.get(instrument)
+            if held is None or not is_closed(ledger, instrument):
+                opened = len(ledger.open_orders(instrument))
+                left = "unknown" if held is None else f"{held.quantity:+f}"
+                words = f"{left} of {instrument} left" + (f", {opened} orders open" if opened else "")
+                told[ledger.venue_of(instrument)].append(words)
+        return [f"{venue}: {', '.join(words) if words else 'nothing left'}" for venue, words in told.items()]
 
     def _state(self, request: OperatorRequest) -> str:
         told = self._loop.statement()
@@ -145,9 +178,16 @@ class Control:
             self.heed_switch()
 
     def heed_switch(self) -> HaltTold | None:
-        """Halts the book if the switch says so and no person's halt is in force; what it said, None when nothing was entered."""
+        """Halts the book if the switch says so and no person's halt is in force; what it said, None when nothing was entered.
+
+        One that was set after a person asked to close positions ends that too.
+        """
         told = None if self._switch is None else self._switch.told()
-        if told is None or any(c.cause is Limit.OPERATOR and c.state is TradingState.HALTED for c in causes(self._loop.ledger, None)):
+        if told is None:
+            return None
+        is_halted = any(c.cause is Limit.OPERATOR and c.state is TradingState.HALTED for c in causes(self._loop.ledger, None))
+        asked_at = max((f.since for f in self._loop.ledger.flattenings), default=None)
+        if is_halted and (asked_at is None or told.at is None or told.at <= asked_at):
             return None
         self._loop.put(OperatorActed(at=self._clock.now(), action=OperatorAction.HALT, by=told.by, why=told.why))
         return told

@@ -27,11 +27,11 @@ from bot.core.commands import CancelOrder
 from bot.core.events import Event, SessionStarted, StopRequested
 from bot.core.policy import Policy
 from bot.core.units import Millis, VenueId
+from bot.operating import HaltSwitch, Intents
 from bot.ports import (
     JOURNAL_CLOSE_S,
     Clock,
     CollateralSource,
-    HaltSwitch,
     Journal,
     JournalFenced,
     JournalUnavailable,
@@ -43,6 +43,7 @@ from bot.ports import (
 from bot.shell.control import Control
 from bot.shell.dispatch import CUT_S, Dispatcher
 from bot.shell.feeds import FundingPolls, Openings, feed_source, feed_venue
+from bot.shell.intents import entered
 from bot.shell.left_out import refuse_left_out
 from bot.shell.loop import Loop
 from bot.shell.mandate import Mandate
@@ -80,6 +81,7 @@ class World:
     telemetry: Telemetry
     funding_poll_s: float
     halt: HaltSwitch | None = None
+    intents: Intents | None = None
     mandate: Mandate | None = None
     """Where only one of several instances may send: its right to."""
     watched: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
@@ -149,6 +151,8 @@ class Run:
         self._stop_reason = ""
         self._hurried = asyncio.Event()
         self._recovery, course = recovery or recovery_of(world.journal, policy)
+        if world.intents is not None:
+            self._recovery = entered(world.intents, world.journal, self._recovery, course)
         refuse_left_out(self._recovery.ledger, policy)
         self._openings = Openings(world.venues)
         may_send = None if world.mandate is None else world.mandate.seconds
@@ -161,6 +165,7 @@ class Run:
             telemetry=world.telemetry,
             carry_out=self._dispatcher.carry_out,
             course=course,
+            intents=world.intents,
         )
         self.control = Control(self.loop, world.clock, sorted(world.venues), world.halt)
 

@@ -7,7 +7,8 @@ Quotes do not queue: only the newest of each instrument is kept, and a decision 
 
 What was done is told to telemetry afterwards, in order: the lines of one turn cost as much time as an order needs to leave.
 
-An order whose entry did not become durable is not sent, and is answered as such; nor is an increase whose entry became durable only where
+An order whose entry did not become durable is not sent, and is answered as such, unless a person asked for it and it is kept on this host
+(see `intents`); nor is an increase whose entry became durable only where
 the journal, since this very entry, is not to be trusted. A cancel or a question needs no durable entry: both go
 while the journal is unavailable. The journal keeps what it could not write, in order, and says when it has given up: then the run ends.
 
@@ -34,8 +35,10 @@ from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
 from bot.core.statement import BookStatement, statement_of
 from bot.core.units import InstrumentId
+from bot.operating import Intents
 from bot.ports import Clock, Journal, JournalUnavailable, Telemetry
 from bot.shell.dispatch import not_sent
+from bot.shell.intents import Keeper
 from bot.shell.recording import Recorder
 from bot.shell.recovery import Course
 
@@ -50,6 +53,8 @@ SNAPSHOT_EVERY = 5_000
 """Events after which a snapshot is kept: a start folds hardly more than so many."""
 TELL_AFTER_S = 0.002
 """How long a turn that sends orders waits with telemetry, so that their requests are on the wire by then."""
+RETRY_S = 5.0
+"""How often the store is tried again while something is kept beside it, though nothing asks for a durable entry: a try may take a while."""
 
 
 class LoopOverrun(Exception):
@@ -69,8 +74,9 @@ class Loop:
         telemetry: Telemetry,
         carry_out: Callable[[Command], None],
         course: Course | None = None,
+        intents: Intents | None = None,
     ) -> None:
-        """`course` is what recovery told of the journal, None: nothing is in it."""
+        """`course` is what recovery told of the journal, None: nothing is in it. `intents`: see there."""
         self._policy = policy
         self._ledger = ledger
         self._journal = journal
@@ -81,6 +87,8 @@ class Loop:
         self._quotes: dict[InstrumentId, Quote] = {}
         self._course = course or Course()
         self._recorder = Recorder()
+        self._keeper = Keeper(intents)
+        self._retry_at = float("-inf")
         self._unwritten: list[Event] = []
         self._untold: list[Callable[[], None]] = []
         self._awaited: list[asyncio.Future[bool]] = []
@@ -107,6 +115,11 @@ class Loop:
     def statement(self) -> BookStatement:
         """The statement of the book now. Safe from any thread: the ledger is never changed in place."""
         return statement_of(self._ledger, self._policy, self._clock.now())
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what the journal could not write yet is kept beside it."""
+        return self._keeper.keeps
 
     def put(self, event: Event) -> None:
         """A fact for the core, in the order in which it was heard."""
@@ -187,6 +200,9 @@ class Loop:
             commands = self._decide()
         if self._unwritten or commands or (awaited and not self._is_durable):
             commands = self._written(commands, is_awaited=bool(awaited))
+        if self._keeper.keeps and self._clock.steady() >= self._retry_at:
+            self._retry_at = self._clock.steady() + RETRY_S
+            self._write((), durable=True)
         for done in awaited:
             if not done.done():  # whoever waited may have given up
                 done.set_result(self._is_durable)
@@ -251,6 +267,8 @@ class Loop:
             # Another server took the entry over, and the decision knew nothing of that: the next one does.
             withheld, why = [p for p in places if not p.reduce_only], "its journal entry is where it is not to be trusted"
         now = self._clock.now()
+        kept = self._keeper.orders(self._ledger, withheld, now) if not self._is_durable else ()
+        withheld = [p for p in withheld if p not in kept]
         for place in withheld:
             self.put(not_sent(place, now, why))
         return tuple(c for c in commands if c not in withheld)
@@ -267,8 +285,11 @@ class Loop:
             self._is_durable = False
             if not durable:
                 raise
+            self._keeper.words(events)
             return False
-        self._is_durable = self._is_durable or durable
+        if durable:
+            self._is_durable = True
+            self._keeper.durable()
         return True
 
     def _snapshot(self) -> None:

@@ -17,10 +17,11 @@ import structlog
 from bot.core.commands import Command, PlaceOrder
 from bot.core.drafting import entered_as_recorded
 from bot.core.engine import step
-from bot.core.events import Event, FundingPaid, FundingPayment, FundingRecordsRead, SessionStarted
+from bot.core.events import Event, FundingPaid, FundingPayment, FundingRecordsRead, IntentsEntered, SessionStarted
+from bot.core.order import OrderState
 from bot.core.policy import Policy
 from bot.core.records import Ledger
-from bot.core.units import VenueId
+from bot.core.units import Millis, VenueId
 from bot.ports import Snapshot
 
 log = structlog.get_logger(__name__)
@@ -72,6 +73,9 @@ class Folding:
         taken = step(self.ledger, event, self.policy)
         recorded = orders_in(commands)
         decided = orders_in(taken.commands)
+        if isinstance(event, IntentsEntered):  # its orders were decided before it, on facts that are lost
+            self.ledger = entered_as_recorded(after_their_end(taken.ledger, recorded, event.at), recorded, event.at)
+            return None
         if decided == recorded:
             self.ledger = taken.ledger
             return None
@@ -81,6 +85,18 @@ class Folding:
     def snapshot(self) -> Snapshot:
         """What everything so far folds to."""
         return self.course.snapshot(self.ledger, self.policy)
+
+
+def after_their_end(ledger: Ledger, orders: Sequence[PlaceOrder], at: Millis) -> Ledger:
+    """The ledger in which what is open on the instruments of `orders` had ended by `at`, when these left: one at a time is the rule.
+
+    What it filled is still in doubt.
+    """
+    for instrument in {o.instrument for o in orders}:
+        for order in ledger.open_orders(instrument):
+            ended = replace(order, state=OrderState.IN_DOUBT, doubted_at=order.doubted_at or at, closed_at=order.closed_at or at)
+            ledger = ledger.with_order({**ledger.orders, order.client_order_id: ended}, ended)
+    return ledger
 
 
 def orders_in(commands: Sequence[Command]) -> tuple[PlaceOrder, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.halt_file import READ_MAX, HaltFile
-from bot.ports import HaltTold
+from bot.operating import HaltTold
 
 
 def test_what_was_written_is_told_until_it_is_cleared(tmp_path: Path) -> None:

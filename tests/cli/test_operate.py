@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from bot.config import load
 from bot.core.events import OperatorAction
+from bot.drivers.flatten import in_words
 from bot.drivers.operate import operate
-from bot.ports import OperatorAnswer, OperatorRequest
+from bot.operating import OperatorAnswer, OperatorRequest
 from tests.adapters.telemetry.test_control import Bot, listening
 from tests.cli.test_refusals import hedgebot, refused, written
+from tests.core.openings import hedged, in_doubt_at_okx
 
 NAMED = ("--by", "alice", "--why", "a drill")
 
@@ -25,6 +28,8 @@ NAMED = ("--by", "alice", "--why", "a drill")
         (("resolve", "CONFIG", "h1", "--by", "alice", "--filled", "much"), ("--filled: 'much' is not a number",)),
         (("resolve", "CONFIG", "h1", "--by", "alice", "--filled", "-1"), ("filled:", "greater than or equal to 0")),
         (("resume", "nowhere.yaml", *NAMED), ("nowhere.yaml",)),
+        (("flatten", "CONFIG", *NAMED, "--venue", "okx", "--asset", "ETH", "--yes"), ("--asset:", "not both")),
+        (("flatten", "CONFIG", *NAMED, "--venue", "okxx", "--yes"), ("venue: 'okxx' is not one of binanceusdm, bybit, okx",)),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_one_sentence(tmp_path: Path, words: tuple[str, ...], said: tuple[str, ...]) -> None:
@@ -60,7 +65,7 @@ def test_a_halt_file_that_cannot_be_written_or_removed_is_told(tmp_path: Path) -
     assert "cannot be removed" in done.stderr
 
 
-@pytest.mark.parametrize("words", [("reduce",), ("resolve", "h1")])
+@pytest.mark.parametrize("words", [("reduce",), ("resolve", "h1"), ("flatten",)])
 def test_without_a_bot_the_others_do_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:
     config = written(tmp_path)
     done = hedgebot(words[0], str(config), *words[1:], *NAMED, cwd=tmp_path)
@@ -102,3 +107,29 @@ async def test_what_a_bot_could_not_take_is_told_in_one_sentence_and_by_the_exit
     assert told.out == ""
     assert told.err.startswith(f"hedgebot: {action.value}: the bot did not take it")
     assert len(told.err.splitlines()) == 1
+
+
+async def test_a_flatten_shows_what_it_closes_and_closes_nothing_unless_somebody_confirms(tmp_path: Path) -> None:
+    config = written(tmp_path, state_dir=str(tmp_path / "s"))
+    bot, told = Bot(), hedged("30").statement()
+    async with listening(bot, load(config).control_path, statement=lambda: told):
+        done = await asyncio.to_thread(hedgebot, "flatten", str(config), *NAMED, cwd=tmp_path)
+        assert (done.returncode, bot.asked) == (2, [])
+        assert "Closes 3 positions of the whole book:" in done.stdout
+        assert "Net delta of ETH after it: +30.0000, now +0.0000" in done.stdout
+        assert "--yes: is not given" in done.stderr
+        done = await asyncio.to_thread(hedgebot, "flatten", str(config), *NAMED, "--yes", cwd=tmp_path)
+    assert done.returncode == 0
+    assert [(r.action, r.by, r.venue, r.asset) for r in bot.asked] == [(OperatorAction.FLATTEN, "alice", None, None)]
+
+
+def test_the_preview_is_of_the_venue_or_asset_that_was_named_and_tells_what_is_not_certain() -> None:
+    story = hedged("30")
+    assert in_words(story.statement(), "okx", None) == (
+        "Closes 1 positions of okx:\n  okx:ETH: -10.0000 ETH (30,000 USD)\n"
+        "Net delta of ETH after it: +10.0000, now +0.0000\nThe other venues hedge it again as far as their limits allow."
+    )
+    assert in_words(story.statement(), None, "BTC") == "Nothing is held there."
+    doubtful = in_words(in_doubt_at_okx().statement(), None, "ETH")
+    assert "okx:ETH: -10.0000 .. +0.0000 ETH" in doubtful
+    assert "Net delta of ETH after it: +30.0000, now +0.0000 .. +10.0000" in doubtful

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from bot.adapters.telemetry.codec import to_json
+from bot.core.acts import Flattening
 from bot.core.allocation_terms import Binding
 from bot.core.deployment import DeploymentState
 from bot.core.events import VenueLink
@@ -154,3 +155,11 @@ def test_a_share_that_a_limit_keeps_from_more_is_told_with_the_limit() -> None:
     bound = replace(BOOK.instruments[0], target_limits=(Binding("venue_share", "okx"), Binding("leverage", "okx")))
     assert f"kept from more by a limit: {bound.instrument} (leverage, venue_share)" in drawn(full(instruments=(bound,)))
     assert "nothing is kept from more by a limit" in drawn(full(instruments=(replace(bound, target_limits=()),)))
+
+
+def test_what_a_person_wants_closed_is_told_once_for_each_wish() -> None:
+    one = Flattening(venue=VenueId("okx"), asset=None, since=NOW, by="alice", why="a drill", of_venue=False)
+    wishes = (one, replace(one, venue=VenueId("bybit")), replace(one, asset=Asset("BTC"), by="bob", of_venue=True))
+    told = drawn(full(flattenings=wishes))
+    assert "flattened: everything at okx, bybit, by alice since " in told
+    assert "flattened: BTC at okx, by bob since " in told

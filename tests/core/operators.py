@@ -7,7 +7,7 @@ from decimal import Decimal
 from bot.core import events as ev
 from bot.core import trading
 from bot.core.records import TradingState
-from bot.core.units import VenueId
+from bot.core.units import Asset, VenueId
 from tests.core.story import Expect, Feed, Story
 
 
@@ -34,6 +34,16 @@ def reduces(by: str, venue: str | None = None) -> Feed:
 def resumes(by: str, venue: str | None = None) -> Feed:
     """A named person lets go on."""
     return act(ev.OperatorAction.RESUME, by, venue=venue)
+
+
+def flattens(by: str, venue: str | None = None, asset: str | None = None) -> Feed:
+    """A named person wants nothing held: at a venue, of an asset, or at all."""
+
+    def acts(story: Story) -> list[ev.Event]:
+        place, what = None if venue is None else VenueId(venue), None if asset is None else Asset(asset)
+        return [ev.OperatorActed(at=story.now, action=ev.OperatorAction.FLATTEN, by=by, why="a drill", venue=place, asset=what)]
+
+    return Feed(f"flatten by {by}", acts)
 
 
 def resolves(instrument: str, filled: str | None, by: str = "alice") -> Feed:

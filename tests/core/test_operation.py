@@ -10,6 +10,7 @@ from bot.core import events as ev
 from bot.core.limits import Limit
 from bot.core.operation import apply_act, why_not_resolved
 from bot.core.order import OrderState
+from bot.core.policy import Policy
 from bot.core.records import Ledger, TradingState
 from bot.core.trading import state_of
 from bot.core.units import ClientOrderId, VenueId
@@ -19,7 +20,8 @@ from tests.core.playbook import fill, holds, net_delta, order_is, says
 
 D = Decimal
 OKX_VENUE = VenueId("okx")
-REDUCE, HALT, RESUME, RESOLVE = ev.OperatorAction
+POLICY = Policy()
+REDUCE, HALT, RESUME, RESOLVE, FLATTEN = ev.OperatorAction
 
 
 def acted(action: ev.OperatorAction, by: str = "alice", venue: VenueId | None = None, **order: object) -> ev.OperatorActed:
@@ -31,21 +33,21 @@ def acted(action: ev.OperatorAction, by: str = "alice", venue: VenueId | None = 
 def test_c18_a_word_of_a_person_stands_until_a_person_resumes(
     action: ev.OperatorAction, state: TradingState, venue: VenueId | None
 ) -> None:
-    ledger = apply_act(Ledger(), acted(action, venue=venue))
+    ledger = apply_act(Ledger(), acted(action, venue=venue), POLICY)
     assert state_of(ledger, venue) is state
     (cause,) = ledger.states
     assert (cause.cause, cause.by, cause.why, cause.latched, cause.since) == (Limit.OPERATOR, "alice", "a drill", True, 7)
     assert ledger.notes[0].sentence == f"{action.value} of {venue or 'book'} by alice: a drill"
     other = OKX_VENUE if venue is None else None
-    assert state_of(apply_act(ledger, acted(RESUME, venue=other)), venue) is state, "resumed by its own name only"
-    assert apply_act(ledger, acted(RESUME, by="bob", venue=venue)).states == ()
+    assert state_of(apply_act(ledger, acted(RESUME, venue=other), POLICY), venue) is state, "resumed by its own name only"
+    assert apply_act(ledger, acted(RESUME, by="bob", venue=venue), POLICY).states == ()
 
 
 @pytest.mark.parametrize("action", list(ev.OperatorAction))
 @pytest.mark.parametrize("by", ["", "  "])
 def test_nobody_does_nothing(action: ev.OperatorAction, by: str) -> None:
-    halted = apply_act(Ledger(), acted(HALT))
-    ledger = apply_act(halted, acted(action, by=by))
+    halted = apply_act(Ledger(), acted(HALT), POLICY)
+    ledger = apply_act(halted, acted(action, by=by), POLICY)
     assert ledger.states == halted.states
     assert ledger.notes[-1].sentence == f"{action.value} by nobody: nothing is changed"
 
@@ -88,7 +90,7 @@ def test_a_word_that_cannot_be_true_is_refused_with_its_reason(instrument: str, 
 def test_an_order_that_nobody_knows_is_not_resolved() -> None:
     story = hedged("30")
     for order in (None, ClientOrderId("nobody")):
-        ledger = apply_act(story.ledger, acted(RESOLVE, client_order_id=order))
+        ledger = apply_act(story.ledger, acted(RESOLVE, client_order_id=order), POLICY)
         assert ledger.orders == story.ledger.orders
         assert ledger.notes[-1].sentence == "not resolved: no such order is known"
     assert why_not_resolved(None, D(0)) == "no such order is known"

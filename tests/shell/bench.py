@@ -20,7 +20,8 @@ from bot.core.events import OrderReport, OrderReported, VenueOrderStatus
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import Asset, ClientOrderId, InstrumentId, Millis
-from bot.ports import Clock, HaltSwitch, Journal, Snapshot
+from bot.operating import HaltSwitch, Intents
+from bot.ports import Clock, Journal, Snapshot
 from bot.shell.lifecycle import Run, World
 from bot.shell.mandate import Mandate
 from bot.shell.recovery import Course, recovered
@@ -108,6 +109,7 @@ class Bench:
         self.journal_of: Callable[[], Journal] = self._memory_journal
         self.funding_poll_s = funding_poll_s
         self.switch: HaltSwitch | None = None
+        self.intents: Intents | None = None
         self.mandate: Mandate | None = None
         self.recovery: tuple[Snapshot, Course] | None = None
         self.watched: dict[str, Callable[[], Any]] = {}
@@ -154,6 +156,7 @@ class Bench:
             telemetry=telemetry,
             funding_poll_s=self.funding_poll_s,
             halt=self.switch,
+            intents=self.intents,
             mandate=self.mandate,
             watched=self.watched,
         )

@@ -13,7 +13,7 @@ from bot.core.order import OrderState
 from bot.core.records import TradingState
 from bot.core.trading import state_of
 from bot.core.units import ClientOrderId, VenueId
-from bot.ports import HaltTold, OperatorAnswer, OperatorRequest
+from bot.operating import HaltTold, OperatorAnswer, OperatorRequest
 from bot.shell import loop
 from bot.shell.control import HALT_REPORT_S, TAKEN_S
 from bot.simulator.wire import WireFault
@@ -21,7 +21,7 @@ from tests.shell.bench import Bench, hedged_bench, same_but_for_market, virtual
 
 D = Decimal
 OKX = VenueId("okx")
-REDUCE, HALT, RESUME, RESOLVE = OperatorAction
+REDUCE, HALT, RESUME, RESOLVE, FLATTEN = OperatorAction
 
 
 class Switch:

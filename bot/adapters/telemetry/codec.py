@@ -5,6 +5,7 @@ Decimals are strings, so that no digit is lost; unknown figures are null. A requ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Annotated
@@ -13,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from bot.core.events import OperatorAction
 from bot.core.statement import BookStatement
-from bot.core.units import ClientOrderId, VenueId
-from bot.ports import OperatorAnswer, OperatorRequest
+from bot.core.units import Asset, ClientOrderId, VenueId
+from bot.operating import OperatorAnswer, OperatorRequest
 
 _PRINTED = r"^[^\p{Cc}\p{Zl}\p{Zp}\p{Cf}]+$"
 """No control characters, line ends, or marks that turn the direction of what is read: it stays in logs, the journal and the halt file."""
@@ -34,6 +35,18 @@ class _Body(BaseModel):
     venue: Name | None = None
     order: Name | None = None
     filled: Annotated[Decimal, Field(ge=0, max_digits=60, allow_inf_nan=False)] | None = None
+    asset: Name | None = None
+
+
+_ABOUT: Mapping[OperatorAction, tuple[str, frozenset[str]]] = {
+    OperatorAction.REDUCE: ("the book or a venue", frozenset({"venue"})),
+    OperatorAction.HALT: ("the book or a venue", frozenset({"venue"})),
+    OperatorAction.RESUME: ("the book or a venue", frozenset({"venue"})),
+    OperatorAction.RESOLVE: ("one order", frozenset({"order", "filled"})),
+    OperatorAction.FLATTEN: ("the book, a venue or an asset", frozenset({"venue", "asset"})),
+}
+"""What each action is about, in words, and the fields that it takes beside `by` and `why`."""
+_NEEDED: Mapping[OperatorAction, tuple[str, ...]] = {OperatorAction.RESOLVE: ("order",)}
 
 
 @cache
@@ -58,7 +71,7 @@ def from_json(document: bytes) -> BookStatement:
 
 def request_to_json(request: OperatorRequest) -> bytes:
     """The body of a request; what it asks for is the path that it is posted to. Raises RequestRefused."""
-    body = {"by": request.by, "why": request.why, "venue": request.venue, "order": request.order, "filled": request.filled}
+    body = {name: getattr(request, name) for name in _Body.model_fields}
     try:
         return _Body.model_validate(body).model_dump_json(exclude_none=True).encode()
     except ValidationError as error:
@@ -71,11 +84,14 @@ def request_from_json(action: OperatorAction, document: bytes) -> OperatorReques
         body = _Body.model_validate_json(document)
     except ValidationError as error:
         raise RequestRefused(_in_one_sentence(error)) from None
-    is_about_order = action is OperatorAction.RESOLVE
-    if is_about_order and (body.order is None or body.venue is not None):
-        raise RequestRefused("resolve is about one order: give `order`, and no `venue`")
-    if not is_about_order and (body.order is not None or body.filled is not None):
-        raise RequestRefused(f"{action.value} is about the book or a venue: give no `order` and no `filled`")
+    about, fields = _ABOUT[action]
+    told = sorted(name for name in body.model_fields_set - {"by", "why"} if getattr(body, name) is not None)
+    needed, strange = [n for n in _NEEDED.get(action, ()) if n not in told], [n for n in told if n not in fields]
+    if needed or strange:
+        wanted = [f"give `{n}`" for n in needed] + [f"give no `{n}`" for n in strange]
+        raise RequestRefused(f"{action.value} is about {about}: {', and '.join(wanted)}")
+    if action is OperatorAction.FLATTEN and body.venue is not None and body.asset is not None:
+        raise RequestRefused("flatten is about the book, a venue or an asset: give `venue` or `asset`, not both")
     return OperatorRequest(
         action=action,
         by=body.by,
@@ -83,6 +99,7 @@ def request_from_json(action: OperatorAction, document: bytes) -> OperatorReques
         venue=None if body.venue is None else VenueId(body.venue),
         order=None if body.order is None else ClientOrderId(body.order),
         filled=body.filled,
+        asset=None if body.asset is None else Asset(body.asset),
     )
 
 

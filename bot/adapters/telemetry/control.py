@@ -1,6 +1,7 @@
-"""What a person may ask of a running bot over its unix socket: POST /reduce, /halt, /resume and /resolve.
+"""What a person may ask of a running bot over its unix socket: POST /reduce, /halt, /resume, /resolve and /flatten.
 
-The body is one JSON object: `by` and `why` always, `venue` for one venue instead of the book, `order` and `filled` for /resolve. The answer
+The body is one JSON object: `by` and `why` always, `venue` for one venue instead of the book, `asset` for /flatten of one asset, `order`
+and `filled` for /resolve. The answer
 tells in one sentence what came of it: 200 done, 400 nothing was done, 503 the bot could not be reached in time.
 """
 
@@ -12,7 +13,7 @@ from aiohttp import web
 
 from bot.adapters.telemetry.codec import RequestRefused, answer_to_json, request_from_json
 from bot.core.events import OperatorAction
-from bot.ports import OperatorAnswer, OperatorRequest
+from bot.operating import OperatorAnswer, OperatorRequest
 
 Act = Callable[[OperatorRequest], Awaitable[OperatorAnswer]]
 """Carries out a request; raises TimeoutError when it was not taken in time."""

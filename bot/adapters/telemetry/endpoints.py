@@ -28,7 +28,7 @@ from bot.adapters.telemetry.codec import answer_from_json, from_json, request_to
 from bot.adapters.telemetry.control import Act, acts
 from bot.adapters.telemetry.prometheus import CONTENT_TYPE, Metrics
 from bot.core.statement import BookStatement
-from bot.ports import OperatorAnswer, OperatorRequest
+from bot.operating import OperatorAnswer, OperatorRequest
 
 HEARTBEAT_SECONDS = 0.5
 _STALLED_SECONDS = 10.0

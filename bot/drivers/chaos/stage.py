@@ -23,7 +23,8 @@ from bot.drivers.chaos.telemetry import ChaosTelemetry
 from bot.drivers.chaos.truth import Truth
 from bot.drivers.chaos.venue import ChaosVenue, FeedDied
 from bot.drivers.chaos.world import BotClock, ChaosWorld, MemorySwitch, Pace, policy_of
-from bot.ports import HaltTold, JournalUnavailable, OperatorRequest
+from bot.operating import HaltTold, OperatorRequest
+from bot.ports import JournalUnavailable
 from bot.shell.lifecycle import Run, World
 from bot.shell.loop import LoopOverrun
 from bot.simulator.memory import MemoryJournal

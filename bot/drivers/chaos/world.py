@@ -13,7 +13,8 @@ from bot.core.policy import Policy
 from bot.core.units import Asset, InstrumentId, Millis, VenueId
 from bot.drivers.chaos.conditions import Conditions
 from bot.drivers.chaos.wire import ChaosWire
-from bot.ports import Clock, HaltTold
+from bot.operating import HaltTold
+from bot.ports import Clock
 from bot.simulator.memory import MemoryCollateral
 from bot.simulator.model import Contract, MarketTick
 from bot.simulator.virtual_time import VirtualClock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -17,10 +17,11 @@ from bot.adapters.telemetry.codec import RequestRefused, answer_from_json, answe
 from bot.adapters.telemetry.endpoints import Endpoints, EndpointUnavailable, ask_to_act
 from bot.adapters.telemetry.prometheus import Metrics
 from bot.core.events import OperatorAction
+from bot.core.statement import BookStatement
 from bot.core.units import ClientOrderId, VenueId
-from bot.ports import OperatorAnswer, OperatorRequest
+from bot.operating import OperatorAnswer, OperatorRequest
 
-REDUCE, HALT, RESUME, RESOLVE = OperatorAction
+REDUCE, HALT, RESUME, RESOLVE, FLATTEN = OperatorAction
 DONE = OperatorAnswer(accepted=True, sentence="the book is HALTED", trading_state="halted")
 HALTING = OperatorRequest(action=HALT, by="alice", why="a drill", venue=VenueId("okx"))
 RESOLVING = OperatorRequest(action=RESOLVE, by="alice", why="looked", order=ClientOrderId("h1"), filled=Decimal("1.50"))
@@ -41,13 +42,13 @@ class Bot:
 
 
 @asynccontextmanager
-async def listening(bot: Bot | None, control: Path) -> AsyncIterator[None]:
+async def listening(bot: Bot | None, control: Path, statement: Callable[[], BookStatement | None] = lambda: None) -> AsyncIterator[None]:
     served = Endpoints(
         host="127.0.0.1",
         port=0,
         control=control,
         metrics=Metrics(),
-        statement=lambda: None,
+        statement=statement,
         unready=lambda: None,
         act=None if bot is None else bot.act,
     )
@@ -85,9 +86,12 @@ GOOD = {"by": "alice", "why": "a drill"}
         ("/halt", {"by": "a\nb", "why": "x"}, "by: string should match pattern"),
         ("/halt", {"by": "a" * 81, "why": "x"}, "by: string should have at most 80"),
         ("/halt", GOOD | {"vanue": "okx"}, "vanue: extra inputs are not permitted"),
-        ("/halt", GOOD | {"order": "h1"}, "halt is about the book or a venue"),
+        ("/halt", GOOD | {"order": "h1"}, "halt is about the book or a venue: give no `order`"),
         ("/resume", GOOD | {"filled": "1"}, "resume is about the book or a venue"),
-        ("/resolve", GOOD, "resolve is about one order"),
+        ("/resolve", GOOD, "resolve is about one order: give `order`"),
+        ("/flatten", GOOD | {"order": "h1"}, "flatten is about the book, a venue or an asset: give no `order`"),
+        ("/flatten", GOOD | {"venue": "okx", "asset": "ETH"}, "flatten is about the book, a venue or an asset: give `venue` or `asset`"),
+        ("/halt", GOOD | {"asset": "ETH"}, "halt is about the book or a venue: give no `asset`"),
         ("/resolve", GOOD | {"order": "h1", "venue": "okx"}, "resolve is about one order"),
         ("/resolve", GOOD | {"order": "h1", "filled": "-1"}, "filled: input should be greater than or equal to 0"),
         ("/resolve", GOOD | {"order": "h1", "filled": "1e999999999"}, "filled: decimal input should have no more than 60 digits"),

@@ -1,0 +1,111 @@
+"""The command line of what a named person asks of a running bot. Each command answers in one sentence; `drivers.operate` has the codes."""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from bot.cli_words import FLAG, ConfigArgument, refuse, run_async, settings_of
+
+ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who asks: it stays in the journal.", show_default=False)]
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why: it stays in the journal.", show_default=False)]
+VenueOption = Annotated[str | None, typer.Option("--venue", metavar="VENUE", help="Only this venue, not the whole book.")]
+
+
+def reduce(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
+    """Let the bot that runs on CONFIG only reduce: at one venue, or in the whole book what brings its net delta nearer to zero.
+
+    It stays so, over every restart, until somebody resumes it.
+    """
+    _operate(config, "reduce", by=by, why=why, venue=venue)
+
+
+def halt(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
+    """Stop the bot that runs on CONFIG from placing anything, and cancel what works. The hedges stay.
+
+    It tells venue by venue, within five seconds, what is still open. For the whole book a file named HALT is written beside the journal
+    first: it counts also while the bot does not answer. It stays so, over every restart, until somebody resumes it.
+    """
+    _operate(config, "halt", by=by, why=why, venue=venue)
+
+
+def resume(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
+    """Let the bot that runs on CONFIG, or one venue, go on. What still stands in the way counts again at once."""
+    _operate(config, "resume", by=by, why=why, venue=venue)
+
+
+def resolve(
+    config: ConfigArgument,
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="Its client order id.", show_default=False)],
+    by: ByOption,
+    filled: Annotated[
+        str, typer.Option("--filled", metavar="QUANTITY", help="How much of it executed, in its own unit: base coin, or quote if inverse.")
+    ] = "0",
+    why: WhyOption = "looked at the venue",
+) -> None:
+    """End the doubt about one ORDER with what you found of it at the venue. The venue is then read before anything increases there."""
+    from bot.core.units import ClientOrderId
+
+    try:
+        executed = Decimal(filled)
+    except InvalidOperation:
+        refuse(f"--filled: {filled!r} is not a number")
+    _operate(config, "resolve", by=by, why=why, order=ClientOrderId(order), filled=executed)
+
+
+def flatten(
+    config: ConfigArgument,
+    by: ByOption,
+    why: WhyOption,
+    venue: VenueOption = None,
+    asset: Annotated[str | None, typer.Option("--asset", metavar="ASSET", help="Only this asset, at every venue.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", metavar=FLAG, help="Do not ask: close it.")] = False,
+) -> None:
+    """Close positions: everything, one venue's, or one asset's, with reduce-only orders, slice by slice.
+
+    It shows what it closes and the net delta that remains, and asks first. It works in a halted book, and with the journal's store down. It
+    tells venue by venue, within five seconds, what is still held, and goes on until nothing is. Nothing is hedged there again, over every
+    restart, until somebody resumes the venue, or the book. A later halt ends it.
+    """
+    from bot.drivers.flatten import preview
+
+    if venue is not None and asset is not None:
+        refuse("--asset: flatten closes the book, a venue or an asset; give --venue or --asset, not both")
+    settings = settings_of(config)
+    if not yes:
+        shown = run_async(lambda: preview(settings, venue, asset))
+        if shown is None:
+            raise typer.Exit(1)
+        typer.echo(shown)
+        if not sys.stdin.isatty():
+            refuse("--yes: is not given, and nobody can be asked here; nothing is closed")
+        if not typer.confirm("Close it?"):
+            refuse("nothing is closed")
+    _operate(config, "flatten", by=by, why=why, venue=venue, asset=asset)
+
+
+def _operate(config: Path, action: str, *, by: str, why: str, venue: str | None = None, **more: Any) -> NoReturn:
+    from bot.core.events import OperatorAction
+    from bot.core.units import VenueId
+    from bot.drivers.operate import operate
+    from bot.operating import OperatorRequest
+
+    settings = settings_of(config)
+    request = OperatorRequest(
+        action=OperatorAction(action),
+        by=by,
+        why=why,
+        venue=None if venue is None else VenueId(venue),
+        **more,
+    )
+    raise typer.Exit(run_async(lambda: operate(settings, request)))
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands to the command line, in the order in which its help tells them."""
+    for command in (reduce, halt, resume, resolve, flatten):
+        app.command()(command)

@@ -1,0 +1,36 @@
+"""What a named person may ask for, and the records of what they asked that lasts: closing positions, and settings for a while.
+
+A person's word is an event (`events.OperatorActed`); `operation` folds it. Nothing here is done by anybody but a named person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.core.units import Asset, Millis, VenueId
+
+
+class OperatorAction(StrEnum):
+    """What a named person may ask for."""
+
+    REDUCE = "reduce"
+    HALT = "halt"
+    RESUME = "resume"
+    RESOLVE = "resolve"
+    FLATTEN = "flatten"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flattening:
+    """A person wants nothing held at a venue, of one asset or (None) of any, since an instant of our clock.
+
+    `of_venue`: they named the venue, and its own resume ends it; else they named the asset or everything, and a resume of the book does.
+    """
+
+    venue: VenueId
+    asset: Asset | None
+    since: Millis
+    by: str
+    why: str
+    of_venue: bool

@@ -1,0 +1,115 @@
+"""What left while the journal's store took nothing: kept on this host first, and entered into the journal when it takes entries again.
+
+Only two things count, or leave, without the journal: a named person's word, and the reductions that a person asked for (`flatten`). In the
+process they wait in the journal like everything else, and the file is cleared once that is durable. After a crash the next start enters
+from the file what the journal does not have: a word that is newer than its newest decision, and orders that come after its newest order.
+Their outcome is in doubt then, like that of any order whose end was not seen, and is asked for.
+
+A file that cannot be written lets nothing leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from bot.core import trading
+from bot.core.commands import PlaceOrder
+from bot.core.drafting import ORDER_NUMBER_DIGITS
+from bot.core.events import Event, IntentsEntered, OperatorActed
+from bot.core.records import Ledger
+from bot.core.units import Millis
+from bot.operating import Intents
+from bot.ports import Journal, Snapshot
+from bot.shell.recovery import Course, Folding
+
+log = structlog.get_logger(__name__)
+
+
+class Keeper:
+    """Keeps in a run what must not wait for the store."""
+
+    def __init__(self, intents: Intents | None) -> None:
+        """`intents` None: nothing is kept, and nothing leaves without the journal."""
+        self._intents = intents
+        self._keeps = False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether something is kept that the journal may not have yet."""
+        return self._keeps
+
+    def words(self, events: Sequence[Event]) -> None:
+        """Keeps what people said among facts that did not become durable."""
+        said = [e for e in events if isinstance(e, OperatorActed)]
+        if said:
+            self._keep(said, ())
+
+    def orders(self, ledger: Ledger, withheld: Sequence[PlaceOrder], now: Millis) -> Sequence[PlaceOrder]:
+        """Those of the withheld orders that may leave all the same: kept, and asked for by a person."""
+        closing = [o for o in withheld if o.reduce_only and trading.flattening_of(ledger, o.instrument) is not None]
+        if not closing or not self._keep([IntentsEntered(at=now)], closing):
+            return ()
+        log.warning("orders_leave_without_the_journal", orders=[o.client_order_id for o in closing])
+        return closing
+
+    def _keep(self, events: Sequence[Event], orders: Sequence[PlaceOrder]) -> bool:
+        if self._intents is None:
+            return False
+        try:
+            self._intents.keep(events, orders)
+        except OSError as error:
+            log.error("intents_not_kept", reason=str(error))
+            return False
+        self._keeps = True
+        return True
+
+    def durable(self) -> None:
+        """The journal has everything."""
+        if self._keeps and self._intents is not None:
+            self._keeps = not _cleared(self._intents)
+
+
+def entered(intents: Intents, journal: Journal, recovery: Snapshot, course: Course) -> Snapshot:
+    """What a journal folds to once it has what an earlier run kept beside it; `course` is told. Raises JournalUnavailable."""
+    try:
+        kept = intents.left()
+    except OSError as error:
+        log.error("intents_unreadable", reason=str(error))
+        return recovery
+    folding = Folding(recovery.policy, recovery, course)
+    count = 0
+    for events, orders in kept:
+        news = [e for e in events if _is_news(folding.ledger, e)]
+        unknown = [o for o in orders if _comes_after(folding.ledger, o)]
+        if not unknown and not any(isinstance(e, OperatorActed) for e in news):
+            continue
+        journal.append(news, unknown, durable=True)
+        for number, event in enumerate(news, 1):
+            folding.take(event, unknown if number == len(news) else ())
+        count += 1
+    if kept:
+        log.warning("intents_entered", entries=count, of=len(kept))
+        _cleared(intents)
+    return folding.snapshot()
+
+
+def _is_news(ledger: Ledger, event: Event) -> bool:
+    """Whether a fact is not in the journal: it has neither a decision nor a start from then or later."""
+    return event.at > max(ledger.started_at, ledger.decided_at or 0) or isinstance(event, IntentsEntered)
+
+
+def _comes_after(ledger: Ledger, order: PlaceOrder) -> bool:
+    """Whether an order is newer than every order of the journal: ids grow with each order and each run."""
+    epoch, number = order.client_order_id[:-ORDER_NUMBER_DIGITS], int(order.client_order_id[-ORDER_NUMBER_DIGITS:], 36)
+    return epoch > ledger.epoch or (epoch == ledger.epoch and number > ledger.order_number)
+
+
+def _cleared(intents: Intents) -> bool:
+    try:
+        intents.clear()
+    except OSError as error:
+        log.error("intents_not_cleared", reason=str(error))
+        return False
+    return True

@@ -1,0 +1,169 @@
+"""A person closes positions of a running bot, on virtual time: reported venue by venue, over restarts, and with the store down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.adapters.journal.intents import IntentsFile
+from bot.core.events import IntentsEntered, OperatorAction
+from bot.core.flattening import instruments_to_close
+from bot.core.units import Asset, VenueId
+from bot.operating import HaltTold
+from bot.shell.control import HALT_REPORT_S
+from bot.simulator.wire import WireFault
+from tests.shell.bench import Bench, hedged_bench, same_but_for_market, virtual
+from tests.shell.test_control import Switch, asked
+
+FLATTEN, RESUME, HALT = OperatorAction.FLATTEN, OperatorAction.RESUME, OperatorAction.HALT
+
+
+def held(bench: Bench, venue: str | None = None) -> bool:
+    """Whether the venues' own books hold anything."""
+    return any(bench.world.position(i) != 0 for i in bench.world.instruments if venue in (None, bench.ledger.venue_of(i)))
+
+
+def no_invariant_broke(bench: Bench) -> None:
+    """What must be true whatever a person asks for; that it is hedged is not."""
+    assert not bench.ledger.invariants_broken, bench.ledger.invariants_broken
+    assert len(bench.world.placed) == len(set(bench.world.placed)), "a client order id went out twice"
+
+
+@virtual
+async def test_everything_is_closed_reported_by_venue_and_hedged_again_after_a_resume() -> None:
+    bench = await hedged_bench()
+    answer = await asked(bench, FLATTEN)
+    venues = "; ".join(f"{v}: nothing left" for v in sorted(bench.world.exchanges))
+    assert (answer.accepted, answer.sentence) == (True, f"the book is flattened until it is resumed; {venues}")
+    assert not held(bench)
+    await bench.passes(30)
+    assert not held(bench)
+    await bench.crash()
+    bench.start()
+    await bench.until(bench.at_rest, 20)
+    await bench.passes(10)
+    assert not held(bench), "a restart hedges nothing"
+    await asked(bench, RESUME)
+    await bench.until(bench.converged, 20)
+    await bench.stop()
+    assert same_but_for_market(bench.replayed(), bench.ledger)
+
+
+@virtual
+async def test_a_flatten_tells_what_is_left_after_five_seconds_and_goes_on_over_a_crash() -> None:
+    bench = await hedged_bench()
+    for wire in bench.world.wires.values():
+        wire.next_fault = lambda _: WireFault.REQUEST_LOST
+    began = bench.clock.steady()
+    answer = await asked(bench, FLATTEN)
+    assert HALT_REPORT_S <= bench.clock.steady() - began < HALT_REPORT_S + 0.2
+    assert " left, 1 orders open" in answer.sentence
+    await bench.crash()
+    for wire in bench.world.wires.values():
+        wire.next_fault = lambda _: None
+    bench.start()
+    await bench.until(lambda: not held(bench), 60)
+    no_invariant_broke(bench)
+
+
+@virtual
+async def test_one_venue_or_asset_is_closed_and_the_rest_is_not() -> None:
+    bench = await hedged_bench()
+    venue = max(bench.world.exchanges)
+    assert (await asked(bench, FLATTEN, venue=venue)).sentence == f"{venue} is flattened until it is resumed; {venue}: nothing left"
+    assert not held(bench, venue)
+    await bench.passes(10)
+    assert held(bench)
+    assert not held(bench, venue)
+    assert "BTC is flattened" in (await asked(bench, FLATTEN, asset=Asset("BTC"))).sentence
+    assert bench.world.short("BTC") == 0 < bench.world.short("ETH")
+    assert (await asked(bench, FLATTEN, asset=Asset("XRP"))).sentence == "asset 'XRP' is not one of BTC, ETH"
+    assert not (await asked(bench, FLATTEN, venue=VenueId("nowhere"))).accepted
+
+
+@virtual
+async def test_a_halt_file_set_later_ends_it_and_one_of_before_does_not() -> None:
+    bench = Bench()
+    bench.switch = switch = Switch()
+    bench.hold("ETH", "100")
+    bench.start()
+    await bench.until(lambda: held(bench) and not bench.ledger.open_orders(), 20)
+    switch.halts = HaltTold("bob", "first stop", bench.clock.now())
+    await bench.passes(2)
+    assert (await asked(bench, FLATTEN)).trading_state == "halted"
+    assert not held(bench), "a halt that the person knew of lets it pass"
+    await bench.passes(2)
+    assert instruments_to_close(bench.ledger)
+    switch.halts = HaltTold("bob", "no, stop that", bench.clock.now())
+    await bench.until(lambda: not instruments_to_close(bench.ledger), 3)
+
+
+async def without_store(bench: Bench, folder: Path) -> None:
+    """A hedged book whose store takes nothing any more."""
+    bench.intents = IntentsFile(folder / "intents.jsonl")
+    bench.hold("ETH", "100")
+    bench.start()
+    await bench.until(lambda: held(bench) and bench.at_rest(), 20)
+    bench.world.store.taking = False
+
+
+def test_c01_it_works_with_the_store_down_and_the_journal_has_it_when_the_store_is_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        bench = Bench()
+        await without_store(bench, tmp_path)
+        sent = len(bench.world.store.entries)
+        bench.hold("ETH", "120")
+        await bench.passes(5)
+        before = set(bench.world.placed)
+        assert (await asked(bench, FLATTEN)).accepted
+        assert not held(bench)
+        assert len(bench.world.store.entries) == sent, "the store has nothing of it"
+        closing = set(bench.world.placed) - before
+        assert closing
+        kept = [o.client_order_id for _, placed in bench.intents.left() for o in placed]
+        assert closing <= set(kept), "each was on disk before it left"
+        bench.world.store.taking = True
+        await bench.until(lambda: not (tmp_path / "intents.jsonl").exists(), 10)
+        await bench.stop()
+        assert closing <= set(bench.replayed().orders)
+        assert same_but_for_market(bench.replayed(), bench.ledger)
+        no_invariant_broke(bench)
+
+    virtual(story)()
+
+
+def test_c01_a_crash_with_the_store_down_enters_the_kept_intents_once_and_stays_closed(tmp_path: Path) -> None:
+    async def story() -> None:
+        bench = Bench()
+        await without_store(bench, tmp_path)
+        await asked(bench, FLATTEN)
+        closing = [o.client_order_id for _, placed in bench.intents.left() for o in placed]
+        assert closing
+        await bench.crash()
+        bench.world.store.taking = True
+        bench.start()
+        assert not (tmp_path / "intents.jsonl").exists(), "the journal has them before anything begins"
+        events = [e for e, _ in bench.world.store.steps() if isinstance(e, IntentsEntered)]
+        assert events
+        await bench.until(bench.at_rest, 60)
+        await bench.passes(10)
+        assert not held(bench), "and what was asked for stands"
+        assert {bench.ledger.orders[i].state.is_open for i in closing} == {False}
+        await bench.stop()
+        assert same_but_for_market(bench.replayed(), bench.ledger)
+        no_invariant_broke(bench)
+
+    virtual(story)()
+
+
+def test_without_a_place_for_intents_nothing_leaves_while_the_store_is_down(tmp_path: Path) -> None:
+    async def story() -> None:
+        (tmp_path / "file").write_text("")
+        bench = Bench()
+        await without_store(bench, tmp_path / "file" / "no folder")
+        orders = len(bench.world.placed)
+        answer = await asked(bench, FLATTEN)
+        assert "left" in answer.sentence
+        assert held(bench)
+        assert len(bench.world.placed) == orders
+
+    virtual(story)()
