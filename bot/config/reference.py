@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from bot.config.balances_section import WALLET_HOSTS, VenueBalancesSettings
 from bot.config.claims_section import ClaimsSettings, IssuerSettings, RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings, SimulatedCustodianSettings
 from bot.config.evm_section import EvmMintSettings, EvmSourceSettings, EvmTokenSettings
@@ -29,7 +30,6 @@ from bot.config.sections import (
     InstanceSettings,
     LoggingSettings,
     SimulatorSettings,
-    VenueBalancesSettings,
     VenueSettings,
 )
 from bot.config.settings import Settings
@@ -183,9 +183,10 @@ def _policy_table() -> Iterator[str]:
 
 def _hosts() -> Iterator[str]:
     yield "## Hosts that a simulation routes\n"
-    yield "| venue | hosts |\n|---|---|"
+    yield "| venue | hosts | beside them for a source `venue_balances` |\n|---|---|---|"
     for venue, hosts in VENUE_HOSTS.items():
-        yield f"| `{venue}` | {', '.join(f'`{host}`' for host in hosts)} |"
+        beside = WALLET_HOSTS.get(venue, ())
+        yield f"| `{venue}` | {', '.join(f'`{host}`' for host in hosts)} | {', '.join(f'`{host}`' for host in beside)} |"
     yield ""
 
 

@@ -6,7 +6,7 @@ Every section is frozen and refuses keys that it does not know.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from bot.config.balances_section import VenueBalancesSettings
 from bot.config.claims_section import ClaimLimits, ClaimsSettings, IssuerSettings, NamedSource, RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings, Held, SimulatedCustodianSettings
 from bot.config.errors import did_you_mean
@@ -50,8 +51,6 @@ _WALLETS: dict[str, dict[str, Decimal]] = {
 """What a simulated account starts with where USDT is of no use."""
 
 VENUES_WITH_PASSPHRASE = frozenset({"okx"})
-VENUES_WITH_BALANCES: dict[str, tuple[str, ...]] = {"okx": ("funding",)}
-"""Where wallets beside the account that carries positions can be read (kind `venue_balances`), and which."""
 VENUES_WITH_WALLET = frozenset({"hyperliquid"})
 """Where the key's public half is the account's address, and its secret half the private key of that address or of a wallet it approved."""
 
@@ -210,37 +209,6 @@ class FileSourceSettings(NamedSource):
         return f"{self.kind}:{self.name}" + ("" if self.max_age_ms is None else f":{self.max_age_ms}")
 
 
-class VenueBalancesSettings(BaseModel):
-    """Collateral in a venue's wallets beside the account that carries positions, told by the venue itself."""
-
-    model_config = SECTION
-
-    kind: Literal["venue_balances"]
-    """The kind of source: `venue_balances`. Its locations are `VENUE.WALLET`, for example `okx.funding`."""
-    name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
-    """What the source is called in the journal, in metrics and on screen."""
-    venue: str
-    """The configured venue whose wallets count: `okx`. What its derivative account holds is the account's, and counts without this."""
-    poll_ms: Annotated[WholeNumber, Field(ge=1_000, le=60_000)] = 10_000
-    """How often they are read, in milliseconds; after failures up to every minute."""
-
-    def check(self, here: str, venues: Collection[str]) -> None:
-        """Raises ValueError with one sentence where it contradicts the rest of the configuration; `here` is its place there."""
-        if self.venue not in venues:
-            raise ValueError(f"{here}.venue: {self.venue} is not a configured venue{did_you_mean(self.venue, venues)}")
-        if self.venue not in VENUES_WITH_BALANCES:
-            able = ", ".join(sorted(VENUES_WITH_BALANCES))
-            raise ValueError(f"{here}.venue: wallets beside the account cannot be read at {self.venue}, only at {able}")
-
-    def places(self) -> set[str]:
-        """What it counts: no other source may."""
-        return {f"wallets of {self.venue}"}
-
-    def decides(self) -> str:
-        """What of it decisions depend on, as text for the config hash."""
-        return f"{self.kind}:{self.name}:{self.venue}"
-
-
 SourceSettings = FileSourceSettings | CustodianSourceSettings | RedisSourceSettings | EvmSourceSettings | VenueBalancesSettings
 """Each kind of collateral source."""
 
@@ -262,6 +230,10 @@ class CollateralSettings(BaseModel):
     def custodians(self) -> tuple[CustodianSourceSettings, ...]:
         """The sources that are custodians."""
         return tuple(source for source in self.sources if isinstance(source, CustodianSourceSettings))
+
+    def venues_with_wallets(self) -> frozenset[str]:
+        """The venues of which wallets beside the account are read."""
+        return frozenset(source.venue for source in self.sources if isinstance(source, VenueBalancesSettings))
 
     def chains(self) -> tuple[EvmSourceSettings, ...]:
         """The sources that are chains."""
@@ -299,8 +271,7 @@ class CollateralSettings(BaseModel):
         """The places of which a source is believed: a custodian of all that it holds, a chain of all that is looked for on it, a venue
         of its wallets."""
         if isinstance(source, VenueBalancesSettings):
-            wallets = VENUES_WITH_BALANCES.get(source.venue, ())
-            return tuple(place(Asset(name), f"{source.venue}.{wallet}") for name in self.assets for wallet in wallets)
+            return tuple(place(Asset(name), location) for name in self.assets for location in source.locations())
         if isinstance(source, CustodianSourceSettings):
             return tuple(place(Asset(name), source.name) for name in self.assets)
         if isinstance(source, EvmSourceSettings):
@@ -349,6 +320,8 @@ class SimulatorSettings(BaseModel):
     """Part of the history to replay, `FROM..TO` in UTC, for example 2025-02-21..2025-02-22."""
     custodian: SimulatedCustodianSettings | None = None
     """A custodian beside the venues."""
+    wallets: dict[str, dict[str, Held]] = {}
+    """What lies in wallets beside the account at the start, by venue, wallet (`funding`, `spot`) and asset."""
     balances: dict[str, Held] = {}
     """Wallet of each account at the start, by venue and asset; where a venue is left out 1,000,000 USDT, on `hyperliquid` as many USDC, or
     20 BTC and 400 ETH on `binancecoinm`."""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
+from bot.config.balances_section import VENUES_WITH_BALANCES, WALLET_HOSTS, VenueBalancesSettings
 from bot.config.claims_section import RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings
 from bot.config.document import read_document
@@ -30,7 +31,6 @@ from bot.config.sections import (
     InstanceSettings,
     LoggingSettings,
     SimulatorSettings,
-    VenueBalancesSettings,
     VenueSettings,
 )
 from bot.config.values import (
@@ -310,7 +310,7 @@ def _check_sources(settings: Settings) -> None:
         if source.name in names:
             raise ValueError(f"{here}.name: {source.name!r} is the name of two sources")
         if isinstance(source, CustodianSourceSettings):
-            hosts = {host for hosts in VENUE_HOSTS.values() for host in hosts}
+            hosts = {host for hosts in (*VENUE_HOSTS.values(), *WALLET_HOSTS.values()) for host in hosts}
             source.check(here, settings.venues, hosts, simulated=settings.environment is Environment.SIMULATION)
             what = f"{here}.url: {source.url} is asked"
         elif isinstance(source, RedisSourceSettings):
@@ -322,7 +322,7 @@ def _check_sources(settings: Settings) -> None:
             )
             what = f"{here}: {min(source.places())} is read"
         elif isinstance(source, VenueBalancesSettings):
-            source.check(here, settings.venues)
+            source.check(here, settings.venues, settings.environment.value, settings.routes)
             what = f"{here}.venue: the {min(source.places())} are read"
         else:
             what = f"{here}.path: {source.path} is read"
@@ -362,6 +362,11 @@ def _check_simulator(settings: Settings) -> None:
     for venue in settings.simulator.balances:
         if venue not in settings.venues:
             raise ValueError(f"simulator.balances.{venue}: not a configured venue{did_you_mean(venue, settings.venues)}")
+    for venue, wallets in settings.simulator.wallets.items():
+        there = VENUES_WITH_BALANCES.get(venue, {}).get("simulation", ()) if venue in settings.venues else ()
+        for wallet in wallets:
+            if wallet not in there:
+                raise ValueError(f"simulator.wallets.{venue}.{wallet}: there is no such wallet beside a configured account")
     custodian, asked = settings.simulator.custodian, len(settings.collateral.custodians())
     if custodian is not None and asked != 1:
         raise ValueError(f"simulator.custodian: needs exactly one source of kind custodian that asks it, and there are {asked}")

@@ -50,7 +50,8 @@ async def hosts_in_use(settings: Settings) -> list[HostUse]:
         if told.untried:
             raise VenueNotReady(f"{name}: {told.untried[0]}")
         headers = {
-            (opening.host, opening.socket, opening.private): opening.headers for opening in profile.hosts_in(account.environment).openings
+            (opening.host, opening.socket, opening.private): opening.headers
+            for opening in profile.openings_in(account.environment, wallets=account.reads_wallets)
         }
         for key in sorted({_key(each) for each in told.requests}):
             socket, private, host = key
@@ -85,6 +86,7 @@ def account_of(settings: Settings, name: str) -> AccountSettings:
         request_share=section.request_share,
         routes=dict(settings.routes),
         proxy=settings.proxy,
+        reads_wallets=name in settings.collateral.venues_with_wallets(),
     )
 
 

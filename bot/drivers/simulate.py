@@ -74,7 +74,11 @@ def _accounts(settings: Settings, told: SimulatorSettings) -> dict[str, Simulate
         credential = Credential(
             api_key=keys["api_key"], secret=keys["secret"], passphrase=keys.get("passphrase"), account=f"{venue}-{settings.name}"
         )
-        accounts[venue] = SimulatedAccount(credential=credential, balances={str(a): held for a, held in told.balances_of(venue).items()})
+        accounts[venue] = SimulatedAccount(
+            credential=credential,
+            balances={str(a): held for a, held in told.balances_of(venue).items()},
+            wallets=told.wallets.get(venue, {}),
+        )
     return accounts
 
 

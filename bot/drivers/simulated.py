@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from bot.core.units import Millis
@@ -27,10 +27,11 @@ TICK_S = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedAccount:
-    """One venue's account: its key and what its wallet holds at the start, by asset."""
+    """One venue's account: its key, what its wallet holds at the start, by asset, and what the wallets beside it hold, by wallet."""
 
     credential: Credential
     balances: Mapping[str, Decimal]
+    wallets: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
 
 
 class SimulatedVenues:
@@ -69,6 +70,8 @@ class SimulatedVenues:
         intervals = {asset: self._path.funding_interval_ms(v, asset) for v, asset in self._path.provenance if v == venue}
         exchange = exchange_of(venue, now=self._clock(), intervals=intervals)
         exchange.open_account(account.credential.account, account.balances)
+        for wallet, held in account.wallets.items():
+            exchange.open_account(f"{account.credential.account}:{wallet}", held)
         return Desk(venue, exchange, DIALECTS[venue], [account.credential], clock=self._clock)
 
     @property

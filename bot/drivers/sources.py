@@ -10,10 +10,10 @@ from bot.adapters.collateral.file import FileSource
 from bot.adapters.collateral.redis_stream import RedisStreamSource, StreamPlace
 from bot.adapters.collateral.venue_balances import HasWallets, VenueBalances
 from bot.adapters.telemetry.logs import logger
+from bot.config.balances_section import VenueBalancesSettings
 from bot.config.claims_section import RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings
 from bot.config.evm_section import EvmSourceSettings
-from bot.config.sections import VenueBalancesSettings
 from bot.config.settings import Settings
 from bot.core.records import Ledger
 from bot.core.units import ZERO, Asset, VenueId

@@ -82,6 +82,11 @@ class Exchange:
         for asset, deposit in balances.items():
             opened.tally(asset).deposits += deposit
 
+    def wallet(self, account: str, wallet: str) -> dict[str, Decimal]:
+        """What lies in a wallet beside an account, by asset, nothing left out: an account `ACCOUNT:WALLET` that carries no positions."""
+        held = self._state.accounts.get(f"{account}:{wallet}")
+        return {} if held is None else {asset: self._state.balance(held, asset).wallet for asset in held.wallets}
+
     def settings(self, account: str) -> AccountSettings:
         """The account's live switches: dialects write position and margin mode there; leverage goes through `set_leverage`."""
         return self._state.account(account).settings

@@ -130,7 +130,10 @@ WALLETS: dict[str, Any] = {"kind": "venue_balances", "name": "wallets", "venue":
     ("more", "sentence"),
     [
         ([WALLETS | {"venue": "okc"}], "collateral.sources.1.venue: okc is not a configured venue, did you mean 'okx'?"),
-        ([WALLETS | {"venue": "bybit"}], "collateral.sources.1.venue: wallets beside the account cannot be read at bybit, only at okx"),
+        (
+            [WALLETS | {"venue": "binanceusdm"}],
+            "routes.api.binance.com: is missing; a simulation needs a loopback URL for it because collateral.sources.1 reads wallets there",
+        ),
         (
             [WALLETS, WALLETS | {"name": "again"}],
             "collateral.sources.2.venue: the wallets of okx are read by two sources and would count twice",
@@ -146,3 +149,25 @@ def test_wallets_of_a_venue(more: list[dict[str, Any]], sentence: str) -> None:
     with pytest.raises(ConfigError) as refused:
         settings_from(made)
     assert sentence in str(refused.value)
+
+
+def test_wallets_are_read_only_where_an_environment_has_them(tmp_path: Path) -> None:
+    made = on_testnet(tmp_path)
+    made["collateral"]["sources"] = [WALLETS | {"name": venue, "venue": venue} for venue in ("binanceusdm", "bybit", "okx")]
+    told = settings_from(made, folder=tmp_path)
+    assert told.collateral.venues_with_wallets() == {"binanceusdm", "bybit", "okx"}
+    assert {"BTC@binanceusdm.spot", "BTC@bybit.funding", "wstETH@okx.funding"} <= set(told.collateral.claim_terms().authorities)
+    made["environment"] = "demo"
+    with pytest.raises(ConfigError, match=r"sources\.1\.venue: bybit tells of no wallets beside the account in its demo environment"):
+        settings_from(made, folder=tmp_path)
+
+
+def test_what_lies_in_simulated_wallets_is_named_by_venue_and_wallet() -> None:
+    made = changed("simulator/wallets", {"okx": {"funding": {"BTC": 2}}})
+    told = settings_from(made).simulator
+    assert told is not None
+    assert told.wallets == {"okx": {"funding": {"BTC": 2}}}
+    for venue, wallet in (("okx", "spot"), ("deribit", "funding")):
+        made["simulator"]["wallets"] = {venue: {wallet: {"BTC": 2}}}
+        with pytest.raises(ConfigError, match=rf"simulator\.wallets\.{venue}\.{wallet}: there is no such wallet"):
+            settings_from(made)

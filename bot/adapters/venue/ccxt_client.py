@@ -8,7 +8,7 @@ ccxt is asked for transport, signing, subscriptions and error bodies. What messa
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from typing import Any
 
 import ccxt.pro
 
-from bot.adapters.venue.doors import AllowList, Doors
+from bot.adapters.venue.doors import AllowList, Doors, Opening
 from bot.adapters.venue.outcomes import OutOfTime
-from bot.adapters.venue.profile import Expiry, Hosts, Profile
+from bot.adapters.venue.profile import Expiry, Profile
 from bot.adapters.venue.settings import Environment, VenueSettings
 from bot.core.units import Millis
 from bot.ports import Clock
@@ -76,21 +76,21 @@ def doors(profile: Profile, settings: VenueSettings) -> Doors:
     In a simulation every host must have a route; elsewhere a host lives at itself, over TLS. Raises ValueError with one sentence: a host
     without a route, an environment that the venue does not have, or one whose private requests could reach mainnet.
     """
-    hosts = profile.hosts_in(settings.environment)
     keys = tuple(key for key in (settings.api_key, settings.passphrase) if key)
-    allowed = AllowList(hosts.openings, profile.private_marks, keys, (settings.secret,))
+    openings = profile.openings_in(settings.environment, wallets=settings.reads_wallets)
+    allowed = AllowList(openings, profile.private_marks, keys, (settings.secret,))
     if settings.environment is Environment.SIMULATION:
-        if missing := [name for name in hosts.names if name not in settings.routes]:
+        if missing := [name for name in allowed.hosts if name not in settings.routes]:
             raise ValueError(f"no route for {', '.join(missing)}")
-        return Doors(allowed, {name: settings.routes[name] for name in hosts.names}, settings.proxy)
-    if settings.environment is not Environment.MAINNET and (open_ones := _mainnet_within_reach(profile, hosts)):
+        return Doors(allowed, {name: settings.routes[name] for name in allowed.hosts}, settings.proxy)
+    if settings.environment is not Environment.MAINNET and (open_ones := _mainnet_within_reach(profile, openings)):
         raise ValueError(f"private requests in {settings.environment.value} could reach mainnet at {', '.join(open_ones)}")
-    return Doors(allowed, {name: f"https://{name}" for name in hosts.names}, settings.proxy)
+    return Doors(allowed, {name: f"https://{name}" for name in allowed.hosts}, settings.proxy)
 
 
-def _mainnet_within_reach(profile: Profile, hosts: Hosts) -> list[str]:
-    mainnet = profile.hosts[Environment.MAINNET].names
-    return [each.host for each in hosts.openings if each.private and not each.headers and each.host in mainnet]
+def _mainnet_within_reach(profile: Profile, openings: Sequence[Opening]) -> list[str]:
+    mainnet = AllowList(profile.openings_in(Environment.MAINNET, wallets=True)).hosts
+    return [each.host for each in openings if each.private and not each.headers and each.host in mainnet]
 
 
 def make_client(profile: Profile, settings: VenueSettings, session: object, clock: Clock, *, keyless: bool = False) -> Any:

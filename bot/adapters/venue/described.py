@@ -71,7 +71,7 @@ def _binance(page: str, *, post_only: str, quantity: str) -> Described:
         timestamps="Milliseconds. `updateTime` of a position moves with fills and transfers only, so a reading is dated by when it was"
         " asked for.",
         environments="Demo trading only: ccxt's sandbox mode for futures refuses every signed call. `testnet` and `demo` are the same"
-        " accounts. `/sapi` does not exist there, and is listed nowhere.",
+        " accounts. `/sapi` does not exist there.",
     )
 
 

@@ -37,7 +37,8 @@ class Counts(StrEnum):
 class UsageHeader:
     """A header that tells a limit's use.
 
-    `path`: how the request's path ends, for headers that are about the endpoint asked; empty, the header speaks for itself.
+    `path`: how the request's path ends, for headers that are about the endpoint asked; empty, the header speaks for itself. `below`: how
+    the path begins, where one header means another limit in each part of a venue.
     `resets_at`: the header with the instant (the venue's clock, ms) at which a used-up count ends; before that the count rolls. Without
     such a header, counts are of whole periods of the venue's clock.
     """
@@ -46,6 +47,7 @@ class UsageHeader:
     limit: str
     counts: Counts
     path: str = ""
+    below: str = ""
     resets_at: str | None = None
 
 
@@ -96,7 +98,7 @@ class Brake:
         """One HTTP answer. What makes no sense in it is passed over: our own count stands."""
         for usage in self._feedback.usage:
             count = _whole_number(headers.get(usage.header))
-            if count is None or not path.endswith(usage.path):
+            if count is None or not path.endswith(usage.path) or not path.startswith(usage.below):
                 continue
             seconds = self._seconds_left(usage, count, headers, venue_now)
             if usage.counts is Counts.USED:

@@ -36,8 +36,6 @@ from bot.core.instrument import ContractKind
 from bot.core.tiers import TierRule
 from bot.core.units import Millis, VenueId
 
-"""How ccxt's implicit methods of a venue's public sections begin: `publicGet...`, `fapiPublicGet...`."""
-
 
 class Expiry(StrEnum):
     """How a venue takes a request's own expiry."""
@@ -310,11 +308,6 @@ class DeadMan:
     unguard: Mapping[str, Any] | None = None
 
 
-def _confirms_none(message: Any) -> int:
-    del message
-    return 0
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
     """The subscriptions and the shapes of what they tell. `private_socket` is a pattern found in the private socket's URL alone."""
@@ -337,7 +330,7 @@ class Streams:
     one_socket: bool = False  # The private socket carries the market's streams as well.
     confirmations: int = 0
     """How many private subscriptions the venue confirms by a message; 0 where a connection is its own subscription."""
-    confirms: Callable[[Any], int] = _confirms_none
+    confirms: Callable[[Any], int] = lambda _: 0
     """How many of them a message confirms."""
 
     def is_private(self, url: str) -> bool:
@@ -384,6 +377,15 @@ class Profile:
     """Steps that ccxt takes of itself before orders and cancels, and we do not."""
     unit_worth: Mapping[ContractKind, Decimal] = field(default_factory=dict)
     """What one unit of the venue's quantities is worth, in base (linear) or quote (inverse), where ccxt's contract size says else."""
+
+    def openings_in(self, environment: Environment, *, wallets: bool) -> tuple[Opening, ...]:
+        """All that may leave in an environment, what it takes to read `wallets` with it. Raises ValueError as `hosts_in` does."""
+        beside = self.wallets_in(environment) if wallets else ()
+        return (*self.hosts_in(environment).openings, *(opening for wallet in beside for opening in wallet.opened_in(environment)))
+
+    def wallets_in(self, environment: Environment) -> tuple[Wallet, ...]:
+        """The wallets that an environment has."""
+        return tuple(wallet for wallet in self.wallets if wallet.opened_in(environment))
 
     def place(self, symbol: str, kind: ContractKind, settle: str) -> Place:
         """Where an instrument stands at this venue."""

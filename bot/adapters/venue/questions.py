@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bot.adapters.venue.doors import Opening
+from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.shapes import Path, Paths, Row
 from bot.core.instrument import ContractKind
 from bot.core.units import Millis
@@ -92,12 +94,22 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """A wallet beside the account that carries positions: its name, the question for all that lies there, and where a row tells what."""
+    """A wallet beside the account that carries positions: its name, the question for all that lies there, and where a row tells what.
+
+    `also`: further figures of a row that lie there as well and are no part of `quantity`. `openings`: what must be open to read it, for
+    each environment that has such a wallet; nothing of that is open to a run that reads no wallets.
+    """
 
     name: str
     query: Query
     asset: Paths
     quantity: Paths
+    also: tuple[Paths, ...] = ()
+    openings: Mapping[Environment, tuple[Opening, ...]]
+
+    def opened_in(self, environment: Environment) -> tuple[Opening, ...]:
+        """What must be open to read it there; nothing where there is no such wallet. A simulation stands in for mainnet."""
+        return self.openings.get(Environment.MAINNET if environment is Environment.SIMULATION else environment, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,7 @@ class Rehearsal:
 async def rehearse(profile: Profile, settings: VenueSettings, clock: Clock) -> Rehearsal:
     """Tries every call of the profile. Sends nothing. Raises ValueError when the settings cannot work, as `ccxt_client.doors` does."""
     allowed = doors(profile, settings).allowed
+    profile = dataclasses.replace(profile, wallets=profile.wallets_in(settings.environment) if settings.reads_wallets else ())
     session = _Notes()
     client = make_client(profile, settings, session, clock)
     client.timeout_on_exit = 0

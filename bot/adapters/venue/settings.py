@@ -32,6 +32,7 @@ class VenueSettings:
 
     `leverage` is what is set per instrument; `request_share` is the fraction of the venue's request limits that is ours; `routes`
     maps production hosts to base URLs and is used in a simulation only; `proxy` is the forward proxy on the way to all of them.
+    `reads_wallets`: also what lies beside the account is read.
     """
 
     venue: VenueId
@@ -44,6 +45,7 @@ class VenueSettings:
     request_share: Decimal = Decimal(1)
     routes: Mapping[str, str] = field(default_factory=dict)
     proxy: str | None = None
+    reads_wallets: bool = False
 
     def redact(self, text: str) -> str:
         """The text without our secrets, without what a signed URL carries, and bounded in length."""

@@ -1,8 +1,8 @@
 """What lies in a venue's wallets beside the account that carries positions: coins there are ours, and no margin of any position.
 
 Each wallet is told as a whole or not at all. What a venue's list leaves out has no balance there (OKX v5 "Get balance" of the funding
-account lists the currencies that have one), but a list is only as good as its answer: who believes an absence, and when, is for the
-reader of this to say.
+account lists the currencies that have one, Binance's spot account is asked with `omitZeroBalances`), but a list is only as good as its
+answer: who believes an absence, and when, is for the reader of this to say. Frozen and locked coins lie there too: they are still ours.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ async def balances(asker: Asker, wallets: Sequence[Wallet]) -> Mapping[str, Mapp
 def _held(rows: Sequence[Mapping[str, object]], wallet: Wallet) -> Mapping[Asset, Decimal]:
     held: dict[Asset, Decimal] = {}
     for row in rows:
-        asset, quantity = told(row, wallet.asset), figure(row, wallet.quantity)
-        if asset is None or quantity is None or quantity < ZERO or asset in held:
+        asset, figures = told(row, wallet.asset), [figure(row, where) for where in (wallet.quantity, *wallet.also)]
+        quantities = [each for each in figures if each is not None and each >= ZERO]
+        if asset is None or len(quantities) < len(figures) or asset in held:
             raise Unreadable(f"a row of the {wallet.name} wallet makes no sense")
-        held[Asset(asset)] = quantity
+        held[Asset(asset)] = sum(quantities, ZERO)
     return held

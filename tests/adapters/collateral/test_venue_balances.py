@@ -8,9 +8,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from bot.adapters.collateral.venue_balances import VenueBalances
+from bot.adapters.venue.ccxt_client import doors
 from bot.adapters.venue.profiles import PROFILES
-from bot.config.sections import VENUES_WITH_BALANCES
+from bot.adapters.venue.settings import Environment
+from bot.config.balances_section import VENUES_WITH_BALANCES, WALLET_HOSTS
 from bot.core import events as ev
 from bot.core import exposure
 from bot.core.engine import step
@@ -18,7 +22,7 @@ from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralU
 from bot.core.records import Ledger
 from bot.core.units import Asset, Range, VenueId
 from tests.adapters.collateral.heard import HastyClock, Heard, heard_from, until
-from tests.adapters.venue.venue_stand import standing
+from tests.adapters.venue.venue_stand import settings_of, standing
 from tests.core.coin_accounts import POLICY
 from tests.simulator.stand import KEY
 
@@ -99,20 +103,61 @@ async def test_a_wallet_that_cannot_be_read_tells_nothing_and_says_so_once() -> 
         await until(lambda: ("BTC", "okx.funding", D(1), D(1)) in heard.told)
 
 
-async def test_over_the_wire_the_funding_wallet_is_told_and_the_derivative_account_is_not() -> None:
-    async with standing("okx") as stand:
-        desk = stand.server.desks["okx"]
-        desk.exchange.open_account(f"{KEY.account}:funding", {"BTC": D("2.5"), "ETH": D(0), "wstETH": D(7)})
+WALLETS = [(venue, wallet) for venue, environments in VENUES_WITH_BALANCES.items() for wallet in environments["simulation"]]
+
+
+@pytest.mark.parametrize(("venue", "wallet"), WALLETS)
+async def test_over_the_wire_each_wallet_is_told_and_the_derivative_account_is_not(venue: str, wallet: str) -> None:
+    async with standing(venue, reads_wallets=True) as stand:
+        stand.without_limits()
+        lies_at, exchange = f"{KEY.account}:{wallet}", stand.desk.exchange
+        exchange.open_account(lies_at, {"BTC": D("2.5"), "ETH": D(0), "wstETH": D(7)})
         async with listening(stand.venue) as heard:
             await until(lambda: len(heard.of(CollateralConfirmed)) > 0)
-            assert heard.told == [("BTC", "okx.funding", D("2.5"), 1), ("wstETH", "okx.funding", 7, None)]
-            desk.exchange.open_account(f"{KEY.account}:funding", {"BTC": D("-2.5")})
-            await until(lambda: ("BTC", "okx.funding", D(0), D(1)) in heard.told)
+            at = f"{venue}.{wallet}"
+            assert [row for row in heard.told if row[2]] == [("BTC", at, D("2.5"), 1), ("wstETH", at, 7, None)]
+            exchange.open_account(lies_at, {"BTC": D("-2.5")})
+            await until(lambda: ("BTC", at, D(0), D(1)) in heard.told)
 
 
-def test_the_configuration_names_the_venues_that_have_such_wallets() -> None:
-    told = {venue: tuple(wallet.name for wallet in profile.wallets) for venue, profile in PROFILES.items() if profile.wallets}
+@pytest.mark.parametrize("wallet", ["spot", "funding"])
+async def test_what_is_locked_or_frozen_at_binance_lies_there_too(wallet: str) -> None:
+    async with standing("binanceusdm", reads_wallets=True) as stand:
+        for name, held in ((wallet, "2"), (f"{wallet}:locked", "0.5")):
+            stand.desk.exchange.open_account(f"{KEY.account}:{name}", {"BTC": D(held)})
+        assert await stand.venue.wallets() == {"spot": {}, "funding": {}, wallet: {BTC: D("2.5")}}
+
+
+async def test_a_wallet_whose_row_makes_no_sense_is_not_told_at_all() -> None:
+    async with standing("binanceusdm", reads_wallets=True) as stand:
+        stand.desk.exchange.open_account(f"{KEY.account}:spot", {"BTC": D(2)})
+        stand.desk.exchange.open_account(f"{KEY.account}:funding:locked", {"BTC": D(-1)})
+        assert await stand.venue.wallets() is None
+
+
+async def test_without_a_source_that_reads_them_wallets_are_not_even_asked_for() -> None:
+    async with standing("binanceusdm") as stand:
+        assert await stand.venue.wallets() is None
+        allowed = doors(PROFILES[VenueId("binanceusdm")], settings_of("binanceusdm", stand.server)).allowed
+        assert "api.binance.com" not in allowed.hosts
+
+
+def test_the_configuration_names_the_wallets_that_each_venue_has_in_each_environment() -> None:
+    told = {
+        venue: {e.value: names for e in Environment if (names := tuple(w.name for w in profile.wallets_in(e))) and e != "mainnet"}
+        for venue, profile in PROFILES.items()
+        if profile.wallets
+    }
     assert told == VENUES_WITH_BALANCES
+
+
+def test_the_configuration_names_the_hosts_that_wallets_need_beside_the_venues_own() -> None:
+    own = {venue: set(profile.hosts_in(Environment.MAINNET).names) for venue, profile in PROFILES.items()}
+    beside = {
+        venue: {opening.host for opening in profile.openings_in(Environment.MAINNET, wallets=True)} - own[venue]
+        for venue, profile in PROFILES.items()
+    }
+    assert {venue: tuple(sorted(hosts)) for venue, hosts in beside.items() if hosts} == WALLET_HOSTS
 
 
 def test_a_staked_token_in_a_wallet_counts_at_the_rate_that_the_protocol_told_elsewhere() -> None:

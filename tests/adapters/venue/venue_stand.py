@@ -254,11 +254,11 @@ async def _flicker(server: SimulatorServer) -> None:
 
 
 @asynccontextmanager
-async def standing(name: str, *, moving: bool = False, ahead_ms: int = 0) -> AsyncIterator[Stand]:
-    """An opened adapter before its running venue; the server must not have failed by the end."""
+async def standing(name: str, *, moving: bool = False, ahead_ms: int = 0, **changed) -> AsyncIterator[Stand]:
+    """An opened adapter before its running venue, its settings `changed`; the server must not have failed by the end."""
     clock, (named, _) = WallClock(ahead_ms), (STANDS | BOTH_KINDS)[name]
     async with serving(desk_of(named, DIALECTS[named])) as server:
-        venue = CcxtVenue(settings_of(name, server), clock)
+        venue = CcxtVenue(settings_of(name, server, **changed), clock)
         listed = await venue.open()
         flicker = asyncio.create_task(_flicker(server)) if moving else None
         try:

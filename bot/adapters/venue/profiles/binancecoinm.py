@@ -54,9 +54,15 @@ BINANCECOINM = replace(
         Environment.TESTNET: _DEMO_TRADING,
         Environment.DEMO: _DEMO_TRADING,
     },
+    wallets=(),
     examples=(Example("BTCUSD_PERP", "BTC/USD:BTC"),),
     feedback=replace(
-        BINANCEUSDM.feedback, usage=tuple(told for told in BINANCEUSDM.feedback.usage if told.header != "X-MBX-ORDER-COUNT-10S")
+        BINANCEUSDM.feedback,
+        usage=tuple(
+            replace(told, below="/dapi/" if told.below else "")
+            for told in BINANCEUSDM.feedback.usage
+            if told.limit not in {"orders_10s", "spot_weight"}
+        ),
     ),
     touch=Touch(
         query=Query(ask=Ask.TOUCH, call="dapiPublicGetTickerBookTicker", symbol_as="symbol"),
@@ -70,7 +76,7 @@ BINANCECOINM = replace(
         RequestLimit("orders_1m", 1_200, 60.0, 240),
     ),
     weights={
-        **BINANCEUSDM.weights,
+        **{ask: weight for ask, weight in BINANCEUSDM.weights.items() if ask is not Ask.WALLETS},
         Ask.PLACE: {"orders_1m": 1},
         Ask.ORDER_HISTORY: {"weight": 20},
         Ask.FILLS: {"weight": 20},

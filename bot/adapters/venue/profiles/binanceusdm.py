@@ -32,6 +32,7 @@ from bot.adapters.venue.profile import (
     Touch,
     Writes,
 )
+from bot.adapters.venue.profiles.beside import OF_BINANCE
 from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Query
 from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.shapes import (
@@ -163,7 +164,8 @@ BINANCEUSDM = Profile(
     # "General info": 429 asks to back off, 418 is a ban of the address from two minutes on; both tell its length.
     feedback=Feedback(
         usage=(
-            UsageHeader(header="X-MBX-USED-WEIGHT-1M", limit="weight", counts=Counts.USED),
+            UsageHeader(header="X-MBX-USED-WEIGHT-1M", limit="weight", counts=Counts.USED, below="/fapi/"),
+            UsageHeader(header="X-MBX-USED-WEIGHT-1M", limit="spot_weight", counts=Counts.USED, below="/api/"),
             UsageHeader(header="X-MBX-ORDER-COUNT-10S", limit="orders_10s", counts=Counts.USED),
             UsageHeader(header="X-MBX-ORDER-COUNT-1M", limit="orders_1m", counts=Counts.USED),
         ),
@@ -178,6 +180,7 @@ BINANCEUSDM = Profile(
     ),
     limits=(
         RequestLimit("weight", 2_400, 60.0, 240, for_look_ups=360, for_cancels=200, for_readings=900),
+        RequestLimit("spot_weight", 6_000, 60.0, 600),
         RequestLimit("orders_10s", 300, 10.0, 60),
         RequestLimit("orders_1m", 1_200, 60.0, 240),
     ),
@@ -190,6 +193,7 @@ BINANCEUSDM = Profile(
         Ask.FILLS: {"weight": 5},
         Ask.POSITIONS: {"weight": 5},
         Ask.MARGIN: {"weight": 5},
+        Ask.WALLETS: {"spot_weight": 20},
         Ask.CLOCK: {"weight": 1},
         Ask.FUNDING: {"weight": 1},
         Ask.FUNDING_PAID: {"weight": 30},
@@ -306,6 +310,7 @@ BINANCEUSDM = Profile(
         volume=Query(ask=Ask.MARKET, call="fapiPublicGetTicker24hr", symbol_as="symbol"),
         shape=MarketShape(symbol=paths("symbol"), open_interest=paths("openInterest"), volume=paths("volume")),
     ),
+    wallets=OF_BINANCE,
     tiers=TIERS,
     touch=Touch(
         query=Query(ask=Ask.TOUCH, call="fapiPublicGetTickerBookTicker", symbol_as="symbol"),

@@ -34,6 +34,7 @@ from bot.adapters.venue.profile import (
     Touch,
     Writes,
 )
+from bot.adapters.venue.profiles.beside import OF_BYBIT
 from bot.adapters.venue.profiles.bybit_frames import TOLD_AT, confirms, hear
 from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Query
 from bot.adapters.venue.settings import Environment
@@ -356,6 +357,7 @@ BYBIT = Profile(
             leverage=paths("maxLeverage"),
         ),
     ),
+    wallets=OF_BYBIT,
     touch=Touch(query=_tickers(Ask.TOUCH), shape=QuoteShape(symbol=paths("symbol"), bid=paths("bid1Price"), ask=paths("ask1Price"))),
     streams=Streams(
         pumps=(

@@ -33,7 +33,8 @@ from bot.adapters.venue.profile import (
     Touch,
     Writes,
 )
-from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Query, Wallet
+from bot.adapters.venue.profiles.beside import OF_OKX
+from bot.adapters.venue.questions import Ask, LookUp, PagedQuery, Query
 from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.shapes import (
     FillShape,
@@ -141,7 +142,7 @@ def confirms(message: Any) -> int:
 def _openings(stream: str, headers: Mapping[str, str]) -> tuple[Opening, ...]:
     return (
         Opening(host="www.okx.com", paths=("/api/v5/public/", "/api/v5/market/"), headers=headers),
-        Opening(host="www.okx.com", paths=("/api/v5/trade/", "/api/v5/account/", "/api/v5/asset/balances"), headers=headers, private=True),
+        Opening(host="www.okx.com", paths=("/api/v5/trade/", "/api/v5/account/"), headers=headers, private=True),
         Opening(host=stream, paths=("/ws/v5/public",), socket=True),
         Opening(host=stream, paths=("/ws/v5/private",), socket=True, private=True),
     )
@@ -313,14 +314,7 @@ OKX = Profile(
         volume=Query(ask=Ask.MARKET, call="publicGetMarketTicker", rows_at=("data",), success=_OK, symbol_as="instId"),
         shape=MarketShape(symbol=paths("instId"), open_interest=paths("oi"), volume=paths("vol24h"), price=paths("last")),
     ),
-    wallets=(
-        Wallet(
-            name="funding",
-            query=Query(ask=Ask.WALLETS, call="privateGetAssetBalances", rows_at=("data",), success=_OK),
-            asset=paths("ccy"),
-            quantity=paths("bal"),
-        ),
-    ),
+    wallets=OF_OKX,
     tiers=Tiers(
         query=Query(
             ask=Ask.TIERS,

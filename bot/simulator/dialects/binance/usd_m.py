@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.simulator.dialects.binance import account, market, trading, usd_m_account
+from bot.simulator.dialects.binance import account, market, spot, trading, usd_m_account
 from bot.simulator.dialects.binance.face import Face, Limits
 from bot.simulator.dialects.binance.routes import SPOT_HOST, Route, Routes, keyed, signed
 from bot.simulator.dialects.dialect import Operation
@@ -96,6 +96,8 @@ _ACCOUNT: dict[tuple[str, str], Route] = {
 }
 
 _SPOT: dict[tuple[str, str], Route] = {
+    ("GET", "/api/v3/account"): signed(Operation.BALANCE, spot.account, 0),  # of a budget of its own, which nobody uses up here
+    ("POST", "/sapi/v1/asset/get-funding-asset"): signed(Operation.BALANCE, spot.funding, 0),
     ("GET", "/sapi/v1/capital/config/getall"): signed(Operation.MARKETS, market.spot_coins, 0),
     ("GET", "/sapi/v1/margin/allPairs"): keyed(Operation.MARKETS, market.margin_pairs, 0),
     ("GET", "/sapi/v1/account/apiRestrictions"): signed(Operation.SETTINGS, account.api_restrictions, 0),

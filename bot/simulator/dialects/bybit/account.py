@@ -260,6 +260,20 @@ def _with_balances(call: Call) -> list[Json]:
     return rows
 
 
+def coins_balance(call: Call) -> Result:
+    """GET asset/transfer/query-account-coins-balance: the funding wallet, coins that it held once too."""
+    if call.params.required("accountType") != "FUND":
+        raise parameter("accountType invalid")
+    wanted = call.params.text("coin")
+    held = call.exchange.wallet(call.account, "funding")
+    rows = [
+        {"coin": coin, "walletBalance": text(units), "transferBalance": text(units), "bonus": ""}
+        for coin, units in held.items()
+        if wanted is None or coin in wanted.split(",")
+    ]
+    return Result({"memberId": "1", "accountType": "FUND", "balance": rows})
+
+
 def coin_info(call: Call) -> Result:
     """GET asset/coin/query-info: the coins of the listed contracts; nothing can be deposited or withdrawn here, so no chains."""
     listed = call.exchange.contracts.values()

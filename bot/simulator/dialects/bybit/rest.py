@@ -54,6 +54,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/v5/account/transaction-log"): Route(Operation.FUNDING_PAID, account.transaction_log, 30),
     ("GET", "/v5/account/query-dcp-info"): Route(Operation.SETTINGS, account.protection_info, 10),
     ("GET", "/v5/user/query-api"): Route(Operation.SETTINGS, account.key_info, 10),
+    ("GET", "/v5/asset/transfer/query-account-coins-balance"): Route(Operation.BALANCE, account.coins_balance, 5),
     ("GET", "/v5/asset/coin/query-info"): Route(Operation.MARKETS, account.coin_info, 5),
 }
 

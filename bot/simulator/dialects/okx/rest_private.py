@@ -18,7 +18,6 @@ from bot.simulator.dialects.okx.errors import Turned
 from bot.simulator.dialects.okx.order_rows import all_fills, categories, fill_row
 from bot.simulator.dialects.okx.orders import OrderDesk
 from bot.simulator.dialects.okx.wire import SWAP, Row, blank, figure, page
-from bot.simulator.model import Refused
 
 CLOSED_ORDERS_MAX = 100_000
 """More closed orders than an account has: pages are cut from the whole history."""
@@ -104,12 +103,9 @@ class PrivateRest:
         return [row]
 
     def funding_balances(self, call: Call) -> list[Row]:
-        """`GET asset/balances`: the funding wallet, what is not nothing; a venue's account `NAME:funding` here."""
-        try:
-            held = self._exchange.balances(f"{call.account}:funding")
-        except Refused:  # nothing was ever put there
-            return []
-        rows = [{"ccy": b.asset, "bal": figure(b.wallet), "availBal": figure(b.wallet), "frozenBal": "0"} for b in held if b.wallet]
+        """`GET asset/balances`: the funding wallet, what is not nothing."""
+        held = self._exchange.wallet(call.account, "funding")
+        rows = [{"ccy": a, "bal": figure(units), "availBal": figure(units), "frozenBal": "0"} for a, units in held.items() if units]
         return [row for row in rows if row["ccy"] in call.query.get("ccy", row["ccy"]).split(",")]
 
     def positions(self, call: Call) -> list[Row]:
