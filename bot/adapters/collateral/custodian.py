@@ -34,7 +34,8 @@ AHEAD_MAX_MS: Millis = 60_000
 """How far a custodian's clock may be ahead of ours."""
 BODY_MAX = 1_000_000
 """Bytes of an answer that are read."""
-_TIMEOUT = aiohttp.ClientTimeout(total=10.0, sock_connect=3.0)
+ANSWER_S, CONNECT_S = 10.0, 3.0
+"""Longest time for an answer, and for the making of a connection in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +104,9 @@ class CustodianSource:
         self._voice.begin()
         trusted = ssl.create_default_context(cafile=certifi.where()) if self._target.scheme == "https" else True
         connector = aiohttp.TCPConnector(ssl=trusted, limit=1)
+        bounds = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=_TIMEOUT, trust_env=False, proxy=self._proxy, cookie_jar=aiohttp.DummyCookieJar()
+            connector=connector, timeout=bounds, trust_env=False, proxy=self._proxy, cookie_jar=aiohttp.DummyCookieJar()
         ) as session:
             while True:
                 try:

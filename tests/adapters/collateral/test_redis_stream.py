@@ -166,7 +166,7 @@ async def test_a_flushed_server_is_read_from_its_beginning_again(stand: RedisSta
 async def test_a_burst_is_read_in_batches_and_nothing_of_it_is_lost(stand: RedisStand) -> None:
     with stand.process.client as client, client.pipeline(transaction=False) as pipe:
         for number in range(1_000):
-            told = {"claim": f"d{number}", "at": stand.at()}
+            told = {"claim": f"d{number}", "at": stand.instant()}
             pipe.xadd(stand.stream, message(**told))
         pipe.execute()
     async with heard_from(stand.source()) as heard:
