@@ -268,9 +268,7 @@ class CcxtVenue:
 
     async def wallets(self) -> Mapping[str, Mapping[Asset, Decimal]] | None:
         """See `wallet_reads`."""
-        if self._up is None or not self._settings.reads_wallets:
-            return None
-        return await wallet_reads.balances(self._up.asker, self._profile.wallets_in(self._settings.environment))
+        return None if self._up is None else await wallet_reads.balances(self._up.asker, self._profile, self._settings)
 
     async def listen(self, inbox: Inbox) -> None:
         """See `streams`. Raises VenueNotReady when the venue was not opened."""

@@ -12,15 +12,19 @@ from decimal import Decimal
 
 from bot.adapters.venue.asking import Asker, NotAnswered
 from bot.adapters.venue.ccxt_mapping import Unreadable, figure, told
+from bot.adapters.venue.profile import Profile
 from bot.adapters.venue.questions import Wallet
+from bot.adapters.venue.settings import VenueSettings
 from bot.adapters.venue.throttle import Lane
 from bot.core.units import ZERO, Asset
 
 
-async def balances(asker: Asker, wallets: Sequence[Wallet]) -> Mapping[str, Mapping[Asset, Decimal]] | None:
-    """Units of each asset in each wallet, by the wallet's name; None when not all of it could be read."""
+async def balances(asker: Asker, profile: Profile, settings: VenueSettings) -> Mapping[str, Mapping[Asset, Decimal]] | None:
+    """Units of each asset in each wallet, by the wallet's name; None when not all of it could be read, or none of it is to be."""
+    if not settings.reads_wallets:
+        return None
     found = {}
-    for wallet in wallets:
+    for wallet in profile.wallets_in(settings.environment):
         try:
             found[wallet.name] = _held(await asker.rows(wallet.query, Lane.MARKET_DATA), wallet)
         except (NotAnswered, Unreadable):
