@@ -11,9 +11,9 @@ from bot.config.errors import did_you_mean
 from bot.config.values import SECTION, WholeNumber
 
 VENUES_WITH_BALANCES: dict[str, dict[str, tuple[str, ...]]] = {
-    "binanceusdm": {"simulation": ("spot", "funding"), "testnet": ("spot",), "demo": ("spot",)},
-    "bybit": {"simulation": ("funding",), "testnet": ("funding",)},
-    "okx": dict.fromkeys(("simulation", "testnet", "demo"), ("funding",)),
+    "binanceusdm": {"simulation": ("spot", "funding"), "mainnet": ("spot", "funding"), "testnet": ("spot",), "demo": ("spot",)},
+    "bybit": dict.fromkeys(("simulation", "mainnet", "testnet"), ("funding",)),
+    "okx": dict.fromkeys(("simulation", "mainnet", "testnet", "demo"), ("funding",)),
 }
 """By venue and environment: the wallets that can be read (kind `venue_balances`)."""
 WALLET_HOSTS: dict[str, tuple[str, ...]] = {"binanceusdm": ("api.binance.com",)}

@@ -209,7 +209,9 @@ def _hosts(profile: Profile) -> Iterator[tuple[str, ...]]:
         for opening in hosts.openings:
             environments.setdefault(_opening(opening, opening.host in hosts.shared), []).append(environment.value)
         apart = [(opening, "for `check --connect` alone") for opening in INSPECTIONS[profile.venue].key.openings.get(environment, ())]
-        apart += [(o, f"for the {w.name} wallet, where `venue_balances` read it") for w in profile.wallets for o in w.opened_in(environment)]
+        apart += [
+            (o, f"for the {w.name} wallet, where `venue_balances` read it") for w in profile.wallets for o in w.opened_in(environment)
+        ]
         for opening, purpose in apart:
             told = _opening(opening, opening.host in hosts.shared)
             environments.setdefault((*told[:-1], f"{told[-1]} ({purpose})"), []).append(environment.value)

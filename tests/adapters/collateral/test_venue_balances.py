@@ -144,7 +144,7 @@ async def test_without_a_source_that_reads_them_wallets_are_not_even_asked_for()
 
 def test_the_configuration_names_the_wallets_that_each_venue_has_in_each_environment() -> None:
     told = {
-        venue: {e.value: names for e in Environment if (names := tuple(w.name for w in profile.wallets_in(e))) and e != "mainnet"}
+        venue: {e.value: names for e in Environment if (names := tuple(w.name for w in profile.wallets_in(e)))}
         for venue, profile in PROFILES.items()
         if profile.wallets
     }
