@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from click.testing import Result
 from typer.testing import CliRunner
 
 from bot.cli import app
@@ -52,7 +52,7 @@ async def configured(folder: Path, *venues: str, rights: KeyRights = BOUND, **ch
         yield path
 
 
-async def check(path: Path, *options: str) -> Result:
+async def check(path: Path, *options: str) -> Any:
     return await asyncio.to_thread(CliRunner().invoke, app, ["check", str(path), *options])
 
 

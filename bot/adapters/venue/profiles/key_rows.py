@@ -100,7 +100,7 @@ def deribit(answer: Any, asking: Asking) -> KeyFacts:
 def hyperliquid(answer: Any, asking: Asking) -> KeyFacts:
     """`extraAgents`: the named wallets that may sign for the account, and until when. That a wallet signs for it, `userRole` has proven.
 
-    The account's own private key may do anything; an API wallet can neither withdraw nor transfer.
+    The account's own private key may do anything; an API wallet cannot withdraw.
     """
     if not _is_list(answer) or asking.signer is None:
         raise Unreadable("key: an answer without its wallets")
@@ -115,7 +115,7 @@ def hyperliquid(answer: Any, asking: Asking) -> KeyFacts:
     return KeyFacts(
         may_trade=True,
         may_withdraw=owner,
-        may_move=owner,
+        may_move=owner or Absent("Hyperliquid has no right of its own for it: an API wallet may sign moves to sub-accounts and vaults."),
         addresses=Absent("Hyperliquid has no lists of addresses for keys."),
         ends_at=ends,
     )
