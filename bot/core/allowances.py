@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from bot.core import exposure, holdings
+from bot.core.lasting import lasting
 from bot.core.limit_table import nearing
 from bot.core.limits import Breach, Effect, Limit
-from bot.core.marks import once, valuation_mark
+from bot.core.marks import valuation_mark
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import ZERO, Asset, InstrumentId, VenueId
@@ -69,7 +70,7 @@ class Allowance:
         return replace(told, effect=Effect.REDUCING) if told is not None and moves else told
 
 
-@once
+@lasting
 def of_instrument(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Allowance, ...]:
     """The caps of one listed instrument by itself."""
     used = exposure.notional(ledger, policy, instrument)
@@ -81,7 +82,7 @@ def of_instrument(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> t
     return tuple(found)
 
 
-@once
+@lasting
 def of_asset(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Allowance, ...]:
     """The caps of one asset at all venues together: none while no venue has told its open interest."""
     instruments = exposure.instruments_of(ledger, policy, asset)
@@ -96,7 +97,7 @@ def of_asset(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Allowance, .
     return (Allowance(Limit.OPEN_INTEREST_SHARE, asset, used, cap, cap, "USD of the asset's open interest at all venues"),)
 
 
-@once
+@lasting
 def of_venue(ledger: Ledger, policy: Policy, venue: VenueId) -> tuple[Allowance, ...]:
     """The cap of one venue: its share. Prices may carry it a little beyond before hedges move (`venue_share_drift`)."""
     used = exposure.venue_notional(ledger, policy, venue)
@@ -107,13 +108,13 @@ def of_venue(ledger: Ledger, policy: Policy, venue: VenueId) -> tuple[Allowance,
     return (Allowance(limit, venue, used, share, drift),)
 
 
-@once
+@lasting
 def of_book(ledger: Ledger, policy: Policy) -> tuple[Allowance, ...]:
     """The caps of the whole book."""
     return (Allowance(Limit.GROSS_NOTIONAL, "book", exposure.gross_notional(ledger, policy), policy.gross_notional_max),)
 
 
-@once
+@lasting
 def of_issuer(ledger: Ledger, policy: Policy, issuer: str) -> Allowance:
     """The cap of all stablecoins of one issuer together; what we owe of one takes nothing from what we own of another.
 
@@ -127,7 +128,7 @@ def of_issuer(ledger: Ledger, policy: Policy, issuer: str) -> Allowance:
     return Allowance(Limit.ISSUER_EXPOSURE, issuer, used, min(known, default=None), detail="USD in stablecoins of one issuer")
 
 
-@once
+@lasting
 def of_collateral(ledger: Ledger, policy: Policy) -> tuple[Allowance, ...]:
     """The caps of confirmed collateral, asset by asset, in the asset's own units."""
     confirmed = holdings.confirmed_totals(ledger, policy)

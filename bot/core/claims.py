@@ -21,7 +21,7 @@ from decimal import Decimal
 
 from bot.core.claim_records import MOVEMENT_MS, Claim, ClaimState, Place
 from bot.core.claim_terms import ClaimTerms, RedemptionEnd, place
-from bot.core.marks import once
+from bot.core.lasting import lasting
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.reports import ClaimKind, ClaimStage
@@ -169,7 +169,7 @@ def _standing(terms: ClaimTerms, claim: Claim, left: Decimal, why: str, now: Mil
     return Judged(claim, ClaimState.PENDING, left, until=ends)
 
 
-@once
+@lasting
 def place_records(ledger: Ledger, policy: Policy) -> tuple[PlaceRecord, ...]:
     """The record of collateral per asset and location, sorted: every place that a total or a believed claim names."""
     pending: dict[str, Decimal] = {}

@@ -29,6 +29,7 @@ from bot.core import (
     observations,
     operation,
     questions,
+    readings,
     reconciliation,
     repetition,
     risk,
@@ -103,8 +104,13 @@ def _decided(ledger: Ledger, event: ev.DecisionDue, policy: Policy) -> Step:
 def _folded(ledger: Ledger, event: ev.Event, policy: Policy) -> Step:
     before = None if _begins_anew(event) else ledger  # then all of it is looked at again
     after = _checked(fold(ledger, event, policy), before, event.at)
-    material = type(event) in _MATERIAL or (isinstance(event, ev.CollateralConfirmed) and event.source not in ledger.sources_confirmed_at)
-    return Step(ledger=after, decide_soon=material and after is not ledger)
+    return Step(ledger=after, decide_soon=after is not ledger and _is_material(ledger, event, after, policy))
+
+
+def _is_material(before: Ledger, event: ev.Event, after: Ledger, policy: Policy) -> bool:
+    if isinstance(event, ev.VenueReported):
+        return readings.is_news(before, after, event, policy)
+    return type(event) in _MATERIAL or (isinstance(event, ev.CollateralConfirmed) and event.source not in before.sources_confirmed_at)
 
 
 def _begins_anew(event: ev.Event) -> bool:

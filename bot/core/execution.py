@@ -16,12 +16,13 @@ not wait for room that a move would free: where the two together are refused, it
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.core import exposure, gate, questions, risk, working
 from bot.core.band import Urgency
 from bot.core.commands import CancelOrder, PlaceOrder
+from bot.core.copying import replace
 from bot.core.drafting import draft, slice_breach
 from bot.core.ledger import put
 from bot.core.limits import Breach, Limit
@@ -59,9 +60,12 @@ def place_orders(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> Pla
 def withdraw(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> tuple[Ledger, tuple[CancelOrder, ...]]:
     """Cancels what rests on an asset's instruments and may not stay. `plan` was made as if nothing rested there."""
     instruments = exposure.instruments_of(ledger, policy, plan.asset)
-    legs = legs_of(working.as_if_withdrawn(ledger, instruments), policy, plan, now, first=working.resting(ledger, instruments))
+    rests = working.resting(ledger, instruments)
+    if not rests:
+        return ledger, ()
+    legs = legs_of(working.as_if_withdrawn(ledger, instruments), policy, plan, now, first=rests)
     commands: list[CancelOrder] = []
-    for order in working.resting(ledger, instruments):
+    for order in rests:
         wanted = legs.reductions.get(order.instrument, ZERO) - legs.increases.get(order.instrument, ZERO)
         course = _course(ledger, policy, plan, now, selling=order.quantity < ZERO)
         reason = working.reason_to_withdraw(ledger, policy, order, wanted, course, now)
@@ -213,6 +217,8 @@ def _send(
     is_move: bool,
 ) -> _Sent:
     """Sends changes of short (> 0: sell) of one sign, coarse lots first; what rounding left of one is tried on the next."""
+    if not changes:
+        return _Sent(ledger=ledger, commands=(), refused=())
     carry = ZERO
     commands: list[PlaceOrder] = []
     refused: list[Breach] = []

@@ -28,8 +28,8 @@ from bot.core.holdings import (
     rate_of,
     settle_exposure,
 )
+from bot.core.lasting import VALUATION_AGE_FACTOR, lasting
 from bot.core.marks import (
-    VALUATION_AGE_FACTOR,
     assets_in_book,
     hedged_assets,
     instruments_at,
@@ -117,7 +117,7 @@ def recorded(ledger: Ledger, instrument: InstrumentId) -> Decimal | None:
     return None if mark is None else listed.base_of(record.quantity, mark)
 
 
-@once
+@lasting
 def position_of_asset(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     """All positions of an asset together; None while one of its instruments is unlisted or its position was never told."""
     if not _is_described(ledger, policy):
@@ -131,12 +131,12 @@ def position_of_asset(ledger: Ledger, policy: Policy, asset: Asset) -> Range | N
     return total
 
 
-@once
+@lasting
 def _is_described(ledger: Ledger, policy: Policy) -> bool:
     return all(i in ledger.instruments for i in instruments_in_book(ledger, policy))
 
 
-@once
+@lasting
 def net_delta(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     """Signed base units by which the book is long (> 0) or short an asset; None while a part of it is unknown."""
     long = held(ledger, policy, asset)
@@ -150,7 +150,7 @@ def hedge_ratio(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
     return None if long is None or short is None or long.middle <= ZERO else -short.middle / long.middle
 
 
-@once
+@lasting
 def notional(ledger: Ledger, policy: Policy, instrument: InstrumentId, *, reduced: bool = False) -> Decimal | None:
     """USD of one instrument at the worse end of its range; None while position or mark is unknown. A flat one is worth nothing."""
     known = position_units(ledger, instrument, reduced=reduced)
@@ -167,14 +167,14 @@ def _value(ledger: Ledger, policy: Policy, instrument: InstrumentId, units: Deci
     return None if mark is None else abs(units) * mark
 
 
-@once
+@lasting
 def venue_notional(ledger: Ledger, policy: Policy, venue: str, *, reduced: bool = False) -> Decimal | None:
     """USD of all positions and orders at a venue, each at its worse end; None while one is unknown."""
     here = instruments_at(ledger, policy, venue)
     return _sum_known(notional(ledger, policy, i, reduced=reduced) for i in here)
 
 
-@once
+@lasting
 def gross_notional(ledger: Ledger, policy: Policy) -> Decimal | None:
     """USD of all positions and orders, each at its worse end; None while one is unknown."""
     return _sum_known(notional(ledger, policy, i) for i in instruments_in_book(ledger, policy))
@@ -189,7 +189,7 @@ def _sum_known(values: Iterable[Decimal | None]) -> Decimal | None:
     return total
 
 
-@once
+@lasting
 def required_notional(ledger: Ledger, policy: Policy) -> Decimal | None:
     """USD of the whole hedge that all we hold asks for, over all assets; None while a part of it is unknown (see `share_base`)."""
     long = (held(ledger, policy, asset) for asset in hedged_assets(policy))
@@ -197,7 +197,7 @@ def required_notional(ledger: Ledger, policy: Policy) -> Decimal | None:
     return _sum_known(None if known is None else in_usd(ledger, policy, asset, abs(known.worst)) for asset, known in values)
 
 
-@once
+@lasting
 def share_base(ledger: Ledger, policy: Policy) -> Decimal | None:
     """USD of hedge that what we hold asks for at least: what venue shares are held against; None until every source has spoken.
 
@@ -218,21 +218,21 @@ def share_base(ledger: Ledger, policy: Policy) -> Decimal | None:
     return max(total, ZERO)
 
 
-@once
+@lasting
 def rebalance_threshold(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
     """Base units of net delta that are left alone: the soft edge of the no-trade band. None while what is held is unknown."""
     edges, mark = edges_of(ledger, policy, asset), mark_of_asset(ledger, policy, asset)
     return None if edges is None or mark is None else edges.soft / mark
 
 
-@once
+@lasting
 def hard_threshold(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
     """Base units of net delta beyond which it is corrected at once: the hard edge of the band. None while what is held is unknown."""
     edges, mark = edges_of(ledger, policy, asset), mark_of_asset(ledger, policy, asset)
     return None if edges is None or mark is None else edges.hard / mark
 
 
-@once
+@lasting
 def dust(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
     """Signed base units of certain net delta beyond the band that are less than any order can carry: told and left alone.
 

@@ -29,21 +29,22 @@ from decimal import Decimal
 from bot.core import custody
 from bot.core.claim_terms import place
 from bot.core.claims import place_records
-from bot.core.marks import dollars, hedged_as, hedged_assets, mark_of_asset, once, valuation_mark, venues_in_book
+from bot.core.lasting import lasting
+from bot.core.marks import dollars, hedged_as, hedged_assets, mark_of_asset, valuation_mark, venues_in_book
 from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger, VenueRecord
 from bot.core.reports import MarginReport, PositionReport
 from bot.core.units import ONE, ZERO, Asset, Range, VenueId
 
 
-@once
+@lasting
 def counted_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
     """What is certain of assets that are hedged, each place once, without the coins that an account at a venue tells of itself."""
     told = (min(_of_place(holdings), key=lambda h: h.quantity) for holdings in _told_of_places(ledger, policy).values())
     return tuple(h for h in told if h.asset in policy.collateral_assets)
 
 
-@once
+@lasting
 def stable_holdings(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
     """What is certain of each stablecoin held as collateral, each place once: no delta, but a part of the stable sleeve.
 
@@ -57,7 +58,7 @@ def stable_holdings(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
     return total
 
 
-@once
+@lasting
 def confirmed_totals(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
     """What is certain of each asset that counts as collateral, stablecoins included, in its own units, all places together."""
     total = dict(stable_holdings(ledger, policy))
@@ -66,7 +67,7 @@ def confirmed_totals(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
     return total
 
 
-@once
+@lasting
 def _told_of_places(ledger: Ledger, policy: Policy) -> Mapping[tuple[Asset, str], tuple[Holding, ...]]:
     """What configured sources told of each place: the source that is believed alone, where the configuration names one."""
     found: dict[tuple[Asset, str], tuple[Holding, ...]] = {}
@@ -95,7 +96,7 @@ def all_sources_spoke(ledger: Ledger, policy: Policy) -> bool:
     return policy.collateral_sources <= ledger.sources_confirmed_at.keys()
 
 
-@once
+@lasting
 def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     """Base units of an asset held as collateral, every location and every form of it; None while unknown."""
     if not all_sources_spoke(ledger, policy):
@@ -116,7 +117,7 @@ def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     return Range(total + certain, total + certain + possible + uncertain)
 
 
-@once
+@lasting
 def announced(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Decimal, Decimal]:
     """Base units that announcements add for certain (< 0: they end), and those that they may add beside. Without a rate, nothing."""
     certain, uncertain = ZERO, ZERO
@@ -131,13 +132,13 @@ def announced(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Decimal, De
     return certain, uncertain
 
 
-@once
+@lasting
 def accounts(ledger: Ledger, policy: Policy) -> tuple[VenueId, ...]:
     """The venues whose word on our account counts, sorted: those that were heard of, and where an instrument counts."""
     return tuple(venue for venue in venues_in_book(ledger, policy) if venue in ledger.venues)
 
 
-@once
+@lasting
 def coin_equity(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
     """Base units of an asset in our accounts at venues, unrealised PnL included, at the marks of now; None while a part is unknown."""
     total = ZERO
@@ -149,7 +150,7 @@ def coin_equity(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
     return total
 
 
-@once
+@lasting
 def coin_equity_at(ledger: Ledger, policy: Policy, venue: VenueId, asset: Asset) -> Decimal | None:
     """The same at one venue. An account that nobody told is empty, unless an inverse position is settled in it: then it is unknown."""
     record = ledger.venues.get(venue) or VenueRecord()
@@ -171,7 +172,7 @@ def coin_equity_at(ledger: Ledger, policy: Policy, venue: VenueId, asset: Asset)
     return total
 
 
-@once
+@lasting
 def _settled_in_coin(ledger: Ledger, _: Policy) -> Mapping[VenueId, frozenset[Asset]]:
     """The settle assets of inverse perpetuals that carry a position or an open order, by venue."""
     found: dict[VenueId, frozenset[Asset]] = {}
@@ -239,7 +240,7 @@ def _restated(ledger: Ledger, policy: Policy, coins: Decimal, positions: list[tu
     return coins
 
 
-@once
+@lasting
 def held(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     """Base units of an asset that we hold: collateral and coin equity at venues; what the shorts stand against. None while unknown."""
     outside, inside = collateral(ledger, policy, asset), coin_equity(ledger, policy, asset)
@@ -262,7 +263,7 @@ def _in_flight(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     return total
 
 
-@once
+@lasting
 def settle_exposure(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
     """How long the book is of each stablecoin: what venues hold of it for us, unrealised PnL included, where told, less what a custodian
     mirrors there, and what is held of it as collateral.
@@ -290,7 +291,7 @@ def settle_exposure(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
     return total
 
 
-@once
+@lasting
 def net_asset_value(ledger: Ledger, policy: Policy) -> Decimal | None:
     """USD of all that is ours: collateral and the balances at venues, each coin once, a stablecoin taken for one dollar.
 
@@ -300,7 +301,7 @@ def net_asset_value(ledger: Ledger, policy: Policy) -> Decimal | None:
     return None if any(b is None for b in balances) else known_asset_value(ledger, policy)
 
 
-@once
+@lasting
 def known_asset_value(ledger: Ledger, policy: Policy) -> Decimal | None:
     """The same without the venues of which it is not known: a share of it is never told too small. None while collateral is unknown."""
     total = ZERO
@@ -330,7 +331,7 @@ def worth(ledger: Ledger, policy: Policy, asset: Asset, quantity: Decimal) -> De
     return None if rate is None else in_usd(ledger, policy, hedged_as(policy, asset), quantity * rate)
 
 
-@once
+@lasting
 def standing_at(ledger: Ledger, policy: Policy, venue: VenueId) -> Decimal | None:
     """USD of all that stands at a venue: what its account adds, and collateral that a source sees there, also in its wallets
     (`VENUE.WALLET`). None while unknown."""
@@ -342,7 +343,7 @@ def standing_at(ledger: Ledger, policy: Policy, venue: VenueId) -> Decimal | Non
     return total
 
 
-@once
+@lasting
 def balance_usd(ledger: Ledger, policy: Policy, venue: VenueId) -> Decimal | None:
     """USD of what a venue's account adds to the collateral: its balance less what a custodian delegated to it. None while unknown.
 

@@ -28,9 +28,19 @@ class Lookups:
             "_last_change": frozenset(("orders",)),
             "occupied": frozenset(("orders", "positions")),
             "_claims_judged": frozenset(("claims", "places")),
+            "_answers": frozenset(
+                (
+                    *("instruments", "holdings", "claims", "places", "positions", "orders", "markets", "flows", "delegations", "mirrored"),
+                    *("venues", "sources_confirmed_at", "quotes", "decided_at", "started_at"),
+                )
+            ),
+            "_answers_lately": frozenset(),
         }
     )
-    """What a changed ledger takes over of what this one has worked out, unless one of these fields changes (see `copying`)."""
+    """What a changed ledger takes over of what this one has worked out, unless one of these fields changes (see `copying`).
+
+    `_answers` are the lasting answers of this very ledger, `_answers_lately` those of it and of its relatives that were asked of late.
+    """
 
     orders: Mapping[ClientOrderId, Order]
     positions: Mapping[InstrumentId, Any]

@@ -14,15 +14,16 @@ from decimal import Decimal
 
 from bot.core import exposure
 from bot.core.holdings import worth
+from bot.core.lasting import lasting
 from bot.core.margin_pool import Leg, Pool
-from bot.core.marks import dollars, instruments_at, once, valuation_mark
+from bot.core.marks import dollars, instruments_at, valuation_mark
 from bot.core.policy import Policy
 from bot.core.records import Ledger, VenueRecord
 from bot.core.reports import MarginReport
 from bot.core.units import ONE, ZERO, Asset, InstrumentId, VenueId
 
 
-@once
+@lasting
 def pools(ledger: Ledger, policy: Policy, venue: VenueId) -> tuple[Pool, ...]:
     """The pools of a venue: the whole account first, then by settle asset; none when it has told nothing and nothing is there."""
     record = ledger.venues.get(venue) or VenueRecord()

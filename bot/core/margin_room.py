@@ -18,12 +18,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
+from bot.core.lasting import lasting
 from bot.core.limits import Limit
 from bot.core.liquidation_joint import Moving
 from bot.core.margin import buffer_limits
 from bot.core.margin_account import pools
 from bot.core.margin_pool import RATE_MAX, Leg, Pool
-from bot.core.marks import once
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.tiers import TierRule
@@ -53,13 +53,13 @@ def margin_rooms(ledger: Ledger, policy: Policy, venue: VenueId) -> tuple[Room, 
     return tuple(room for rooms in _rooms_by_pool(ledger, policy, venue) for room in rooms)
 
 
-@once
+@lasting
 def _rooms_by_pool(ledger: Ledger, policy: Policy, venue: VenueId) -> tuple[tuple[Room, ...], ...]:
     rates = _marginal_rates(ledger, policy, venue)
     return tuple(_rooms(policy, pool, rates) for pool in pools(ledger, policy, venue))
 
 
-@once
+@lasting
 def _marginal_rates(ledger: Ledger, policy: Policy, venue: VenueId) -> Mapping[InstrumentId, Decimal]:
     return {i: _marginal_rate(policy, pool, leg) for pool in pools(ledger, policy, venue) for i, leg in (pool.legs or {}).items()}
 
@@ -110,7 +110,7 @@ def rooms_of(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[
     return (Room(limit=Limit.MARGIN_UNKNOWN, instruments=(instrument,), spare=ZERO),)
 
 
-@once
+@lasting
 def margin_use(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Decimal:
     """Maintenance margin that one more USD of hedge takes, at the tier that the position would reach; rounded up to 4 places.
 

@@ -5,7 +5,8 @@ An instrument that the configuration no longer names still counts as long as it 
 What is held is valued at fresh marks as long as there is one: a venue that fell silent is worth what the others say. While all are
 silent the last marks count, because limits on a guess are better than none.
 
-A decision asks the same questions hundreds of times. What is `once` is worked out once per ledger and policy; both are frozen.
+A decision asks the same questions hundreds of times. What is `once` is worked out once per ledger and policy; both are frozen. What knows
+no clock is `lasting`: it also outlives a ledger (see there).
 """
 
 from __future__ import annotations
@@ -15,13 +16,10 @@ from decimal import Decimal
 from functools import update_wrapper
 from typing import Concatenate, ParamSpec, TypeVar
 
-from bot.core.events import Quote
+from bot.core.lasting import lasting, values_now
 from bot.core.policy import Policy
 from bot.core.records import Ledger
-from bot.core.units import Asset, InstrumentId, VenueId, is_recent
-
-VALUATION_AGE_FACTOR = 5
-"""How many times `quote_age_max_ms` a mark may be old and still count as fresh where it only values: nothing is priced on it."""
+from bot.core.units import Asset, InstrumentId, VenueId
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,13 +51,13 @@ def hedged_as(policy: Policy, asset: Asset) -> Asset:
     return policy.collateral_assets.get(asset, asset)
 
 
-@once
+@lasting
 def instruments_in_book(ledger: Ledger, policy: Policy) -> tuple[InstrumentId, ...]:
     """Every instrument that counts: those of the policy, and those that carry a position or an open order; sorted by id."""
     return tuple(sorted(policy.instruments | ledger.occupied))
 
 
-@once
+@lasting
 def _by_asset(ledger: Ledger, policy: Policy) -> Mapping[Asset, tuple[InstrumentId, ...]]:
     found: dict[Asset, tuple[InstrumentId, ...]] = {}
     for instrument in instruments_in_book(ledger, policy):
@@ -69,7 +67,7 @@ def _by_asset(ledger: Ledger, policy: Policy) -> Mapping[Asset, tuple[Instrument
     return found
 
 
-@once
+@lasting
 def _by_venue(ledger: Ledger, policy: Policy) -> Mapping[VenueId, tuple[InstrumentId, ...]]:
     found: dict[VenueId, tuple[InstrumentId, ...]] = {}
     for instrument in instruments_in_book(ledger, policy):
@@ -105,11 +103,11 @@ def mark_of(ledger: Ledger, instrument: InstrumentId) -> Decimal | None:
     return quote.mark if quote else None
 
 
-@once
+@lasting
 def mark_of_asset(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
     """The median of the venues' fresh marks of an asset, of their last ones while none is fresh; None while no venue has told one."""
     quotes = [q for i in instruments_of(ledger, policy, asset) if (q := ledger.quotes.get(i)) is not None and q.mark is not None]
-    fresh = [q for q in quotes if _values_now(ledger, policy, q)]
+    fresh = [q for q in quotes if values_now(ledger, policy, q)]
     return median([q.mark for q in fresh or quotes if q.mark is not None])
 
 
@@ -121,18 +119,11 @@ def median(values: Sequence[Decimal]) -> Decimal | None:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def _values_now(ledger: Ledger, policy: Policy, quote: Quote) -> bool:
-    """Whether a mark may value: judged when the quotes came in, with the latest decision."""
-    if ledger.decided_at is None or quote.mark_at is None:
-        return False
-    return is_recent(ledger.decided_at, quote.mark_at, policy.quote_age_max_ms * VALUATION_AGE_FACTOR)
-
-
-@once
+@lasting
 def valuation_mark(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Decimal | None:
     """The instrument's own mark while it is fresh, else the asset's; of an instrument that nobody quotes any more, its entry price."""
     quote = ledger.quotes.get(instrument)
-    if quote is not None and quote.mark is not None and _values_now(ledger, policy, quote):
+    if quote is not None and quote.mark is not None and values_now(ledger, policy, quote):
         return quote.mark
     listed = ledger.instruments.get(instrument)
     mark = mark_of_asset(ledger, policy, listed.base) if listed is not None else None
@@ -141,7 +132,7 @@ def valuation_mark(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> 
     return mark
 
 
-@once
+@lasting
 def dollars(ledger: Ledger, policy: Policy) -> frozenset[Asset]:
     """The assets that are taken for one dollar: the stablecoins that the policy names, and what a listed linear perpetual is quoted and
     settled in, unless it is a coin itself.

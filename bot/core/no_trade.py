@@ -17,7 +17,8 @@ from functools import lru_cache
 
 from bot.core.band import Band, Edges, StrayCost, best_band, edges
 from bot.core.holdings import held
-from bot.core.marks import instruments_of, mark_of_asset, median, once
+from bot.core.lasting import lasting
+from bot.core.marks import instruments_of, mark_of_asset, median
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import ZERO, Asset
@@ -32,7 +33,7 @@ DIGITS = 3
 """Digits of a variance that count here: finer ones move an edge by less than a thousandth, and would be worked out anew each time."""
 
 
-@once
+@lasting
 def edges_of(ledger: Ledger, policy: Policy, asset: Asset) -> Edges | None:
     """Where to act, in USD of |net delta|; None while what is held, or its mark, is unknown."""
     long, mark = held(ledger, policy, asset), mark_of_asset(ledger, policy, asset)

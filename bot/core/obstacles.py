@@ -23,6 +23,7 @@ from bot.core import custody, exposure, holdings, reserve
 from bot.core.allowances import of_issuer as issuer_exposure
 from bot.core.allowances import open_interest_usd
 from bot.core.instrument import ContractKind
+from bot.core.lasting import lasting
 from bot.core.limit_table import WARN_PART
 from bot.core.limits import Breach, Effect, Limit
 from bot.core.policy import Policy
@@ -36,6 +37,7 @@ _OLD = {
 }
 
 
+@lasting
 def eligibility_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Breach | None:
     """Why an instrument's market takes no increase, or None."""
     told = open_interest_usd(ledger, policy, instrument)
@@ -123,7 +125,7 @@ def staked_tokens(policy: Policy) -> tuple[Asset, ...]:
     return tuple(sorted(held for held, hedge in policy.collateral_assets.items() if held != hedge))
 
 
-@exposure.once
+@lasting
 def settle_exposure_breach(ledger: Ledger, policy: Policy, coin: Asset) -> Breach | None:
     """Why nothing may increase that settles in a stablecoin: too much of what the book owns is in it."""
     held = holdings.settle_exposure(ledger, policy).get(coin)

@@ -15,13 +15,13 @@ from the venue, so the venue is read in full before anything increases there aga
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from bot.core import events as ev
 from bot.core import ledger as book
 from bot.core import reconciliation, trading
 from bot.core.acts import Flattening
+from bot.core.copying import replace
 from bot.core.limits import Limit
 from bot.core.order import Order, OrderState
 from bot.core.policy import Policy

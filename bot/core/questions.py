@@ -9,11 +9,10 @@ requests by which it is traded.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bot.core import ledger as book
 from bot.core import trading
 from bot.core.commands import CancelOrder, Command, LookUpOrder, ReadVenue
+from bot.core.copying import replace
 from bot.core.order import Order, OrderState, Trigger
 from bot.core.policy import Policy
 from bot.core.records import Ledger, TradingState, VenueRecord

@@ -10,10 +10,10 @@ Un-neutrality is the risk that this bot exists to end: a net-delta breach pages 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from bot.core import exposure, obstacles, records, trading, traffic
+from bot.core.copying import replace
 from bot.core.events import Quote, VenueLink
 from bot.core.limit_table import nearing
 from bot.core.limits import Breach, Effect, Limit

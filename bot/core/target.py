@@ -29,6 +29,7 @@ from bot.core.allocation import allocate
 from bot.core.allocation_terms import Binding, Coverage
 from bot.core.band import Urgency
 from bot.core.copying import replace
+from bot.core.lasting import Same, lasting
 from bot.core.limits import Breach, Limit
 from bot.core.policy import Policy
 from bot.core.records import Ledger
@@ -37,7 +38,7 @@ from bot.core.target_records import Allocated, Standing, VenueMove
 from bot.core.target_room import in_base
 from bot.core.target_rounding import Changes, settled
 from bot.core.target_standing import short_of, standing, units_of
-from bot.core.units import ZERO, Asset, InstrumentId, Millis, Range
+from bot.core.units import ZERO, Asset, InstrumentId, Millis, Range, VenueId
 
 
 class Grade(IntEnum):
@@ -152,7 +153,27 @@ def targets_for(ledger: Ledger, policy: Policy, now: Millis) -> Targets:
 
 
 def _changes(ledger: Ledger, policy: Policy, question: Question, kept: Allocated, *, may_move: bool) -> Changes:
-    wanted = {i: short_of(ledger, leg, kept.shares[i]) for i, leg in question.legs.items()}
+    asked = Same((question.problem, kept, *question.legs.values()))
+    due = (tuple(question.gaps.items()), tuple(question.prices.items()))
+    return _settled(ledger, policy, asked, due, may_move=may_move, reconciled=question.reconciled)
+
+
+@lasting
+def _settled(
+    ledger: Ledger,
+    policy: Policy,
+    asked: Same,
+    due: tuple[tuple[tuple[Asset, Decimal], ...], tuple[tuple[Asset, Decimal], ...]],
+    *,
+    may_move: bool,
+    reconciled: frozenset[VenueId],
+) -> Changes:
+    """What an allocation leaves to do, from its problem, itself and the legs (`asked`), gaps and prices."""
+    problem, kept, *legs = asked.items
+    by_name = {leg.instrument: leg for leg in legs}
+    wanted = {i: short_of(ledger, leg, kept.shares[i]) for i, leg in by_name.items()}
+    gaps, prices = map(dict, due)
+    question = Question(problem=problem, legs=by_name, prices=prices, gaps=gaps, blocked={}, obstacles=(), reconciled=reconciled)
     return settled(ledger, policy, question, wanted, may_move=may_move)
 
 

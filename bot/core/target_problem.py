@@ -29,6 +29,7 @@ from functools import lru_cache
 from bot.core import allowances, exposure, netting, risk
 from bot.core.allocation_terms import Bound, Candidate, Problem, Requirement
 from bot.core.funding import known_annual
+from bot.core.lasting import Same, lasting
 from bot.core.limits import Breach, Limit
 from bot.core.margin_room import margin_use
 from bot.core.marks import valuation_mark
@@ -98,6 +99,8 @@ class Question:
     blocked: Mapping[Asset, tuple[Breach, ...]]
     obstacles: tuple[str, ...]
     """Everything by whose change the allocation is worked out again, in words."""
+    reconciled: frozenset[VenueId]
+    """The venues that agree with our record."""
 
 
 def question_of(ledger: Ledger, policy: Policy, now: Millis) -> Question:
@@ -109,10 +112,28 @@ def question_of(ledger: Ledger, policy: Policy, now: Millis) -> Question:
         if a in prices and exposure.net_delta(ledger, policy, a) is not None
     }
     legs, blocked = _legs(ledger, policy, prices, gaps, now)
-    given_up = _given_up(legs, prices, gaps)
+    state = risk.trading_state(ledger, policy, now)
+    problem, obstacles = _asked(ledger, policy, Same(tuple(legs.values())), tuple(prices.items()), tuple(gaps.items()), state)
+    agree = frozenset(venue for venue, record in ledger.venues.items() if record.reconciled)
+    return Question(problem=problem, legs=legs, prices=prices, gaps=gaps, blocked=blocked, obstacles=obstacles, reconciled=agree)
+
+
+@lasting
+def _asked(
+    ledger: Ledger,
+    policy: Policy,
+    of: Same,
+    priced: tuple[tuple[Asset, Decimal], ...],
+    due: tuple[tuple[Asset, Decimal], ...],
+    state: risk.TradingState,
+) -> tuple[Problem, tuple[str, ...]]:
+    """The problem of these legs, prices and gaps, and everything by whose change it is worked out again."""
+    legs: Mapping[InstrumentId, Leg] = {leg.instrument: leg for leg in of.items}
+    gaps = dict(due)
+    given_up = _given_up(legs, dict(priced), gaps)
     problem = Problem(
         candidates=tuple(_candidate(leg, given_up.get(leg.instrument)) for leg in legs.values()),
-        requirements=tuple(_requirement(ledger, policy, legs, a, prices[a], gaps.get(a, ZERO)) for a in sorted(prices)),
+        requirements=tuple(_requirement(ledger, policy, legs, a, price, gaps.get(a, ZERO)) for a, price in sorted(priced)),
         venues=tuple(
             room
             for venue in exposure.venues_in_book(ledger, policy)
@@ -120,8 +141,7 @@ def question_of(ledger: Ledger, policy: Policy, now: Millis) -> Question:
         ),
         gross=total_bounds(policy, allowances.of_book(ledger, policy), [leg.carried for leg in legs.values()]),
     )
-    obstacles = _obstacles(ledger, policy, legs, problem, now)
-    return Question(problem=problem, legs=legs, prices=prices, gaps=gaps, blocked=blocked, obstacles=obstacles)
+    return problem, _obstacles(legs, problem, state)
 
 
 def _legs(
@@ -149,10 +169,14 @@ def _legs(
 
 def _increase_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> tuple[Breach, ...]:
     """Why an instrument takes no more; caps that cannot be worked out are among the reasons."""
-    found = risk.increase_breaches(ledger, policy, instrument, now)
+    return (*risk.increase_breaches(ledger, policy, instrument, now), *_cap_breaches(ledger, policy, instrument))
+
+
+@lasting
+def _cap_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Breach, ...]:
     unknown = (cap for cap in allowances.of_increase(ledger, policy, instrument) if cap.room_usd is None)
     exceeded = (b for cap in allowances.of_venue(ledger, policy, ledger.venue_of(instrument)) if (b := cap.breach_of(ZERO)) is not None)
-    return (*found, *(b for cap in unknown if (b := cap.breach_of(ZERO)) is not None), *exceeded)
+    return (*(b for cap in unknown if (b := cap.breach_of(ZERO)) is not None), *exceeded)
 
 
 def _short(ledger: Ledger, policy: Policy, instrument: InstrumentId, frozen: Breach | None) -> Decimal | None:
@@ -179,12 +203,32 @@ def _leg(
     obstacles: tuple[Breach, ...],
     now: Millis,
 ) -> Leg:
-    listed, state, mark = ledger.instruments[instrument], ledger.funding.get(instrument), exposure.mark_of(ledger, instrument)
-    flipped, resort = state is not None and state.flipped, _is_last_resort(ledger, policy, instrument, now)
-    cost = _cost(ledger, policy, instrument)
-    least_rate = min(rates.values(), default=ZERO)
+    state, least_rate = ledger.funding.get(instrument), min(rates.values(), default=ZERO)
+    flipped = state is not None and state.flipped
     carry = state.annual if state is not None and state.annual is not None else least_rate
     doubted = ZERO if instrument in rates else max(carry - least_rate, ZERO)
+    rates_told = (carry.quantize(RATE_STEP), doubted.quantize(RATE_STEP, rounding=ROUND_CEILING))
+    resort = _is_last_resort(ledger, policy, instrument, now)
+    stays = not flipped and _dwells(ledger, policy, ledger.instruments[instrument].base, instrument, now)
+    return _leg_of(ledger, policy, instrument, (price, short), frozen, obstacles, rates_told, flipped, resort, stays)
+
+
+@lasting
+def _leg_of(
+    ledger: Ledger,
+    policy: Policy,
+    instrument: InstrumentId,
+    carried_at: tuple[Decimal, Decimal],
+    frozen: Breach | None,
+    obstacles: tuple[Breach, ...],
+    rates_told: tuple[Decimal, Decimal],
+    flipped: bool,
+    resort: bool,
+    stays: bool,
+) -> Leg:
+    """The leg that follows from what the clock says of an instrument, worked out before, and from the book."""
+    (price, short), (carry, doubted) = carried_at, rates_told
+    listed, mark, cost = ledger.instruments[instrument], exposure.mark_of(ledger, instrument), _cost(ledger, policy, instrument)
     orders, recorded = ledger.open_orders(instrument), exposure.recorded(ledger, instrument) or ZERO
     carried = Carried(
         short=max(short, ZERO) * price,
@@ -204,9 +248,9 @@ def _leg(
         frozen=frozen,
         obstacles=obstacles,
         bounds=tuple(Bound(limit=b.limit, most=carried.short) for b in obstacles) + own,
-        carry=carry.quantize(RATE_STEP),
-        opens=PROHIBITIVE if resort else cost + doubted.quantize(RATE_STEP, rounding=ROUND_CEILING),
-        closes=PROHIBITIVE if not flipped and _dwells(ledger, policy, listed.base, instrument, now) else cost,
+        carry=carry,
+        opens=PROHIBITIVE if resort else cost + doubted,
+        closes=PROHIBITIVE if stays else cost,
         is_flipped=flipped,
         is_last_resort=resort,
         passed=passed_at(ledger, policy, instrument, obstacles, carried),
@@ -281,9 +325,9 @@ def _requirement(
     return Requirement(asset=asset, required=required, bounds=total_bounds(policy, caps, [leg.carried for leg in own], weighted=False))
 
 
-def _obstacles(ledger: Ledger, policy: Policy, legs: Mapping[InstrumentId, Leg], problem: Problem, now: Millis) -> tuple[str, ...]:
+def _obstacles(legs: Mapping[InstrumentId, Leg], problem: Problem, state: risk.TradingState) -> tuple[str, ...]:
     """What kind of thing stands in the way of what, and what exceeds a bound; orders of ours on their way stand in nobody's."""
-    found = [f"state {risk.trading_state(ledger, policy, now)}"]
+    found = [f"state {state}"]
     for leg in legs.values():
         words = sorted({str(b.limit) for b in leg.obstacles})
         if leg.frozen is not None and not leg.is_waiting:

@@ -53,7 +53,7 @@ def settled(ledger: Ledger, policy: Policy, question: Question, wanted: Mapping[
         worth = policy.venue_move_notional_min / question.prices[asset] if may_move else None
         own = _balanced(due, gap, worth, {leg.instrument: leg.order for leg in legs}, taken_back=_overhedged(ledger, policy, asset))
         lowered = {leg.instrument: due[leg.instrument] for leg in legs if leg.frozen is None and due[leg.instrument] < ZERO}
-        lost = {i: change for i, change in lowered.items() if _must_leave(ledger, policy, i)}
+        lost = {i: change for i, change in lowered.items() if _must_leave(ledger, policy, question, i)}
         stuck = sum((max(own[i] - change, ZERO) for i, change in lost.items()), ZERO) - _on_its_way(ledger, legs)
         if stuck > ZERO and stuck * question.prices[asset] >= policy.venue_move_notional_min:
             own |= {i: min(own[i], change) for i, change in lost.items()}
@@ -68,10 +68,10 @@ def settled(ledger: Ledger, policy: Policy, question: Question, wanted: Mapping[
     return Changes(shorts={i: question.legs[i].short + c for i, c in changes.items()}, left=left, moves=moves, given_up=given_up)
 
 
-def _must_leave(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> bool:
+def _must_leave(ledger: Ledger, policy: Policy, question: Question, instrument: InstrumentId) -> bool:
     """Whether a least value of the margin behind an instrument is passed, by the word of a venue that agrees with our record."""
-    record = ledger.venues.get(ledger.venue_of(instrument))
-    return record is not None and record.reconciled and any(room.leaving > ZERO for room in rooms_of(ledger, policy, instrument))
+    agrees = ledger.venue_of(instrument) in question.reconciled
+    return agrees and any(room.leaving > ZERO for room in rooms_of(ledger, policy, instrument))
 
 
 def _on_its_way(ledger: Ledger, legs: Sequence[Leg]) -> Decimal:

@@ -10,10 +10,10 @@ An instant that lies ahead of our clock by less than the window counts too: our 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from decimal import Decimal
 
 from bot.core.commands import CancelOrder, Command, LookUpOrder, ReadVenue
+from bot.core.copying import replace
 from bot.core.ledger import venue_record, with_venue
 from bot.core.limit_table import nearing
 from bot.core.limits import Breach, Limit

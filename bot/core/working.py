@@ -14,12 +14,13 @@ the work (see `course_of`) or to a pause as long as the deadline. So it survives
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from bot.core import exposure, risk
 from bot.core.band import Urgency
+from bot.core.copying import replace
 from bot.core.order import Order, OrderState
 from bot.core.policy import Policy
 from bot.core.records import Ledger

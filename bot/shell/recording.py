@@ -20,9 +20,10 @@ and each counts once by its id.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields
 
 from bot.core.commands import Command, ReadVenue
+from bot.core.copying import replace
 from bot.core.events import (
     CollateralConfirmed,
     CustodyReported,
@@ -36,8 +37,8 @@ from bot.core.events import (
     VenueReported,
     VenueUnreadable,
 )
-from bot.core.records import Holding, Ledger, VenueRecord
-from bot.core.units import Asset, Millis
+from bot.core.records import Delegation, Holding, Ledger, VenueRecord
+from bot.core.units import Asset, Millis, VenueId
 
 CONFIRMED_EVERY_MS: Millis = 30_000
 """How often a source's confirmation, or a custodian's statement, is written while it says nothing new."""
@@ -98,21 +99,32 @@ class Recorder:
 
 def same_but_for_stamps(before: Ledger, after: Ledger) -> bool:
     """Whether two ledgers differ at most in what the next word of a source, of a venue or of the market replaces."""
-    return _without_stamps(before) == _without_stamps(after)
+    for name in ("sources_confirmed_at", "custody_as_of", "venues"):
+        if getattr(before, name).keys() != getattr(after, name).keys():
+            return False
+    if not _same(before, after, _COMPARED):
+        return False
+    if before.holdings is not after.holdings and _told_by_custodians(before) != _told_by_custodians(after):
+        return False
+    if before.mirrored is not after.mirrored and _mirrored(before) != _mirrored(after):
+        return False
+    return all(_is_same_record(record, after.venues[venue]) for venue, record in before.venues.items())
 
 
-def _without_stamps(ledger: Ledger) -> Ledger:
-    return replace(
-        ledger,
-        quotes={},
-        decided_at=None,
-        payments_read_at={},
-        sources_confirmed_at=dict.fromkeys(ledger.sources_confirmed_at, 0),
-        holdings=_told_by_custodians(ledger),
-        mirrored={key: replace(told, observed_at=0) for key, told in ledger.mirrored.items()},
-        custody_as_of=dict.fromkeys(ledger.custody_as_of, 0),
-        venues={venue: _record_without_stamps(record) for venue, record in ledger.venues.items()},
-    )
+def _is_same_record(before: VenueRecord, after: VenueRecord) -> bool:
+    if before is after:
+        return True
+    told = all((getattr(before, name) is None) is (getattr(after, name) is None) for name in _TOLD_OR_NOT)
+    return told and _same(before, after, _COMPARED_OF_VENUE)
+
+
+def _same(one: object, other: object, names: Sequence[str]) -> bool:
+    """Whether these fields are equal; what is the very same object is not looked into."""
+    for name in names:
+        was, now = getattr(one, name), getattr(other, name)
+        if was is not now and was != now:
+            return False
+    return True
 
 
 def _told_by_custodians(ledger: Ledger) -> Mapping[tuple[str, str, Asset], Holding]:
@@ -125,22 +137,16 @@ def _told_by_custodians(ledger: Ledger) -> Mapping[tuple[str, str, Asset], Holdi
     }
 
 
-def _record_without_stamps(record: VenueRecord) -> VenueRecord:
-    return replace(
-        record,
-        reported_at=None if record.reported_at is None else 0,
-        agreed_at=None if record.agreed_at is None else 0,
-        clock_offset_ms=None if record.clock_offset_ms is None else 0,
-        unreadable=None if record.unreadable is None else "",
-        margins={},
-        equity_told={},
-        inverse_told={},
-        margin_marks={},
-        read_asked_at=None,
-        read_pending=False,
-        messages=(),
-        deleveraging_ranks={},
-    )
+def _mirrored(ledger: Ledger) -> Mapping[tuple[str, VenueId, Asset], Delegation]:
+    return {key: replace(told, observed_at=0) for key, told in ledger.mirrored.items()}
+
+
+_BY_THEMSELVES = ("sources_confirmed_at", "holdings", "mirrored", "custody_as_of", "venues")
+_COMPARED = tuple(f.name for f in fields(Ledger) if f.name not in ("quotes", "decided_at", "payments_read_at", *_BY_THEMSELVES))
+_TOLD_OR_NOT = ("reported_at", "agreed_at", "clock_offset_ms", "unreadable")
+"""Of these it counts whether they are told at all."""
+_REPLACED = ("margins", "equity_told", "inverse_told", "margin_marks", "read_asked_at", "read_pending", "messages", "deleveraging_ranks")
+_COMPARED_OF_VENUE = tuple(f.name for f in fields(VenueRecord) if f.name not in (*_TOLD_OR_NOT, *_REPLACED))
 
 
 def _key(event: Event) -> Key | None:

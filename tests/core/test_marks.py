@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from bot.core import marks
+from bot.core import lasting, marks
 from bot.core.order import Order
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Position
@@ -53,7 +53,7 @@ def test_the_mark_of_an_asset_and_of_each_instrument() -> None:
 
 
 def test_a_silent_instrument_is_worth_what_the_others_say() -> None:
-    old = T0 - POLICY.quote_age_max_ms * marks.VALUATION_AGE_FACTOR - 1
+    old = T0 - POLICY.quote_age_max_ms * lasting.VALUATION_AGE_FACTOR - 1
     silent = replace(FLAT, quotes={**FLAT.quotes, OKX: quote_of(OKX, D(9_000), old)})
     assert (marks.valuation_mark(FLAT, POLICY, OKX), marks.valuation_mark(silent, POLICY, OKX)) == (3_100, 3_000)
     undated = replace(FLAT, quotes={**FLAT.quotes, OKX: quote_of(OKX, D(9_000), T0, mark_at=None)})

@@ -75,6 +75,7 @@ class Seed:
         self.persons = 0
         self.slowest_heal_s = 0.0
         self.needs_person = False
+        self.judge_s = self.pace.judge_s
 
     async def play(self) -> Outcome:
         """The whole seed."""
@@ -181,11 +182,17 @@ class Seed:
         stage = self.stage
         cycles = max(1.0, self.hours * 3_600 / 7_200)
         until = min(end, stage.clock.steady() + (self.hours * 3_600 / cycles if self.hours >= SLOW_FROM_HOURS else 60.0))
+        self._slow_down(self.pace.idle_factor)
         while stage.clock.steady() < until and not stage.oracle.violations:
             await stage.clock.sleep(min(self.random.expovariate(1.0 / 600.0), max(1.0, until - stage.clock.steady())))
             self.random.choice((flow, trickle))(stage)
             if self.random.random() < 0.1:
                 stage.world.settle_funding()
+        self._slow_down(1)
+
+    def _slow_down(self, factor: int) -> None:
+        self.stage.world.slow_down(factor)
+        self.judge_s = self.pace.judge_s * factor
 
     async def _end(self) -> None:
         stage = self.stage
@@ -208,7 +215,7 @@ class Seed:
 
     async def _judged(self) -> None:
         while True:
-            await self.stage.clock.sleep(self.pace.judge_s)
+            await self.stage.clock.sleep(self.judge_s)
             self.judge.look()
 
     def _told(self) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from math import sqrt
 from random import Random
 
 from bot.core.instrument import Instrument
@@ -34,7 +35,11 @@ MOST_HELD: Mapping[str, int] = {"BTC": 10, "ETH": 200, "SOL": 3_000}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often things happen, seconds: quotes, the market, a source's beat; and the bot's own beats, milliseconds."""
+    """How often things happen, seconds: quotes, the market, a source's beat, the judge's look; and the bot's own beats, milliseconds.
+
+    While nothing goes wrong for hours the market moves `idle_factor` times more rarely, as far as before in the same time, and the judge
+    looks as rarely: the beats of the bot stay as they are.
+    """
 
     name: str
     quote_s: float
@@ -43,6 +48,7 @@ class Pace:
     source_s: float
     judge_s: float
     policy: Mapping[str, Millis]
+    idle_factor: int = 1
 
 
 BRISK = Pace(name="brisk", quote_s=0.5, tick_s=2.0, step_bps=1.5, source_s=5.0, judge_s=1.0, policy={})
@@ -65,6 +71,7 @@ SLOW = Pace(
     source_s=20.0,
     judge_s=10.0,
     policy={"decision_beat_ms": 10_000, "report_interval_ms": 30_000, "quote_age_max_ms": 25_000},
+    idle_factor=4,
 )
 """The slowest beats that a configuration may ask for, nearly: many hours in little time."""
 
@@ -110,11 +117,16 @@ class ChaosWorld(SimulatedWorld):
     conditions: dict[VenueId, Conditions]
 
     def __init__(self, clock: VirtualClock, bot_clock: Clock, seed: int, pace: Pace, struck: Counter[int]) -> None:
+        self._pace = pace
         self.conditions = {VenueId(v): Conditions(random=Random(f"{seed} {v}"), struck=struck) for v in ACCOUNTS}
         super().__init__(clock, seed, assets=ASSETS, tick_s=pace.tick_s, step_bps=pace.step_bps, accounts=ACCOUNTS)
         self.collateral = MemoryCollateral("custody", bot_clock, beat_s=pace.source_s)
         self.chaos_wires = {v: ChaosWire(venue=v, conditions=c) for v, c in self.conditions.items()}
         self.wires = dict(self.chaos_wires)
+
+    def slow_down(self, factor: int) -> None:
+        """From the next move on the market moves so many times more rarely than the pace says, and farther (a random walk's root)."""
+        self.tick_s, self.step_bps = self._pace.tick_s * factor, self._pace.step_bps * sqrt(factor)
 
     def full_depth(self, asset: str) -> tuple[Decimal, ...]:
         """What stands in the book of an asset when nothing is wrong, base units per level."""

@@ -1,0 +1,136 @@
+"""Answers that outlive a ledger: kept from one ledger to the next for as long as everything stays from which they follow.
+
+A decision asks the same questions hundreds of times, and most of a ledger's changes touch none of the answers: a stamp, a message that was
+counted, a sentence for people. What is `lasting` is worked out once for each ground, policy and further arguments:
+
+    ground    instruments, holdings, claims, places, positions, flows, delegations, and each order: the very objects
+              which sources have spoken in this run
+              what each venue told of its account, digit by digit
+              of every quote and market its figures, digit by digit, and whether a mark is young enough to value; not when they were told
+              while there are claims, the instant of the decision; while custodians mirror, when each venue was read
+
+The rule: a lasting question reads nothing of a ledger but its ground, knows no clock, and asks only lasting questions. Decimals that are
+equal but written otherwise are another ground: an answer may be told in words, and a replay must tell the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from functools import update_wrapper
+from operator import is_
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from bot.core.events import Quote
+from bot.core.policy import Policy
+from bot.core.records import Ledger
+from bot.core.units import is_recent
+
+VALUATION_AGE_FACTOR = 5
+"""How many times `quote_age_max_ms` a mark may be old and still count as fresh where it only values: nothing is priced on it."""
+ANSWERS_MAX = 4_096
+"""Answers kept of one ground: a ground that never changes must not fill the memory with what was asked of it."""
+
+GROUNDS_MAX = 4
+"""Grounds kept with their answers: a decision also asks of the book as it would be without what rests, or without what is only offered."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Ground:
+    """Everything from which lasting answers follow, as one ledger has it."""
+
+    __slots__ = ("accounts", "figures", "objects", "values")
+
+    def __init__(self, ledger: Ledger, policy: Policy) -> None:
+        self.objects = tuple(_objects(ledger))
+        self.accounts = tuple(_accounts(ledger))
+        self.values = (
+            frozenset(ledger.sources_confirmed_at),
+            (ledger.decided_at, ledger.started_at) if ledger.claims else None,
+            tuple(record.reported_at for record in ledger.venues.values()) if ledger.mirrored else None,
+        )
+        self.figures = (
+            *(
+                (q.instrument, q.bid, q.ask, q.bid_quantity, q.ask_quantity, q.mark, q.index, values_now(ledger, policy, q))
+                for q in ledger.quotes.values()
+            ),
+            *((i, market.open_interest, market.volume_24h) for i, market in ledger.markets.items()),
+        )
+
+    def is_as(self, other: _Ground) -> bool:
+        """Whether the same answers follow from both."""
+        if len(self.objects) != len(other.objects) or not all(map(is_, self.objects, other.objects)):
+            return False
+        if self.values != other.values or not _is_same(self.figures, other.figures) or len(self.accounts) != len(other.accounts):
+            return False
+        return all(map(_is_same, self.accounts, other.accounts))
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Whether two figures, or records of figures, are equal and written alike."""
+    return one is other or (one == other and str(one) == str(other))
+
+
+def _objects(ledger: Ledger) -> Iterator[object]:
+    yield from (ledger.instruments, ledger.holdings, ledger.claims, ledger.places, ledger.positions)
+    yield from (ledger.flows, ledger.delegations, ledger.mirrored)
+    yield from ledger.orders.values()
+
+
+def _accounts(ledger: Ledger) -> Iterator[object]:
+    for venue, record in ledger.venues.items():
+        yield from (venue, record.margins, record.margin_positions, record.equity_told, record.inverse_told, record.margin_marks)
+
+
+def values_now(ledger: Ledger, policy: Policy, quote: Quote) -> bool:
+    """Whether a mark may value: judged when the quotes came in, with the latest decision."""
+    if ledger.decided_at is None or quote.mark_at is None:
+        return False
+    return is_recent(ledger.decided_at, quote.mark_at, policy.quote_age_max_ms * VALUATION_AGE_FACTOR)
+
+
+def answers(ledger: Ledger, policy: Policy) -> dict[Hashable, Any]:
+    """Room for the lasting answers of a ledger under a policy (the very object)."""
+    held = ledger.__dict__
+    known = held.get("_answers")
+    if known is None or known[0] is not policy:
+        ground, lately = _Ground(ledger, policy), held.setdefault("_answers_lately", [])
+        fits = (each for each in tuple(lately) if each[0] is policy and len(each[2]) < ANSWERS_MAX and ground.is_as(each[1]))
+        known = held["_answers"] = next(fits, None) or (policy, ground, {})
+        lately[:] = [known, *(each for each in lately if each is not known)][:GROUNDS_MAX]
+    kept: dict[Hashable, Any] = known[2]
+    return kept
+
+
+class Same:
+    """A tuple as an argument of a lasting question, equal only to one of the very same items: what was worked out is not compared anew."""
+
+    __slots__ = ("_hash", "items")
+
+    def __init__(self, items: tuple[Any, ...]) -> None:
+        self.items = items
+        self._hash = hash(tuple(map(id, items)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and len(self.items) == len(other.items) and all(map(is_, self.items, other.items))
+
+
+def lasting(question: Callable[Concatenate[Ledger, Policy, P], R]) -> Callable[Concatenate[Ledger, Policy, P], R]:
+    """The same function, worked out once for each ground, policy and further arguments, which must be hashable."""
+
+    def remembered(ledger: Ledger, policy: Policy, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        held = ledger.__dict__.get("_answers")
+        memo = held[2] if held is not None and held[0] is policy else answers(ledger, policy)
+        key = (question, args, *kwargs.items()) if kwargs else (question, *args)
+        known: R
+        try:
+            known = memo[key]
+        except KeyError:
+            known = memo[key] = question(ledger, policy, *args, **kwargs)
+        return known
+
+    return update_wrapper(remembered, question)
