@@ -23,11 +23,11 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup servers demo test check format bench soak docs lock clean
+.PHONY: help setup servers demo test check format bench soak docs dashboards lock clean
 
 help: ## Show this list
 	@echo "hedgebot: targets"
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Options go through ARGS, for example: make demo ARGS="--for 60s --plain --seed 7"'
 
 setup: $(PROJECT_STAMP) servers ## Create .venv and install the locked packages (done once; the other targets call it)
@@ -93,6 +93,10 @@ docs: $(PROJECT_STAMP) ## Write the pages that restate code: configuration, metr
 	@$(BIN)/python -m bot.drivers.venues_page docs/venues.md
 	@$(BIN)/python -m bot.drivers.faults_page docs/faults.md
 	@echo "[docs] docs/configuration.md, docs/metrics.md, docs/order-lifecycle.md, docs/limits.md, docs/venues.md, docs/faults.md"
+
+dashboards: $(PROJECT_STAMP) ## Write Grafana's dashboards from their code in deploy/grafana/source
+	@$(BIN)/python -m deploy.grafana.source
+	@echo "[dashboards] deploy/grafana/dashboards"
 
 lock: $(PROJECT_STAMP) ## Resolve the lock files again after a change of dependencies (newer versions: ARGS=--upgrade)
 	@echo "[lock 1/2] requirements.lock: what runs"

@@ -1,6 +1,6 @@
 // Writes what Collateral.sol compiles to, as JSON, to the standard output:
 //     NODE_PATH=.venv/npm/node_modules node compile.js > Collateral.json
-// `make servers` puts the compiler there, of the version in .ci/evm/package.json. A test compares source and bytecode where it is.
+// `make servers` puts the compiler there, of the version in .ci/npm/package.json. A test compares source and bytecode where it is.
 const fs = require("fs");
 const path = require("path");
 const solc = require("solc");
