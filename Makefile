@@ -23,7 +23,7 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup servers demo test check format bench soak docs dashboards lock clean
+.PHONY: help setup servers demo test check format bench soak docs dashboards lock audit clean
 
 help: ## Show this list
 	@echo "hedgebot: targets"
@@ -99,10 +99,15 @@ dashboards: $(PROJECT_STAMP) ## Write Grafana's dashboards from their code in de
 	@echo "[dashboards] deploy/grafana/dashboards"
 
 lock: $(PROJECT_STAMP) ## Resolve the lock files again after a change of dependencies (newer versions: ARGS=--upgrade)
-	@echo "[lock 1/2] requirements.lock: what runs"
+	@echo "[lock 1/3] requirements.lock: what runs"
 	@$(UV_COMPILE) --extra history --extra evm $(ARGS) --output-file requirements.lock
-	@echo "[lock 2/2] requirements-dev.lock: the same versions and what tests them"
+	@echo "[lock 2/3] requirements-dev.lock: the same versions and what tests them"
 	@$(UV_COMPILE) --extra history --extra evm --extra dev --constraints requirements.lock $(ARGS) --output-file requirements-dev.lock
+	@echo "[lock 3/3] requirements-audit.lock: what looks at them"
+	@$(UV_COMPILE:pyproject.toml=) --group pyproject.toml:audit $(ARGS) --output-file requirements-audit.lock
+
+audit: $(VENV_STAMP) ## Write the bill of materials of what runs (CycloneDX), and look up what is known against it
+	@.ci/audit $(VENV) $(ARGS)
 
 clean: ## Remove .venv, caches and build output; nothing that is tracked
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov build dist *.egg-info

@@ -76,6 +76,7 @@ def _refused(found: Found) -> bool:
 
 async def _found_at(settings: Settings, name: str) -> tuple[Finding, ...]:
     try:
-        return await inspect_account(account_of(settings, name), SystemClock())
+        allowed = settings.to_policy().clock_offset_max_ms
+        return await inspect_account(account_of(settings, name), SystemClock(), clock_offset_max_ms=allowed)
     except ValueError as error:
         raise VenueNotReady(f"{name}: {error}") from None

@@ -45,7 +45,7 @@ async def configured(folder: Path, *venues: str, rights: KeyRights = BOUND, **ch
             "venues": sections,
             "routes": dict.fromkeys(server.hosts, server.url),
             "collateral": {"assets": {"BTC": {}, "ETH": {}}},
-            "policy": {"venue_share_max": 1},
+            "policy": {"venue_share_max": 1, "clock_offset_max_ms": 1_000},
         }
         path = folder / "book.yaml"
         path.write_text(yaml.safe_dump(document | changes), encoding="utf-8")

@@ -172,7 +172,7 @@ class Doors:
     def reading(self, more: Sequence[Opening] = (), bases: Mapping[str, str] = MappingProxyType({})) -> Doors:
         """The same for who only looks; `more`: what else is open then, and `bases` where it lives."""
         allowed = replace(self.allowed, openings=(*self.allowed.openings, *more), only_reading=True)
-        return Doors(allowed, {**bases, **self.bases})
+        return replace(self, allowed=allowed, bases={**bases, **self.bases})
 
     @classmethod
     def wide_open(cls, bases: Mapping[str, str], proxy: str | None = None) -> Doors:

@@ -20,9 +20,6 @@ from bot.adapters.venue.shapes import Paths
 from bot.core.units import DAY_MS, Millis
 
 KEY_ENDS_WITHIN_MS: Millis = 7 * DAY_MS
-CLOCK_NOTED_MS: Millis = 500
-CLOCK_REFUSED_MS: Millis = 5_000
-"""As long as an order request lives: with a clock that far off, one step of it makes every order late before the next measurement."""
 
 
 class Verdict(StrEnum):
@@ -129,15 +126,16 @@ class Inspection:
     no_switch: str = ""
 
 
-def of_clock(offset_ms: Millis, within_ms: Millis) -> Finding:
-    """The venue's clock minus ours, known within half of what the answer took."""
+def of_clock(offset_ms: Millis, within_ms: Millis, allowed_ms: Millis) -> Finding:
+    """The venue's clock minus ours, known within half of what the answer took; a run increases nothing beyond what is allowed."""
     found = f"{offset_ms:+d} ms, within {within_ms} ms"
-    if abs(offset_ms) <= CLOCK_NOTED_MS:
-        return Finding("clock", found, Verdict.FINE)
-    if abs(offset_ms) <= CLOCK_REFUSED_MS:
-        why = "Requests are signed by the venue's clock, but set this machine's: ages and expiries are counted on it."
+    if abs(offset_ms) > allowed_ms:
+        why = f"Set this machine's clock: beyond policy.clock_offset_max_ms ({allowed_ms}) a run increases nothing there."
+        return Finding("clock", found, Verdict.REFUSED, why)
+    if abs(offset_ms) * 2 > allowed_ms:
+        why = f"Set this machine's clock: it is more than half way to policy.clock_offset_max_ms ({allowed_ms})."
         return Finding("clock", found, Verdict.WARNING, why)
-    return Finding("clock", found, Verdict.REFUSED, "This machine's clock is off by more than an order request lives; set it first.")
+    return Finding("clock", found, Verdict.FINE)
 
 
 def of_key(facts: KeyFacts, environment: Environment, now: Millis) -> tuple[Finding, ...]:

@@ -41,6 +41,7 @@ from bot.core.instrument import Instrument
 from bot.core.units import Millis
 from bot.ports import Clock, VenueNotReady
 
+CLOCK_OFFSET_MAX_MS: Millis = 500
 CLOCK_READINGS = 3
 """The quickest answer bounds the clock best."""
 _MODES = ("position mode", "margin mode")
@@ -56,8 +57,12 @@ def reading_doors(settings: VenueSettings) -> Doors:
     return doors(PROFILES[settings.venue], settings).reading([opening for opening in more if opening.host in routed], routed)
 
 
-async def inspect_account(settings: VenueSettings, clock: Clock, *, through: Doors | None = None) -> tuple[Finding, ...]:
+async def inspect_account(
+    settings: VenueSettings, clock: Clock, *, clock_offset_max_ms: Millis = CLOCK_OFFSET_MAX_MS, through: Doors | None = None
+) -> tuple[Finding, ...]:
     """All that was found, in the order in which it was looked at. `through`: other doors than the settings' own, for tests.
+
+    `clock_offset_max_ms`: how far the venue's clock may be from ours, as the policy has it.
 
     Raises ValueError when the settings cannot work.
     """
@@ -74,19 +79,22 @@ async def inspect_account(settings: VenueSettings, clock: Clock, *, through: Doo
         clients += [make_client(profile, settings, session, clock, keyless=number > 0) for number, session in enumerate(sessions)]
         listing = listing_apart(opened, profile, settings, clock, lambda: gate.closed_for, seen)
         asker = Asker(clients[0], profile, settings, gate, clock, public=clients[1], listing=listing, brake=brake)
-        return tuple(await _Look(asker, profile, settings, opened, clock).findings())
+        return tuple(await _Look(asker, profile, settings, opened, clock, clock_offset_max_ms).findings())
     finally:
         await let_go(clients, sessions)
 
 
 class _Look:
-    def __init__(self, asker: Asker, profile: Profile, settings: VenueSettings, through: Doors, clock: Clock) -> None:
+    def __init__(
+        self, asker: Asker, profile: Profile, settings: VenueSettings, through: Doors, clock: Clock, clock_offset_max_ms: Millis
+    ) -> None:
         self._asker = asker
         self._profile = profile
         self._settings = settings
         self._inspection: Inspection = INSPECTIONS[settings.venue]
         self._hosts = through.allowed.hosts
         self._clock = clock
+        self._clock_offset_max_ms = clock_offset_max_ms
         self._found: list[Finding] = []
 
     async def findings(self) -> list[Finding]:
@@ -120,7 +128,10 @@ class _Look:
             if best is None or took < best[1]:
                 best = (at - (asked_at + answered_at) // 2, took)
         if best is not None:
-            self._found += [Finding("reachable", f"in {best[1]} ms", Verdict.FINE), of_clock(best[0], (best[1] + 1) // 2)]
+            self._found += [
+                Finding("reachable", f"in {best[1]} ms", Verdict.FINE),
+                of_clock(best[0], (best[1] + 1) // 2, self._clock_offset_max_ms),
+            ]
         return True
 
     async def _key_taken(self) -> bool:
