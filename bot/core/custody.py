@@ -14,6 +14,11 @@ the two apart: while it moved by m since the account was last told for certain, 
 delta is a range: any part of it may be shown, and two moves that cancel each other do not cancel their doubts. After `MIRROR_LAG_MS` a
 complete reading shows all of it.
 
+The account may also be the first to show it. What a reading moves a mirrored coin's wallet by, beyond what is due to be shown, is in doubt:
+coins of our own, or mirrored ones that count at the custodian already. So it stays until the second report after it (the first may have
+been on its way), or as far as a report explains it; of a custodian that falls silent it stays. Two moves that cancel each other between
+two readings are seen by nobody.
+
     idle -> frozen -> calculating -> settling -> completed | partial | failed | excluded -> the next cycle's idle
 
 A custodian is asked now and then, so steps may be missed; within one cycle they never go back, except that what went wrong may be tried
@@ -32,11 +37,14 @@ from bot.core.copying import replace
 from bot.core.ledger import noted
 from bot.core.policy import Policy
 from bot.core.records import Delegation, Ledger, Note
-from bot.core.reports import CustodyTotal, DelegationReport, SettlementState
+from bot.core.reports import CustodyTotal, DelegationReport, MarginReport, SettlementState
 from bot.core.units import ZERO, Asset, Millis, VenueId
 
 MIRROR_LAG_MS: Millis = 10_000
 """How long after a custodian told of it a venue may need to show what was delegated or taken back."""
+
+WORDS = 2
+"""How many reports after a reading end the doubt whether what it showed is mirrored: the first may have been on its way before."""
 
 _S = SettlementState
 _PATH = (_S.IDLE, _S.FROZEN, _S.CALCULATING, _S.SETTLING)
@@ -124,16 +132,60 @@ def _followed(ledger: Ledger, before: Delegation | None, told: DelegationReport,
     if before is None:
         return Delegation(told=told, observed_at=at)
     agrees = may_follow(before.told, told)
+    known = _settled(ledger, told.venue, before)
     moved = mirrored - (before.told.delegated - before.told.settled)
-    rose, fell = (ZERO, ZERO) if is_shown(ledger, told.venue, before) else (before.rose, before.fell)
-    return Delegation(
+    explained = _within(moved, known.unheard_down, known.unheard_up)
+    up, down = known.unheard_up - max(ZERO, explained), known.unheard_down - min(ZERO, explained)
+    is_over = known.words + 1 >= WORDS or up == down
+    return replace(
+        known,
         told=told,
         observed_at=at,
-        rose=rose + max(ZERO, moved),
-        fell=fell + min(ZERO, moved),
-        moved_at=at if moved != ZERO else before.moved_at,
+        rose=known.rose + max(ZERO, moved),
+        fell=known.fell + min(ZERO, moved),
+        moved_at=at if moved != ZERO else known.moved_at,
+        due_up=known.due_up + max(ZERO, moved - explained),
+        due_down=known.due_down + min(ZERO, moved - explained),
+        unheard_up=ZERO if is_over else up,
+        unheard_down=ZERO if is_over else down,
+        words=0 if is_over else known.words + 1,
         is_disputed=not agrees or (before.is_disputed and (told.cycle, told.state) == (before.told.cycle, before.told.state)),
     )
+
+
+def _settled(ledger: Ledger, venue: VenueId, delegation: Delegation) -> Delegation:
+    """The same without the doubts that the venue's account has ended by now."""
+    if not is_shown(ledger, venue, delegation):
+        return delegation
+    return replace(delegation, rose=ZERO, fell=ZERO, due_up=ZERO, due_down=ZERO)
+
+
+def _within(value: Decimal, low: Decimal, high: Decimal) -> Decimal:
+    return max(low, min(high, value))
+
+
+def apply_account(ledger: Ledger, venue: VenueId, before: Mapping[Asset, MarginReport], now: Mapping[Asset, MarginReport]) -> Ledger:
+    """Notes what a reading moves mirrored coins' wallets by beyond what is due to be shown. A wallet that is not told is passed over."""
+    mirrored = dict(ledger.mirrored)
+    for key, delegation in ledger.mirrored.items():
+        asset = delegation.told.asset
+        was, told = before.get(asset), now.get(asset)
+        if key[1] != venue or was is None or told is None or was.wallet_balance is None or told.wallet_balance is None:
+            continue
+        moved = told.wallet_balance - was.wallet_balance
+        if moved == ZERO:
+            continue
+        known = _settled(ledger, venue, delegation)
+        shown = _within(moved, known.due_down, known.due_up)
+        mirrored[key] = replace(
+            known,
+            due_up=known.due_up - max(ZERO, shown),
+            due_down=known.due_down - min(ZERO, shown),
+            unheard_up=known.unheard_up + max(ZERO, moved - shown),
+            unheard_down=known.unheard_down + min(ZERO, moved - shown),
+            words=0 if moved != shown else known.words,
+        )
+    return replace(ledger, mirrored=mirrored) if mirrored != ledger.mirrored else ledger
 
 
 def is_shown(ledger: Ledger, venue: VenueId, delegation: Delegation) -> bool:
@@ -161,9 +213,12 @@ def delegated_at(ledger: Ledger, policy: Policy, venue: VenueId) -> Mapping[Asse
 
 
 def in_flight(ledger: Ledger, policy: Policy, venue: VenueId, asset: Asset) -> tuple[Decimal, Decimal]:
-    """By how many units of an asset what a venue's account adds may be less (<= 0) and more (>= 0) than equity - delegated."""
+    """By how many units of an asset what a venue's account adds may be less (<= 0) and more (>= 0) than equity - delegated: told and not
+    shown yet, or shown and not told yet."""
     less = more = ZERO
     for delegation in delegations_at(ledger, policy, venue):
-        if delegation.told.asset == asset and not is_shown(ledger, venue, delegation):
-            less, more = less + delegation.fell, more + delegation.rose
+        if delegation.told.asset == asset:
+            known = _settled(ledger, venue, delegation)
+            less += known.fell - known.unheard_up
+            more += known.rose - known.unheard_down
     return less, more

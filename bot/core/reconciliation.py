@@ -25,8 +25,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from bot.core import custody, trading
 from bot.core import events as ev
-from bot.core import trading
 from bot.core.copying import replace
 from bot.core.instrument import ContractKind
 from bot.core.ledger import (
@@ -64,7 +64,8 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         news = ledger.fill_ids.get(told.instrument) is not fills_before.get(told.instrument)
         ledger, settled = _settle_position(ledger, told, event, news_during_reading=news, vanished=vanished)
         agreed = agreed and settled
-    record = venue_record(ledger, event.venue)
+    record, margins = venue_record(ledger, event.venue), {m.asset: m for m in event.margins}
+    ledger = custody.apply_account(ledger, event.venue, record.equity_told, margins)
     for sentence in (*event.unfit, *event.remarks):
         if sentence not in (*record.unfit, *record.remarks):
             ledger = noted(ledger, Note(at=event.at, kind="venue", subject=event.venue, sentence=f"set otherwise: {sentence}"))
@@ -79,9 +80,9 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         first_told={p.instrument: p.quantity for p in event.positions if p.instrument not in ledger.positions},
         read_pending=False,
         clock_offset_ms=event.clock_offset_ms,
-        margins={m.asset: m for m in event.margins},
+        margins=margins,
         margin_positions={p.instrument: p.quantity for p in event.positions},
-        equity_told={m.asset: m for m in event.margins},
+        equity_told=margins,
         inverse_told={p.instrument: p for p in event.positions if not _is_linear(ledger, p.instrument)},
         margin_marks=_marks(event.positions),
         unreadable=None,

@@ -255,8 +255,10 @@ class Delegation:
     """What a custodian said last of one asset at one venue, and when (our clock).
 
     `rose` (>= 0) and `fell` (<= 0) are all that was delegated and taken back since the venue's account surely showed everything, `moved_at`
-    when we heard of the last of it; settlements into the mirror are no part of it. `is_disputed`: the custodian contradicts what it said of
-    this cycle before.
+    when we heard of the last of it; settlements into the mirror are no part of it. Of both, `due_up` (>= 0) and `due_down` (<= 0) are what
+    no reading has shown. `unheard_up` (>= 0) and `unheard_down` (<= 0) are by how much readings moved the account's coins beyond that,
+    perhaps a delegation of which no word has come; `words` is how many reports came since. `is_disputed`: the custodian contradicts what
+    it said of this cycle before.
     """
 
     told: DelegationReport
@@ -264,6 +266,11 @@ class Delegation:
     rose: Decimal = ZERO
     fell: Decimal = ZERO
     moved_at: Millis | None = None
+    due_up: Decimal = ZERO
+    due_down: Decimal = ZERO
+    unheard_up: Decimal = ZERO
+    unheard_down: Decimal = ZERO
+    words: int = 0
     is_disputed: bool = False
 
 
