@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bot.adapters.venue.ccxt_client import doors
+from bot.adapters.venue.inspector import reading_doors
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.rehearsal import Rehearsed, rehearse
 from bot.adapters.venue.settings import Environment
@@ -15,6 +16,8 @@ from bot.core.units import VenueId
 from bot.ports import VenueNotReady
 from bot.shell.clock import SystemClock
 
+OF_THE_CHECK = "--connect alone"
+"""What a host is for that no run asks."""
 _TITLES = ("venue", "for", "host", "lives at", "allowed")
 _OF_SOCKETS = {"http": "ws", "https": "wss"}
 
@@ -68,7 +71,25 @@ async def hosts_in_use(settings: Settings) -> list[HostUse]:
                     fits=why is None,
                 )
             )
+        found += _of_the_check(account, bases)
     return found
+
+
+def _of_the_check(account: AccountSettings, of_a_run: Mapping[str, str]) -> list[HostUse]:
+    """The hosts that `--connect` asks beside a run's: what tells of a key may live elsewhere."""
+    return [
+        HostUse(
+            venue=account.venue,
+            environment=account.environment,
+            purpose=OF_THE_CHECK,
+            host=host,
+            lives_at=_home(host, base, socket=False),
+            allowed="yes",
+            fits=True,
+        )
+        for host, base in reading_doors(account).bases.items()
+        if host not in of_a_run
+    ]
 
 
 def account_of(settings: Settings, name: str) -> AccountSettings:

@@ -17,7 +17,7 @@ from bot.adapters.venue.settings import Environment
 from bot.cli import app
 from bot.config import load
 from bot.core.units import VenueId
-from bot.drivers.check import account_of
+from bot.drivers.check import OF_THE_CHECK, account_of
 from bot.ports import VenueNotReady
 from bot.shell.clock import SystemClock
 
@@ -63,7 +63,7 @@ def test_every_host_of_every_configured_venue_is_listed_and_fits(path: Path) -> 
     titles, *rows = rows_of(done.output)
     assert titles == ["venue", "for", "host", "lives at", "allowed"]
     for name in settings.venues:
-        told = [row for row in rows if row[0] == name]
+        told = [row for row in rows if row[0] == name and row[1] != OF_THE_CHECK]
         hosts = PROFILES[VenueId(name)].hosts_in(Environment(settings.environment.value))
         assert {row[2] for row in told} == set(hosts.names)
         assert {row[1] for row in told} == PURPOSES
@@ -74,6 +74,19 @@ def test_every_host_of_every_configured_venue_is_listed_and_fits(path: Path) -> 
     assert f"Hosts that ccxt will use in {settings.environment.value}:" in done.output
     assert max(map(len, done.output.split("In words:")[1].splitlines())) <= 100
     assert not [value for value in settings.secret_values() if value in done.output]
+
+
+@pytest.mark.usefixtures("keys")
+def test_on_mainnet_the_hosts_that_only_the_check_asks_are_listed_as_such(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What lets traffic out by a list of names is written from this table."""
+    text = (ROOT / "config" / "testnet.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "book.yaml"
+    path.write_text(re.sub(r"^environment: testnet\nname: testnet$", "environment: mainnet\nname: book", text, flags=re.MULTILINE), "utf-8")
+    monkeypatch.setenv("HEDGEBOT_MAINNET", "book")
+    done = CliRunner().invoke(app, ["check", str(path)])
+    assert done.exit_code == 0, done.output
+    told = [row for row in rows_of(done.output) if row[1] == OF_THE_CHECK]
+    assert [(row[0], row[2], row[3]) for row in told] == [(venue, "api.binance.com", "itself") for venue in ("binanceusdm", "binancecoinm")]
 
 
 @pytest.mark.usefixtures("keys")

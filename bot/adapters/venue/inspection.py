@@ -211,7 +211,7 @@ def _end(told: Millis | Unknown | Absent, strict: bool, now: Millis) -> Finding:
     if told <= now:
         return Finding(what, "it has ended", Verdict.REFUSED, "Make a new key.")
     if told - now <= KEY_ENDS_WITHIN_MS:
-        advice = "Make a new key before it ends, and change it at the bot: see the page on operations."
+        advice = "Make a new key before it ends, and give it to the bot: docs/operations.md."
         return Finding(what, f"in {days} days", Verdict.REFUSED if strict else Verdict.WARNING, advice)
     return Finding(what, f"in {days} days", Verdict.FINE)
 
