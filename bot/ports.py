@@ -327,6 +327,9 @@ class Lease(Protocol):
     async def renew(self) -> None:
         """Extends it. Raises `LeaseLost` when it is not ours any more, and `LeaseUnavailable`: then it ends when it would have ended."""
 
+    def stand_in(self, wanted: bool) -> None:
+        """Whether it may renew itself for a while when the event loop is late with that. Not before it is asked to, nor once it is lost."""
+
     async def release(self) -> None:
         """Gives it back, as the last act of an orderly stop, so that nobody need wait for its end. Raises `LeaseUnavailable`."""
 

@@ -233,8 +233,9 @@ class Run:
     def _enter_session(self) -> None:
         now = self._world.clock.now()
         epoch = epoch_of(self._world.journal.next_epoch(), now, self._tag)
-        fresh, known = self._world.journal.is_fresh, len(self._recovery.ledger.orders)
-        silent = 0 if self._world.mandate is None else self._world.mandate.silent_ms
+        mandate, known = self._world.mandate, len(self._recovery.ledger.orders)
+        fresh = self._world.journal.is_fresh or (mandate is not None and not mandate.explained)
+        silent = 0 if mandate is None else mandate.silent_ms
         log.info("session_started", epoch=epoch, config=self._config_hash, orders_known=known, fresh=fresh, silent_ms=silent)
         policy, hashed = self._policy, self._config_hash
         self.loop.put(SessionStarted(at=now, epoch=epoch, config_hash=hashed, policy=policy, is_fresh=fresh, silent_ms=silent))

@@ -5,6 +5,8 @@
 Rules:
 - No order leaves unless the lease is ours by our own clock for another `SEND_LEAST_S`, and none is signed to be valid for longer than that
   (`seconds`). Whoever sends asks twice: when a command is carried out, and in the instant of signing, for it may have queued in between.
+- Renewals belong to the event loop, which proves by them that it turns. A lease may renew itself in the loop's stead for a little while
+  (`RedisLease` does), so that a machine that has no time for the loop does not take a lease that its store would have extended.
 - Once it is lost nothing is sent any more, and the run ends: a restart stands by. It is lost when the store says so, and when it ran out
   before the store answered; which of the two came first makes no difference, `seconds` is 0 from the lease's end on.
 - Before the first order the holder before is waited for (`silence_s`): the lease that it may still believe in, and then the longest that
@@ -66,11 +68,26 @@ def silence_s(granted: LeaseGranted, at: float, watched: Watched | None, ttl_s: 
     return term if at >= watched.ends_at else 2 * term
 
 
+def is_explained(granted: LeaseGranted, at: float, watched: Watched | None) -> bool:
+    """Whether the store's word agrees with what we saw of the holder before: given back, run out, or seen by nobody.
+
+    A lease that is gone before its time, or of which the store remembers nothing, was lost by the store; so may be the journal's last
+    entries, and what they sent.
+    """
+    if watched is None:
+        return True
+    if granted.before is None:
+        return False
+    is_given_back = granted.before.claim == watched.claim and granted.before.released
+    return is_given_back or at >= watched.ends_at
+
+
 class Mandate:
     """One granted lease, and the silence that goes before its first use."""
 
-    def __init__(self, lease: Lease, clock: Clock, *, silent_s: float) -> None:
-        """`silent_s`: seconds from now on in which nothing is sent."""
+    def __init__(self, lease: Lease, clock: Clock, *, silent_s: float, explained: bool = True) -> None:
+        """`silent_s`: seconds from now on in which nothing is sent. `explained`: see `is_explained`."""
+        self.explained = explained
         self._lease = lease
         self._clock = clock
         self._sends_from = clock.steady() + silent_s
@@ -99,6 +116,7 @@ class Mandate:
 
     def begin(self) -> None:
         """Renews it from now on, in a task of its own; soon after the grant, for what comes next may take longer than the lease."""
+        self._lease.stand_in(True)
         self._keeping = asyncio.create_task(self._keep(), name="lease")
 
     async def until_lost(self) -> None:
@@ -112,6 +130,7 @@ class Mandate:
             await self._renew_for_ever()
         finally:
             self._lost = True
+            self._lease.stand_in(False)
 
     async def _renew_for_ever(self) -> None:
         lease, pause, failing = self._lease, self._lease.ttl_s / RENEWALS_PER_TERM, False
@@ -141,6 +160,7 @@ class Mandate:
     async def end(self) -> None:
         """Ends the renewals and gives nothing back: it runs out. Safe to call twice."""
         self._lost = True
+        self._lease.stand_in(False)
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait([self._keeping])

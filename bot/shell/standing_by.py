@@ -21,7 +21,7 @@ import structlog
 from bot.core.policy import Policy
 from bot.ports import Clock, JournalFollower, JournalRefused, JournalUnavailable, Lease, LeaseGranted, LeaseUnavailable, Position, Snapshot
 from bot.shell.left_out import LeftOut, refuse_left_out
-from bot.shell.mandate import Mandate, Watched, silence_s
+from bot.shell.mandate import Mandate, Watched, is_explained, silence_s
 from bot.shell.recovery import Course, Folding
 from bot.supervision import set_or_after
 
@@ -134,10 +134,11 @@ class Standby:
         return None
 
     def _granted(self, granted: LeaseGranted) -> Mandate:
-        silent_s = silence_s(granted, self._clock.steady(), self._watched, self._lease.ttl_s)
-        mandate = Mandate(self._lease, self._clock, silent_s=silent_s)
+        at = self._clock.steady()
+        silent_s, explained = silence_s(granted, at, self._watched, self._lease.ttl_s), is_explained(granted, at, self._watched)
+        mandate = Mandate(self._lease, self._clock, silent_s=silent_s, explained=explained)
         mandate.begin()
-        log.info("lease_granted", epoch=granted.epoch, holder_before=self.holder, silent_s=silent_s)
+        log.info("lease_granted", epoch=granted.epoch, holder_before=self.holder, silent_s=silent_s, explained=explained)
         return mandate
 
     async def _look(self, *, at_start: bool = False) -> None:

@@ -100,6 +100,9 @@ class MemoryLease:
             raise LeaseLost("the store does not know our claim any more")
         self._tenure = self._tenure.granted(asked_at)
 
+    def stand_in(self, wanted: bool) -> None:
+        """See the port: nothing here renews by itself."""
+
     async def release(self) -> None:
         """See the port. One that is not ours any more is left alone."""
         self._tenure = self._tenure.lost()

@@ -12,7 +12,7 @@ from bot.core.commands import CancelOrder, PlaceOrder
 from bot.core.events import OrderRefused, OrderReported, SessionStarted
 from bot.ports import JournalFenced, JournalUnavailable, LeaseEnd, LeaseGranted, LeaseHeldByOther, LeaseLost
 from bot.shell.dispatch import NO_MANDATE, Dispatcher
-from bot.shell.mandate import SEND_LEAST_S, Mandate, Watched, silence_s
+from bot.shell.mandate import SEND_LEAST_S, Mandate, Watched, is_explained, silence_s
 from bot.simulator.memory_lease import MemoryLease, MemoryLeaseStore
 from bot.simulator.virtual_time import VirtualClock
 from bot.simulator.wire import WireFault
@@ -48,6 +48,45 @@ def end(claim: str = "4:a", *, released: bool = False, ttl_s: float = 3.0) -> Le
 def test_how_long_the_holder_before_is_waited_for(before: LeaseEnd | None, at: float, watched: Watched | None, seconds: float) -> None:
     granted = LeaseGranted(claim="6:c", epoch=6, before=before)
     assert silence_s(granted, at, watched, 3.0) == seconds
+
+
+@pytest.mark.parametrize(
+    ("before", "at", "watched", "explained"),
+    [
+        (end(released=True), 99.0, SEEN, True),  # given back by whom we watched
+        (end(), 100.0, SEEN, True),  # ran out under our eyes
+        (end(), 99.9, SEEN, False),  # gone before its time: the store forgot a renewal, and perhaps entries
+        (end(claim="5:b"), 101.0, SEEN, True),  # granted to somebody else after it had run out
+        (end(claim="5:b"), 99.0, SEEN, False),  # granted to somebody else while it lasted
+        (end(claim="5:b", released=True), 99.0, SEEN, False),
+        (None, 101.0, SEEN, False),  # a store that remembers nothing of whom we watched
+        (end(), 101.0, None, True),  # we saw nobody, and the store remembers: its journal is as old
+        (None, 101.0, None, True),  # the first of all; a journal that held more says so itself
+    ],
+)
+def test_whether_the_end_of_the_holder_before_is_explained(before: LeaseEnd | None, at: float, watched: Watched | None, explained: bool):
+    assert is_explained(LeaseGranted(claim="6:c", epoch=6, before=before), at, watched) is explained
+
+
+@pytest.mark.parametrize("explained", [True, False])
+@virtual
+async def test_a_takeover_that_nothing_explains_is_told_as_one_on_a_journal_that_may_have_lost_its_end(explained: bool):
+    bench = Bench()
+    for asset, quantity in (("BTC", "10"), ("ETH", "100")):
+        bench.hold(asset, quantity)
+    bench.start()
+    await bench.until(bench.converged, 20)
+    await bench.stop()
+    lease = MemoryLease(MemoryLeaseStore(bench.clock), "left", ttl_ms=TTL_MS)
+    await lease.acquire()
+    bench.mandate = Mandate(lease, bench.clock, silent_s=0.0, explained=explained)
+    bench.mandate.begin()
+    bench.start()
+    bench.hold("ETH", "120")
+    await bench.until(bench.converged, 60)
+    await bench.stop()
+    started = [e for e, _ in bench.world.store.steps() if isinstance(e, SessionStarted)]
+    assert [e.is_fresh for e in started] == [True, not explained]
 
 
 def test_the_end_of_anothers_lease_is_counted_from_the_answer() -> None:

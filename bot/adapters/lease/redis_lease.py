@@ -8,6 +8,10 @@ Rules: a token is drawn once for each process, so a grant whose answer was lost 
 one attempt over a connection of its own, in a thread of its own: a slow store never holds up the event loop. `core.tenure`
 says how long the lease may be relied on, and the store is never asked that.
 
+The event loop renews. Where it is late with that, as on a machine that has too little time while a run opens its venues, a thread renews in
+its stead, for as long as STANDS_IN_TERMS lengths of the lease: a loop that is blocked for longer holds nobody up. A process that is stopped
+stops that thread too. What may be sent is decided by the same deadline as ever, on the same clock.
+
 A store that fails over or is set back may grant it twice: see `bot.shell.mandate` for what then still holds.
 """
 
@@ -15,8 +19,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -27,6 +33,13 @@ from bot.core.units import Millis
 from bot.ports import LeaseEnd, LeaseGranted, LeaseHeldByOther, LeaseLost, LeaseUnavailable
 
 T = TypeVar("T")
+
+STANDS_IN_TERMS = 4
+"""For how many lengths of the lease it is renewed without the event loop."""
+LOOKS_PER_TERM = 8
+"""How often a thread looks within one length whether the loop is late."""
+LATE_TERMS = 0.5
+"""After which part of a length without a renewal the loop is late."""
 
 ACQUIRE = Script("""
 local claim = redis.call('GET', KEYS[1])
@@ -105,6 +118,12 @@ class RedisLease:
         self._epoch = 0
         self._epoch_seen = 0
         self._closed = False
+        self._changing = threading.Lock()
+        self._loop_at = self._renewed_at = 0
+        """When the loop last asked, and when anybody last asked for what we hold; steady milliseconds."""
+        self._is_kept = self._may_stand_in = False
+        self._over = threading.Event()
+        self._standing_in: threading.Thread | None = None
         self._link = RedisLink(server, answer_s=self._tenure.renew_every_ms / 2_000)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lease")
 
@@ -136,33 +155,77 @@ class RedisLease:
             left_ms = int(told[2])
             return LeaseHeldByOther(claim=claim, name=_text(told[1]), seconds_left=self.ttl_s if left_ms < 0 else left_ms / 1_000)
         self._claim, self._epoch = claim, _epoch_of(claim)
-        self._tenure = self._tenure.granted(asked_at)
+        with self._changing:
+            self._is_kept, self._loop_at, self._renewed_at = True, asked_at, asked_at
+            self._tenure = self._tenure.granted(asked_at)
         return LeaseGranted(claim=claim, epoch=self._epoch, before=_end_of(*map(_text, told[1:4])))
 
     async def renew(self) -> None:
         """See the port."""
         if not self._claim:
             raise LeaseLost("the lease is not ours")
-        asked_at = self._now()
+        asked_at = self._loop_at = self._now()
         kind, *told = await self._run(RENEW, (self.keys.lease,), (self._claim, self._ttl_ms))
         if kind != b"OK":
-            claim, self._claim, self._tenure = self._claim, "", self._tenure.lost()
+            claim, self._claim = self._claim, ""
+            self._end_hold()
             raise LeaseLost(_whose(_text(told[0]), claim))
-        self._tenure = self._tenure.granted(asked_at)
+        self._extend(asked_at)
+
+    def stand_in(self, wanted: bool) -> None:
+        """See the port."""
+        self._may_stand_in = wanted
+        if wanted and self._standing_in is None:
+            self._standing_in = threading.Thread(target=self._look_after_the_loop, name="lease stand-in", daemon=True)
+            self._standing_in.start()
 
     async def release(self) -> None:
         """See the port. One that is not ours any more is left alone."""
-        self._tenure = self._tenure.lost()
+        self._end_hold()
         if self._claim:
             await self._run(RELEASE, (self.keys.lease, self.keys.last), (self._claim,))
 
     async def close(self) -> None:
         """See the port."""
-        self._tenure = self._tenure.lost()
+        self._end_hold()
+        self._over.set()
         if not self._closed:
             self._closed = True
             self._thread.submit(self._link.drop)
             self._thread.shutdown(wait=False)
+
+    def _extend(self, asked_at: Millis) -> None:
+        """The store said yes to what was asked then; it counts unless we let go meanwhile."""
+        with self._changing:
+            if self._is_kept:
+                self._renewed_at = max(self._renewed_at, asked_at)
+                self._tenure = self._tenure.granted(asked_at)
+
+    def _end_hold(self) -> None:
+        with self._changing:
+            self._is_kept = self._may_stand_in = False
+            self._tenure = self._tenure.lost()
+
+    def _look_after_the_loop(self) -> None:
+        """On a thread of its own: renews while the loop is late, and not for ever."""
+        while not self._over.wait(self.ttl_s / LOOKS_PER_TERM):
+            now = self._now()
+            is_late = now - self._renewed_at >= self._ttl_ms * LATE_TERMS
+            if self._may_stand_in and is_late and now - self._loop_at < self._ttl_ms * STANDS_IN_TERMS and self.held_for() > 0:
+                with suppress(RuntimeError):  # closed this very moment
+                    self._thread.submit(self._renew_in_its_stead).result()
+
+    def _renew_in_its_stead(self) -> None:
+        """On the thread that the connection belongs to."""
+        asked_at = self._now()
+        try:
+            kind, *_ = self._link.run(RENEW, (self.keys.lease,), (self._claim, self._ttl_ms))
+        except StoreFailed:
+            return
+        if kind == b"OK":
+            self._extend(asked_at)
+        else:  # the loop is told when it asks
+            self._end_hold()
 
     async def _run(self, script: Script, keys: tuple[str, ...], words: tuple[str | int, ...]) -> Any:
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bot.adapters.lease import redis_lease
 from bot.adapters.lease.redis_lease import LeaseKeys, RedisLease
 from bot.ports import LeaseEnd, LeaseGranted, LeaseHeldByOther, LeaseLost, LeaseUnavailable
 from bot.shell.clock import SystemClock
@@ -197,3 +199,63 @@ async def test_a_store_set_back_to_an_earlier_state_cannot_repeat_a_claim(instan
     second = await granted(instances.lease("right"))
     assert second.epoch == first.epoch
     assert second.claim != first.claim
+
+
+# In the event loop's stead
+
+
+async def test_a_loop_that_is_late_does_not_lose_what_the_store_would_have_extended(instances: Instances) -> None:
+    left, right = instances.lease("left"), instances.lease("right")
+    await granted(left)
+    left.stand_in(True)
+    time.sleep(3 * TTL_MS / 1_000)  # noqa: ASYNC251  nothing on the loop has a turn: that is what is tried
+    assert left.held_for() > 0, "by its own clock, and without having been asked"
+    assert isinstance(await right.acquire(), LeaseHeldByOther)
+    await left.renew()
+    assert left.epoch == 1
+
+
+async def test_without_a_stand_in_a_late_loop_loses_it(instances: Instances) -> None:
+    left = instances.lease("left")
+    await granted(left)
+    time.sleep(3 * TTL_MS / 1_000)  # noqa: ASYNC251  as above
+    assert left.held_for() == 0
+
+
+async def test_a_loop_that_stays_blocked_holds_nobody_up(instances: Instances, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_lease, "STANDS_IN_TERMS", 2)
+    left, right = instances.lease("left"), instances.lease("right")
+    await granted(left)
+    left.stand_in(True)
+    time.sleep(5 * TTL_MS / 1_000)  # noqa: ASYNC251  as above
+    assert left.held_for() == 0
+    assert (await granted(right)).epoch == 2
+    with pytest.raises(LeaseLost):
+        await left.renew()
+
+
+@pytest.mark.parametrize("end", ["stand_in", "release", "close"])
+async def test_nobody_stands_in_for_a_loop_that_has_ended_it(instances: Instances, end: str) -> None:
+    left, right = instances.lease("left"), instances.lease("right")
+    await granted(left)
+    left.stand_in(True)
+    if end == "stand_in":
+        left.stand_in(False)
+    else:
+        await getattr(left, end)()
+        assert left.held_for() == 0
+    await asyncio.sleep(2 * TTL_MS / 1_000)
+    assert left.held_for() == 0
+    assert (await granted(right)).epoch == 2
+
+
+async def test_what_another_was_granted_meanwhile_is_not_renewed(instances: Instances) -> None:
+    left = instances.lease("left")
+    await granted(left)
+    left.stand_in(True)
+    with closing(instances.server.client) as client:
+        client.set(KEYS.lease, "7:other", px=60_000)
+    time.sleep(2 * TTL_MS / 1_000)  # noqa: ASYNC251  as above
+    assert left.held_for() == 0
+    with closing(instances.server.client) as client:
+        assert client.get(KEYS.lease) == b"7:other"
