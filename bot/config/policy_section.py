@@ -24,7 +24,7 @@ FRACTIONS = frozenset(
     {"rebalance_band", "venue_share_max", "margin_ratio_max", "price_collar", "slippage_max", "reference_deviation_max"}
     | {"funding_flip_exit", "funding_flip_enter", "funding_trip_annual", "venue_share_drift", "rebalance_band_hard"}
     | {"open_interest_share_max", "open_interest_share_total_max", "spread_max", "collateral_share_max", "unsettled_profit_max"}
-    | {"exposure_at_risk_max"}
+    | {"exposure_at_risk_max", "collateral_drift_per_day", "rate_drift_per_day"}
     | {"settle_exposure_max", "stablecoin_depeg_warn", "stablecoin_depeg_max", "staked_depeg_warn", "staked_depeg_max"}
     | {"reserve_need_rate", "deleveraging_rank_max", "impact_cost", "risk_free_rate", "stable_band_exit", "stable_band_enter"}
     | {"participation_max"}

@@ -197,7 +197,15 @@ def _states(policy: Policy) -> list[str]:
 def _knowledge(policy: Policy) -> list[str]:
     return [
         f"Price an increase only on quotes younger than {duration(policy.quote_age_max_ms)}.",
-        f"Take collateral as known for {duration(policy.collateral_age_max_ms)} after its source last confirmed it.",
+        (
+            f"Take collateral as known for {duration(policy.collateral_age_max_ms)} after its source last confirmed it; of one that is"
+            f" silent for longer the last total counts, {percent(policy.collateral_drift_per_day)} a day of its silence less or more, and"
+            " nothing is traded on what it would change."
+        ),
+        (
+            f"Take a redemption rate as known for {duration(policy.rate_age_max_ms)} after it was last told; of an older one"
+            f" {percent(policy.rate_drift_per_day)} a day less or more."
+        ),
         (
             f"Read each venue in full every {duration(policy.report_interval_ms)}; increase nothing at one that was last read more than"
             f" {duration(policy.report_age_max_ms)} ago."

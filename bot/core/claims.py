@@ -9,7 +9,8 @@ The rule, worked out anew from the whole set of claims, so that their order neve
                 nothing counts, so that what was merely announced stands in the way of nothing
     redemptions what is still there of a priced one counts no more, where policy ends its delta with the price, until it is overdue
 
-Totals alone say what is there. What is held back is hedged all the same once a total shows it.
+Where the source of a place is silent, nothing of this is certain (`holdings.announced`). Totals alone say what is there. What is held
+back is hedged all the same once a total shows it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Judged:
 class PlaceRecord:
     """One asset at one location, in its own units: what its source confirmed, what is on the way and what is leaving, and held back.
 
-    `counted` = confirmed + the certain part of what is pending - leaving: what is hedged of it.
+    `counted` = confirmed + the certain part of what is pending - leaving: what is hedged of it. `source` is believed of it.
     """
 
     asset: Asset
@@ -56,6 +57,7 @@ class PlaceRecord:
     leaving: Decimal
     held_back: Decimal
     counted: Decimal
+    source: str = ""
 
 
 def why_held(policy: Policy, claim: Claim) -> str:
@@ -193,5 +195,6 @@ def place_records(ledger: Ledger, policy: Policy) -> tuple[PlaceRecord, ...]:
         confirmed = ZERO if there is None or there.source != policy.claims.authorities[key] else there.total
         coming, going = pending.get(key, ZERO), min(leaving.get(key, ZERO), confirmed)
         counted = confirmed + coming * policy.claims.hedge_share - going
-        found.append(PlaceRecord(asset, location, confirmed, coming, going, held.get(key, ZERO), counted))
+        source = policy.claims.authorities[key]
+        found.append(PlaceRecord(asset, location, confirmed, coming, going, held.get(key, ZERO), counted, source))
     return tuple(found)

@@ -25,7 +25,6 @@ from bot.core.holdings import (
     held,
     in_usd,
     net_asset_value,
-    rate_of,
     settle_exposure,
 )
 from bot.core.lasting import VALUATION_AGE_FACTOR, lasting
@@ -45,6 +44,7 @@ from bot.core.marks import (
 from bot.core.no_trade import edges_of
 from bot.core.policy import Policy
 from bot.core.records import Ledger
+from bot.core.redemption import newest_rated, rate_of
 from bot.core.units import ZERO, Asset, InstrumentId, Range
 
 __all__ = [
@@ -66,11 +66,13 @@ __all__ = [
     "median",
     "net_asset_value",
     "net_delta",
+    "newest_rated",
     "notional",
     "once",
     "position",
     "position_of_asset",
     "position_units",
+    "rate_of",
     "rebalance_threshold",
     "recorded",
     "required_notional",

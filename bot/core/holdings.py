@@ -4,10 +4,10 @@ Each asset at each location has one source that is believed. Where the configura
 for certain and the most for possible. What was merely announced, and what is leaving, counts as `claims` tells.
 
 Collateral of an asset is unknown (None) until every configured source has spoken in this run, and while a holding lacks a
-redemption rate. Only what configured sources told counts: a source that was taken out of the configuration, or renamed, will never
-take back what it said last. So it is with the account of a venue where nothing is configured or open any more. A holding at a venue
-whose account tells that coin is the account's, not collateral; what a custodian delegated to an account counts at the custodian, and
-the account adds the rest.
+redemption rate. What was told too long ago stays, and is known as a range (`staleness`). Only what configured sources told counts: a source
+that was taken out of the configuration, or renamed, will never take back what it said last. So it is with the account of a venue where
+nothing is configured or open any more. A holding at a venue whose account tells that coin is the account's, not collateral; what a
+custodian delegated to an account counts at the custodian, and the account adds the rest.
 
 Coin equity is told at some instant, beside inverse positions of that instant. The price moves both, and together it moves nothing:
 
@@ -26,13 +26,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from bot.core import custody
+from bot.core import custody, staleness
 from bot.core.claim_terms import place
 from bot.core.claims import place_records
 from bot.core.lasting import lasting
 from bot.core.marks import dollars, hedged_as, hedged_assets, mark_of_asset, valuation_mark, venues_in_book
 from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger, VenueRecord
+from bot.core.redemption import rate_of, rated_by, redemption_rate
 from bot.core.reports import MarginReport, PositionReport
 from bot.core.units import ONE, ZERO, Asset, Range, VenueId
 
@@ -101,7 +102,7 @@ def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     """Base units of an asset held as collateral, every location and every form of it; None while unknown."""
     if not all_sources_spoke(ledger, policy):
         return None
-    total, possible = ZERO, ZERO
+    total, possible, less = ZERO, ZERO, ZERO
     for holding in counted_holdings(ledger, policy):
         if policy.collateral_assets[holding.asset] != asset:
             continue
@@ -113,20 +114,30 @@ def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
             return None
         total += holding.quantity * rate
         possible += (most - holding.quantity) * rate
+        doubted = staleness.doubt(ledger, policy, holding, rated_by(ledger, policy, holding))
+        if doubted:
+            less, possible = less + holding.quantity * rate * doubted, possible + most * rate * doubted
     certain, uncertain = announced(ledger, policy, asset)
-    return Range(total + certain, total + certain + possible + uncertain)
+    return Range(total + certain - less, total + certain + possible + uncertain)
 
 
 @lasting
 def announced(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Decimal, Decimal]:
-    """Base units that announcements add for certain (< 0: they end), and those that they may add beside. Without a rate, nothing."""
+    """Base units that announcements add for certain (< 0: they end), and those that they may add beside. Without a rate, nothing.
+
+    Where the source that would confirm them is silent, both what may come and what may have left is possible and nothing is certain: what
+    was hedged before it fell silent stays, and nothing is traded on what is announced while it is.
+    """
     certain, uncertain = ZERO, ZERO
     if not ledger.claims:
         return certain, uncertain
     for record in place_records(ledger, policy):
         is_counted = policy.collateral_assets.get(record.asset) == asset and (record.pending or record.leaving)
         rate = redemption_rate(ledger, policy, record.asset) if is_counted else None
-        if rate is not None:
+        if rate is not None and staleness.silence(ledger, policy, record.source, ledger.decided_at) is not None:
+            certain -= record.leaving * rate
+            uncertain += (record.leaving + (record.pending if policy.claims.hedge_share else ZERO)) * rate
+        elif rate is not None:
             certain += (record.counted - record.confirmed) * rate
             uncertain += record.pending * (ONE - policy.claims.hedge_share) * rate if policy.claims.hedge_share else ZERO
     return certain, uncertain
@@ -181,22 +192,6 @@ def _settled_in_coin(ledger: Ledger, _: Policy) -> Mapping[VenueId, frozenset[As
         if listed is not None and listed.is_inverse:
             found[listed.venue] = found.get(listed.venue, frozenset()) | {listed.settle}
     return found
-
-
-def redemption_rate(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
-    """Base units per unit of an asset: 1 for what is hedged as itself, else as the configured sources told last; None when untold."""
-    if hedged_as(policy, asset) == asset:
-        return ONE
-    told = [h for h in ledger.holdings.values() if h.asset == asset and h.source in policy.collateral_sources and h.redemption_rate]
-    return max(told, key=lambda h: (h.observed_at, h.source, h.location)).redemption_rate if told else None
-
-
-def rate_of(ledger: Ledger, policy: Policy, holding: Holding) -> Decimal | None:
-    """Base units per unit of a holding: as its own source told, else as another one told of the asset last; None when untold.
-
-    A venue's wallet tells how many staked tokens lie there, and only the protocol what they redeem for.
-    """
-    return redemption_rate(ledger, policy, holding.asset) if holding.redemption_rate is None else holding.redemption_rate
 
 
 def _equity_now(ledger: Ledger, policy: Policy, record: VenueRecord, told: MarginReport) -> Decimal | None:

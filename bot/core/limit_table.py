@@ -30,6 +30,7 @@ class Scope(StrEnum):
     INSTRUMENT = "instrument"
     ASSET = "asset"
     ISSUER = "issuer"
+    SOURCE = "source"
     VENUE = "venue"
     BOOK = "book"
 
@@ -172,7 +173,19 @@ _ASSET: Mapping[Limit, LimitRule] = {
         "The worse end of net delta against its band: never halts.", Scope.ASSET, _P, "rebalance_band rebalance_band_hard", "C14"
     ),
     Limit.COLLATERAL_UNKNOWN: _rule("Collateral that nobody has told, or without a redemption rate.", Scope.ASSET, _R, controls="C22"),
-    Limit.COLLATERAL_AGE: _rule("Collateral that was told too long ago.", Scope.BOOK, _R, "collateral_age_max_ms"),
+    Limit.COLLATERAL_AGE: _rule(
+        "Collateral that was told too long ago: the last total stays and is known only as a range, wider from day to day"
+        " (`collateral_drift_per_day`); what its source would change waits, all else is hedged.",
+        Scope.SOURCE,
+        _B,
+        "collateral_age_max_ms",
+    ),
+    Limit.RATE_AGE: _rule(
+        "A redemption rate that was told too long ago: the last one stays and is known only as a range (`rate_drift_per_day`).",
+        Scope.ASSET,
+        _B,
+        "rate_age_max_ms",
+    ),
     Limit.STABLECOIN_DEPEG: _rule(
         "A stablecoin below its dollar, or whose price grew old: nothing increases that settles in it. One that no source ever told"
         " is told of; one whose source was taken away blocks, over every restart, until a source tells it again.",

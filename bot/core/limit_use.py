@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.core import allowances, exposure, holdings, margin, obstacles, reserve, risk, traffic
+from bot.core import allowances, exposure, holdings, margin, obstacles, reserve, risk, staleness, traffic
 from bot.core.limits import Limit
 from bot.core.margin_account import pools
 from bot.core.policy import Policy
@@ -77,6 +77,10 @@ def _of_book(ledger: Ledger, policy: Policy, now: Millis) -> Iterator[_Use]:
         yield Limit.RESERVE_COVERAGE, "book", _part(policy.reserve_coverage_min, covered)
     for source in sorted(policy.collateral_sources):
         yield Limit.COLLATERAL_AGE, source, _age(now, ledger.sources_confirmed_at.get(source), policy.collateral_age_max_ms)
+    for asset in obstacles.staked_tokens(policy):
+        rated = exposure.newest_rated(ledger, policy, asset)
+        told_at = None if rated is None else staleness.rate_told_at(ledger, rated)
+        yield Limit.RATE_AGE, asset, _age(now, told_at, policy.rate_age_max_ms)
     owned = holdings.known_asset_value(ledger, policy)
     for coin, usd in holdings.settle_exposure(ledger, policy).items():
         yield Limit.SETTLE_EXPOSURE, coin, _share(usd, owned, policy.settle_exposure_max)

@@ -29,6 +29,7 @@ class Limit(StrEnum):
     IN_DOUBT = "in_doubt"
     COLLATERAL_UNKNOWN = "collateral_unknown"
     COLLATERAL_AGE = "collateral_age"
+    RATE_AGE = "rate_age"
     FUNDING_FLIP = "funding_flip"
     TRADING_STATE = "trading_state"
     INSTRUMENT_FILTER = "instrument_filter"

@@ -29,9 +29,9 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
     before = ledger.holdings.get(key)
     if before is not None and before.as_of is not None and event.as_of is not None and event.as_of < before.as_of:
         return ledger  # a newer one was told
-    rate = event.redemption_rate
+    rate, rate_at = event.redemption_rate, None if event.redemption_rate is None else event.at
     if rate is None and before is not None:
-        rate = before.redemption_rate
+        rate, rate_at = before.redemption_rate, before.rate_at
     holding = Holding(
         source=event.source,
         location=event.location,
@@ -40,6 +40,7 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
         redemption_rate=rate,
         observed_at=event.at,
         as_of=event.as_of,
+        rate_at=rate_at,
     )
     confirmed = ledger.sources_confirmed_at
     ledger = replace(

@@ -65,7 +65,13 @@ class Policy:
     quote_age_max_ms: Millis = 3_000
     """Oldest quote on which an increase is priced."""
     collateral_age_max_ms: Millis = 60_000
-    """Oldest confirmation of a collateral total that still counts as known."""
+    """Oldest confirmation of a collateral total that still counts as known; beyond it the last one stays, and is known as a range."""
+    collateral_drift_per_day: Decimal = Decimal("0.1")
+    """Fraction by which the totals of a source that fell silent may have changed, either way, in a day of its silence."""
+    rate_age_max_ms: Millis = 3_600_000
+    """Oldest redemption rate that still counts as known; beyond it the last one stays, and is known only as a range."""
+    rate_drift_per_day: Decimal = Decimal("0.001")
+    """Fraction by which a redemption rate that nobody tells any more may have changed, either way, in a day."""
     report_age_max_ms: Millis = 60_000
     """Oldest reconciliation of a venue on which an increase is placed there."""
     order_retry_pause_ms: Millis = 1_000

@@ -86,7 +86,10 @@ class BreakCause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """One asset at one location, in the asset's own units; `redemption_rate` is base units per unit, `as_of` the source's clock."""
+    """One asset at one location, in the asset's own units; `redemption_rate` is base units per unit, `as_of` the source's clock.
+
+    `rate_at` (our clock) is when the rate was told with it; None: no rate was.
+    """
 
     source: str
     location: str
@@ -95,6 +98,7 @@ class Holding:
     redemption_rate: Decimal | None
     observed_at: Millis
     as_of: Millis | None = None
+    rate_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bot.core import exposure, obstacles, records, trading, traffic
+from bot.core import exposure, obstacles, records, staleness, trading, traffic
 from bot.core.copying import replace
 from bot.core.events import Quote, VenueLink
 from bot.core.limit_table import nearing
@@ -37,18 +37,33 @@ def state_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach,
     if ledger.journal_doubt is not None:
         found.append(Breach(Limit.JOURNAL_DOUBT, "book", None, None, ledger.journal_doubt))
     for name in sorted(policy.collateral_sources):
-        confirmed = ledger.sources_confirmed_at.get(name)
-        if confirmed is None:
+        if name not in ledger.sources_confirmed_at:
             found.append(Breach(Limit.COLLATERAL_UNKNOWN, name, None, None, "the source has not spoken in this run"))
-        elif not is_recent(now, confirmed, policy.collateral_age_max_ms):
-            age, allowed = Decimal(now - confirmed), Decimal(policy.collateral_age_max_ms)
-            found.append(Breach(Limit.COLLATERAL_AGE, name, age, allowed, ledger.sources_unreadable.get(name, "")))
+        elif staleness.is_lost(ledger, policy, name, now):
+            found.append(Breach(Limit.COLLATERAL_UNKNOWN, name, None, None, "silent for so long that its last totals tell nothing"))
     found.extend(
         Breach(Limit.COLLATERAL_UNKNOWN, holding.asset, None, None, "no redemption rate")
         for holding in exposure.counted_holdings(ledger, policy)
-        if holding.redemption_rate is None and holding.quantity != ZERO
+        if holding.quantity != ZERO and exposure.rate_of(ledger, policy, holding) is None
     )
     return (*found, *doubt_breaches(ledger, policy))
+
+
+def stale_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
+    """Sources that are silent for too long and redemption rates that grew old: what they would change waits, and nothing else does."""
+    found = []
+    for name in sorted(policy.collateral_sources):
+        if staleness.silence(ledger, policy, name, now) is not None:
+            age, why = Decimal(now - ledger.sources_confirmed_at[name]), ledger.sources_unreadable.get(name, "")
+            words = "ms of silence: its last totals stay, as a range" + (f"; {why}" if why else "")
+            found.append(Breach(Limit.COLLATERAL_AGE, name, age, Decimal(policy.collateral_age_max_ms), words))
+    for asset, hedge in sorted(policy.collateral_assets.items()):
+        told = None if asset == hedge else exposure.newest_rated(ledger, policy, asset)
+        old = None if told is None else staleness.rate_silence(ledger, policy, told, now)
+        if old is not None:
+            words = "ms since its redemption rate was told: the last one stays, as a range"
+            found.append(Breach(Limit.RATE_AGE, asset, Decimal(old), Decimal(policy.rate_age_max_ms), words))
+    return tuple(found)
 
 
 def doubt_breaches(ledger: Ledger, policy: Policy) -> tuple[Breach, ...]:

@@ -108,10 +108,9 @@ def test_c08_without_a_mark_nothing_leaves() -> None:
 
 
 def reducing(collateral_eth: str) -> Story:
-    """A book whose collateral was confirmed too long ago, hedged for 30 ETH."""
+    """A book whose journal is not to be trusted, hedged for 30 ETH."""
     story = hedged("30") >> after(500) >> collateral("ETH", collateral_eth)
-    confirmed = {name: at - 70_000 for name, at in story.ledger.sources_confirmed_at.items()}
-    story.ledger = replace(story.ledger, sources_confirmed_at=confirmed)
+    story.ledger = replace(story.ledger, journal_doubt="not on disk")
     return story
 
 

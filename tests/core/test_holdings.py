@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bot.core import exposure, holdings
 from bot.core.order import Order, OrderState
 from bot.core.records import Ledger, VenueRecord
+from bot.core.redemption import redemption_rate
 from bot.core.units import Asset, ClientOrderId, InstrumentId, Range, VenueId
 from tests.core.coin_accounts import ETH, ETH_USD, OKX, POLICY, USDC, USDT, WSTETH, account, held_as, holding, ledger_with, told
 from tests.core.story import T0, listed, quote_of
@@ -137,8 +138,8 @@ def test_staked_coins_in_an_account_count_at_their_rate_or_are_unknown() -> None
     other = holding("wstETH", "0", "9", "away", at=3, source="not configured")
     known = ledger_with(staked, holdings=held_as(old, new, other, holding("wstETH", "1", None, "x", at=4)))
     assert holdings.coin_equity(known, POLICY, ETH) == 12
-    assert holdings.redemption_rate(known, POLICY, WSTETH) == D("1.2")
-    assert holdings.redemption_rate(known, POLICY, ETH) == 1
+    assert redemption_rate(known, POLICY, WSTETH) == D("1.2")
+    assert redemption_rate(known, POLICY, ETH) == 1
 
 
 def test_each_coin_counts_once() -> None:

@@ -11,7 +11,7 @@ from bot.core.limit_table import LIMITS
 from bot.core.limit_use import NOT_MEASURED, uses
 from bot.core.limits import Effect, Limit
 from bot.core.policy import Policy
-from bot.core.records import Ledger, ReferencePrice
+from bot.core.records import Holding, Ledger, ReferencePrice
 from bot.core.units import Asset, VenueId
 from tests.core import coin_accounts as coins
 from tests.core.openings import ETH, OKX, hedged, in_doubt_at_okx
@@ -108,6 +108,9 @@ def _everything() -> Story:
         references={Asset("USDT"): price, Asset("stETH"): price},
         venues={**story.ledger.venues, VenueId("okx"): replace(okx, deleveraging_ranks={OKX: D("0.4")})},
     )
+    staked = Asset("stETH")
+    rated = Holding(source="custody", location="vault", asset=staked, quantity=D(0), redemption_rate=D(1), observed_at=story.now)
+    story.ledger = replace(story.ledger, holdings={**story.ledger.holdings, ("custody", "vault", staked): rated})
     assets = {**story.policy.collateral_assets, Asset("stETH"): Asset("ETH")}
     story.policy = replace(
         story.policy, collateral_assets=assets, reserve_fund_usd=D(10_000), reserve_need_rate=D("0.05"), issuers={Asset("USDT"): "Tether"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -39,7 +40,7 @@ from tests.core.playbook import (
     unreadable,
     venue_acts,
 )
-from tests.core.story import Story, policy_for
+from tests.core.story import D, Story, policy_for
 
 VENUES = ("binance", "bybit", "okx")
 
@@ -93,13 +94,14 @@ def test_f36_an_outage_of_a_minute_two_hours_or_a_week_doubles_nothing(outage_ms
 
 def test_f47_a_process_that_was_paused_for_a_minute_sends_nothing_on_what_it_knew_before() -> None:
     """SIGSTOP between two events: quotes, collateral and answers are a minute old, and the requests that left have expired."""
-    story = book(ETH) >> evenly("30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
+    policy = replace(ETH, collateral_drift_per_day=D("0.0864"))  # a millionth for each second of silence
+    story = book(policy) >> evenly("30") >> decision_due() << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
     story >> filled(BYBIT)
     for instrument in (BYBIT, BINANCE, OKX):
         story.quotes_at[instrument] = story.now
     story >> after(61_000) >> decision_due() << query(BINANCE) << query(OKX) << breach("collateral_age", "custody")
     assert placed(story) == []
-    story >> reported_filled(BINANCE) >> outcome_unknown(OKX) << net_delta("ETH", "0", "10")
+    story >> reported_filled(BINANCE) >> outcome_unknown(OKX) << net_delta("ETH", "-0.00183", "10.00183")
     story.quotes_at.clear()
     story >> evenly("30") >> decision_due() << nothing()  # the ten may have been filled: they are asked about, not repeated
     story >> after(1_000) >> confirmed() >> decision_due() << query(OKX) >> reported_filled(OKX)

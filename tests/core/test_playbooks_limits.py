@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from bot.core import events as ev
+from bot.core.claim_terms import AssetLimits, ClaimTerms, RedemptionEnd
 from bot.core.commands import PlaceOrder, ReadVenue
+from bot.core.limits import Limit
+from bot.core.units import Asset
+from tests.core.claim_words import deposit, redemption
 from tests.core.market_words import market, narrow, wide
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged, in_doubt_at_okx
+from tests.core.operators import reduces, resumes
 from tests.core.playbook import (
     after,
     book,
@@ -32,34 +38,84 @@ from tests.core.playbook import (
     says,
     source_unreadable,
     started,
+    total,
     venue_acts,
 )
-from tests.core.story import Story, policy_for
+from tests.core.story import D, Story, policy_for
 
 
-def test_a_collateral_source_that_falls_silent_leaves_only_what_brings_delta_nearer_to_zero() -> None:
-    story = hedged("30") >> source_unreadable() >> after(61_000)
+def read_all(story: Story) -> Story:
     for venue in ("binance", "bybit", "okx"):
         story >> reading(venue)
-    story >> decision_due() << nothing() << breach("collateral_age", "custody")
-    assert story.statement().trading_state == "reducing"
-    story >> venue_acts(OKX, "4") >> narrow("36") >> decision_due() << place(BYBIT, "-2") << place(BINANCE, "-2") >> filled(BYBIT, BINANCE)
-    story >> venue_acts(BYBIT, "-6", kind="trade") << net_delta("ETH", "-6") >> decision_due()
-    story << place(BYBIT, "6", reduce_only=True) >> filled(BYBIT) << net_delta("ETH", "0")
-    story >> confirmed() << net_delta("ETH", "0")
+    return story
+
+
+def test_a_collateral_source_that_falls_silent_keeps_its_totals_as_a_range_and_holds_up_nothing_else() -> None:
+    """A millionth of 30 ETH for each second of silence: nothing is traded inside that range."""
+    story = hedged("30", collateral_drift_per_day=D("0.0864")) >> source_unreadable() >> after(60_000) >> decision_due() << nothing()
+    story << net_delta("ETH", "0")
+    read_all(story >> after(1_000)) >> decision_due() << nothing() << breach("collateral_age", "custody")
+    story << net_delta("ETH", "-0.00183", "0.00183")
     assert story.statement().trading_state == "active"
+    assert [b.sentence() for b in story.statement().breaches if b.limit is Limit.COLLATERAL_AGE] == [
+        "collateral_age on custody: 61000 (allowed 60000), ms of silence: its last totals stay, as a range; no answer"
+    ]
+    story >> venue_acts(OKX, "4") >> decision_due() << place(BINANCE, "-3.998") >> filled(BINANCE)
+    story >> venue_acts(BYBIT, "-6", kind="trade") >> decision_due() << place(OKX, "5.996", reduce_only=True) >> filled(OKX)
+    story >> confirmed() >> decision_due() << nothing() << net_delta("ETH", "-0.002")
+    story.close()
+
+
+def test_what_other_sources_tell_is_hedged_while_one_is_silent_and_its_announcements_wait() -> None:
+    """The treasury is silent for 100 s: a deposit that the desk's total shows is hedged, one that is announced at the treasury is not."""
+    sources = frozenset({"custody", "desk"})
+    terms = ClaimTerms(
+        authorities={"ETH@vault": "custody", "ETH@desk": "desk"},
+        depositors=frozenset({"acme"}),
+        limits={Asset("ETH"): AssetLimits(claim_max=D(50), deposits_max=D(50), redemptions_max=D(50))},
+        hedge_share=D(1),
+        redemption_ends=RedemptionEnd.PRICED,
+    )
+    policy = policy_for("ETH", venues=("binance",), venue_share_max=D(1), collateral_sources=sources, claims=terms)
+    story = book(replace(policy, collateral_drift_per_day=D("0.0864"))) >> market(BINANCE)
+    story >> total("ETH", "30") >> total("ETH", "2", source="desk", location="desk") >> confirmed() >> confirmed("desk")
+    story >> decision_due() << place(BINANCE, "-32") >> filled(BINANCE)
+    story >> after(600_000) >> confirmed() >> confirmed("desk") >> reading("binance") >> decision_due() << nothing()
+    story >> deposit("d1", "3") >> redemption("r1", "1", "priced") >> decision_due() << place(BINANCE, "-2") >> filled(BINANCE)
+    story >> after(100_000) >> reading("binance") >> confirmed("desk") >> decision_due() << nothing()
+    story << net_delta("ETH", "-3.003", "1.003")
+    story >> deposit("d2", "10") >> redemption("r2", "20", "priced") >> decision_due() << nothing()
+    story << net_delta("ETH", "-23.003", "11.003")
+    story >> deposit("d3", "5", location="desk") >> decision_due() << nothing()  # less than what may have left the vault
+    story >> confirmed() >> decision_due() << place(BINANCE, "5", reduce_only=True) >> filled(BINANCE) << net_delta("ETH", "0")
+    story >> after(100_000) >> reading("binance") >> confirmed("desk") >> total("ETH", "47", source="desk", location="desk")
+    story >> decision_due() << place(BINANCE, "-26.997")
+    story.close()
+
+
+def test_a_redemption_rate_that_nobody_tells_any_more_stays_and_is_a_range() -> None:
+    story = book(policy_for("ETH", venues=("binance",), venue_share_max=D(1), rate_drift_per_day=D("0.0864"), rate_age_max_ms=600_000))
+    story >> market(BINANCE) >> collateral("wstETH", "10", "1.2") >> decision_due() << place(BINANCE, "-12") >> filled(BINANCE)
+    for _ in range(10):
+        story >> after(60_000) >> collateral("wstETH", "10", None) >> reading("binance") >> decision_due() << nothing()
+    story << net_delta("ETH", "0")
+    story >> after(400_000) >> collateral("wstETH", "10", None) >> reading("binance") >> decision_due() << nothing()
+    story << net_delta("ETH", "-0.012", "0.012") << breach("rate_age", "wstETH")
+    # What came is hedged, but for what its rate may be less.
+    story >> after(1) >> collateral("wstETH", "20", None) >> decision_due() << place(BINANCE, "-11.975") >> filled(BINANCE)
+    story >> collateral("wstETH", "20", "1.2") >> decision_due() << nothing() << net_delta("ETH", "0.025")
+    assert not [b for b in story.statement().breaches if b.limit is Limit.RATE_AGE]
     story.close()
 
 
 def test_no_move_of_hedges_while_the_book_is_reducing() -> None:
-    story = hedged("30", funding_dwell_ms=1_000, funding_half_life_ms=1_000) >> funding(OKX, "-0.0005") >> after(61_000)
-    story >> funding(OKX, "-0.0005") >> funding(BYBIT, "0.0001") >> funding(BINANCE, "0.0001")
-    for venue in ("binance", "bybit", "okx"):
-        story >> reading(venue)
+    story = hedged("30", funding_dwell_ms=1_000, funding_half_life_ms=1_000) >> funding(OKX, "-0.0005") >> reduces("alice") >> after(59_000)
+    story >> confirmed() >> funding(OKX, "-0.0005") >> funding(BYBIT, "0.0001") >> funding(BINANCE, "0.0001")
     (
-        story
+        read_all(story)
         >> decision_due()
         << nothing()
+        >> resumes("alice")
         >> confirmed()
         >> decision_due()
         << place(BYBIT, "-2", post_only=True)

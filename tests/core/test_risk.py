@@ -242,11 +242,14 @@ def test_book_wide_reasons_to_reduce() -> None:
     one = desk()
     assert risk.trading_state(one.ledger, one.policy, one.now) is risk.TradingState.ACTIVE
     aged = one.now + 60_001 - (one.now - one.ledger.sources_confirmed_at["custody"])
-    assert [b.limit for b in risk.state_breaches(one.ledger, one.policy, aged)] == [Limit.COLLATERAL_AGE]
-    assert risk.state_breaches(one.ledger, one.policy, aged - 1) == ()
+    assert [b.limit for b in risk.stale_breaches(one.ledger, one.policy, aged)] == [Limit.COLLATERAL_AGE]
+    assert risk.stale_breaches(one.ledger, one.policy, aged - 1) == ()
+    assert risk.state_breaches(one.ledger, one.policy, aged) == (), "what the source would change waits, and nothing else"
     stepped_back = one.ledger.sources_confirmed_at["custody"] - 1_001
-    assert [b.limit for b in risk.state_breaches(one.ledger, one.policy, stepped_back)] == [Limit.COLLATERAL_AGE]
-    assert risk.state_breaches(one.ledger, one.policy, stepped_back + 1) == ()
+    assert [b.limit for b in risk.stale_breaches(one.ledger, one.policy, stepped_back)] == [Limit.COLLATERAL_AGE]
+    assert risk.stale_breaches(one.ledger, one.policy, stepped_back + 1) == ()
+    ten_days = one.now + 10 * 86_400_000
+    assert [b.limit for b in risk.state_breaches(one.ledger, one.policy, ten_days)] == [Limit.COLLATERAL_UNKNOWN]
     assert [b.limit for b in risk.state_breaches(doubts(4)(one).ledger, one.policy, one.now)] == [Limit.ORDERS_IN_DOUBT]
     rateless = (hedged_story() >> collateral("wstETH", "1", rate=None)).ledger
     assert [b.subject for b in risk.state_breaches(rateless, one.policy, one.now)] == ["wstETH"]
