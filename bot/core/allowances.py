@@ -121,11 +121,16 @@ def of_issuer(ledger: Ledger, policy: Policy, issuer: str) -> Allowance:
     A coin whose issuer is not named has no cap but its own (`settle_exposure_max`).
     """
     told = exposure.settle_exposure(ledger, policy)
-    used = sum((max(usd, ZERO) for coin, usd in told.items() if policy.issuers.get(coin) == issuer), ZERO)
+    used = sum((max(usd, ZERO) for coin, usd in told.items() if issuer_of(policy, coin) == issuer), ZERO)
     owned, own = holdings.known_asset_value(ledger, policy), policy.issuer_exposure_max.get(issuer)
     share = None if owned is None else max(owned, ZERO) * policy.settle_exposure_max
     known = [most for most in (share, own) if most is not None]
     return Allowance(Limit.ISSUER_EXPOSURE, issuer, used, min(known, default=None), detail="USD in stablecoins of one issuer")
+
+
+def issuer_of(policy: Policy, coin: Asset) -> str | None:
+    """Who issued a stablecoin; None where nobody is named."""
+    return policy.issuers.get(coin)
 
 
 @lasting

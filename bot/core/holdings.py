@@ -60,6 +60,13 @@ def stable_holdings(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
 
 
 @lasting
+def certain_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
+    """What is certain of every asset that counts as collateral, stablecoins included, each place once."""
+    told = (min(_of_place(holdings), key=lambda h: h.quantity) for holdings in _told_of_places(ledger, policy).values())
+    return tuple(h for h in told if h.asset in policy.collateral_assets or h.asset in policy.stables)
+
+
+@lasting
 def confirmed_totals(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
     """What is certain of each asset that counts as collateral, stablecoins included, in its own units, all places together."""
     total = dict(stable_holdings(ledger, policy))

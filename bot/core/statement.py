@@ -6,13 +6,14 @@ Nothing here decides. Unknown figures are None. Units: base units unless a name 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from bot.core import allowances, exposure, funding_statement, margin, risk, trading
 from bot.core.acts import Flattening
 from bot.core.allocation_terms import Binding
 from bot.core.allowances import Allowance
+from bot.core.collateral_statement import CollateralRecord, record_of
 from bot.core.deployment import DeploymentStatement, deployment_of, weighted_annual
 from bot.core.events import VenueLink
 from bot.core.funding import known_annual
@@ -181,6 +182,7 @@ class BookStatement:
     invariants_broken: tuple[str, ...]
     limit_uses: tuple[LimitUse, ...] = ()
     flattenings: tuple[Flattening, ...] = ()
+    record: CollateralRecord = field(default_factory=CollateralRecord)
 
 
 def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
@@ -230,6 +232,7 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         invariants_broken=ledger.invariants_broken,
         limit_uses=uses(ledger, policy, now),
         flattenings=ledger.flattenings,
+        record=record_of(ledger, policy, now),
     )
 
 

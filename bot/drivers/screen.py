@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.core.units import BPS, Millis
+from bot.drivers.screen_collateral import collateral_lines
 
 Told = dict[str, Any]
 DECISIONS_SHOWN = 8
@@ -30,13 +31,15 @@ LINK_STYLE = {"up": "green", "stale": "yellow", "down": "red"}
 
 
 def book_screen(told: Told, decisions: int = DECISIONS_SHOWN, *, wraps: bool = True) -> Group:
-    """The whole statement, with so many of its last decisions; `wraps`: each in full, else cut to one line."""
+    """The whole statement, with so many of its last decisions; `wraps`: each in full, with the record of collateral, else cut to one
+    line."""
     return Group(
         _state_line(told),
         _assets(told),
         _venues(told),
         _venue_causes(told),
         _bounds(told),
+        *((collateral_lines(told, clock),) if wraps else ()),
         _deployment(told),
         _decisions(told, decisions, wraps),
     )

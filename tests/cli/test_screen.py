@@ -13,6 +13,7 @@ from rich.console import Console
 from bot.adapters.telemetry.codec import to_json
 from bot.core.acts import Flattening
 from bot.core.allocation_terms import Binding
+from bot.core.collateral_statement import CollateralRecord
 from bot.core.deployment import DeploymentState
 from bot.core.events import VenueLink
 from bot.core.limits import Breach, Effect, Limit
@@ -77,6 +78,17 @@ def test_a_state_is_told_with_its_cause_and_its_reason() -> None:
     assert "binanceusdm reducing (foreign_orders since 15:06:31.0): 2 orders work that are not ours" in text
     assert "okx halted (operator since 15:06:31.0 by alice): drill" in text
     assert "bybit active" not in text, "what is active needs no line of its own"
+
+
+def test_collateral_is_told_by_place_and_state_with_what_is_in_quarantine_and_why() -> None:
+    text = " ".join(drawn(full()).split())
+    assert "BTC at custody: 2 confirmed, 0.25 of it leaving, 0.5 pending, 7 held back; counted 1.75" in text
+    assert "stable sleeve: 5,000 USDT of Tether, 6,000 with what venues hold" in text
+    assert "held: deposit D-1 of 7 BTC at custody by nobody: nobody is not among the depositors" in text
+    assert "claims: 1 held" in text
+    assert "copper mirrors 9 BTC at okx: settlement 7 frozen, frozen, next at 15:08:10.0, unsettled 1,250 USD" in text
+    assert "collateral: nothing was told" in drawn(full(record=CollateralRecord()))
+    assert "mirrors" not in drawn(full(), wraps=False)
 
 
 def test_what_holds_back_is_told_before_what_is_only_told_and_the_rest_is_counted() -> None:

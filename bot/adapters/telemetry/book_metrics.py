@@ -13,8 +13,9 @@ from decimal import Decimal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from bot.core.collateral_statement import DelegationStatement
 from bot.core.deployment import Conversion, DeploymentState
-from bot.core.events import VenueLink
+from bot.core.events import SettlementState, VenueLink
 from bot.core.funding_statement import FundingStatement
 from bot.core.limits import Effect, Limit
 from bot.core.statement import BookStatement
@@ -159,6 +160,41 @@ _VENUES = (
                lambda b: (((venue,), usd) for venue, usd in b.funding_usd_by_venue.items())),
 )  # fmt: skip
 
+_MIRRORED = ("custodian", "venue", "asset")
+_STATES_OF_COLLATERAL = ("confirmed", "pending", "leaving", "held_back", "counted")
+
+
+def _mirrored(book: BookStatement) -> Iterator[tuple[tuple[str, ...], DelegationStatement]]:
+    for told in book.record.delegations:
+        yield (told.custodian, told.venue, told.asset), told
+
+
+_COLLATERAL = (
+    BookMetric("collateral_state_units",
+               "Collateral in its own units: confirmed by the total, of that leaving; pending; held back; counted, which is hedged.",
+               ("asset", "location", "state"),
+               lambda b: (((p.asset, p.location, s), getattr(p, s)) for p in b.record.places for s in _STATES_OF_COLLATERAL)),
+    BookMetric("claims", "Announced deposits and redemptions that are remembered, by where they stand; held: in quarantine.", ("state",),
+               lambda b: (((state,), count) for state, count in b.record.claims_by_state.items())),
+    BookMetric("delegated_units", "What a custodian mirrors at a venue.", _MIRRORED,
+               lambda b: ((labels, told.delegated) for labels, told in _mirrored(b))),
+    BookMetric("settlement_state", "1 for the state of a custodian's settlement with a venue, 0 for the others.", (*_MIRRORED, "state"),
+               lambda b: (((*labels, s.value), told.state == s.value) for labels, told in _mirrored(b) for s in SettlementState)),
+    BookMetric("settlement_frozen_state", "1 while nothing can be delegated or taken back because of a settlement, else 0.", _MIRRORED,
+               lambda b: ((labels, told.is_frozen) for labels, told in _mirrored(b))),
+    BookMetric("settlement_disputed_state", "1 while what a custodian says of a settlement contradicts what it said before, else 0.",
+               _MIRRORED, lambda b: ((labels, told.is_disputed) for labels, told in _mirrored(b))),
+    BookMetric("settlement_due_seconds", "Time until the next settlement; below 0 it is late.", _MIRRORED,
+               lambda b: ((labels, _seconds(told.next_settlement_at - b.at)) for labels, told in _mirrored(b)
+                          if told.next_settlement_at is not None)),
+    BookMetric("unsettled_profit_usd", "What a venue owes beyond what was delegated to it, or beyond the wallet where nothing was.",
+               ("venue",), lambda b: (((o.venue,), o.unsettled_usd) for o in b.record.owed)),
+    BookMetric("exposure_at_risk_usd", "What a venue that a custodian mirrors may come to owe until the next settlement, 99 times in 100.",
+               ("venue",), lambda b: (((o.venue,), o.exposure_at_risk_usd) for o in b.record.owed)),
+    BookMetric("stable_sleeve_usd", "Stablecoins held as collateral, each taken for one dollar.", ("asset", "issuer"),
+               lambda b: (((s.asset, s.issuer), s.held_usd) for s in b.record.sleeve)),
+)  # fmt: skip
+
 _PAID = ("venue", "instrument", "asset")
 
 
@@ -242,7 +278,7 @@ _BOOK = (
                lambda b: (((cause,), count) for cause, count in b.breaks_by_cause.items()), counts=True),
 )  # fmt: skip
 
-BOOK_METRICS: tuple[BookMetric, ...] = (*_ASSETS, *_INSTRUMENTS, *_VENUES, *_FUNDING, *_BOOK)
+BOOK_METRICS: tuple[BookMetric, ...] = (*_ASSETS, *_COLLATERAL, *_INSTRUMENTS, *_VENUES, *_FUNDING, *_BOOK)
 
 
 def book_families(book: BookStatement) -> Iterator[Metric]:

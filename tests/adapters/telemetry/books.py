@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from bot.core.collateral_statement import (
+    ClaimStatement,
+    CollateralRecord,
+    DelegationStatement,
+    OwedStatement,
+    PlaceStatement,
+    SleeveStatement,
+)
 from bot.core.deployment import Conversion, DeploymentState, DeploymentStatement
 from bot.core.events import VenueLink
 from bot.core.funding_statement import FundingStatement
@@ -118,6 +126,48 @@ REFUSED = DeploymentStatement(
     ),
 )
 UNKNOWN_CARRY = replace(REFUSED, asset=Asset("SOL"), state=DeploymentState.UNKNOWN, carry_annual=None, turned_at=None, conversion=None)
+HELD = PlaceStatement(
+    asset=Asset("BTC"),
+    location="custody",
+    source="desk",
+    confirmed=Decimal(2),
+    pending=Decimal("0.5"),
+    leaving=Decimal("0.25"),
+    held_back=Decimal(7),
+    counted=Decimal("1.75"),
+    arrived=Decimal(3),
+    left=Decimal(1),
+)
+QUARANTINED = ClaimStatement(
+    claim="D-1",
+    kind="deposit",
+    state="held",
+    stage="announced",
+    asset=Asset("BTC"),
+    location="custody",
+    depositor="nobody",
+    quantity=Decimal(7),
+    left=Decimal(7),
+    announced_at=NOW - 60_000,
+    why="nobody is not among the depositors",
+)
+MIRRORED = DelegationStatement(
+    custodian="copper",
+    venue=VenueId("okx"),
+    asset=Asset("BTC"),
+    delegated=Decimal(9),
+    settled=Decimal("0.3"),
+    due=None,
+    posted=None,
+    cycle=7,
+    state="frozen",
+    is_frozen=True,
+    is_disputed=False,
+    next_settlement_at=NOW + 90_000,
+    frozen_from=NOW - 1_000,
+    frozen_until=NOW + 100_000,
+    told_at=NOW - 2_000,
+)
 BOOK: BookStatement = replace(
     EMPTY,
     trading_state="reducing",
@@ -151,5 +201,13 @@ BOOK: BookStatement = replace(
     settle_exposure_usd={Asset("USDT"): Decimal(1_000)},
     orders_in_doubt=2,
     oldest_doubt_ms=1_250,
+    record=CollateralRecord(
+        places=(HELD,),
+        claims=(QUARANTINED,),
+        claims_by_state={"held": 1, "pending": 0},
+        delegations=(MIRRORED,),
+        owed=(OwedStatement(venue=VenueId("okx"), unsettled_usd=Decimal(1_250), exposure_at_risk_usd=Decimal(300)),),
+        sleeve=(SleeveStatement(asset=Asset("USDT"), issuer="Tether", held_usd=Decimal(5_000), exposure_usd=Decimal(6_000)),),
+    ),
     limit_uses=(LimitUse(Limit.VENUE_SHARE, "okx", Decimal("0.7")),),
 )

@@ -42,6 +42,7 @@ def key(name: str, **labels: str) -> Key:
 
 PERPETUAL = {"venue": "okx", "instrument": "okx:BTC-USDT-SWAP", "asset": "BTC"}
 
+MIRRORED = {"custodian": "copper", "venue": "okx", "asset": "BTC"}
 UNITS = {"units", "usd", "bps", "ratio", "rate", "seconds", "state", "info", "total", "created"}
 """The last word of a name that measures something. `units`: of the asset in its label."""
 COUNTS_AND_FLAGS = {
@@ -50,12 +51,12 @@ COUNTS_AND_FLAGS = {
         "breaches", "limit_warnings", "invariants_broken", "orders_in_doubt", "venue_orders_in_doubt", "venue_orders_working", "fills",
         "orders", "breaks", "events", "commands", "stay_away", "standby_entries", "funding_settlements", "loop_tasks",
         "journal_quarantined_tails", "journal_waiting_entries", "journal_rewritten_entries", "dead_man_switch_armed", "lease_held",
-        "lease_epoch", "filled_notional_usd", "request_budget_ratio",
+        "claims", "lease_epoch", "filled_notional_usd", "request_budget_ratio",
     )
 }  # fmt: skip
 CLOSED_LABELS = {
     "venue", "instrument", "asset", "location", "source", "bound", "state", "limit", "subject", "outcome", "cause", "kind", "budget",
-    "member",
+    "member", "custodian", "issuer",
 }  # fmt: skip
 """Configured names, the market's, and the core's enums. An order id, an account or an address is never a label."""
 
@@ -97,6 +98,22 @@ EXPECTED = [
     (key("open_interest_share_ratio", **PERPETUAL), 0.0005),
     (key("limit_used_ratio", limit="venue_share", subject="okx"), 0.7),
     (key("slippage_paid_bps"), 2.5),
+    (key("collateral_state_units", asset="BTC", location="custody", state="confirmed"), 2),
+    (key("collateral_state_units", asset="BTC", location="custody", state="pending"), 0.5),
+    (key("collateral_state_units", asset="BTC", location="custody", state="leaving"), 0.25),
+    (key("collateral_state_units", asset="BTC", location="custody", state="held_back"), 7),
+    (key("collateral_state_units", asset="BTC", location="custody", state="counted"), 1.75),
+    (key("claims", state="held"), 1),
+    (key("claims", state="pending"), 0),
+    (key("delegated_units", **MIRRORED), 9),
+    (key("settlement_state", **MIRRORED, state="frozen"), 1),
+    (key("settlement_state", **MIRRORED, state="idle"), 0),
+    (key("settlement_frozen_state", **MIRRORED), 1),
+    (key("settlement_disputed_state", **MIRRORED), 0),
+    (key("settlement_due_seconds", **MIRRORED), 90),
+    (key("unsettled_profit_usd", venue="okx"), 1_250),
+    (key("exposure_at_risk_usd", venue="okx"), 300),
+    (key("stable_sleeve_usd", asset="USDT", issuer="Tether"), 5_000),
 ]
 
 
