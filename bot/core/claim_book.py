@@ -17,7 +17,7 @@ from bot.core.claims import judged, why_held
 from bot.core.copying import replace
 from bot.core.holdings import confirmed_totals
 from bot.core.ledger import noted, put
-from bot.core.observations import apply_collateral
+from bot.core.observations import apply_collateral, is_late
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
 from bot.core.units import ZERO, Asset, Millis
@@ -31,15 +31,24 @@ TOLD = frozenset({ClaimState.HELD, ClaimState.EXPIRED, ClaimState.OVERDUE})
 
 
 def apply_total(ledger: Ledger, event: ev.CollateralObserved, policy: Policy) -> Ledger:
-    """The ledger after a total: its place moved, if its source is the one that is believed of it; a total over its limit is told."""
-    after = apply_collateral(ledger, event)
-    if after.holdings is ledger.holdings:
-        return after
+    """The ledger after a total: its place moved, if its source is the one that is believed of it; a total over its limit is told.
+
+    One that comes late, by the source's clock, changes no holding, and takes its place among the movements by which claims are confirmed.
+    """
+    after, at = apply_collateral(ledger, event), event.at if event.as_of is None else event.as_of
     key = place(event.asset, event.location)
     before = ledger.places.get(key)
+    is_sane = event.quantity.is_finite() and event.quantity >= ZERO
+    if is_sane and is_late(ledger, event) and before is not None and before.source == event.source:
+        sorted_in = before.told_late(event.quantity, at)
+        return ledger if sorted_in is before else replace(ledger, places=put(ledger.places, key, sorted_in))
+    if after.holdings is ledger.holdings:
+        return after
     if policy.claims.authorities.get(key) == event.source or (before is not None and before.source == event.source):
         there = before or Place(source=event.source, asset=event.asset, location=event.location)
-        moved = there.moved_to(event.quantity, event.source, event.at)
+        comes_in_turn = event.as_of is None or event.source in ledger.custody_as_of  # none of theirs is ever taken late
+        is_known = before is not None and comes_in_turn and (there.source, there.total) == (event.source, event.quantity)
+        moved = there if is_known else there.moved_to(event.quantity, event.source, at)
         if moved != before:
             after = replace(after, places=put(ledger.places, key, moved))
     return _limit_told(ledger, after, policy, event.asset, event.at)

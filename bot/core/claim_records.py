@@ -6,6 +6,7 @@ at one location; what moved its total stands in its movements, and arrived - lef
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -16,7 +17,9 @@ from bot.core.units import ZERO, Asset, Millis
 
 _RANKS = {stage: rank for rank, stage in enumerate(ClaimStage)}
 MOVEMENT_MS: Millis = 60_000
-"""Movements of a place within one such span are kept as one: totals told at any rate take bounded room."""
+"""Older movements of a place within one such span are kept as one: totals told at any rate take bounded room."""
+TELLINGS_KEPT = 256
+"""The latest totals of a place that are kept one by one."""
 
 
 class ClaimState(StrEnum):
@@ -85,9 +88,22 @@ class Movement:
     left: Decimal = ZERO
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A total as it was told: `at` by the source's clock, by ours where it tells none."""
+
+    at: Millis
+    total: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """One asset at one location as its source told it: all that ever arrived and left (asset units, >= 0), and what did lately."""
+    """One asset at one location as its source told it: all that ever arrived and left (asset units, >= 0), and what did lately.
+
+    The latest totals are kept one by one, in the order of the source's clock, so that one that comes late or again makes the same place
+    as one that came in its turn. Older ones are folded into `movements`; what was told from before `folded_to` is not taken any more.
+    `base` is the total before the first of `tellings`.
+    """
 
     source: str
     asset: Asset
@@ -95,27 +111,69 @@ class Place:
     arrived: Decimal = ZERO
     left: Decimal = ZERO
     movements: tuple[Movement, ...] = ()
+    base: Decimal = ZERO
+    tellings: tuple[Telling, ...] = ()
+    folded_to: Millis | None = None
 
     @property
     def total(self) -> Decimal:
         """What is there."""
         return self.arrived - self.left
 
+    def changes(self) -> tuple[Movement, ...]:
+        """What arrived and left lately, the oldest first. The first total arrived as a whole."""
+        found, before = list(self.movements), self.base
+        for told in self.tellings:
+            if told.total != before:
+                found.append(Movement(at=told.at, arrived=max(told.total - before, ZERO), left=max(before - told.total, ZERO)))
+            before = told.total
+        return tuple(found)
+
     def moved_to(self, total: Decimal, source: str, at: Millis) -> Place:
-        """The place after its total was told: the difference arrived, or left. Its first total arrived as a whole."""
-        change = total - self.total
-        if change == ZERO:
-            return replace(self, source=source)
-        arrived, left = max(change, ZERO), max(-change, ZERO)
-        kept, last = self.movements, self.movements[-1] if self.movements else None
-        if last is not None and last.at // MOVEMENT_MS == at // MOVEMENT_MS:
-            kept, arrived_lately, left_lately = kept[:-1], last.arrived + arrived, last.left + left
-        else:
-            arrived_lately, left_lately = arrived, left
-        newest = Movement(at=at, arrived=arrived_lately, left=left_lately)
-        return replace(self, source=source, arrived=self.arrived + arrived, left=self.left + left, movements=(*kept, newest))
+        """The place after its newest total was told: the difference arrived, or left."""
+        there = self if source == self.source else replace(self._folded(len(self.tellings)), source=source, folded_to=None)
+        last = there.tellings[-1].at if there.tellings else there.folded_to
+        return there._with(len(there.tellings), Telling(at if last is None else max(at, last), total))
+
+    def told_late(self, total: Decimal, at: Millis) -> Place:
+        """The place after one of its earlier totals was told, or told again: it takes its place among the others."""
+        if self.folded_to is not None and at <= self.folded_to:
+            return self
+        told = Telling(at, total)
+        return self if told in self.tellings else self._with(bisect_right([t.at for t in self.tellings], at), told)
+
+    def _with(self, number: int, told: Telling) -> Place:
+        """With one more total, before the one at `number`."""
+        if number and self.tellings[number - 1] == told:
+            return self
+        before = self.tellings[number - 1].total if number else self.base
+        after = self.tellings[number].total if number < len(self.tellings) else None
+        if after is None:
+            arrived, left = max(told.total - before, ZERO), max(before - told.total, ZERO)
+        else:  # a detour on the way from the one to the other
+            arrived = left = max(told.total - max(before, after), min(before, after) - told.total, ZERO)
+        tellings = (*self.tellings[:number], told, *self.tellings[number:])
+        there = replace(self, arrived=self.arrived + arrived, left=self.left + left, tellings=tellings)
+        return there if len(tellings) <= TELLINGS_KEPT else there._folded(len(tellings) - TELLINGS_KEPT // 2)
+
+    def _folded(self, count: int) -> Place:
+        """With so many of the oldest totals folded into movements, those within one span together."""
+        if not count:
+            return self
+        kept, before = list(self.movements), self.base
+        for told in self.tellings[:count]:
+            arrived, left = max(told.total - before, ZERO), max(before - told.total, ZERO)
+            before = told.total
+            if kept and kept[-1].at // MOVEMENT_MS == told.at // MOVEMENT_MS:
+                arrived, left = kept[-1].arrived + arrived, kept.pop().left + left
+            if arrived or left:
+                kept.append(Movement(at=told.at, arrived=arrived, left=left))
+        last = self.tellings[count - 1]
+        return replace(self, movements=tuple(kept), base=last.total, tellings=self.tellings[count:], folded_to=last.at)
 
     def since(self, at: Millis) -> Place:
-        """The place with the movements from `at` on; how much moved before stays in its sums."""
-        kept = tuple(m for m in self.movements if m.at >= at)
-        return self if len(kept) == len(self.movements) else replace(self, movements=kept)
+        """The place with what moved from `at` on; how much moved before stays in its sums."""
+        old = sum(told.at < at for told in self.tellings)
+        there = self._folded(old)
+        kept = tuple(m for m in there.movements if m.at >= at)
+        return there if len(kept) == len(there.movements) else replace(there, movements=kept)

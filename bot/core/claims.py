@@ -145,7 +145,7 @@ def _unconfirmed(ledger: Ledger, terms: ClaimTerms, believed: Sequence[Claim]) -
 
 def _moved(there: Place | None, kind: ClaimKind) -> list[tuple[Millis, Decimal]]:
     """When a place's total rose, or fell, and by how much."""
-    return [] if there is None else [(m.at, m.arrived if kind is ClaimKind.DEPOSIT else m.left) for m in there.movements]
+    return [] if there is None else [(m.at, m.arrived if kind is ClaimKind.DEPOSIT else m.left) for m in there.changes()]
 
 
 def deadline(terms: ClaimTerms, claim: Claim) -> Millis:

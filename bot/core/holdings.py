@@ -141,7 +141,7 @@ def announced(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Decimal, De
     for record in place_records(ledger, policy):
         is_counted = policy.collateral_assets.get(record.asset) == asset and (record.pending or record.leaving)
         rate = redemption_rate(ledger, policy, record.asset) if is_counted else None
-        if rate is not None and staleness.silence(ledger, policy, record.source, ledger.decided_at) is not None:
+        if rate is not None and staleness.unheard(ledger, policy, record.source) is not None:
             certain -= record.leaving * rate
             uncertain += (record.leaving + (record.pending if policy.claims.hedge_share else ZERO)) * rate
         elif rate is not None:

@@ -27,8 +27,8 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
         return source_unreadable(ledger, event.source, f"senseless total of {event.asset} at {event.location}", event.at)
     key = (event.source, event.location, event.asset)
     before = ledger.holdings.get(key)
-    if before is not None and before.as_of is not None and event.as_of is not None and event.as_of < before.as_of:
-        return ledger  # a newer one was told
+    if is_late(ledger, event):
+        return ledger
     rate, rate_at = event.redemption_rate, None if event.redemption_rate is None else event.at
     if rate is None and before is not None:
         rate, rate_at = before.redemption_rate, before.rate_at
@@ -53,6 +53,12 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
         return ledger
     sentence = f"{event.asset} at {event.location}: {before.quantity if before else ZERO:f} -> {event.quantity:f}"
     return noted(ledger, Note(at=event.at, kind="collateral", subject=event.asset, sentence=sentence))
+
+
+def is_late(ledger: Ledger, event: ev.CollateralObserved) -> bool:
+    """Whether a newer total of the same source, place and asset was told before."""
+    before = ledger.holdings.get((event.source, event.location, event.asset))
+    return before is not None and before.as_of is not None and event.as_of is not None and event.as_of < before.as_of
 
 
 def confirm_source(ledger: Ledger, event: ev.CollateralConfirmed) -> Ledger:

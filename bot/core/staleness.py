@@ -5,7 +5,7 @@ whose source confirmed nothing for longer than `collateral_age_max_ms`, and by `
 `rate_age_max_ms`, each for all of the time since it was heard. Nothing is traded inside that range, so only what the silent source would
 change waits; what others tell is hedged. A rate is confirmed with the totals of its source while the newest of these told it.
 
-Ages are judged at the newest decision. An instant that lies ahead of our clock is of unknown age: it counts as old as its distance.
+Ages are judged at the newest decision. An instant that lies far ahead of it is of unknown age: it counts as old as its distance.
 """
 
 from __future__ import annotations
@@ -23,6 +23,14 @@ def silence(ledger: Ledger, policy: Policy, source: str, now: Millis | None) -> 
     if now is None or confirmed is None or is_recent(now, confirmed, policy.collateral_age_max_ms):
         return None
     return abs(now - confirmed)
+
+
+def unheard(ledger: Ledger, policy: Policy, source: str) -> Millis | None:
+    """The same at the newest decision. What was heard since then is heard."""
+    now, confirmed = ledger.decided_at, ledger.sources_confirmed_at.get(source)
+    if now is not None and confirmed is not None and 0 <= confirmed - now <= policy.collateral_age_max_ms:
+        return None
+    return silence(ledger, policy, source, now)
 
 
 def is_lost(ledger: Ledger, policy: Policy, source: str, now: Millis) -> bool:
@@ -43,14 +51,13 @@ def rate_told_at(ledger: Ledger, holding: Holding) -> Millis | None:
 def rate_silence(ledger: Ledger, policy: Policy, holding: Holding, now: Millis | None) -> Millis | None:
     """Ms since the rate of a holding was last told, where that is too long ago; None while it is not."""
     told = rate_told_at(ledger, holding)
-    return None if now is None or told is None or is_recent(now, told, policy.rate_age_max_ms) else abs(now - told)
+    return None if now is None or told is None or abs(now - told) <= policy.rate_age_max_ms else abs(now - told)
 
 
 def doubt(ledger: Ledger, policy: Policy, holding: Holding, rated: Holding | None) -> Decimal:
     """Fraction by which base units of a holding may be less or more than told, at most one; `rated` tells its rate, None: it needs none."""
-    now = ledger.decided_at
-    silent = silence(ledger, policy, holding.source, now)
-    old = None if rated is None else rate_silence(ledger, policy, rated, now)
+    silent = unheard(ledger, policy, holding.source)
+    old = None if rated is None else rate_silence(ledger, policy, rated, ledger.decided_at)
     found = ZERO if silent is None else policy.collateral_drift_per_day * silent / DAY_MS
     found += ZERO if old is None else policy.rate_drift_per_day * old / DAY_MS
     return min(found, ONE)

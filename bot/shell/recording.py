@@ -132,7 +132,7 @@ def _told_by_custodians(ledger: Ledger) -> Mapping[tuple[str, str, Asset], Holdi
     if not ledger.custody_as_of:
         return ledger.holdings
     return {
-        key: replace(held, observed_at=0, as_of=None) if held.source in ledger.custody_as_of else held
+        key: replace(held, observed_at=0, as_of=None, rate_at=None) if held.source in ledger.custody_as_of else held
         for key, held in ledger.holdings.items()
     }
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.core import events as ev
 from bot.core import invariants
-from bot.core.claim_records import MOVEMENT_MS, Movement, Place
+from bot.core.claim_records import MOVEMENT_MS, TELLINGS_KEPT, Movement, Place
 from bot.core.claim_terms import ClaimTerms, RedemptionEnd
 from bot.core.claims import judged, place_records
 from bot.core.engine import step
@@ -103,9 +103,41 @@ def test_what_arrived_less_what_left_is_what_is_there(totals: list[str], pause: 
     for number, quantity in enumerate(totals):
         there = there.moved_to(D(quantity), "custody", T0 + number * pause)
         assert there.total == D(quantity)
-    assert sum((m.arrived - m.left for m in there.movements), D(0)) == there.total
-    assert there.since(T0 + 10**9) == replace(there, movements=())
-    assert len(there.movements) <= len(totals) * pause // MOVEMENT_MS + 2
+    assert sum((m.arrived - m.left for m in there.changes()), D(0)) == there.total
+    later = there.since(T0 + 10**9)
+    assert (later.changes(), later.total, later.arrived, later.left) == ((), there.total, there.arrived, there.left)
+
+
+def test_totals_told_at_any_rate_take_bounded_room_and_lose_nothing() -> None:
+    there = Place(source="custody", asset=ETH, location="vault")
+    for number in range(3_000):
+        there = there.moved_to(D(number % 7), "custody", T0 + number * 100)
+    assert len(there.tellings) <= TELLINGS_KEPT
+    assert len(there.movements) <= 3_000 * 100 // MOVEMENT_MS + 1
+    assert there.total == 2_999 % 7
+    assert sum(m.arrived for m in there.changes()) == there.arrived == sum(max((n % 7) - ((n - 1) % 7), 0) for n in range(1, 3_000))
+    assert there.told_late(D(5), T0) is there, "what is older than all that is kept is not taken"
+
+
+TOLD = st.lists(st.sampled_from(["0", "3", "10", "40", "15"]), min_size=1, max_size=6)
+
+
+@given(st.lists(WORDS, max_size=6), TOLD, TOLD, st.data())
+def test_any_interleaving_repetition_and_reordering_of_announcements_and_totals_gives_the_same_book(
+    words: list[ev.CollateralAnnounced], vault: list[str], desk: list[str], data: st.DataObject
+) -> None:
+    """Totals of two places, each with its source's clock: late ones and those told again take their place among the others."""
+    policy = replace(POLICY, claims=replace(POLICY.claims, authorities={"ETH@vault": "custody", "ETH@desk": "custody"}))
+    elsewhere = [replace(word, claim=f"{word.claim}2", location="desk") for word in words[:2]]
+    told = [total(quantity, T0 + 9 * MINUTE, as_of=T0 + number * MINUTE) for number, quantity in enumerate(vault)]
+    told += [total(quantity, T0 + 9 * MINUTE, as_of=T0 + number * MINUTE, location="desk") for number, quantity in enumerate(desk)]
+    facts: list[ev.Event] = [*words, *elsewhere, *told]
+    again = data.draw(st.permutations([*facts, *data.draw(st.lists(st.sampled_from(facts), max_size=5))]))
+    in_turn, mixed = folded(policy, *facts), folded(policy, *again)
+    assert book_of(in_turn, policy) == book_of(mixed, policy)
+    assert {k: (p.arrived, p.left, p.changes()) for k, p in in_turn.places.items()} == {
+        k: (p.arrived, p.left, p.changes()) for k, p in mixed.places.items()
+    }
 
 
 def test_a_unit_that_arrived_confirms_one_claim_only_and_the_earliest() -> None:
@@ -187,4 +219,4 @@ def test_a_thousand_claims_that_are_settled_are_forgotten() -> None:
         ):
             ledger = step(ledger, event, policy).ledger
     assert len(ledger.claims) <= 31
-    assert len(ledger.places["ETH@vault"].movements) <= 38
+    assert len(ledger.places["ETH@vault"].changes()) <= 38
