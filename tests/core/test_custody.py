@@ -213,6 +213,7 @@ def test_whatever_is_settled_delegated_and_read_the_truth_is_in_the_range_and_in
     ledger = after(fresh(), report(total, mirror("okx", "0")))
     for what, quantity, pause in actions:
         now += pause
+        ledger = replace(ledger, decided_at=now, sources_confirmed_at={"custody": now})
         shown += sum((q for at, q in due if at <= now), D(0))
         due = [(at, q) for at, q in due if at > now]
         before, moved = held(ledger), D(0)
