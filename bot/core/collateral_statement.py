@@ -14,7 +14,6 @@ from bot.core import allowances, holdings, obstacles
 from bot.core.claim_records import ClaimState
 from bot.core.claim_terms import place
 from bot.core.claims import Judged, judged, place_records
-from bot.core.marks import once
 from bot.core.policy import Policy
 from bot.core.records import Delegation, Ledger
 from bot.core.reports import SettlementState
@@ -139,7 +138,6 @@ def record_of(ledger: Ledger, policy: Policy, now: Millis) -> CollateralRecord:
     )
 
 
-@once
 def _places(ledger: Ledger, policy: Policy) -> tuple[PlaceStatement, ...]:
     """Every place that a total or a believed announcement names; one of which no source is believed counts as the least that was told."""
     rows: dict[str, PlaceStatement] = {}

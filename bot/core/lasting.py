@@ -8,6 +8,7 @@ counted, a sentence for people. What is `lasting` is worked out once for each gr
               what each venue told of its account, digit by digit
               of every quote and market its figures, digit by digit, and whether a mark is young enough to value; not when they were told
               while there are claims, the instant of the decision; while custodians mirror, when each venue was read
+              for how long sources are silent and rates untold, where that is too long
 
 The rule: a lasting question reads nothing of a ledger but its ground, knows no clock, and asks only lasting questions. Decimals that are
 equal but written otherwise are another ground: an answer may be told in words, and a replay must tell the same ones.
@@ -23,6 +24,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from bot.core.events import Quote
 from bot.core.policy import Policy
 from bot.core.records import Ledger
+from bot.core.staleness import silences
 from bot.core.units import is_recent
 
 VALUATION_AGE_FACTOR = 5
@@ -49,6 +51,7 @@ class _Ground:
             frozenset(ledger.sources_confirmed_at),
             (ledger.decided_at, ledger.started_at) if ledger.claims else None,
             tuple(record.reported_at for record in ledger.venues.values()) if ledger.mirrored else None,
+            silences(ledger, policy),
         )
         self.figures = (
             *(

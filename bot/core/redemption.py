@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bot.core.marks import hedged_as, once
+from bot.core.lasting import lasting
+from bot.core.marks import hedged_as
 from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger
 from bot.core.units import ONE, Asset
@@ -22,7 +23,7 @@ def redemption_rate(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | N
     return None if told is None else told.redemption_rate
 
 
-@once
+@lasting
 def newest_rated(ledger: Ledger, policy: Policy, asset: Asset) -> Holding | None:
     """The holding of an asset that told its redemption rate last, of configured sources; None where none did."""
     told = [h for h in ledger.holdings.values() if h.asset == asset and h.source in policy.collateral_sources and h.redemption_rate]

@@ -54,10 +54,23 @@ def rate_silence(ledger: Ledger, policy: Policy, holding: Holding, now: Millis |
     return None if now is None or told is None or abs(now - told) <= policy.rate_age_max_ms else abs(now - told)
 
 
+def rate_unheard(ledger: Ledger, policy: Policy, holding: Holding) -> Millis | None:
+    """The same at the newest decision."""
+    return rate_silence(ledger, policy, holding, ledger.decided_at)
+
+
+def silences(ledger: Ledger, policy: Policy) -> tuple[tuple[str, Millis], ...]:
+    """Everything that `doubt` follows from beside the holdings: what is silent or old for too long, and for how long. Mostly empty."""
+    silent = ((source, unheard(ledger, policy, source)) for source in sorted(policy.collateral_sources))
+    rated = (h for h in ledger.holdings.values() if policy.collateral_assets.get(h.asset, h.asset) != h.asset)
+    old = (("@".join((h.source, h.asset, h.location)), rate_unheard(ledger, policy, h)) for h in rated)
+    return tuple((name, ms) for name, ms in (*silent, *old) if ms is not None)
+
+
 def doubt(ledger: Ledger, policy: Policy, holding: Holding, rated: Holding | None) -> Decimal:
     """Fraction by which base units of a holding may be less or more than told, at most one; `rated` tells its rate, None: it needs none."""
     silent = unheard(ledger, policy, holding.source)
-    old = None if rated is None else rate_silence(ledger, policy, rated, ledger.decided_at)
+    old = None if rated is None else rate_unheard(ledger, policy, rated)
     found = ZERO if silent is None else policy.collateral_drift_per_day * silent / DAY_MS
     found += ZERO if old is None else policy.rate_drift_per_day * old / DAY_MS
     return min(found, ONE)

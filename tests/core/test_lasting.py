@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
 import structlog
 
-from bot.core import lasting, marks
+from bot.core import lasting, marks, staleness
 from bot.core.commands import PlaceOrder
 from bot.core.copying import replace
 from bot.core.engine import Step, step
 from bot.core.events import DecisionDue, Quote, VenueReported
 from bot.core.policy import Policy
-from bot.core.records import Ledger, Market, VenueRecord
+from bot.core.records import Holding, Ledger, Market, VenueRecord
 from bot.core.units import Asset, InstrumentId, VenueId
 from bot.drivers.chaos.command import timed
 from bot.shell import loop
@@ -122,6 +122,24 @@ def test_what_an_answer_outlives(asked: list[str], changes: dict[str, Any], last
     assert len(asked) == (1 if lasts else 2)
 
 
+def test_an_answer_outlives_time_but_not_a_silence_that_grows(asked: list[str]) -> None:
+    policy = dataclasses.replace(POLICY, quote_age_max_ms=10**9)
+    book = replace(BOOK, sources_confirmed_at={"custody": T0})
+    for number, at in enumerate((0, 60_000, 61_000, 62_000)):
+        book = replace(book, decided_at=T0 + at)
+        marks.mark_of_asset(book, policy, ETH)
+        assert len(asked) == max(number, 1)
+    staked, source = Asset("wstETH"), "custody"
+    rated = Holding(
+        source=source, location="vault", asset=staked, quantity=D(1), redemption_rate=D("1.2"), observed_at=T0 + 1, rate_at=T0
+    )  # told again since, without its rate
+    book = replace(book, holdings={(source, "vault", staked): rated})
+    for asks, at in ((4, 3_600_000), (5, 3_601_000), (6, 3_602_000)):
+        book = replace(book, decided_at=T0 + at, sources_confirmed_at={source: T0 + at})
+        marks.mark_of_asset(book, policy, ETH)
+        assert len(asked) == asks
+
+
 def test_another_policy_is_asked_anew_and_a_full_room_is_emptied(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     first = dataclasses.replace(BOOK)
     for policy in (POLICY, dataclasses.replace(POLICY), POLICY):
@@ -172,14 +190,19 @@ def test_a_lasting_question_reads_nothing_but_its_ground(monkeypatch: pytest.Mon
         ledger.__dict__["_answers"] = (policy, None, found)
         return found
 
-    def unwatched(*args: Any) -> bool:
-        deep, Seen.deep = Seen.deep, 0
-        young = lasting.values_now(*args)
-        Seen.deep = deep
-        return young
+    def unwatched(question: Callable[..., Any]) -> Callable[..., Any]:
+        def answered(*args: Any) -> Any:
+            deep, Seen.deep = Seen.deep, 0
+            found = question(*args)
+            Seen.deep = deep
+            return found
+
+        return answered
 
     monkeypatch.setattr(lasting, "answers", room)
-    monkeypatch.setattr(marks, "values_now", unwatched)
+    monkeypatch.setattr(marks, "values_now", unwatched(lasting.values_now))
+    for name in ("unheard", "rate_unheard"):  # their answers are ground
+        monkeypatch.setattr(staleness, name, unwatched(getattr(staleness, name)))
     book, venue, quote, market = map(watched, (Ledger, VenueRecord, Quote, Market))
     Seen.deep, Seen.fields = 0, set()
     for ledger, event, policy, after in decisions[::5]:
