@@ -43,7 +43,7 @@ the settings as the bot understands them, without secrets, and the policy in wor
 
 Fractions are never percentages (0.4 is 40 %). Names that end in `_ms` are milliseconds, in `_notional_max` USD. Relative paths are
 relative to the folder of the file. Examples: [simulation.yaml](../config/simulation.yaml), [testnet.yaml](../config/testnet.yaml),
-[demo.yaml](../config/demo.yaml).
+[demo.yaml](../config/demo.yaml), and one for each kind of collateral source: [collateral.md](collateral.md).
 
 This page is generated from the code: `python -m bot.config.reference docs/configuration.md`.
 """
@@ -85,7 +85,8 @@ each, and `state` is `idle`, `frozen`, `calculating`, `settling`, `completed`, `
 ```
 
 What is delegated is part of the total. Absence is not zero: a total or a delegation that was told before and is gone makes the whole
-statement unreadable. Each custodian has an interface of its own: what translates it into this form stands beside the bot.
+statement unreadable. Each custodian has an interface of its own: what translates it into this form stands beside the bot
+([decision 12](decisions/0012-one-form-for-custodians.md) has the fields of Copper ClearLoop and Ceffu MirrorX).
 """
 
 _STREAM = """## The stream of announcements

@@ -7,8 +7,8 @@
 
 Instants are Unix milliseconds by the custodian's clock. Money is text, because a JSON number may have been a float on its way. Figures that
 a custodian does not know are null or left out, but for the ones without which nothing can be reckoned. Fields that are not listed here are
-nothing to us. Each custodian has an interface of its own; what speaks this form beside it is small (Copper: portfolios and settlements
-of ClearLoop; Ceffu: mirrored positions).
+nothing to us. Each custodian has an interface of its own; what speaks this form beside it is small. Why, and what each field is made of at
+Copper and Ceffu: docs/decisions/0012-one-form-for-custodians.md.
 """
 
 from __future__ import annotations

@@ -58,9 +58,9 @@ class FileStand:
         self.path = folder / "holdings.yaml"
         self.told: dict[Asset, Decimal] = {}
 
-    def source(self, *, age_max: int | None = None) -> FileSource:
+    def source(self, *, name: str = "desk", age_max: int | None = None) -> FileSource:
         known = [(asset, self.at) for asset in self.told]
-        return FileSource("desk", self.path, RealClock(), known=known, hedged_as=HEDGED_AS, age_max=age_max)
+        return FileSource(name, self.path, RealClock(), known=known, hedged_as=HEDGED_AS, age_max=age_max)
 
     def tell(self, **quantities: str) -> None:
         self.told |= {Asset(asset): Decimal(quantity) for asset, quantity in quantities.items()}
@@ -95,8 +95,10 @@ class RedisStand:
         told = {"server": self.process.server, "stream": self.stream, "group": "hedgebot", "consumer": "book", "key": self.key}
         return StreamPlace(**(told | changes))
 
-    def source(self, *, known: Iterable[int | None] = (), age_max: int | None = None, **changes: Any) -> RedisStreamSource:
-        return RedisStreamSource("desk", self.place(**changes), RealClock(), known=known, hedged_as=HEDGED_AS, age_max=age_max)
+    def source(
+        self, *, name: str = "desk", known: Iterable[int | None] = (), age_max: int | None = None, **changes: Any
+    ) -> RedisStreamSource:
+        return RedisStreamSource(name, self.place(**changes), RealClock(), known=known, hedged_as=HEDGED_AS, age_max=age_max)
 
     def instant(self) -> int:
         """The backend's clock: it never tells the same instant twice."""

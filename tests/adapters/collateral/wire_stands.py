@@ -70,7 +70,7 @@ class EvmVaultStand(WireStand):
         self.anvil, self.vault = anvil, anvil.web3.eth.accounts[1]
         self.tokens = {asset: anvil.deploy("Token", 18, NOTHING) for asset in (ETH, BTC)}
 
-    def source(self) -> EvmSource:
+    def source(self, *, name: str = "desk") -> EvmSource:
         terms = ChainTerms(
             chain_id=CHAIN,
             tokens=tuple(Token(asset=asset, contract=token.address) for asset, token in self.tokens.items()),
@@ -86,7 +86,7 @@ class EvmVaultStand(WireStand):
         urls = {"first": self.relay.url, "second": self.anvil.url}
         nodes = [Web3Node(f"{which} endpoint", url, RealClock()) for which, url in urls.items()]
         known = [(asset, self.at) for asset, quantity in self.told.items() if quantity]
-        return EvmSource("desk", terms, nodes, RealClock(), known=known)
+        return EvmSource(name, terms, nodes, RealClock(), known=known)
 
     def move(self, asset: Asset, by: Decimal) -> None:
         functions, units = self.tokens[asset].functions, int(abs(by) * UNIT)
@@ -106,10 +106,10 @@ class CustodianStand(WireStand):
         super().__init__(relay)
         self.custodian = custodian
 
-    def source(self) -> CustodianSource:
+    def source(self, *, name: str = "desk") -> CustodianSource:
         endpoint = Endpoint(url=f"https://{HOST}/v1/custody", api_key=CUSTODY_KEY, base=self.relay.url)
         terms = {"poll_s": POLL_S, "age_max": 60_000, "venues": (), "hedged_as": HEDGED_AS}
-        return CustodianSource("desk", self.at, endpoint, RealClock(), **terms)
+        return CustodianSource(name, self.at, endpoint, RealClock(), **terms)
 
     def move(self, asset: Asset, by: Decimal) -> None:
         self.custodian.deposit(asset, by)
@@ -127,9 +127,9 @@ class WalletStand(WireStand):
         super().__init__(relay)
         self._server, self._venue = server, venue
 
-    def source(self) -> VenueBalances:
+    def source(self, *, name: str = "desk") -> VenueBalances:
         known = [(asset, self.at) for asset in self.told]
-        return VenueBalances("desk", self._venue, RealClock(), poll_s=POLL_S, hedged_as=HEDGED_AS, known=known)
+        return VenueBalances(name, self._venue, RealClock(), poll_s=POLL_S, hedged_as=HEDGED_AS, known=known)
 
     def move(self, asset: Asset, by: Decimal) -> None:
         self._server.desks["okx"].exchange.open_account(f"{KEY.account}:funding", {asset: by})
