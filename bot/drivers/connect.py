@@ -58,7 +58,8 @@ def as_table(environment: str, found: Found) -> Iterator[str]:
             yield textwrap.fill(finding.found, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)
             if finding.why:
                 yield textwrap.fill(finding.why, WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False)
-    yield f"\n{_in_the_end(found)}"
+    yield ""
+    yield textwrap.fill(_in_the_end(found), WIDTH, break_on_hyphens=False)
 
 
 def _in_the_end(found: Found) -> str:
