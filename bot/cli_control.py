@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bot.cli_words import FLAG, ConfigArgument, refuse, run_async, settings_of
+from bot.cli_words import FLAG, ConfigArgument, milliseconds_of, refuse, run_async, settings_of
 
 ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who asks: it stays in the journal.", show_default=False)]
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why: it stays in the journal.", show_default=False)]
@@ -81,11 +81,62 @@ def flatten(
         if shown is None:
             raise typer.Exit(1)
         typer.echo(shown)
-        if not sys.stdin.isatty():
-            refuse("--yes: is not given, and nobody can be asked here; nothing is closed")
-        if not typer.confirm("Close it?"):
-            refuse("nothing is closed")
+        _confirmed("Close it?", "nothing is closed")
     _operate(config, "flatten", by=by, why=why, venue=venue, asset=asset)
+
+
+def quarantine(
+    config: ConfigArgument,
+    venue: Annotated[str, typer.Argument(metavar="VENUE", help="Whose word is not to be believed.", show_default=False)],
+    by: ByOption,
+    why: WhyOption,
+) -> None:
+    """Halt VENUE because its word is not to be believed: nothing is placed there, what rests is cancelled, its positions count as recorded,
+    and its prices vouch for no other venue's.
+
+    `resume --venue VENUE` ends it; the venue is then read in full, and must agree, before anything increases there.
+    """
+    _operate(config, "quarantine", by=by, why=why, venue=venue)
+
+
+def override(
+    config: ConfigArgument,
+    limit: Annotated[str, typer.Argument(metavar="LIMIT", help="A policy field, or a limit with one value.", show_default=False)],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="In the field's own unit; 0.4 is 40 %.", show_default=False)],
+    lasts: Annotated[str, typer.Option("--for", metavar="TIME", help="How long, up to 24h; 0 ends it now.", show_default=False)],
+    by: ByOption,
+    why: WhyOption,
+    yes: Annotated[bool, typer.Option("--yes", metavar=FLAG, help="Do not ask: set it.")] = False,
+) -> None:
+    """Set one LIMIT to another VALUE for a while, within the hard ceilings, and ask first.
+
+    It ends by itself, stands over a restart, and is told by `status` and metrics. What should last longer belongs into the configuration.
+    """
+    from bot.core.overriding import field_of, why_not
+
+    try:
+        wanted = Decimal(value)
+    except InvalidOperation:
+        wanted = Decimal("NaN")
+    if not wanted.is_finite():
+        refuse(f"VALUE: {value!r} is not a number")
+    lasts_ms, settings = milliseconds_of(lasts), settings_of(config)
+    policy, field = settings.to_policy(), field_of(limit)
+    refusal = why_not(limit, wanted, lasts_ms, policy)
+    if refusal is not None or field is None:
+        refuse(str(refusal))
+    if not yes:
+        typer.echo(f"{field}: configured {getattr(policy, field)}, then {wanted:f} for {lasts}")
+        _confirmed("Set it?", "nothing is set")
+    _operate(config, "override", by=by, why=why, setting=limit, value=wanted, lasts_ms=lasts_ms)
+
+
+def _confirmed(question: str, otherwise: str) -> None:
+    """Returns when somebody at the terminal says yes; else it is refused."""
+    if not sys.stdin.isatty():
+        refuse(f"--yes: is not given, and nobody can be asked here; {otherwise}")
+    if not typer.confirm(question):
+        refuse(otherwise)
 
 
 def _operate(config: Path, action: str, *, by: str, why: str, venue: str | None = None, **more: Any) -> NoReturn:
@@ -107,5 +158,5 @@ def _operate(config: Path, action: str, *, by: str, why: str, venue: str | None 
 
 def register(app: typer.Typer) -> None:
     """Adds these commands to the command line, in the order in which its help tells them."""
-    for command in (reduce, halt, resume, resolve, flatten):
+    for command in (reduce, halt, resume, resolve, flatten, quarantine, override):
         app.command()(command)

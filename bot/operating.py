@@ -17,7 +17,7 @@ from bot.core.units import Asset, ClientOrderId, Millis, VenueId
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorRequest:
     """What a named person asks of a running bot. RESOLVE is about `order`; `filled` of it executed, in its own unit, unsigned. FLATTEN is
-    about the book, a venue or an `asset`.
+    about the book, a venue or an `asset`; OVERRIDE sets `setting` to `value` for `lasts_ms`.
     """
 
     action: OperatorAction
@@ -27,6 +27,9 @@ class OperatorRequest:
     order: ClientOrderId | None = None
     filled: Decimal | None = None
     asset: Asset | None = None
+    setting: str | None = None
+    value: Decimal | None = None
+    lasts_ms: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

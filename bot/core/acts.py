@@ -6,6 +6,7 @@ A person's word is an event (`events.OperatorActed`); `operation` folds it. Noth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from bot.core.units import Asset, Millis, VenueId
@@ -19,6 +20,8 @@ class OperatorAction(StrEnum):
     RESUME = "resume"
     RESOLVE = "resolve"
     FLATTEN = "flatten"
+    QUARANTINE = "quarantine"
+    OVERRIDE = "override"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +37,15 @@ class Flattening:
     by: str
     why: str
     of_venue: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A person set a policy field to another value from `since` until `until`, both our clock."""
+
+    field: str
+    value: Decimal
+    since: Millis
+    until: Millis
+    by: str
+    why: str

@@ -28,6 +28,7 @@ from bot.core import (
     netting,
     observations,
     operation,
+    overriding,
     questions,
     readings,
     reconciliation,
@@ -90,7 +91,10 @@ def step(ledger: Ledger, event: ev.Event, policy: Policy) -> Step:
     Raises TypeError for an event of an unknown class.
     """
     with localcontext(COUNTING):
-        return _decided(ledger, event, policy) if isinstance(event, ev.DecisionDue) else _folded(ledger, event, policy)
+        if not isinstance(event, ev.DecisionDue):
+            return _folded(ledger, event, overriding.in_force(ledger, policy))
+        ledger = overriding.expired(ledger, event.at)
+        return _decided(ledger, event, overriding.in_force(ledger, policy))
 
 
 def _decided(ledger: Ledger, event: ev.DecisionDue, policy: Policy) -> Step:

@@ -340,7 +340,7 @@ class CustodyReported(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorActed(Event):
     """A named person acted: on the whole book (`venue` None) or one venue; RESOLVE is about one order in doubt, FLATTEN about the book, a
-    venue or an `asset`.
+    venue or an `asset`, OVERRIDE about the policy field `setting`, to be `value` for `lasts_ms` from now on.
 
     `filled_quantity` is what the person found of that order at the venue (signed contract units: base if linear, quote if
     inverse), 0 or None: nothing of it filled.
@@ -353,6 +353,9 @@ class OperatorActed(Event):
     client_order_id: ClientOrderId | None = None
     filled_quantity: Decimal | None = None
     asset: Asset | None = None
+    setting: str | None = None
+    value: Decimal | None = None
+    lasts_ms: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

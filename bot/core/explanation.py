@@ -18,6 +18,7 @@ from bot.core.events import DecisionDue, Quote, VenueLink
 from bot.core.funding import known_annual
 from bot.core.limits import Limit
 from bot.core.order import Order
+from bot.core.overriding import expired, in_force
 from bot.core.policy import Policy
 from bot.core.precision import COUNTING
 from bot.core.records import Ledger, VenueRecord
@@ -120,6 +121,8 @@ def explained(ledger: Ledger, event: DecisionDue, policy: Policy, recorded: Sequ
 
 
 def _explained(ledger: Ledger, event: DecisionDue, policy: Policy, recorded: Sequence[PlaceOrder]) -> Decision:
+    ledger = expired(ledger, event.at)
+    policy = in_force(ledger, policy)
     now = event.at
     seen, *_ = looked_at(ledger, event, policy)
     planned = working.as_if_withdrawn(seen)

@@ -35,6 +35,7 @@ class Lookups:
                 )
             ),
             "_answers_lately": frozenset(),
+            "_in_force": frozenset(("overrides",)),
         }
     )
     """What a changed ledger takes over of what this one has worked out, unless one of these fields changes (see `copying`).

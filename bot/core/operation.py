@@ -9,6 +9,11 @@ FLATTEN asks for nothing to be held at a venue, of an asset or at all: reduce-on
 person knew of (what was HALTED before they asked lets them pass), nothing increases there, and it stays so, over any restart, until the
 venue's resume or the book's. A later HALT ends it where it halts.
 
+QUARANTINE is about a venue whose word is not to be believed: it is HALTED, what rests there is cancelled, its positions count as they are
+recorded, and its prices vouch for no other venue's. Its own resume ends it, and then it must first be read in full and agree.
+
+OVERRIDE sets a policy field for a while (see `overriding`).
+
 RESOLVE ends the doubt about one order with what the person found of it at the venue. It is the one way out of doubt that is not evidence
 from the venue, so the venue is read in full before anything increases there again.
 """
@@ -19,7 +24,7 @@ from decimal import Decimal
 
 from bot.core import events as ev
 from bot.core import ledger as book
-from bot.core import reconciliation, trading
+from bot.core import overriding, reconciliation, trading
 from bot.core.acts import Flattening
 from bot.core.copying import replace
 from bot.core.limits import Limit
@@ -33,7 +38,7 @@ _ASKS = {ev.OperatorAction.REDUCE: TradingState.REDUCING, ev.OperatorAction.HALT
 
 def apply_act(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger:
     """The ledger after a person acted. Who asked for what, and why, stays with the book."""
-    subject = event.client_order_id or event.venue or event.asset or "book"
+    subject = event.client_order_id or event.venue or event.asset or event.setting or "book"
     if not event.by.strip():
         return _noted(ledger, event, f"{event.action.value} by nobody: nothing is changed")
     ledger = _noted(ledger, event, f"{event.action.value} of {subject} by {event.by}: {event.why}")
@@ -46,9 +51,15 @@ def apply_act(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger
     if event.action is ev.OperatorAction.RESUME:
         ledger = _rearmed(ledger, event.venue)
         left = tuple(f for f in ledger.flattenings if f.of_venue is (event.venue is None) or event.venue not in (None, f.venue))
+        if event.venue in ledger.quarantined:
+            ledger = reconciliation.distrust(replace(ledger, quarantined=ledger.quarantined - {event.venue}), event.venue)
         return trading.resume(replace(ledger, flattenings=left), event.venue, event.at, event.by, event.why)
     if event.action is ev.OperatorAction.FLATTEN:
         return _flatten(ledger, event, policy)
+    if event.action is ev.OperatorAction.QUARANTINE:
+        return _quarantine(ledger, event)
+    if event.action is ev.OperatorAction.OVERRIDE:
+        return overriding.apply_override(ledger, event, policy)
     return _resolve(ledger, event)
 
 
@@ -77,6 +88,16 @@ def _flatten(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger:
     keys = {(f.venue, f.asset, f.of_venue) for f in new}
     kept = tuple(f for f in ledger.flattenings if (f.venue, f.asset, f.of_venue) not in keys)
     return replace(ledger, flattenings=(*kept, *new))
+
+
+def _quarantine(ledger: Ledger, event: ev.OperatorActed) -> Ledger:
+    """The ledger with a venue HALTED, whose prices vouch for nobody else's; its resume asks for a complete reading that agrees first."""
+    if event.venue is None:
+        return _noted(ledger, event, "not quarantined: no venue is named")
+    left = tuple(f for f in ledger.flattenings if f.venue != event.venue)
+    ledger = replace(ledger, flattenings=left, quarantined=ledger.quarantined | {event.venue})
+    why = f"quarantined, {event.why}"
+    return trading.enter(ledger, Limit.OPERATOR, event.at, why, venue=event.venue, by=event.by, state=TradingState.HALTED)
 
 
 def why_not_flattened(ledger: Ledger) -> str | None:

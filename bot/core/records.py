@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from bot.core.acts import Flattening
+from bot.core.acts import Flattening, Override
 from bot.core.carry import SleeveSignal
 from bot.core.claim_records import Claim, Place
 from bot.core.copying import replace
@@ -347,6 +347,8 @@ class Ledger(Lookups):
     strayed_at: Mapping[Asset, Millis] = field(default_factory=dict)
     states: tuple[StateRecord, ...] = ()
     flattenings: tuple[Flattening, ...] = ()
+    quarantined: frozenset[VenueId] = frozenset()
+    overrides: tuple[Override, ...] = ()
     executions: Mapping[InstrumentId, Executions] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     tallies: Tallies = field(default_factory=Tallies)

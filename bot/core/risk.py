@@ -192,7 +192,8 @@ def _fresh_marks(
     ledger: Ledger, policy: Policy, asset: Asset, now: Millis
 ) -> tuple[tuple[tuple[Decimal, InstrumentId], ...], Decimal | None]:
     """The venues' fresh marks of an asset, and their median."""
-    quotes = (ledger.quotes.get(i) for i in exposure.instruments_of(ledger, policy, asset))
+    believed = (i for i in exposure.instruments_of(ledger, policy, asset) if ledger.venue_of(i) not in ledger.quarantined)
+    quotes = (ledger.quotes.get(i) for i in believed)
     fresh = tuple((q.mark, q.instrument) for q in quotes if q is not None and q.mark is not None and _is_fresh(q, policy, now))
     return fresh, exposure.median([mark for mark, _ in fresh])
 

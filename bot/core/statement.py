@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from bot.core import allowances, exposure, funding_statement, margin, risk, trading
-from bot.core.acts import Flattening
+from bot.core.acts import Flattening, Override
 from bot.core.allocation_terms import Binding
 from bot.core.allowances import Allowance
 from bot.core.collateral_statement import CollateralRecord, record_of
@@ -21,6 +21,7 @@ from bot.core.funding_statement import FundingStatement
 from bot.core.limit_use import LimitUse, uses
 from bot.core.limits import Breach, Limit
 from bot.core.order import OrderState
+from bot.core.overriding import in_force
 from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger, VenueRecord
 from bot.core.standing import breaches
@@ -145,6 +146,14 @@ class DecisionStatement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideStatement:
+    """A policy value that a person set for a while, beside the configured one."""
+
+    made: Override
+    configured: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BookStatement:
     """The whole book at one instant. Counters (`orders_by_outcome`, fees, funding) grow over the life of the journal."""
 
@@ -183,10 +192,13 @@ class BookStatement:
     limit_uses: tuple[LimitUse, ...] = ()
     flattenings: tuple[Flattening, ...] = ()
     record: CollateralRecord = field(default_factory=CollateralRecord)
+    overrides: tuple[OverrideStatement, ...] = ()
+    quarantined: tuple[VenueId, ...] = ()
 
 
 def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
     """The statement of a ledger at `now`. Pure, and cheap enough to make once a second."""
+    configured, policy = policy, in_force(ledger, policy)
     doubts = [o for o in ledger.open_orders() if o.state is OrderState.IN_DOUBT]
     oldest = min((o.doubted_at for o in doubts if o.doubted_at is not None), default=None)
     assets = tuple(_asset(ledger, policy, a) for a in exposure.assets_in_book(ledger, policy))
@@ -233,6 +245,8 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         limit_uses=uses(ledger, policy, now),
         flattenings=ledger.flattenings,
         record=record_of(ledger, policy, now),
+        overrides=tuple(OverrideStatement(made=o, configured=Decimal(getattr(configured, o.field))) for o in ledger.overrides),
+        quarantined=tuple(sorted(ledger.quarantined)),
     )
 
 

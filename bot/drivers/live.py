@@ -24,7 +24,9 @@ from bot.adapters.venue.ccxt_venue import CcxtVenue
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.settings import Environment
 from bot.config import Settings
+from bot.config.policy_section import check_policy
 from bot.core.events import VenueLink
+from bot.core.policy import Policy
 from bot.core.statement import BookStatement
 from bot.core.units import VenueId
 from bot.drivers.check import account_of
@@ -177,12 +179,21 @@ def _run_on(
         funding_poll_s=FUNDING_POLL_S[Environment(settings.environment.value)],
         halt=HaltFile(settings.halt_path),
         intents=IntentsFile(settings.intents_path),
+        contradiction=partial(_contradiction, len(settings.venues)),
         mandate=None if turn is None else turn.mandate,
         watched={"endpoints": stage.endpoints.watch},
     )
     run = Run(world, settings.to_policy(), settings.config_hash, recovery=None if turn is None else turn.recovery)
     sources.extend(sources_of(settings, run.loop.ledger, clock, venues))  # they need to know what the journal remembers of them
     return run
+
+
+def _contradiction(venues: int, policy: Policy) -> str | None:
+    try:
+        check_policy(policy, venues=venues)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def venues_of(settings: Settings, clock: Clock, metrics: Metrics, right: SendRight | None = None) -> dict[VenueId, CcxtVenue]:

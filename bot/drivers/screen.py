@@ -50,7 +50,7 @@ def _state_line(told: Told) -> Text:
     line.append(_why(told["trading"]))
     line.append(f"\nready {'yes' if told['ready'] else 'no'}   orders in doubt {told['orders_in_doubt']}   fills {told['fills']}")
     line.append(f"   fees {money(told['fees_usd'])}   funding {money(told['funding_usd'])}")
-    for words in _flattened(told):
+    for words in (*_flattened(told), *_overridden(told)):
         line.append(f"\n  {words}", style="bold yellow")
     # What holds orders back comes first: the sort keeps the order of the rest.
     breaches = sorted(told["breaches"], key=lambda breach: breach["effect"] == "tells")
@@ -69,6 +69,15 @@ def _flattened(told: Told) -> list[str]:
         wishes.setdefault(why, []).append(each["venue"])
     return [
         f"flattened: {asset} at {', '.join(venues)}, by {by} since {since}: {why}" for (by, since, why, asset, _), venues in wishes.items()
+    ]
+
+
+def _overridden(told: Told) -> list[str]:
+    """One line for each policy value that a person set for a while."""
+    made = [(each["made"], each["configured"]) for each in told.get("overrides", ())]
+    return [
+        f"override: {o['field']} {o['value']} instead of {configured} until {clock(o['until'])}, by {o['by']}: {o['why']}"
+        for o, configured in made
     ]
 
 

@@ -12,7 +12,10 @@ resume of the book clears it first.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import structlog
 
@@ -20,6 +23,8 @@ from bot.core.events import OperatorActed, OperatorAction
 from bot.core.flattening import instruments_to_close, is_closed
 from bot.core.limits import Limit
 from bot.core.operation import why_not_flattened, why_not_resolved
+from bot.core.overriding import field_of, in_force, why_not
+from bot.core.policy import Policy
 from bot.core.records import TradingState
 from bot.core.trading import causes
 from bot.core.units import ZERO, VenueId
@@ -40,9 +45,20 @@ WATCH_S = 0.5
 class Control:
     """Carries out what people ask for."""
 
-    def __init__(self, loop: Loop, clock: Clock, venues: Sequence[VenueId], switch: HaltSwitch | None) -> None:
-        """`venues` are those of the run, sorted; `switch` is what halts from outside, None: nothing does."""
+    def __init__(
+        self,
+        loop: Loop,
+        clock: Clock,
+        venues: Sequence[VenueId],
+        switch: HaltSwitch | None,
+        policy: Policy,
+        contradiction: Callable[[Policy], str | None] = lambda _: None,
+    ) -> None:
+        """`venues` are those of the run, sorted; `switch` is what halts from outside, None: nothing does. `policy` is as configured, and
+        `contradiction` tells why a policy cannot be, in one sentence, None: it can.
+        """
         self._loop, self._clock, self._venues, self._switch = loop, clock, tuple(venues), switch
+        self._policy, self._contradiction = policy, contradiction
 
     async def act(self, request: OperatorRequest) -> OperatorAnswer:
         """Enters a request and tells what came of it. Raises TimeoutError when it was not taken in time."""
@@ -70,11 +86,23 @@ class Control:
             if request.asset is not None and request.asset not in known:
                 return f"asset {request.asset!r} is not one of {', '.join(known)}"
             return why_not_flattened(self._loop.ledger)
+        if request.action is OperatorAction.OVERRIDE:
+            return self._not_overridden(request)
         if request.action is OperatorAction.RESOLVE:
             event = self._event(request)
             order = None if request.order is None else self._loop.ledger.orders.get(request.order)
             return why_not_resolved(order, event.filled_quantity or ZERO)
         return None
+
+    def _not_overridden(self, request: OperatorRequest) -> str | None:
+        if request.setting is None or request.value is None or request.lasts_ms is None:
+            return "override is about one setting: give `setting`, `value` and `lasts_ms`"
+        policy = in_force(self._loop.ledger, self._policy)
+        refusal = why_not(request.setting, request.value, request.lasts_ms, policy)
+        field = field_of(request.setting)
+        if refusal is not None or field is None or request.lasts_ms == 0:
+            return refusal
+        return self._contradiction(replace(policy, **{field: type(getattr(policy, field))(request.value)}))
 
     def _not_cleared(self, request: OperatorRequest) -> str | None:
         """Clears the switch before the book is resumed; why it cannot be, or None.
@@ -101,6 +129,9 @@ class Control:
             why=request.why,
             venue=request.venue,
             asset=request.asset,
+            setting=request.setting,
+            value=request.value,
+            lasts_ms=request.lasts_ms,
             client_order_id=request.order,
             filled_quantity=filled if order is None or filled is None else filled.copy_sign(order.quantity),
         )
@@ -135,6 +166,8 @@ class Control:
             return (
                 f"order {request.order} is {order.state.value} with {order.filled:+f} filled; its venue is read before anything increases"
             )
+        if request.action is OperatorAction.OVERRIDE:
+            return self._overridden(request)
         if request.action is OperatorAction.FLATTEN:
             subject = request.venue or request.asset or "the book"
             return "; ".join([f"{subject} is flattened until it is resumed", *self._left_to_close()])
@@ -144,6 +177,15 @@ class Control:
                 f"{v}: {self._open_at(v)} orders open" if self._open_at(v) else f"{v}: no order open" for v in self._scope(request.venue)
             ]
         return "; ".join(found)
+
+    def _overridden(self, request: OperatorRequest) -> str:
+        field = field_of(request.setting or "") or ""
+        configured = Decimal(getattr(self._policy, field))
+        made = next((o for o in self._loop.ledger.overrides if o.field == field), None)
+        if made is None:
+            return f"{field} is {configured:f} again, as configured"
+        until = datetime.fromtimestamp(made.until / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return f"{field} is {made.value:f} instead of {configured:f} until {until}"
 
     def _left_to_close(self) -> list[str]:
         """Venue by venue, what is held of what is to be closed."""

@@ -82,6 +82,8 @@ class World:
     funding_poll_s: float
     halt: HaltSwitch | None = None
     intents: Intents | None = None
+    contradiction: Callable[[Policy], str | None] = lambda _: None
+    """Why a policy that a person wants cannot be, in one sentence."""
     mandate: Mandate | None = None
     """Where only one of several instances may send: its right to."""
     watched: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
@@ -167,7 +169,7 @@ class Run:
             course=course,
             intents=world.intents,
         )
-        self.control = Control(self.loop, world.clock, sorted(world.venues), world.halt)
+        self.control = Control(self.loop, world.clock, sorted(world.venues), world.halt, policy, world.contradiction)
 
     def _answer(self, event: Event) -> None:
         self.loop.put(event)

@@ -31,6 +31,7 @@ import structlog
 from bot.core.commands import Command, PlaceOrder
 from bot.core.engine import step
 from bot.core.events import BacklogObserved, DecisionDue, Event, JournalJudged, OperatorActed, Quote
+from bot.core.overriding import in_force
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
 from bot.core.statement import BookStatement, statement_of
@@ -237,7 +238,7 @@ class Loop:
         self._untold.extend(partial(self._telemetry.noted, note) for note in new_notes(before, taken.ledger))
         self._unwritten.extend(self._recorder.fact(before, event, taken.ledger))
         if taken.decide_soon:
-            soon = self._decided_at + self._policy.decision_interval_ms / 1000
+            soon = self._decided_at + in_force(self._ledger, self._policy).decision_interval_ms / 1000
             self._decide_at = min(self._decide_at, soon)
 
     def _decide(self) -> tuple[Command, ...]:
@@ -249,7 +250,7 @@ class Loop:
         self._untold.append(partial(self._telemetry.event_folded, event, is_news=bool(decided.commands)))
         self._untold.append(partial(self._telemetry.decided, self._decided_at - began))
         self._untold.extend(partial(self._telemetry.noted, note) for note in new_notes(before, decided.ledger))
-        self._decide_at = self._decided_at + self._policy.decision_beat_ms / 1000
+        self._decide_at = self._decided_at + in_force(decided.ledger, self._policy).decision_beat_ms / 1000
         self._unwritten.extend(self._recorder.decision(before, event, decided.ledger, decided.commands))
         return decided.commands
 

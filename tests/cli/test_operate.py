@@ -29,6 +29,12 @@ NAMED = ("--by", "alice", "--why", "a drill")
         (("resolve", "CONFIG", "h1", "--by", "alice", "--filled", "-1"), ("filled:", "greater than or equal to 0")),
         (("resume", "nowhere.yaml", *NAMED), ("nowhere.yaml",)),
         (("flatten", "CONFIG", *NAMED, "--venue", "okx", "--asset", "ETH", "--yes"), ("--asset:", "not both")),
+        (("quarantine", "CONFIG", "okxx", *NAMED), ("venue: 'okxx' is not one of binanceusdm, bybit, okx",)),
+        (("override", "CONFIG", "spread_max", "much", "--for", "1h", *NAMED), ("VALUE: 'much' is not a number",)),
+        (("override", "CONFIG", "spread_max", "0.01", "--for", "soon", *NAMED), ("--for: 'soon' is not allowed",)),
+        (("override", "CONFIG", "spread_max", "0.5", "--for", "1h", *NAMED), ("spread_max: 0.5 is not allowed: 0.00001 to 0.05",)),
+        (("override", "CONFIG", "spread_max", "0.01", "--for", "25h", *NAMED), ("--for: 25h is not allowed: up to 24h",)),
+        (("override", "CONFIG", "spread_max", "0.01", "--for", "1h", *NAMED), ("--yes: is not given",)),
         (("flatten", "CONFIG", *NAMED, "--venue", "okxx", "--yes"), ("venue: 'okxx' is not one of binanceusdm, bybit, okx",)),
     ],
 )

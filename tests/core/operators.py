@@ -36,6 +36,11 @@ def resumes(by: str, venue: str | None = None) -> Feed:
     return act(ev.OperatorAction.RESUME, by, venue=venue)
 
 
+def quarantines(by: str, venue: str) -> Feed:
+    """A named person does not believe a venue."""
+    return act(ev.OperatorAction.QUARANTINE, by, venue=venue)
+
+
 def flattens(by: str, venue: str | None = None, asset: str | None = None) -> Feed:
     """A named person wants nothing held: at a venue, of an asset, or at all."""
 

@@ -21,7 +21,7 @@ from tests.core.playbook import fill, holds, net_delta, order_is, says
 D = Decimal
 OKX_VENUE = VenueId("okx")
 POLICY = Policy()
-REDUCE, HALT, RESUME, RESOLVE, FLATTEN = ev.OperatorAction
+REDUCE, HALT, RESUME, RESOLVE, *_ = ev.OperatorAction
 
 
 def acted(action: ev.OperatorAction, by: str = "alice", venue: VenueId | None = None, **order: object) -> ev.OperatorActed:

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from bot.core import events as ev
+from bot.core import risk
 from bot.core.limits import Limit
 from bot.core.order import OrderState
 from bot.core.records import BreakCause
@@ -14,7 +15,7 @@ from bot.core.trading import causes
 from bot.core.units import ClientOrderId, InstrumentId, VenueId
 from tests.core.market_words import narrow
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged, in_doubt_at_okx
-from tests.core.operators import halts, reduces, resolves, resumes, state_is
+from tests.core.operators import halts, quarantines, reduces, resolves, resumes, state_is
 from tests.core.playbook import (
     accepted,
     after,
@@ -287,3 +288,20 @@ def test_c44_a_backlog_makes_the_book_reduce_until_it_has_kept_up_for_a_quiet_pe
     later(story, QUIET_MS - 1) >> decision_due() << state_is("reducing")
     assert causes(story.ledger, None)[0].last_at == again
     (story >> after(1) >> decision_due() << state_is("active")).close()
+
+
+def test_a_venue_in_quarantine_is_halted_vouches_for_nobody_and_must_agree_anew_after_its_resume() -> None:
+    story = hedged("30") >> quarantines("alice", "okx") << state_is("halted", "okx") << state_is("active")
+    assert story.statement().quarantined == ("okx",)
+    story >> collateral("ETH", "24") >> decision_due()
+    assert {o.instrument for o in story.ledger.open_orders()} <= {BYBIT, BINANCE}, "nothing is placed there, not even a reduction"
+    story.outbox.clear()
+    # Three marks vouch for each other by their median; of the two that are left, each needs the other's.
+    okx, bybit = (InstrumentId(i) for i in (OKX, BYBIT))
+    story.marks[okx] = Decimal(4_000)
+    story >> after(100) >> confirmed() >> decision_due()
+    assert risk.second_source(story.ledger, story.policy, bybit, story.now) == story.marks[InstrumentId(BINANCE)]
+    story.marks[okx] = story.marks[bybit]
+    story >> started() << state_is("halted", "okx") >> resumes("alice", "okx") << state_is("active", "okx")
+    assert not story.ledger.venues[VenueId("okx")].reconciled
+    assert story.statement().quarantined == ()

@@ -21,7 +21,7 @@ from tests.shell.bench import Bench, hedged_bench, same_but_for_market, virtual
 
 D = Decimal
 OKX = VenueId("okx")
-REDUCE, HALT, RESUME, RESOLVE, FLATTEN = OperatorAction
+REDUCE, HALT, RESUME, RESOLVE, *_ = OperatorAction
 
 
 class Switch:
@@ -279,3 +279,48 @@ async def test_c20_a_resume_does_not_clear_what_the_switch_has_said_since_the_la
     assert (await asked(bench, RESUME)).sentence == "the book is ACTIVE"
     assert switch.halts is None
     await bench.stop()
+
+
+@virtual
+async def test_an_override_is_answered_with_what_it_does_and_stands_over_a_crash() -> None:
+    bench = await hedged_bench()
+    more = {"setting": "order_notional", "value": D(20_000), "lasts_ms": 60_000}
+    answer = await asked(bench, OperatorAction.OVERRIDE, **more)
+    assert answer.accepted
+    assert answer.sentence.startswith("order_notional_max is 20000 instead of 250000 until ")
+    refused = await asked(bench, OperatorAction.OVERRIDE, **(more | {"value": D(10_000_000)}))
+    assert (refused.accepted, refused.sentence) == (False, "order_notional_max: 10000000 is not allowed: 10 to 5000000, whoever asks")
+    await bench.crash()
+    bench.start()
+    await bench.until(bench.converged, 20)
+    assert [o.field for o in bench.ledger.overrides] == ["order_notional_max"]
+    await bench.passes(61)
+    assert bench.ledger.overrides == ()
+    again = await asked(bench, OperatorAction.OVERRIDE, **(more | {"lasts_ms": 0}))
+    assert again.sentence == "order_notional_max is 250000 again, as configured"
+    await bench.stop()
+    assert same_but_for_market(bench.replayed(), bench.ledger)
+
+
+@virtual
+async def test_an_override_that_contradicts_another_limit_is_refused() -> None:
+    bench = await hedged_bench()
+    bench.life.run.control._contradiction = lambda policy: "no" if policy.slippage_max > policy.price_collar else None
+    refused = await asked(bench, OperatorAction.OVERRIDE, setting="slippage_max", value=D("0.02"), lasts_ms=1_000)
+    assert (refused.accepted, refused.sentence) == (False, "no")
+
+
+@virtual
+async def test_a_venue_is_put_into_quarantine_and_resumed() -> None:
+    bench = await hedged_bench()
+    venue = max(bench.world.exchanges)
+    answer = await asked(bench, OperatorAction.QUARANTINE, venue=venue)
+    assert answer.sentence == f"{venue} is HALTED (operator: quarantined, a drill)"
+    known = set(bench.ledger.orders)
+    bench.hold("ETH", "110")
+    await bench.passes(10)
+    new = {bench.ledger.venue_of(o.instrument) for i, o in bench.ledger.orders.items() if i not in known}
+    assert new
+    assert venue not in new
+    await asked(bench, RESUME, venue=venue)
+    await bench.until(bench.converged, 20)

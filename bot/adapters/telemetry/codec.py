@@ -36,6 +36,9 @@ class _Body(BaseModel):
     order: Name | None = None
     filled: Annotated[Decimal, Field(ge=0, max_digits=60, allow_inf_nan=False)] | None = None
     asset: Name | None = None
+    setting: Name | None = None
+    value: Annotated[Decimal, Field(max_digits=60, allow_inf_nan=False)] | None = None
+    lasts_ms: Annotated[int, Field(ge=0, le=10**12)] | None = None
 
 
 _ABOUT: Mapping[OperatorAction, tuple[str, frozenset[str]]] = {
@@ -43,10 +46,16 @@ _ABOUT: Mapping[OperatorAction, tuple[str, frozenset[str]]] = {
     OperatorAction.HALT: ("the book or a venue", frozenset({"venue"})),
     OperatorAction.RESUME: ("the book or a venue", frozenset({"venue"})),
     OperatorAction.RESOLVE: ("one order", frozenset({"order", "filled"})),
+    OperatorAction.QUARANTINE: ("a venue", frozenset({"venue"})),
+    OperatorAction.OVERRIDE: ("one setting", frozenset({"setting", "value", "lasts_ms"})),
     OperatorAction.FLATTEN: ("the book, a venue or an asset", frozenset({"venue", "asset"})),
 }
 """What each action is about, in words, and the fields that it takes beside `by` and `why`."""
-_NEEDED: Mapping[OperatorAction, tuple[str, ...]] = {OperatorAction.RESOLVE: ("order",)}
+_NEEDED: Mapping[OperatorAction, tuple[str, ...]] = {
+    OperatorAction.RESOLVE: ("order",),
+    OperatorAction.QUARANTINE: ("venue",),
+    OperatorAction.OVERRIDE: ("setting", "value", "lasts_ms"),
+}
 
 
 @cache
@@ -100,6 +109,9 @@ def request_from_json(action: OperatorAction, document: bytes) -> OperatorReques
         order=None if body.order is None else ClientOrderId(body.order),
         filled=body.filled,
         asset=None if body.asset is None else Asset(body.asset),
+        setting=body.setting,
+        value=body.value,
+        lasts_ms=body.lasts_ms,
     )
 
 

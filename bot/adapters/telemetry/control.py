@@ -1,7 +1,8 @@
-"""What a person may ask of a running bot over its unix socket: POST /reduce, /halt, /resume, /resolve and /flatten.
+"""What a person may ask of a running bot over its unix socket: POST /reduce, /halt, /resume, /resolve, /flatten, /quarantine and
+/override.
 
 The body is one JSON object: `by` and `why` always, `venue` for one venue instead of the book, `asset` for /flatten of one asset, `order`
-and `filled` for /resolve. The answer
+and `filled` for /resolve, `setting`, `value` and `lasts_ms` for /override. The answer
 tells in one sentence what came of it: 200 done, 400 nothing was done, 503 the bot could not be reached in time.
 """
 

@@ -21,7 +21,7 @@ from bot.core.statement import BookStatement
 from bot.core.units import ClientOrderId, VenueId
 from bot.operating import OperatorAnswer, OperatorRequest
 
-REDUCE, HALT, RESUME, RESOLVE, FLATTEN = OperatorAction
+REDUCE, HALT, RESUME, RESOLVE, *_ = OperatorAction
 DONE = OperatorAnswer(accepted=True, sentence="the book is HALTED", trading_state="halted")
 HALTING = OperatorRequest(action=HALT, by="alice", why="a drill", venue=VenueId("okx"))
 RESOLVING = OperatorRequest(action=RESOLVE, by="alice", why="looked", order=ClientOrderId("h1"), filled=Decimal("1.50"))
