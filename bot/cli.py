@@ -52,16 +52,23 @@ def root(
 
 
 @app.command()
-def run(config: ConfigArgument) -> None:
+def run(
+    config: ConfigArgument,
+    observe: Annotated[bool, typer.Option("--observe", metavar=FLAG, help="Send nothing that changes anything; record decisions.")] = False,
+) -> None:
     """Run the bot against whatever CONFIG names, until SIGTERM or Ctrl-C.
 
     It recovers its journal, reads every venue, and hedges as soon as all agree. On a stop it places nothing more, cancels what works and
     exits within ten seconds; the hedges stay.
+
+    With `--observe` everything is read, heard and decided as in a run, and no order, cancel, setting or dead-man switch leaves. Each
+    decision is recorded with its orders, each answered as not sent: nothing fills, positions stay as the venues tell them, and what is
+    decided is the first step from there, taken again after half a minute while it stands.
     """
     from bot.drivers.live import run_bot
 
     settings = settings_of(config)
-    raise typer.Exit(run_async(lambda: refusing(run_bot(settings))))
+    raise typer.Exit(run_async(lambda: refusing(run_bot(settings, observe=observe))))
 
 
 @app.command()

@@ -66,7 +66,7 @@ class SessionStarted(Event):
     The policy is part of the record, so that what was decided under it can be folded again under it after it was changed.
     `is_fresh`: the journal was new, or lost its tail, so that requests of an earlier life may be on their way that it knows nothing of.
     `silent_ms`: for so long after `at` the run sends no order at all, reductions included: it takes the place of another instance, whose
-    last requests a venue may still accept until then.
+    last requests a venue may still accept until then. `observing`: what it decides is recorded, and nothing of it is sent.
     """
 
     epoch: str
@@ -74,6 +74,7 @@ class SessionStarted(Event):
     policy: Policy
     is_fresh: bool = False
     silent_ms: Millis = 0
+    observing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

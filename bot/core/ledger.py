@@ -292,7 +292,7 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
     """
     fresh_at = event.at if event.is_fresh else ledger.fresh_at
     ledger = replace(ledger, epoch=event.epoch, started_at=event.at, fresh_at=fresh_at, silent_ms=event.silent_ms, order_number=0)
-    ledger = replace(ledger, stopping=False, quotes={}, decided_at=None, journal_doubt=None)
+    ledger = replace(ledger, stopping=False, observing=event.observing, quotes={}, decided_at=None, journal_doubt=None)
     for order in ledger.open_orders():
         ledger = with_order(ledger, advance(order, Trigger.RESTARTED, event.at), event.at)
     venues = {

@@ -319,6 +319,7 @@ class Ledger(Lookups):
     journal_doubt: str | None = None
     order_number: int = 0
     stopping: bool = False
+    observing: bool = False
     decided_at: Millis | None = None
     instruments: Mapping[InstrumentId, Instrument] = field(default_factory=dict)
     holdings: Mapping[tuple[str, str, Asset], Holding] = field(default_factory=dict)

@@ -222,9 +222,12 @@ def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
 def rest_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis, *, reductions: bool = False) -> Breach | None:
     """Why an instrument rests after its latest orders came to nothing, twice as long with each; of `reductions`, after theirs alone.
 
-    An account whose leverage or mode was changed refuses increases for ever, and may be reduced all the while.
+    An account whose leverage or mode was changed refuses increases for ever, and may be reduced all the while. Where nothing is sent
+    (`Ledger.observing`) a decision that still stands is taken again after the longest rest, each time the same.
     """
     fruitless, last_end = _fruitless(ledger, instrument, reductions=reductions)
+    if ledger.observing:
+        fruitless = min(fruitless, 1) * RETRY_PAUSE_FACTOR_MAX
     left = _rest_left(fruitless, last_end, policy.order_retry_pause_ms, now)
     return Breach(Limit.REPEATED_ORDER, instrument, Decimal(left), ZERO, "resting after fruitless orders, ms left") if left > 0 else None
 
@@ -308,6 +311,8 @@ def keeps_failing(ledger: Ledger, policy: Policy, instrument: InstrumentId, now:
 
 
 def _failing_left(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Millis:
+    if ledger.observing:
+        return 0  # it says nothing against an instrument that an order for it was not sent
     fruitless, last_end = _fruitless(ledger, instrument)
     return _rest_left(fruitless - FRUITLESS_MAX + 1, last_end, policy.deleveraging_rest_ms, now)
 

@@ -194,6 +194,7 @@ class BookStatement:
     record: CollateralRecord = field(default_factory=CollateralRecord)
     overrides: tuple[OverrideStatement, ...] = ()
     quarantined: tuple[VenueId, ...] = ()
+    observing: bool = False
 
 
 def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
@@ -247,6 +248,7 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         record=record_of(ledger, policy, now),
         overrides=tuple(OverrideStatement(made=o, configured=Decimal(getattr(configured, o.field))) for o in ledger.overrides),
         quarantined=tuple(sorted(ledger.quarantined)),
+        observing=ledger.observing,
     )
 
 

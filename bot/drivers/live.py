@@ -21,9 +21,10 @@ from bot.adapters.telemetry.port import RecordedTelemetry
 from bot.adapters.telemetry.prometheus import Metrics
 from bot.adapters.venue.ban_file import BanFile
 from bot.adapters.venue.ccxt_venue import CcxtVenue
+from bot.adapters.venue.observed import ObservedVenue
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.settings import Environment
-from bot.config import Settings
+from bot.config import ConfigError, Settings
 from bot.config.policy_section import check_policy
 from bot.core.events import VenueLink
 from bot.core.policy import Policy
@@ -77,8 +78,14 @@ class Stage:
         return 0
 
 
-async def run_bot(settings: Settings) -> int:
-    """Runs until a signal; the exit code. Raises what `drivers.refusals` lists, before anything is sent."""
+async def run_bot(settings: Settings, *, observe: bool = False) -> int:
+    """Runs until a signal; the exit code. Raises what `drivers.refusals` lists, before anything is sent.
+
+    `observe`: venues are only watched (see `ObservedVenue`). Raises ConfigError where two instances share the book: one that only watches
+    must not hold the lease.
+    """
+    if observe and settings.instance is not None:
+        raise ConfigError("instance: --observe is not allowed with it: who only watches must not hold the lease; remove it, or --observe")
     configure_logging(settings.logging.level.value, settings.logging.format.value, secrets=settings.secret_values())
     log, metrics, clock = logger(), Metrics(), SystemClock()
     metrics.describe_run(
@@ -92,7 +99,7 @@ async def run_bot(settings: Settings) -> int:
     stage.endpoints = _endpoints(settings, metrics, stage)
     try:
         if settings.instance is None:
-            return await _run_alone(settings, clock, metrics, stage)
+            return await _run_alone(settings, clock, metrics, stage, observe=observe)
         return await _run_in_turn(settings, clock, metrics, stage)
     except REFUSALS:
         raise
@@ -109,11 +116,11 @@ async def run_bot(settings: Settings) -> int:
         await stage.endpoints.stop()
 
 
-async def _run_alone(settings: Settings, clock: Clock, metrics: Metrics, stage: Stage) -> int:
+async def _run_alone(settings: Settings, clock: Clock, metrics: Metrics, stage: Stage, *, observe: bool) -> int:
     """The only instance of its book."""
     journal = open_journal(place_of(settings), on_append_seconds=metrics.journal_append_seconds.observe)
     try:
-        venues = await _proven(settings, clock, metrics, None)
+        venues = await _proven(settings, clock, metrics, None, observe=observe)
         run = stage.run = _run_on(settings, journal, venues, clock, metrics, stage)
         _show_journal(metrics, journal)
         await stage.listen(settings)
@@ -153,8 +160,10 @@ def _show_journal(metrics: Metrics, journal: SqliteJournal | RedisJournal) -> No
     metrics.journal_rewritten.set_function(lambda: journal.rewritten)
 
 
-async def _proven(settings: Settings, clock: Clock, metrics: Metrics, right: SendRight | None) -> dict[VenueId, CcxtVenue]:
-    venues = venues_of(settings, clock, metrics, right)
+async def _proven(
+    settings: Settings, clock: Clock, metrics: Metrics, right: SendRight | None, *, observe: bool = False
+) -> dict[VenueId, CcxtVenue]:
+    venues = venues_of(settings, clock, metrics, right, ObservedVenue if observe else CcxtVenue)
     for venue in venues.values():
         await venue.prove()
     return venues
@@ -179,6 +188,7 @@ def _run_on(
         funding_poll_s=FUNDING_POLL_S[Environment(settings.environment.value)],
         halt=HaltFile(settings.halt_path),
         intents=IntentsFile(settings.intents_path),
+        observing=any(isinstance(venue, ObservedVenue) for venue in venues.values()),
         contradiction=partial(_contradiction, len(settings.venues)),
         mandate=None if turn is None else turn.mandate,
         watched={"endpoints": stage.endpoints.watch},
@@ -196,8 +206,10 @@ def _contradiction(venues: int, policy: Policy) -> str | None:
     return None
 
 
-def venues_of(settings: Settings, clock: Clock, metrics: Metrics, right: SendRight | None = None) -> dict[VenueId, CcxtVenue]:
-    """The configured venues; `right` is asked before each order, None: nobody else may send.
+def venues_of(
+    settings: Settings, clock: Clock, metrics: Metrics, right: SendRight | None = None, kind: type[CcxtVenue] = CcxtVenue
+) -> dict[VenueId, CcxtVenue]:
+    """The configured venues, all of one kind; `right` is asked before each order, None: nobody else may send.
 
     Raises VenueNotReady with one sentence for one that cannot be used as configured.
     """
@@ -205,7 +217,7 @@ def venues_of(settings: Settings, clock: Clock, metrics: Metrics, right: SendRig
     for name in settings.venues:
         account = account_of(settings, name)
         whole = {limit.name: limit.shared(account.request_share).units for limit in PROFILES[account.venue].limits}
-        venues[account.venue] = CcxtVenue(
+        venues[account.venue] = kind(
             account,
             clock,
             budget_seen=partial(_budget_seen, metrics, account.venue, whole),

@@ -48,6 +48,8 @@ def book_screen(told: Told, decisions: int = DECISIONS_SHOWN, *, wraps: bool = T
 def _state_line(told: Told) -> Text:
     line = Text("trading ").append(told["trading_state"].upper(), style=f"bold {STATE_STYLE[told['trading_state']]}")
     line.append(_why(told["trading"]))
+    if told.get("observing"):
+        line.append("\nobserving: what it decides is recorded, and nothing of it is sent", style="bold yellow")
     line.append(f"\nready {'yes' if told['ready'] else 'no'}   orders in doubt {told['orders_in_doubt']}   fills {told['fills']}")
     line.append(f"   fees {money(told['fees_usd'])}   funding {money(told['funding_usd'])}")
     for words in (*_flattened(told), *_overridden(told)):

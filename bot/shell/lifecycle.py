@@ -18,7 +18,7 @@ import asyncio
 import secrets
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import structlog
@@ -82,6 +82,8 @@ class World:
     funding_poll_s: float
     halt: HaltSwitch | None = None
     intents: Intents | None = None
+    observing: bool = False
+    """Whether the venues are only watched: what is decided is recorded, and they send nothing."""
     contradiction: Callable[[Policy], str | None] = lambda _: None
     """Why a policy that a person wants cannot be, in one sentence."""
     mandate: Mandate | None = None
@@ -240,7 +242,8 @@ class Run:
         silent = 0 if mandate is None else mandate.silent_ms
         log.info("session_started", epoch=epoch, config=self._config_hash, orders_known=known, fresh=fresh, silent_ms=silent)
         policy, hashed = self._policy, self._config_hash
-        self.loop.put(SessionStarted(at=now, epoch=epoch, config_hash=hashed, policy=policy, is_fresh=fresh, silent_ms=silent))
+        begun = SessionStarted(at=now, epoch=epoch, config_hash=hashed, policy=policy, is_fresh=fresh, silent_ms=silent)
+        self.loop.put(replace(begun, observing=self._world.observing))
         self.control.heed_switch()  # before the first decision
 
     async def _supervise(self) -> None:

@@ -253,6 +253,8 @@ _BOOK = (
     BookMetric("limit_warnings", "Subjects on which a limit is near, or of which people are only told.", ("limit",), _warnings),
     BookMetric("limit_used_ratio", "Used over allowed of a limit; where a least is set, allowed over used. 1 is at the limit.",
                ("limit", "subject"), lambda b: (((u.limit.value, u.subject), u.ratio) for u in b.limit_uses)),
+    BookMetric("observing_state", "1 while what is decided is recorded and nothing of it is sent, else 0.", (),
+               lambda b: [((), b.observing)]),
     BookMetric("override_remaining_seconds", "Time until a person's override of a policy field ends; no sample while there is none.",
                ("field",), lambda b: (((o.made.field,), _seconds(max(0, o.made.until - b.at))) for o in b.overrides)),
     BookMetric("override_value", "What a person's override sets a policy field to, in the field's own unit; no sample while there is none.",

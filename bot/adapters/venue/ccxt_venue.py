@@ -85,6 +85,8 @@ class CcxtVenue:
     remembers a ban for the next run. `answered` and `delayed`: seconds of each request, and of each book on a stream.
     """
 
+    _open_account = staticmethod(open_account)
+
     def __init__(
         self,
         settings: VenueSettings,
@@ -160,7 +162,7 @@ class CcxtVenue:
                 listing=listing_apart(self._doors, self._profile, self._settings, self._clock, self._closed_for, self._headers_seen),
                 brake=self._brake,
             )
-            opened = await open_account(asker, self._profile, self._settings)
+            opened = await self._open_account(asker, self._profile, self._settings)
         except BaseException:
             await let_go((client, public), (session, public_session))
             raise

@@ -3,11 +3,13 @@
 The rule: a request leaves only by an opening of the list: the host by its name, a path that is listed there for its kind (REST or
 WebSocket), and every header that the opening demands. A private request (one that carries the account's key, a signature or a listen
 key, in its URL, its headers, its body or a frame) leaves only by an opening for private ones. The secret itself leaves by none.
-Who only reads (`Doors.reading`) opens no socket, and nothing leaves that could change something.
+Who only reads (`Doors.reading`) opens no socket, and nothing leaves that could change something. Who watches (`Doors.watching`) may also
+listen: open sockets, and say there nothing but who it is, what it wants to hear, and that it is alive.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -80,7 +82,7 @@ NO_MARKS = PrivateMarks(headers=frozenset(), words=())
 class AllowList:
     """All openings of one venue in one environment. `keys` and `secrets` are the account's: what carries one is seen to be private.
 
-    `only_reading`: for who may change nothing.
+    `only_reading`: for who may change nothing; `listening` at these sockets' words and paths besides (`listen_paths` over REST).
     """
 
     openings: Sequence[Opening]
@@ -88,6 +90,8 @@ class AllowList:
     keys: tuple[str, ...] = field(default=(), repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     only_reading: bool = False
+    listening: bool = False
+    listen_paths: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -118,7 +122,7 @@ class AllowList:
         if demanded:
             name, value = next(iter(demanded.items()))
             return f"{host} is open only to requests with the header {name}: {value}"
-        if self.only_reading and not all(opening.reads(asked.verb) for opening in there):
+        if self.only_reading and not self._may_listen(asked) and not all(opening.reads(asked.verb) for opening in there):
             return f"a request to {host} that could change something, where only reading is allowed"
         if not self.is_private(asked) or any(opening.is_for(asked.body) for opening in there):
             return None
@@ -126,9 +130,14 @@ class AllowList:
             return f"a private request to {host} for something that is not listed"
         return f"a private request to a part of {host} that is open to public ones only"
 
+    def _may_listen(self, asked: Asked) -> bool:
+        return self.listening and (asked.socket or asked.url.raw_path in self.listen_paths)
+
     def frame_refusal(self, url: URL, frame: str) -> str | None:
         """Why a frame may not be sent over the socket that was opened at `url`; None when it fits."""
         host = url.host or ""
+        if self.only_reading and not _only_listens(frame):
+            return f"a frame to {host} that could change something, where only listening is allowed"
         if _carries(frame, self.secrets):
             return f"a frame to {host} with the secret itself in it"
         if not self._is_marked(frame) and not _carries(frame, self.keys):
@@ -174,11 +183,36 @@ class Doors:
         allowed = replace(self.allowed, openings=(*self.allowed.openings, *more), only_reading=True)
         return replace(self, allowed=allowed, bases={**bases, **self.bases})
 
+    def watching(self, listen_paths: tuple[str, ...]) -> Doors:
+        """The same for who looks and listens, and changes nothing; `listen_paths` only make a socket's key."""
+        return replace(self, allowed=replace(self.allowed, only_reading=True, listening=True, listen_paths=listen_paths))
+
     @classmethod
     def wide_open(cls, bases: Mapping[str, str], proxy: str | None = None) -> Doors:
         """Everything at these hosts, private or not, REST and WebSocket: for servers on this machine only."""
         openings = [Opening(host=host, paths=("/",), private=True, socket=socket) for host in bases for socket in (False, True)]
         return cls(AllowList(openings), bases, proxy)
+
+
+_LISTENING = frozenset({"", "subscribe", "unsubscribe", "login", "auth", "ping", "pong", "private/subscribe", "private/unsubscribe"})
+"""What a frame may ask for, as `op` or `method`, besides what a venue calls public."""
+_WATCHES_US = "dcp"
+"""A topic that makes a venue withdraw our orders when the socket ends: to subscribe to it changes something."""
+
+
+def _only_listens(frame: str) -> bool:
+    """Whether a frame says no more than who we are, what we want to hear, or that we are alive. An order is always a JSON object."""
+    try:
+        said = json.loads(frame)
+    except ValueError:
+        return "{" not in frame
+    if not isinstance(said, dict):
+        return not isinstance(said, list)
+    verb = str(said.get("op") or said.get("method") or "").lower()
+    topics = said.get("args") or ()
+    if any(str(topic).lower().startswith(_WATCHES_US) for topic in topics):
+        return False
+    return verb in _LISTENING or verb.startswith("public/")
 
 
 def _closed_up(text: str) -> str:

@@ -323,7 +323,8 @@ class Streams:
     mark: QuoteShape
     quote_silence_ms: Millis
     listen_key_call: str | None = None
-    """ccxt's method that keeps the private socket's key alive, where there is such a key; `listen_key_option` is where ccxt keeps it."""
+    """ccxt's method that keeps the private socket's key alive, where there is one, its path, and where ccxt keeps the key."""
+    listen_key_path: str = ""
     listen_key_option: str = ""
     listen_key_gone_codes: frozenset[str] = frozenset()
     """What a renewal is refused with when the venue does not know the key any more."""

@@ -133,5 +133,11 @@ BINANCECOINM = replace(
         query=replace(TIERS.query, call="dapiPrivateV2GetLeverageBracket"),
         shape=replace(TIERS.shape, floor=paths("qtyFloor", "qtylFloor"), cap=paths("qtyCap")),
     ),
-    streams=replace(_STREAMS, private_socket=r"/ws/(?!\d+$)", listen_key_call="dapiPrivatePutListenKey", listen_key_option="inverse"),
+    streams=replace(
+        _STREAMS,
+        private_socket=r"/ws/(?!\d+$)",
+        listen_key_call="dapiPrivatePutListenKey",
+        listen_key_path="/dapi/v1/listenKey",
+        listen_key_option="inverse",
+    ),
 )

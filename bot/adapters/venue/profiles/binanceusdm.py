@@ -369,6 +369,7 @@ BINANCEUSDM = Profile(
         mark=QuoteShape(symbol=paths("s"), at=paths("E"), mark=paths("p"), index=paths("i")),
         quote_silence_ms=3_000,
         listen_key_call="fapiPrivatePutListenKey",
+        listen_key_path="/fapi/v1/listenKey",
         listen_key_option="linear",
         listen_key_gone_codes=frozenset({"-1125"}),
     ),
