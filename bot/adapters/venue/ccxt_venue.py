@@ -78,11 +78,9 @@ class _Connection:
 
 
 class CcxtVenue:
-    """Implements `bot.ports.Venue`.
-
-    `budget_seen` is told what each grant leaves of a request limit, `stay_away` for how long the venue wants to be left
-    alone, `armed` whether its dead-man switch is armed. `right`: where only one of several instances may send, ours to do it. `bans`
-    remembers a ban for the next run. `answered` and `delayed`: seconds of each request, and of each book on a stream.
+    """Implements `bot.ports.Venue`. `budget_seen` is told what each grant leaves of a request limit, `stay_away` for how long the venue
+    wants to be left alone, `armed` whether its dead-man switch is armed. `right`: where only one of several instances may send, ours to do
+    it. `bans` remembers a ban for the next run. `answered` and `delayed`: seconds of each request, and of each book on a stream.
     """
 
     _open_account = staticmethod(open_account)
@@ -129,8 +127,7 @@ class CcxtVenue:
 
         Raises VenueNotReady with one sentence when something does not fit. `open` asks once, whoever asked before.
         """
-        told = await rehearse(self._profile, self._settings, self._clock)
-        if told.faults:
+        if (told := await rehearse(self._profile, self._settings, self._clock)).faults:
             more = f" (and {len(told.faults) - 1} more)" if len(told.faults) > 1 else ""
             raise VenueNotReady(
                 f"{self.id}: what ccxt would send does not fit the {self._settings.environment.value} environment: {told.faults[0]}{more}"

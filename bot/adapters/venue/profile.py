@@ -322,8 +322,7 @@ class Streams:
     book: QuoteShape
     mark: QuoteShape
     quote_silence_ms: Millis
-    listen_key_call: str | None = None
-    """ccxt's method that keeps the private socket's key alive, where there is one, its path, and where ccxt keeps the key."""
+    listen_key_call: str | None = None  # ccxt's method that keeps the private socket's key alive, its path, and where ccxt keeps the key
     listen_key_path: str = ""
     listen_key_option: str = ""
     listen_key_gone_codes: frozenset[str] = frozenset()
