@@ -16,7 +16,18 @@ from typing import Annotated, Any
 import typer
 
 from bot import __version__, cli_control
-from bot.cli_words import FLAG, ConfigArgument, refuse, refusing, refusing_at_once, run_async, seconds_of, settings_of, speed_of
+from bot.cli_words import (
+    FLAG,
+    ConfigArgument,
+    milliseconds_of,
+    refuse,
+    refusing,
+    refusing_at_once,
+    run_async,
+    seconds_of,
+    settings_of,
+    speed_of,
+)
 
 app = typer.Typer(
     name="hedgebot",
@@ -101,6 +112,19 @@ def status(
 
     settings = settings_of(config)
     raise typer.Exit(run_async(lambda: show_status(settings.control_path, as_json=as_json)))
+
+
+@app.command()
+def watch(
+    config: ConfigArgument,
+    plain: Annotated[bool, typer.Option("--plain", metavar=FLAG, help="Lines instead of a live screen.")] = False,
+    lasts: Annotated[str | None, typer.Option("--for", metavar="TIME", help="End after this long, for example 5m.")] = None,
+) -> None:
+    """Watch the bot that runs on CONFIG: the same live picture as in the demo, twice a second. Ctrl-C ends the view, not the bot."""
+    from bot.drivers.watch import watch as watch_bot
+
+    settings, seconds = settings_of(config), None if lasts is None else milliseconds_of(lasts) / 1_000
+    raise typer.Exit(run_async(lambda: watch_bot(settings, plain=plain, seconds=seconds)))
 
 
 @app.command()

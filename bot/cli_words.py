@@ -75,10 +75,10 @@ def seconds_of(text: str | None) -> float | None:
 
 
 def milliseconds_of(text: str) -> int:
-    """How long an override lasts; 0 ends it. What is no time is refused."""
+    """How long something lasts; 0 ends an override. What is no time is refused."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
-        refuse(f"--for: {text!r} is not allowed: a time such as 30m or 1h, up to 24h, or 0 to end it")
+        refuse(f"--for: {text!r} is not allowed: a time such as 30s, 30m or 1h")
     return int(Decimal(found["number"]) * Decimal(str(_SECONDS[found["unit"]])) * 1000)
 
 
