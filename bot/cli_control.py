@@ -85,6 +85,15 @@ def flatten(
     _operate(config, "flatten", by=by, why=why, venue=venue, asset=asset)
 
 
+def adopt(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
+    """Take positions over that no order of the bot brought: what was there before its first start, or grew or turned unexplained.
+
+    They count and are worked in any case. It journals who took them over, with the cause and the venue's own entry price, and ends the halt
+    that an unexplained one brought. Orders of others are not adopted: withdraw them at the venue.
+    """
+    _operate(config, "adopt", by=by, why=why, venue=venue)
+
+
 def quarantine(
     config: ConfigArgument,
     venue: Annotated[str, typer.Argument(metavar="VENUE", help="Whose word is not to be believed.", show_default=False)],
@@ -158,5 +167,5 @@ def _operate(config: Path, action: str, *, by: str, why: str, venue: str | None 
 
 def register(app: typer.Typer) -> None:
     """Adds these commands to the command line, in the order in which its help tells them."""
-    for command in (reduce, halt, resume, resolve, flatten, quarantine, override):
+    for command in (reduce, halt, resume, resolve, adopt, flatten, quarantine, override):
         app.command()(command)

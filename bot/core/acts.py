@@ -22,6 +22,7 @@ class OperatorAction(StrEnum):
     FLATTEN = "flatten"
     QUARANTINE = "quarantine"
     OVERRIDE = "override"
+    ADOPT = "adopt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,9 @@ venue's resume or the book's. A later HALT ends it where it halts.
 QUARANTINE is about a venue whose word is not to be believed: it is HALTED, what rests there is cancelled, its positions count as they are
 recorded, and its prices vouch for no other venue's. Its own resume ends it, and then it must first be read in full and agree.
 
+ADOPT makes positions ours that no order of ours brought: those of before the first reading, and those that grew or turned and nobody said
+why. They count and are worked in any case; what it ends is the halt that the unexplained ones brought, and that people are told of them.
+
 OVERRIDE sets a policy field for a while (see `overriding`).
 
 RESOLVE ends the doubt about one order with what the person found of it at the venue. It is the one way out of doubt that is not evidence
@@ -31,7 +34,7 @@ from bot.core.limits import Limit
 from bot.core.order import Order, OrderState
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note, TradingState
-from bot.core.units import ZERO, VenueId
+from bot.core.units import ZERO, InstrumentId, VenueId
 
 _ASKS = {ev.OperatorAction.REDUCE: TradingState.REDUCING, ev.OperatorAction.HALT: TradingState.HALTED}
 
@@ -58,6 +61,8 @@ def apply_act(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger
         return _flatten(ledger, event, policy)
     if event.action is ev.OperatorAction.QUARANTINE:
         return _quarantine(ledger, event)
+    if event.action is ev.OperatorAction.ADOPT:
+        return _adopt(ledger, event)
     if event.action is ev.OperatorAction.OVERRIDE:
         return overriding.apply_override(ledger, event, policy)
     return _resolve(ledger, event)
@@ -98,6 +103,24 @@ def _quarantine(ledger: Ledger, event: ev.OperatorActed) -> Ledger:
     ledger = replace(ledger, flattenings=left, quarantined=ledger.quarantined | {event.venue})
     why = f"quarantined, {event.why}"
     return trading.enter(ledger, Limit.OPERATOR, event.at, why, venue=event.venue, by=event.by, state=TradingState.HALTED)
+
+
+def unadopted(ledger: Ledger, venue: VenueId | None = None) -> tuple[InstrumentId, ...]:
+    """The instruments, at a venue or (None) anywhere, that hold something which no order of ours brought and nobody has adopted."""
+    held = (i for i, p in ledger.positions.items() if p.origin is not None and p.quantity != ZERO)
+    return tuple(sorted(i for i in held if venue in (None, ledger.venue_of(i))))
+
+
+def _adopt(ledger: Ledger, event: ev.OperatorActed) -> Ledger:
+    """The ledger with such positions ours, each with its cause and the venue's own entry price; what halted their venues for it ends."""
+    for instrument in unadopted(ledger, event.venue):
+        position, venue = ledger.positions[instrument], ledger.venue_of(instrument)
+        entry = "an entry that the venue does not tell" if position.entry_price is None else f"an entry at {position.entry_price:f}"
+        cause = "" if position.origin is None else position.origin.value
+        ledger = _noted(ledger, event, f"adopted by {event.by}: {position.quantity:+f} of {instrument}, {cause}, with {entry}")
+        ledger = replace(ledger, positions={**ledger.positions, instrument: replace(position, origin=None)})
+        ledger = trading.end(ledger, Limit.UNEXPLAINED_POSITION, event.at, f"adopted by {event.by}, {event.why}", venue=venue)
+    return ledger
 
 
 def why_not_flattened(ledger: Ledger) -> str | None:

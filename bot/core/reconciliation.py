@@ -182,7 +182,7 @@ def _settle_position(
     taken = event.at if cause is BreakCause.AUTO_DELEVERAGING else None
     ledger = with_move(ledger, told.instrument, told.quantity - position.quantity)
     ledger = trading.enter(ledger, _LIMIT_OF[cause], event.at, f"{told.instrument}: {sentence}", venue=event.venue)
-    return _adopt(ledger, told, event, taken), True
+    return _adopt(ledger, told, event, taken, cause if cause is BreakCause.UNEXPLAINED else None), True
 
 
 _LIMIT_OF = {BreakCause.AUTO_DELEVERAGING: Limit.AUTO_DELEVERAGING, BreakCause.UNEXPLAINED: Limit.UNEXPLAINED_POSITION}
@@ -247,7 +247,10 @@ def _cause(recorded: Decimal, observed: Decimal) -> BreakCause:
     return BreakCause.AUTO_DELEVERAGING if shrank else BreakCause.UNEXPLAINED
 
 
-def _adopt(ledger: Ledger, told: ev.PositionReport, event: _Telling, deleveraged_at: Millis | None = None) -> Ledger:
+def _adopt(
+    ledger: Ledger, told: ev.PositionReport, event: _Telling, deleveraged_at: Millis | None = None, origin: BreakCause | None = None
+) -> Ledger:
+    before = ledger.positions.get(told.instrument)
     adopted = Position(
         quantity=told.quantity,
         adopted_at=event.asked_at + event.clock_offset_ms,
@@ -255,15 +258,17 @@ def _adopt(ledger: Ledger, told: ev.PositionReport, event: _Telling, deleveraged
         adopted_after=next(reversed(tuple(ledger.orders)), ""),
         entry_price=told.entry_price,
         deleveraged_at=deleveraged_at,
+        origin=origin or (None if before is None else before.origin),
     )
     return replace(ledger, positions=put(ledger.positions, told.instrument, adopted))
 
 
 def _adopt_first(ledger: Ledger, told: ev.PositionReport, event: _Telling) -> Ledger:
+    origin = BreakCause.PRE_EXISTING if told.quantity != ZERO else None
     if told.quantity != ZERO:
         sentence = f"{told.quantity:f} was there before the first reading"
         ledger = with_break(ledger, BreakCause.PRE_EXISTING, told.instrument, event.at, sentence)
-    return _adopt(ledger, told, event)
+    return _adopt(ledger, told, event, origin=origin)
 
 
 def _with_foreign_orders(ledger: Ledger, event: _Telling) -> Ledger:

@@ -126,7 +126,8 @@ class Position:
     `adopted_at` (venue's clock) and `adopted_here_at` (ours) tell when a venue's reading last replaced the record: fills from before
     are already in it and do not move it again, but those of orders beyond `adopted_after` (the newest order then, "" for none) are not,
     whatever our clock has done since. `left_behind` tells what fills moved the record away from within `POSITION_LAG_MS`, so
-    that a venue's late figure is known for what it is.
+    that a venue's late figure is known for what it is. `origin`: what brought a part of it that no order of ours did, and that nobody has
+    adopted; None: there is none.
     """
 
     quantity: Decimal
@@ -137,6 +138,7 @@ class Position:
     entry_price: Decimal | None = None
     deleveraged_at: Millis | None = None
     left_behind: tuple[Passage, ...] = ()
+    origin: BreakCause | None = None
 
     def moved(self, quantity: Decimal, at: Millis) -> Position:
         """The position after a fill of signed `quantity`, which came at `at` by our clock."""

@@ -20,6 +20,7 @@ from bot.core.funding import known_annual
 from bot.core.funding_statement import FundingStatement
 from bot.core.limit_use import LimitUse, uses
 from bot.core.limits import Breach, Limit
+from bot.core.operation import unadopted
 from bot.core.order import OrderState
 from bot.core.overriding import in_force
 from bot.core.policy import Policy
@@ -195,6 +196,7 @@ class BookStatement:
     overrides: tuple[OverrideStatement, ...] = ()
     quarantined: tuple[VenueId, ...] = ()
     observing: bool = False
+    unadopted: tuple[InstrumentId, ...] = ()
 
 
 def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
@@ -249,6 +251,7 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         overrides=tuple(OverrideStatement(made=o, configured=Decimal(getattr(configured, o.field))) for o in ledger.overrides),
         quarantined=tuple(sorted(ledger.quarantined)),
         observing=ledger.observing,
+        unadopted=unadopted(ledger),
     )
 
 

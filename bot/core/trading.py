@@ -132,6 +132,12 @@ def resume(ledger: Ledger, venue: VenueId | None, at: Millis, by: str, why: str)
     return after
 
 
+def end(ledger: Ledger, cause: Limit, at: Millis, words: str, *, venue: VenueId) -> Ledger:
+    """The ledger without one cause at a venue, because a named person explained it."""
+    left = tuple(r for r in ledger.states if (r.venue, r.cause) != (venue, cause))
+    return ledger if len(left) == len(ledger.states) else _told(ledger, replace(ledger, states=left), venue, at, words)
+
+
 def after_quiet(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:
     """The ledger without the causes that a quiet period has ended by `now`, our clock. One that stepped back begins the period anew."""
     for record in ledger.states:

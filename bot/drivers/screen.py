@@ -54,6 +54,8 @@ def _state_line(told: Told) -> Text:
     line.append(f"   fees {money(told['fees_usd'])}   funding {money(told['funding_usd'])}")
     for words in (*_flattened(told), *_overridden(told)):
         line.append(f"\n  {words}", style="bold yellow")
+    if strange := told.get("unadopted", ()):
+        line.append(f"\n  not brought by our orders, and adopted by nobody: {', '.join(strange)}", style="yellow")
     # What holds orders back comes first: the sort keeps the order of the rest.
     breaches = sorted(told["breaches"], key=lambda breach: breach["effect"] == "tells")
     for breach in breaches[:BREACHES_SHOWN]:

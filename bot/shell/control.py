@@ -22,12 +22,12 @@ import structlog
 from bot.core.events import OperatorActed, OperatorAction
 from bot.core.flattening import instruments_to_close, is_closed
 from bot.core.limits import Limit
-from bot.core.operation import why_not_flattened, why_not_resolved
+from bot.core.operation import unadopted, why_not_flattened, why_not_resolved
 from bot.core.overriding import field_of, in_force, why_not
 from bot.core.policy import Policy
 from bot.core.records import TradingState
 from bot.core.trading import causes
-from bot.core.units import ZERO, VenueId
+from bot.core.units import ZERO, InstrumentId, VenueId
 from bot.operating import HaltSwitch, HaltTold, OperatorAnswer, OperatorRequest
 from bot.ports import Clock
 from bot.shell.loop import Loop
@@ -64,6 +64,7 @@ class Control:
         """Enters a request and tells what came of it. Raises TimeoutError when it was not taken in time."""
         began = self._clock.steady()
         refusal = self._refusal(request) or self._not_cleared(request)
+        adopting = unadopted(self._loop.ledger, request.venue)
         if refusal is not None:
             return self._answer(request, refusal, accepted=False)
         taken = self._loop.put_awaited(self._event(request))
@@ -76,7 +77,7 @@ class Control:
             await self._closed(began + HALT_REPORT_S)
         kept = "it is kept on this host until it does" if self._loop.keeps else "until it does, a restart knows nothing of it"
         unwritten = "" if taken.result() else f"; the journal could not write it yet: {kept}"
-        return self._answer(request, self._came_of(request) + unwritten, accepted=True)
+        return self._answer(request, self._came_of(request, adopting) + unwritten, accepted=True)
 
     def _refusal(self, request: OperatorRequest) -> str | None:
         if request.venue is not None and request.venue not in self._venues:
@@ -86,6 +87,8 @@ class Control:
             if request.asset is not None and request.asset not in known:
                 return f"asset {request.asset!r} is not one of {', '.join(known)}"
             return why_not_flattened(self._loop.ledger)
+        if request.action is OperatorAction.ADOPT and not unadopted(self._loop.ledger, request.venue):
+            return f"{request.venue or 'the book'} holds nothing that our orders did not bring, or it is adopted already"
         if request.action is OperatorAction.OVERRIDE:
             return self._not_overridden(request)
         if request.action is OperatorAction.RESOLVE:
@@ -160,12 +163,14 @@ class Control:
     def _open_at(self, venue: VenueId) -> int:
         return sum(1 for o in self._loop.ledger.open_orders() if self._loop.ledger.venue_of(o.instrument) == venue)
 
-    def _came_of(self, request: OperatorRequest) -> str:
+    def _came_of(self, request: OperatorRequest, adopting: Sequence[InstrumentId]) -> str:
         if request.action is OperatorAction.RESOLVE and request.order is not None:
             order = self._loop.ledger.orders[request.order]
             return (
                 f"order {request.order} is {order.state.value} with {order.filled:+f} filled; its venue is read before anything increases"
             )
+        if request.action is OperatorAction.ADOPT:
+            return f"adopted: {', '.join(self._held(i) for i in adopting)}"
         if request.action is OperatorAction.OVERRIDE:
             return self._overridden(request)
         if request.action is OperatorAction.FLATTEN:
@@ -186,6 +191,12 @@ class Control:
             return f"{field} is {configured:f} again, as configured"
         until = datetime.fromtimestamp(made.until / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         return f"{field} is {made.value:f} instead of {configured:f} until {until}"
+
+    def _held(self, instrument: InstrumentId) -> str:
+        """A position in words, with the venue's own entry price."""
+        position = self._loop.ledger.positions[instrument]
+        entry = "" if position.entry_price is None else f" at {position.entry_price:f}"
+        return f"{position.quantity:+f} of {instrument}{entry}"
 
     def _left_to_close(self) -> list[str]:
         """Venue by venue, what is held of what is to be closed."""

@@ -71,7 +71,7 @@ def test_a_halt_file_that_cannot_be_written_or_removed_is_told(tmp_path: Path) -
     assert "cannot be removed" in done.stderr
 
 
-@pytest.mark.parametrize("words", [("reduce",), ("resolve", "h1"), ("flatten",)])
+@pytest.mark.parametrize("words", [("reduce",), ("resolve", "h1"), ("flatten",), ("adopt",)])
 def test_without_a_bot_the_others_do_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:
     config = written(tmp_path)
     done = hedgebot(words[0], str(config), *words[1:], *NAMED, cwd=tmp_path)

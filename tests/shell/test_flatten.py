@@ -167,3 +167,46 @@ def test_without_a_place_for_intents_nothing_leaves_while_the_store_is_down(tmp_
         assert len(bench.world.placed) == orders
 
     virtual(story)()
+
+
+def test_c19_c20_a_halt_counts_with_the_store_down_and_over_a_crash(tmp_path: Path) -> None:
+    async def story() -> None:
+        bench = Bench()
+        await without_store(bench, tmp_path)
+        bench.hold("ETH", "150")
+        answer = await asked(bench, HALT)
+        venues = "; ".join(f"{v}: no order open" for v in sorted(bench.world.exchanges))
+        assert answer.sentence.startswith(
+            f"the book is HALTED (operator: a drill); {venues}; the journal could not write it yet: it is kept"
+        )
+        await bench.crash()
+        bench.world.store.taking = True
+        before = set(bench.world.placed)
+        bench.start()
+        await bench.until(bench.at_rest, 60)
+        await bench.passes(20)
+        assert set(bench.world.placed) == before, "nothing left before anybody resumed"
+        assert bench.ledger.states
+        assert (await asked(bench, RESUME)).trading_state == "active"
+        await bench.until(bench.converged, 30)
+
+    virtual(story)()
+
+
+@virtual
+async def test_what_was_there_before_the_journal_is_adopted_by_name() -> None:
+    bench = await hedged_bench(world={"assets": ("ETH",)})
+    assert not (await asked(bench, OperatorAction.ADOPT)).accepted
+    await bench.crash()
+    bench.world.store.entries.clear()
+    bench.world.store.snapshot = None
+    bench.start()
+    await bench.until(bench.converged, 60)
+    answer = await asked(bench, OperatorAction.ADOPT)
+    assert answer.accepted
+    assert answer.sentence.startswith("adopted: ")
+    assert " of binanceusdm:ETHUSDT at " in answer.sentence
+    refused = await asked(bench, OperatorAction.ADOPT)
+    assert refused.sentence == "the book holds nothing that our orders did not bring, or it is adopted already"
+    await bench.stop()
+    assert same_but_for_market(bench.replayed(), bench.ledger)
