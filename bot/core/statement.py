@@ -26,6 +26,7 @@ from bot.core.overriding import in_force
 from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger, VenueRecord
 from bot.core.standing import breaches
+from bot.core.transfers import Transfer, recommended
 from bot.core.units import BPS, ONE, ZERO, Asset, ClientOrderId, InstrumentId, Millis, Range, VenueId
 
 
@@ -197,6 +198,7 @@ class BookStatement:
     quarantined: tuple[VenueId, ...] = ()
     observing: bool = False
     unadopted: tuple[InstrumentId, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
 
 
 def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
@@ -252,6 +254,7 @@ def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
         quarantined=tuple(sorted(ledger.quarantined)),
         observing=ledger.observing,
         unadopted=unadopted(ledger),
+        transfers=recommended(ledger, policy),
     )
 
 

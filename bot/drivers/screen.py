@@ -40,6 +40,7 @@ def book_screen(told: Told, decisions: int = DECISIONS_SHOWN, *, wraps: bool = T
         _venue_causes(told),
         _bounds(told),
         *((collateral_lines(told, clock),) if wraps else ()),
+        *_transfers(told),
         _deployment(told),
         _decisions(told, decisions, wraps),
     )
@@ -171,6 +172,14 @@ def _bounds(told: Told) -> Text:
         if row.get("target_limits")
     ]
     return Text(f"kept from more by a limit: {', '.join(bound)}" if bound else "nothing is kept from more by a limit")
+
+
+def _transfers(told: Told) -> list[Text]:
+    """One line for each advice to move margin; people move it, never the bot."""
+    return [
+        Text(f"move {money(t['usd'])} USD of {t['asset'] or 'margin'} to {t['venue']} from {t['source']}: {t['why']}", style="yellow")
+        for t in told.get("transfers", ())
+    ]
 
 
 def _rise(distance: str | None) -> str:

@@ -18,6 +18,7 @@ from bot.core.deployment import DeploymentState
 from bot.core.events import VenueLink
 from bot.core.limits import Breach, Effect, Limit
 from bot.core.statement import BookStatement, DecisionStatement, StateStatement
+from bot.core.transfers import Transfer
 from bot.core.units import Asset, Range, VenueId
 from bot.drivers.screen import book_line, book_screen, page
 from tests.adapters.telemetry.books import BOOK, BTC, NOW, OKX, REFUSED, UNKNOWN
@@ -175,3 +176,9 @@ def test_what_a_person_wants_closed_is_told_once_for_each_wish() -> None:
     told = drawn(full(flattenings=wishes))
     assert "flattened: everything at okx, bybit, by alice since " in told
     assert "flattened: BTC at okx, by bob since " in told
+
+
+def test_advice_on_margin_is_one_line_with_its_reason() -> None:
+    why = "margin_buffer: 7000 USD of margin, 12750 are needed"
+    advice = Transfer(venue=VenueId("okx"), asset=Asset("USDT"), usd=D("6387.5"), source="bybit", why=why)
+    assert f"move 6,388 USD of USDT to okx from bybit: {why}" in drawn(full(transfers=(advice,)))

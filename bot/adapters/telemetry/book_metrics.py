@@ -253,6 +253,9 @@ _BOOK = (
     BookMetric("limit_warnings", "Subjects on which a limit is near, or of which people are only told.", ("limit",), _warnings),
     BookMetric("limit_used_ratio", "Used over allowed of a limit; where a least is set, allowed over used. 1 is at the limit.",
                ("limit", "subject"), lambda b: (((u.limit.value, u.subject), u.ratio) for u in b.limit_uses)),
+    BookMetric("recommended_transfer_usd", "Margin that people are advised to move to the venue; 0 while none is. The bot moves none.",
+               ("venue",), lambda b: (((v.venue,), sum((t.usd for t in b.transfers if t.venue == v.venue), Decimal(0)))
+                                      for v in b.venues)),
     BookMetric("observing_state", "1 while what is decided is recorded and nothing of it is sent, else 0.", (),
                lambda b: [((), b.observing)]),
     BookMetric("override_remaining_seconds", "Time until a person's override of a policy field ends; no sample while there is none.",
