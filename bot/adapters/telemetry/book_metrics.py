@@ -260,8 +260,6 @@ _BOOK = (
                lambda b: [((), b.observing)]),
     BookMetric("override_remaining_seconds", "Time until a person's override of a policy field ends; no sample while there is none.",
                ("field",), lambda b: (((o.made.field,), _seconds(max(0, o.made.until - b.at))) for o in b.overrides)),
-    BookMetric("override_value", "What a person's override sets a policy field to, in the field's own unit; no sample while there is none.",
-               ("field",), lambda b: (((o.made.field,), o.made.value) for o in b.overrides)),
     BookMetric("flattening_state", "1 while a person wants nothing held at the venue, of one asset or of any, else 0.", ("venue",),
                lambda b: (((v.venue,), any(f.venue == v.venue for f in b.flattenings)) for v in b.venues)),
     BookMetric("quarantine_state", "1 while a person has the venue in quarantine, else 0.", ("venue",),

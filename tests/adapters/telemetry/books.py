@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from bot.core.acts import Override
 from bot.core.collateral_statement import (
     ClaimStatement,
     CollateralRecord,
@@ -26,6 +27,7 @@ from bot.core.statement import (
     CollateralStatement,
     DecisionStatement,
     InstrumentStatement,
+    OverrideStatement,
     StateStatement,
     VenueStatement,
     statement_of,
@@ -168,6 +170,7 @@ MIRRORED = DelegationStatement(
     frozen_until=NOW + 100_000,
     told_at=NOW - 2_000,
 )
+OVERRIDE = Override(field="venue_share_max", value=Decimal("0.5"), since=NOW, until=NOW + 60_000, by="alice", why="a drill")
 BOOK: BookStatement = replace(
     EMPTY,
     trading_state="reducing",
@@ -210,4 +213,5 @@ BOOK: BookStatement = replace(
         sleeve=(SleeveStatement(asset=Asset("USDT"), issuer="Tether", held_usd=Decimal(5_000), exposure_usd=Decimal(6_000)),),
     ),
     limit_uses=(LimitUse(Limit.VENUE_SHARE, "okx", Decimal("0.7")),),
+    overrides=(OverrideStatement(made=OVERRIDE, configured=Decimal("0.35")),),
 )
