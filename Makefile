@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+IMAGE  ?= hedgebot
 # Three workers keep a small machine busy, since tests on the wire mostly wait, without starving the end-to-end tests, which start
 # processes of their own.
 WORKERS ?= 3
@@ -23,7 +24,7 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup servers demo test check format bench soak docs dashboards lock audit clean
+.PHONY: help setup servers demo test check format bench soak docs dashboards image lock audit clean
 
 help: ## Show this list
 	@echo "hedgebot: targets"
@@ -97,6 +98,9 @@ docs: $(PROJECT_STAMP) ## Write the pages that restate code: configuration, metr
 dashboards: $(PROJECT_STAMP) ## Write Grafana's dashboards from their code in deploy/grafana/source
 	@$(BIN)/python -m deploy.grafana.source
 	@echo "[dashboards] deploy/grafana/dashboards"
+
+image: ## Build the container image where there is docker, podman or buildah, and run it without rights (IMAGE=NAME, BUILD_ARGS=...)
+	@.ci/image $(IMAGE)
 
 lock: $(PROJECT_STAMP) ## Resolve the lock files again after a change of dependencies (newer versions: ARGS=--upgrade)
 	@echo "[lock 1/3] requirements.lock: what runs"
