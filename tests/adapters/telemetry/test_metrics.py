@@ -55,8 +55,8 @@ COUNTS_AND_FLAGS = {
     )
 }  # fmt: skip
 CLOSED_LABELS = {
-    "venue", "instrument", "asset", "field", "location", "source", "bound", "state", "limit", "subject", "outcome", "cause", "kind", "budget",
-    "member", "custodian", "issuer",
+    "venue", "instrument", "asset", "field", "location", "source", "bound", "state", "limit", "subject", "outcome", "cause", "kind",
+    "budget", "member", "custodian", "issuer",
 }  # fmt: skip
 """Configured names, the market's, and the core's enums. An order id, an account or an address is never a label."""
 
