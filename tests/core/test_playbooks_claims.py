@@ -128,6 +128,24 @@ def test_beyond_the_limit_of_an_interval_claims_wait_and_the_next_interval_takes
     story.close()
 
 
+def test_redemptions_have_a_limit_for_each_interval_too() -> None:
+    story = hedged("50", redemption_ends=PRICED)
+    story >> redemption("a", "25", "priced") >> redemption("b", "6", "priced") >> redemption("c", "5", "priced") >> decision_due()
+    story << place(ETH, "30", reduce_only=True) >> filled(ETH) << claim("b", "held", "redemptions of ETH pass 30") << claim("c", "leaving")
+    story << record(confirmed="50", leaving="30", held_back="6", counted="20")
+    # What left all the same is no claim: the total tells it, and the hedge follows.
+    story >> collateral("ETH", "14") >> decision_due() << place(ETH, "6", reduce_only=True) >> filled(ETH) << net_delta("ETH", "0")
+    story.close()
+
+
+def test_a_claim_that_was_told_with_two_meanings_stays_held_whatever_is_told_of_it_afterwards() -> None:
+    story = hedged("10", hedge_share=1)
+    story >> deposit("d1", "5") >> deposit("d1", "50") >> deposit("d1", "5") >> deposit("d1", "5") >> decision_due() << nothing()
+    story << claim("d1", "held", "different terms")
+    story >> collateral("ETH", "15") >> decision_due() << place(ETH, "-5") >> filled(ETH) << net_delta("ETH", "0")
+    story.close()
+
+
 def test_confirmed_collateral_beyond_its_limit_is_hedged_and_told() -> None:
     story = hedged("50")
     story >> collateral("ETH", "70") >> decision_due() << place(ETH, "-20") >> filled(ETH) << net_delta("ETH", "0")
