@@ -65,9 +65,14 @@ def _most(policy: Policy, cap: Allowance, carried: Decimal) -> Decimal:
         return carried
     beside = max(cap.used - carried, ZERO) if cap.kept is None else ZERO
     most = down(cap.allowed - beside)
-    drift = max(cap.allowed * policy.venue_share_drift, policy.rebalance_notional_min)
-    stays = cap.kept is None or carried <= max(cap.kept, cap.allowed + drift)
-    return max(most, carried) if stays else most
+    return max(most, carried) if stays_beyond(policy, cap, carried) else most
+
+
+def stays_beyond(policy: Policy, cap: Allowance, carried: Decimal) -> bool:
+    """Whether what is carried (USD of notional) stays, though it may be more than a cap that is known allows: see the rule above."""
+    if cap.kept is None or cap.allowed is None:
+        return True
+    return carried <= max(cap.kept, cap.allowed + max(cap.allowed * policy.venue_share_drift, policy.rebalance_notional_min))
 
 
 def down(most: Decimal) -> Decimal:

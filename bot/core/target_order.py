@@ -21,7 +21,7 @@ from bot.core.limits import Breach, Limit
 from bot.core.margin_room import rooms_of
 from bot.core.policy import Policy
 from bot.core.records import Ledger
-from bot.core.target_caps import Carried
+from bot.core.target_caps import Carried, stays_beyond
 from bot.core.units import ZERO, InstrumentId
 
 CAPITAL = frozenset({Limit.COLLATERAL_SHARE, Limit.UNSETTLED_PROFIT, Limit.EXPOSURE_AT_RISK})
@@ -34,13 +34,14 @@ Key = tuple[bool, Decimal, InstrumentId]
 class Passed:
     """A limit on margin or a cap that is passed: of what, by how much, and what a dollar of hedge of this instrument takes of that.
 
-    `excess` None: all that is short there is too much.
+    `excess` None: all that is short there is too much. `forced`: how much of it has to go whatever is needed.
     """
 
     limit: Limit
     subject: tuple[str, ...]
     excess: Decimal | None
     taken: Decimal
+    forced: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +65,21 @@ def passed_at(
     ]
     caps = (*allowances.of_instrument(ledger, policy, instrument), *allowances.of_venue(ledger, policy, ledger.venue_of(instrument)))
     found += [
-        Passed(limit=cap.limit, subject=(cap.subject,), excess=cap.used - cap.allowed, taken=carried.weight)
+        Passed(
+            limit=cap.limit,
+            subject=(cap.subject,),
+            excess=cap.used - cap.allowed,
+            taken=carried.weight,
+            forced=ZERO if stays_beyond(policy, cap, cap.used) else cap.used - cap.allowed,
+        )
         for cap in caps
         if cap.used is not None and cap.allowed is not None and cap.used > cap.allowed
     ]
     for room in rooms_of(ledger, policy, instrument):
         taken = carried.use if room.in_margin else carried.weight
         if room.excess > ZERO and taken > ZERO:
-            found.append(Passed(limit=room.limit, subject=tuple(room.instruments), excess=room.excess, taken=taken))
+            subject, forced = tuple(room.instruments), min(room.leaving, room.excess)
+            found.append(Passed(limit=room.limit, subject=subject, excess=room.excess, taken=taken, forced=forced))
     return tuple(sorted(found, key=lambda p: p.limit))
 
 
@@ -81,17 +89,39 @@ def order_key(instrument: InstrumentId, passed: Iterable[object], carry: Decimal
 
 
 def first_given_up(legs: Iterable[Giving], usd: Decimal) -> Mapping[InstrumentId, tuple[Limit, Decimal]]:
-    """Of `usd` of hedge that is too much, what goes where a limit is passed, and by which; until none is, or all of it is given up."""
-    left, found = usd, {}
-    beyond = {(p.limit, p.subject): p.excess for leg in legs for p in leg.passed}
-    for leg in sorted((leg for leg in legs if leg.passed), key=lambda leg: leg.key):
-        wanted = {(p.limit, p.subject): (p, beyond[p.limit, p.subject]) for p in leg.passed}
-        parts = {p.limit: leg.short if excess is None else excess / p.taken for p, excess in wanted.values()}
+    """Of `usd` of hedge that is too much, what goes where a limit is passed, and by which; until none is, or all of it is given up.
+
+    What has to go whatever is needed comes first: what else is given up beside it would be missing.
+    """
+    passed = sorted((leg for leg in legs if leg.passed), key=lambda leg: leg.key)
+    forced = _taken_off(passed, {(p.limit, p.subject): p.forced for leg in passed for p in leg.passed}, {}, usd)
+    left = usd - sum((part for _, part in forced.values()), ZERO)
+    return _taken_off(passed, {(p.limit, p.subject): p.excess for leg in passed for p in leg.passed}, forced, left)
+
+
+def _taken_off(
+    legs: Iterable[Giving],
+    beyond: Mapping[tuple[Limit, tuple[str, ...]], Decimal | None],
+    before: Mapping[InstrumentId, tuple[Limit, Decimal]],
+    usd: Decimal,
+) -> Mapping[InstrumentId, tuple[Limit, Decimal]]:
+    """What is given up in order so that nothing is left `beyond`, at most `usd` of it, on top of what was given up `before`."""
+    found, left, rest = dict(before), usd, dict(beyond)
+    for leg in legs:
+        _less(rest, leg, found.get(leg.instrument, (None, ZERO))[1])
+    for leg in legs:
+        gone = found.get(leg.instrument, (None, ZERO))[1]
+        parts = {p.limit: leg.short if (excess := rest[p.limit, p.subject]) is None else excess / p.taken for p in leg.passed}
         limit = max(sorted(parts), key=lambda name: parts[name])
-        part = min(parts[limit], leg.short, left)
-        if part <= ZERO:
-            continue
-        found[leg.instrument] = (limit, part)
-        left -= part
-        beyond |= {key: None if excess is None else max(excess - part * p.taken, ZERO) for key, (p, excess) in wanted.items()}
+        part = min(parts[limit], leg.short - gone, left)
+        if part > ZERO:
+            found[leg.instrument] = (limit, gone + part)
+            left -= part
+            _less(rest, leg, part)
     return found
+
+
+def _less(beyond: dict[tuple[Limit, tuple[str, ...]], Decimal | None], leg: Giving, part: Decimal) -> None:
+    for p in leg.passed:
+        excess = beyond[p.limit, p.subject]
+        beyond[p.limit, p.subject] = None if excess is None else max(excess - part * p.taken, ZERO)

@@ -158,8 +158,8 @@ def test_moves_worth_less_than_their_fees_are_left() -> None:
     worth = replace(story.policy, venue_move_notional_min=D(30_000))
     story.policy = worth
     assert set(orders_of(story, turned(story))) == {BINANCE, BYBIT}
-    old = replace(turned(story), sources_confirmed_at={"custody": story.now - 60_001})
-    assert orders_of(story, old) == {}, "nor while the book is not active"
+    doubted = replace(turned(story), journal_doubt="not on disk")
+    assert orders_of(story, doubted) == {}, "nor while the book is not active"
 
 
 def test_a_leg_that_the_last_gate_refuses_is_carried_by_the_next_within_its_room() -> None:

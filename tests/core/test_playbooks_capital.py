@@ -14,7 +14,7 @@ from bot.core.trading import causes
 from bot.core.units import Asset, VenueId
 from tests.core.market_words import market, narrow, reference, wide
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
-from tests.core.operators import state_is
+from tests.core.operators import reduces, state_is
 from tests.core.playbook import (
     after,
     book,
@@ -263,8 +263,9 @@ def test_margin_below_its_least_does_not_wait_for_a_doubt_about_the_leg_that_was
 
 
 def test_margin_below_its_least_is_reduced_in_a_book_that_moves_nothing_and_what_that_opens_is_hedged_elsewhere() -> None:
-    story = thin(hedged("30"), "okx") >> after(61_000) >> reading("okx") >> reading("bybit") >> reading("binance") >> decision_due()
-    assert story.statement().trading_state == "reducing", "collateral was confirmed too long ago"
+    story = thin(hedged("30"), "okx") >> reduces("alice") >> after(61_000) >> reading("okx") >> reading("bybit") >> reading("binance")
+    story >> confirmed() >> decision_due()
+    assert story.statement().trading_state == "reducing"
     story << place(OKX, "2.727", reduce_only=True, post_only=True) >> filled(OKX) >> decision_due() << place(BINANCE, "-2.727")
     (story >> filled(BINANCE) << net_delta("ETH", "0") >> decision_due() << nothing()).close()
 

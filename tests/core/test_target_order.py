@@ -17,7 +17,7 @@ from bot.core.events import DecisionDue
 from bot.core.explanation import explained
 from bot.core.limits import Limit
 from bot.core.records import Delegation, FundingState
-from bot.core.target_order import order_key
+from bot.core.target_order import Giving, Passed, first_given_up, order_key
 from bot.core.target_problem import question_of
 from bot.core.units import ZERO, Asset, InstrumentId, VenueId
 from tests.core.market_words import market, mirror, wide
@@ -42,6 +42,37 @@ ORDERS: list[tuple[dict[str, tuple[str, str, bool]], list[str]]] = [
 def test_where_a_limit_is_passed_comes_first_then_the_least_worth(legs: dict[str, tuple[str, str, bool]], wanted: list[str]) -> None:
     keys = {i: order_key(InstrumentId(i), (Limit.LEVERAGE,) if passed else (), D(c), D(closes)) for i, (c, closes, passed) in legs.items()}
     assert sorted(legs, key=lambda i: keys[i]) == wanted
+
+
+def giving(name: str, short: str, worth: str, **passed: tuple[str | None, str]) -> Giving:
+    """An instrument with so much short, and by limit what is beyond it and what of that is forced away."""
+    limits = tuple(
+        Passed(limit=Limit(limit), subject=(name,), excess=None if beyond is None else D(beyond), taken=D(1), forced=D(forced))
+        for limit, (beyond, forced) in passed.items()
+    )
+    return Giving(instrument=InstrumentId(name), short=D(short), key=order_key(InstrumentId(name), limits, D(worth), ZERO), passed=limits)
+
+
+GIVEN: list[tuple[list[Giving], str, dict[str, tuple[str, int]]]] = [
+    ([giving("a", "10", "0"), giving("b", "10", "1")], "5", {}),
+    ([giving("a", "10", "0"), giving("b", "10", "1", leverage=("3", "0"))], "5", {"b": ("leverage", 3)}),
+    ([giving("a", "10", "0"), giving("b", "10", "1", leverage=("3", "0"))], "2", {"b": ("leverage", 2)}),
+    ([giving("a", "10", "2", leverage=("4", "0")), giving("b", "10", "1", venue_share=("3", "0"))], "5",
+     {"b": ("venue_share", 3), "a": ("leverage", 2)}),
+    ([giving("a", "10", "1", leverage=("4", "0")), giving("b", "10", "2", venue_share=("9", "3"))], "5",
+     {"b": ("venue_share", 3), "a": ("leverage", 2)}),  # what is forced away anyway comes before all else
+    ([giving("a", "10", "1", leverage=("4", "4")), giving("b", "10", "2", venue_share=("9", "3"))], "5",
+     {"a": ("leverage", 4), "b": ("venue_share", 1)}),
+    ([giving("a", "10", "1", unsettled_profit=(None, "0")), giving("b", "10", "2")], "12", {"a": ("unsettled_profit", 10)}),
+    ([giving("a", "10", "1", leverage=("2", "0"), margin_ratio=("6", "0"))], "12", {"a": ("margin_ratio", 6)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("legs", "usd", "wanted"), GIVEN)
+def test_what_is_beyond_a_limit_goes_first_and_no_more_than_that(legs: list[Giving], usd: str, wanted: dict[str, tuple[str, int]]) -> None:
+    found = first_given_up(legs, D(usd))
+    assert {i: (limit.value, part) for i, (limit, part) in found.items()} == wanted
+    assert first_given_up(list(reversed(legs)), D(usd)) == found
 
 
 def paid(story: Story, **annual: str) -> Story:
