@@ -151,6 +151,10 @@ class Journal(Protocol):
     def doubt(self) -> str | None:
         """Why what it acknowledges as durable is not to be trusted, in one sentence; None: it is. It may change at any time."""
 
+    @property
+    def newest(self) -> int:
+        """The number of the newest entry that was accepted, durable or not; 0: there is none."""
+
     def recover(self) -> Iterable[tuple[Event, tuple[Command, ...]]]:
         """Every event recorded so far, in order, each with the commands recorded with it, to be folded again.
 
@@ -265,6 +269,20 @@ class JournalFenced(JournalUnavailable):
     """The store takes nothing from this instance any more: the lease is not its own."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionMade:
+    """One decision, for people: when (our clock), how long it took, what goes, and how many of its commands do not.
+
+    `entry` is its number in the journal, by which `explain` and `replay` know it; None: it only asked for readings, and has none.
+    """
+
+    at: Millis
+    seconds: float
+    entry: int | None
+    commands: tuple[Command, ...]
+    withheld: int = 0
+
+
 class Telemetry(Protocol):
     """Where the shell tells what it does: logs and metrics. Never raises, never waits."""
 
@@ -274,11 +292,11 @@ class Telemetry(Protocol):
     def noted(self, note: Note) -> None:
         """The core said something for people: a decision and why, a break, a breach."""
 
-    def decided(self, seconds: float) -> None:
-        """A decision took this long, from its quotes to its commands."""
+    def decided(self, decision: DecisionMade) -> None:
+        """A decision was made, and what it asked for is about to be carried out."""
 
-    def command_dispatched(self, command: Command) -> None:
-        """A command is about to be carried out."""
+    def command_dispatched(self, command: Command, entry: int | None) -> None:
+        """A command is about to be carried out; `entry` is the journal's number of the decision that caused it (see `DecisionMade`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

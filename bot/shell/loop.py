@@ -37,7 +37,7 @@ from bot.core.records import Ledger, Note
 from bot.core.statement import BookStatement, statement_of
 from bot.core.units import InstrumentId
 from bot.operating import Intents
-from bot.ports import Clock, Journal, JournalUnavailable, Telemetry
+from bot.ports import Clock, DecisionMade, Journal, JournalUnavailable, Telemetry
 from bot.shell.dispatch import not_sent
 from bot.shell.intents import Keeper
 from bot.shell.recording import Recorder
@@ -197,8 +197,11 @@ class Loop:
         for _ in range(len(self._queue)):
             self._take(self._queue.popleft())
         commands: tuple[Command, ...] = ()
+        began = None
         if self._clock.steady() >= self._decide_at and not self._ended:
+            began = self._clock.steady()
             commands = self._decide()
+        wanted, is_recorded = len(commands), bool(self._unwritten) and isinstance(self._unwritten[-1], DecisionDue)
         if self._unwritten or commands or (awaited and not self._is_durable):
             commands = self._written(commands, is_awaited=bool(awaited))
         if self._keeper.keeps and self._clock.steady() >= self._retry_at:
@@ -207,8 +210,18 @@ class Loop:
         for done in awaited:
             if not done.done():  # whoever waited may have given up
                 done.set_result(self._is_durable)
+        entry = self._journal.newest if is_recorded else None
+        if began is not None:
+            told = DecisionMade(
+                at=self._ledger.decided_at or 0,
+                seconds=self._decided_at - began,
+                entry=entry,
+                commands=commands,
+                withheld=wanted - len(commands),
+            )
+            self._untold.append(partial(self._telemetry.decided, told))
         for command in commands:
-            self._untold.append(partial(self._telemetry.command_dispatched, command))
+            self._untold.append(partial(self._telemetry.command_dispatched, command, entry))
             self._carry_out(command)
         if any(isinstance(command, PlaceOrder) for command in commands):
             asyncio.get_running_loop().call_later(TELL_AFTER_S, self._tell)
@@ -242,13 +255,12 @@ class Loop:
             self._decide_at = min(self._decide_at, soon)
 
     def _decide(self) -> tuple[Command, ...]:
-        before, began = self._ledger, self._clock.steady()
+        before = self._ledger
         event = DecisionDue(at=self._clock.now(), quotes=tuple(self._quotes.values()))
         decided = step(before, event, self._policy)
         self._ledger = decided.ledger
         self._decided_at = self._clock.steady()
         self._untold.append(partial(self._telemetry.event_folded, event, is_news=bool(decided.commands)))
-        self._untold.append(partial(self._telemetry.decided, self._decided_at - began))
         self._untold.extend(partial(self._telemetry.noted, note) for note in new_notes(before, decided.ledger))
         self._decide_at = self._decided_at + in_force(decided.ledger, self._policy).decision_beat_ms / 1000
         self._unwritten.extend(self._recorder.decision(before, event, decided.ledger, decided.commands))

@@ -18,7 +18,7 @@ from bot.core.commands import Command
 from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event
 from bot.core.records import Note
 from bot.core.units import ONE, Asset
-from bot.ports import Clock, Inbox, JournalUnavailable, Snapshot
+from bot.ports import Clock, DecisionMade, Inbox, JournalUnavailable, Snapshot
 
 WAITING_MAX = 10_000
 """Entries that may wait for a store that takes nothing."""
@@ -90,6 +90,11 @@ class MemoryJournal:
         """What the store says of itself, and while the newest write failed, that."""
         return "the newest entries could not be written (the store takes nothing)" if self._failing else self._store.doubt
 
+    @property
+    def newest(self) -> int:
+        """The number of the newest entry, written or waiting."""
+        return len(self._store.entries) + len(self._waiting)
+
     def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event that is durable, in order, each with its commands."""
         return self._store.steps()
@@ -158,7 +163,8 @@ class MemoryTelemetry:
         self.events: list[Event] = []
         self.news: list[Event] = []
         self.commands: list[Command] = []
-        self.decisions_s: list[float] = []
+        self.causes: list[int | None] = []
+        self.decisions: list[DecisionMade] = []
         self.notes: list[Note] = []
 
     def event_folded(self, event: Event, *, is_news: bool) -> None:
@@ -171,13 +177,14 @@ class MemoryTelemetry:
         """The core said something."""
         self.notes.append(note)
 
-    def decided(self, seconds: float) -> None:
-        """A decision took this long."""
-        self.decisions_s.append(seconds)
+    def decided(self, decision: DecisionMade) -> None:
+        """A decision was made."""
+        self.decisions.append(decision)
 
-    def command_dispatched(self, command: Command) -> None:
-        """A command is about to be carried out."""
+    def command_dispatched(self, command: Command, entry: int | None) -> None:
+        """A command is about to be carried out, caused by what that entry tells."""
         self.commands.append(command)
+        self.causes.append(entry)
 
 
 @dataclass(frozen=True, slots=True)

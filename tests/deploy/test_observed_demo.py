@@ -19,6 +19,7 @@ from tests.deploy.stand import Prometheus, needs_prometheus, prometheus, until
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400), needs_prometheus]
 
 ONLY_WHERE = {
+    "risk: Reserve lasts A": "the book pays funding, and a reserve is told",
     "service: Who leads A": "several instances share a book",
     "service: Epoch A": "several instances share a book",
     "service: Lease left A": "several instances share a book",

@@ -273,6 +273,11 @@ class RedisJournal:
         os.close(self._lock)
 
     @property
+    def newest(self) -> int:
+        """The number of the newest entry that was accepted; 0: there is none."""
+        return 0 if self._writer is None else self._writer.last[0]
+
+    @property
     def pending(self) -> int:
         """Entries that are not known to be durable."""
         return 0 if self._writer is None else self._writer.pending

@@ -196,6 +196,11 @@ class SqliteJournal:
 
     # Writing
 
+    @property
+    def newest(self) -> int:
+        """The number of the newest entry that was accepted; 0: there is none."""
+        return self._seq
+
     def append(self, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:
         """Records one entry. With `durable`, returns only when a power cut cannot undo it and all before it.
 

@@ -88,6 +88,8 @@ _ASSETS = (
                lambda b: (((a.asset,), a.hedge_ratio) for a in b.assets)),
     BookMetric("hedgeable_collateral_units", "Collateral to be hedged, in units of the asset that hedges it.", ("asset", "bound"),
                lambda b: (s for a in b.assets for s in _range((a.asset,), a.collateral))),
+    BookMetric("coin_equity_units", "Coins of the asset in accounts at venues: they are to be hedged too.", ("asset",),
+               lambda b: (((a.asset,), a.coin_equity) for a in b.assets)),
     BookMetric("collateral_usd", "Collateral valued at mark.", ("asset",),
                lambda b: (((a.asset,), a.collateral_usd) for a in b.assets)),
     BookMetric("mark_price_usd", "Mark price by which the asset is valued.", ("asset",),

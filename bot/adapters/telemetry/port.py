@@ -13,7 +13,7 @@ from structlog.stdlib import BoundLogger
 
 from bot.adapters.telemetry.logs import logger
 from bot.adapters.telemetry.prometheus import Metrics
-from bot.core.commands import CancelOrder, Command, PlaceOrder
+from bot.core.commands import CancelOrder, Command, LookUpOrder, PlaceOrder, ReadVenue
 from bot.core.events import (
     CancelUnconfirmed,
     CollateralConfirmed,
@@ -35,6 +35,7 @@ from bot.core.events import (
     VenueUnreadable,
 )
 from bot.core.records import Note
+from bot.ports import DecisionMade
 
 _ROUTINE = (
     DecisionDue,
@@ -47,6 +48,7 @@ _ROUTINE = (
     VenueReported,
 )
 """Asked for again and again. What a list of payments brings is told by a note for each payment that is entered."""
+_COUNTED = {"orders": PlaceOrder, "cancels": CancelOrder, "questions": LookUpOrder, "readings": ReadVenue}
 _ALARMING_NOTES = ("break", "breach", "invariant", "state", "operator", "quarantine", "limit")
 _ALARMING = (CollateralUnreadable, OrderOutcomeUnknown, CancelUnconfirmed, LookUpFailed, ReportUnreadable, VenueUnreadable)
 
@@ -77,16 +79,20 @@ class RecordedTelemetry:
         write = self._log.warning if note.kind in _ALARMING_NOTES else self._log.info
         write(note.kind, at=note.at, subject=note.subject, said=note.sentence, order=note.order)
 
-    def decided(self, seconds: float) -> None:
-        """Observes how long a decision took."""
-        self._metrics.decision_seconds.observe(seconds)
+    def decided(self, decision: DecisionMade) -> None:
+        """Observes how long a decision took, and writes its one line: at INFO when something follows from it, else at DEBUG."""
+        self._metrics.decision_seconds.observe(decision.seconds)
+        counts = {name: sum(isinstance(each, kind) for each in decision.commands) for name, kind in _COUNTED.items()}
+        acts = counts["orders"] or counts["cancels"] or decision.withheld
+        write = self._log.info if acts else self._log.debug
+        write("decided", at=decision.at, entry=decision.entry, seconds=round(decision.seconds, 6), withheld=decision.withheld, **counts)
 
-    def command_dispatched(self, command: Command) -> None:
-        """Counts the command and logs it."""
+    def command_dispatched(self, command: Command, entry: int | None) -> None:
+        """Counts the command and logs it, with the number of the journal's entry that tells its cause."""
         kind = type(command).__name__
         self._metrics.commands.labels(kind).inc()
         write = self._log.info if isinstance(command, PlaceOrder | CancelOrder) else self._log.debug
-        write(kind, **_fields(command))
+        write(kind, entry=entry, **_fields(command))
 
 
 def _is_loss(event: Event) -> bool:

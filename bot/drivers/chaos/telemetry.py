@@ -7,6 +7,7 @@ from bot.core.events import CollateralObserved, Event, OperatorActed, StopReques
 from bot.core.records import Note
 from bot.drivers.chaos.oracle import Oracle
 from bot.drivers.chaos.story import Story
+from bot.ports import DecisionMade
 
 
 class ChaosTelemetry:
@@ -27,8 +28,8 @@ class ChaosTelemetry:
         """The core said something."""
         self._story.tell("bot", f"{note.kind} {note.subject}: {note.sentence}")
 
-    def decided(self, seconds: float) -> None:
-        """A decision took this long; virtual seconds, which are none."""
+    def decided(self, decision: DecisionMade) -> None:
+        """Its notes and commands tell of it."""
 
-    def command_dispatched(self, command: Command) -> None:
+    def command_dispatched(self, command: Command, entry: int | None) -> None:
         """The venue tells of it."""

@@ -8,7 +8,18 @@ from deploy.grafana.source.panels import BPS, GREEN, ORANGE, RED, TRADING, State
 
 NEUTRAL: States = {1: ("neutral", GREEN), 0: ("not neutral", RED)}
 EARNED = "sum(hedgebot_funding_received_usd) - sum(hedgebot_fees_paid_usd) - sum(hedgebot_slippage_paid_usd)"
-HEDGED = "- sum by (asset) (avg without (bound) (hedgebot_position_units))"
+
+
+def _held(asset: str) -> str:
+    """PromQL for what is to be hedged of an asset: the middle of its collateral, and its coins in accounts at venues."""
+    return (
+        f'avg(hedgebot_hedgeable_collateral_units{{asset="{asset}"}}) + (max(hedgebot_coin_equity_units{{asset="{asset}"}}) or vector(0))'
+    )
+
+
+def _short(asset: str) -> str:
+    """PromQL for the middle of all positions in an asset, shorts above zero."""
+    return f'-sum(avg without (bound) (hedgebot_position_units{{asset="{asset}"}}))'
 
 
 def book() -> Dashboard:
@@ -77,18 +88,18 @@ _NEUTRAL = (
     ),
     lines(
         "Collateral and hedge, BTC",
-        "What is held, and what is short: one line when hedged.",
-        ('avg by (asset) (hedgebot_hedgeable_collateral_units{asset="BTC"})', "held"),
-        ('- sum by (asset) (avg without (bound) (hedgebot_position_units{asset="BTC"}))', "short"),
+        "What is held, coins in accounts at venues included, and what is short: one line when hedged.",
+        (_held("BTC"), "held"),
+        (_short("BTC"), "short"),
         unit="suffix: BTC",
         stepped=True,
         least=0,
     ),
     lines(
         "Collateral and hedge, ETH",
-        "The same of ETH and what is hedged as ETH.",
-        ('avg by (asset) (hedgebot_hedgeable_collateral_units{asset="ETH"})', "held"),
-        ('- sum by (asset) (avg without (bound) (hedgebot_position_units{asset="ETH"}))', "short"),
+        "The same of ETH and of what is hedged as ETH.",
+        (_held("ETH"), "held"),
+        (_short("ETH"), "short"),
         unit="suffix: ETH",
         stepped=True,
         least=0,

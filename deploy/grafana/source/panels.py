@@ -51,9 +51,9 @@ def quantile(part: float, metric: str, by: str = "") -> str:
 
 def figure(
     title: str, says: str, query: Query, unit: str, *, steps: Steps = PLAIN, states: States | None = None, decimals: int | None = None,
-    names: bool = False, named_only: bool = False, width: int = 4, height: int = 4,
+    names: bool = False, named_only: bool = False, none: str = "unknown", width: int = 4, height: int = 4,
 ) -> Placed:  # fmt: skip
-    """The newest value, large; with `names` one for each series, with `named_only` the series' name alone."""
+    """The value now, large; with `names` one for each series, with `named_only` its name alone. `none`: what no value says."""
     mode = shape.BigValueTextMode.NAME if named_only else shape.BigValueTextMode.VALUE_AND_NAME if names else shape.BigValueTextMode.VALUE
     panel = (
         stat.Panel()
@@ -62,8 +62,8 @@ def figure(
         .color_mode(shape.BigValueColorMode.BACKGROUND_SOLID if states else shape.BigValueColorMode.VALUE)
         .graph_mode(shape.BigValueGraphMode.NONE).text_mode(mode)
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
-        .thresholds(_thresholds(steps)).no_value("unknown")
-        .with_target(_target("A", query))
+        .thresholds(_thresholds(steps)).no_value(none)
+        .with_target(_target("A", query).instant())
     )  # fmt: skip
     if decimals is not None:
         panel = panel.decimals(decimals)
@@ -74,7 +74,7 @@ def figure(
 
 def lines(
     title: str, says: str, *queries: Query, unit: str, steps: Steps | None = None, stacked: bool = False, stepped: bool = False,
-    least: float | None = None, width: int = 12, height: int = 8,
+    least: float | None = None, most: float | None = None, width: int = 12, height: int = 8,
 ) -> Placed:  # fmt: skip
     """How it went. `steps` draws their edges, `stacked` adds up what is drawn, `stepped` keeps each value until the next."""
     panel = (
@@ -90,19 +90,21 @@ def lines(
         panel = panel.stacking(common.StackingConfig().mode(shape.StackingMode.NORMAL).group("A"))
     if least is not None:
         panel = panel.min(least)
+    if most is not None:
+        panel = panel.max(most)
     if steps is not None:
         panel = panel.thresholds(_thresholds(steps)).thresholds_style(
             common.GraphThresholdsStyleConfig().mode(shape.GraphThresholdsStyleMode.DASHED)
         )
     for letter, query in zip("ABCDEFGH", queries, strict=False):
-        panel = panel.with_target(_target(letter, query))
+        panel = panel.with_target(_target(letter, query).range())
     return Placed(panel, width, height)
 
 
 def bars(
     title: str, says: str, query: Query, unit: str, *, steps: Steps, most: float | None = None, width: int = 12, height: int = 8
 ) -> Placed:
-    """The newest value of each series side by side, from 0 to `most`."""
+    """The value now of each series side by side, from 0 to `most`."""
     panel = (
         bargauge.Panel()
         .title(title).description(says).datasource(SOURCE).unit(unit).min(0).decimals(1)
@@ -110,7 +112,7 @@ def bars(
         .value_mode(shape.BarGaugeValueMode.TEXT).name_placement(shape.BarGaugeNamePlacement.LEFT)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
-        .thresholds(_thresholds(steps)).with_target(_target("A", query))
+        .thresholds(_thresholds(steps)).with_target(_target("A", query).instant())
     )  # fmt: skip
     if most is not None:
         panel = panel.max(most)
@@ -118,7 +120,7 @@ def bars(
 
 
 def board(uid: str, title: str, says: str, rows: Sequence[tuple[str, Sequence[Placed]]]) -> model.Dashboard:
-    """A dashboard: each row's panels from left to right, wrapped at 24 columns."""
+    """A dashboard: in each row every panel stands as high and then as far left as it fits."""
     built = (
         dashboard.Dashboard(title)
         .uid(uid).description(says).tags(["hedgebot"]).timezone("utc").time("now-1h", "now").refresh("5s")
@@ -129,20 +131,20 @@ def board(uid: str, title: str, says: str, rows: Sequence[tuple[str, Sequence[Pl
     top, number = 0, 1
     for name, placed in rows:
         built = built.with_row(dashboard.Row(name).id(number).grid_pos(model.GridPos(x=0, y=top, w=COLUMNS, h=1)))
-        top, left, tallest, number = top + 1, 0, 0, number + 1
+        number += 1
+        free = [top + 1] * COLUMNS
         for each in placed:
-            if left + each.width > COLUMNS:
-                top, left, tallest = top + tallest, 0, 0
-            at = model.GridPos(x=left, y=top, w=each.width, h=each.height)
-            built = built.with_panel(each.panel.id(number).grid_pos(at))
-            left, tallest, number = left + each.width, max(tallest, each.height), number + 1
-        top += tallest
+            y, x = min((max(free[x : x + each.width]), x) for x in range(COLUMNS - each.width + 1))
+            built = built.with_panel(each.panel.id(number).grid_pos(model.GridPos(x=x, y=y, w=each.width, h=each.height)))
+            free[x : x + each.width] = [y + each.height] * each.width
+            number += 1
+        top = max(free)
     return built.build()
 
 
 def _target(letter: str, query: Query) -> prometheus.Dataquery:
     expression, name = query
-    return prometheus.Dataquery().ref_id(letter).datasource(SOURCE).expr(expression).legend_format(name or "__auto").range()
+    return prometheus.Dataquery().ref_id(letter).datasource(SOURCE).expr(expression).legend_format(name or "__auto")
 
 
 def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:

@@ -7,7 +7,6 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from deploy.grafana.source.panels import GREEN, IS_ZERO, ORANGE, RED, bars, board, figure, lines
 
 USED = ((None, GREEN), (0.9, ORANGE), (1.0, RED))
-RUNWAY = "min(hedgebot_reserve_runway_seconds) or (sum(hedgebot_book_funding_annual_ratio >= bool 0) > 0) * 86400 * 365"
 
 
 def risk() -> Dashboard:
@@ -41,9 +40,10 @@ _NOW = (
     ),
     figure(
         "Reserve lasts",
-        "How long it pays negative funding; a year where shorts are not paying.",
-        (RUNWAY, ""),
+        "How long it pays negative funding, at today's rate.",
+        ("min(hedgebot_reserve_runway_seconds)", ""),
         "s",
+        none="not paying",
         decimals=0,
         steps=((None, RED), (14 * 86_400, GREEN)),
     ),
@@ -103,15 +103,17 @@ _MARGIN = (
     ),
     lines(
         "Liquidation distance",
-        "How far all marks may rise together, by venue.",
+        "How far all marks may rise together, by venue; beyond 200 % nothing is drawn.",
         ("min by (venue) (hedgebot_venue_liquidation_distance_ratio)", "{{venue}}"),
+        most=2,
         unit="percentunit",
         least=0,
     ),
     lines(
         "Margin buffer",
-        "Balance over notional, of the worst pool.",
+        "Balance over notional, of the worst pool; beyond 200 % nothing is drawn.",
         ("min by (venue) (hedgebot_margin_buffer_ratio)", "{{venue}}"),
+        most=2,
         unit="percentunit",
         least=0,
     ),

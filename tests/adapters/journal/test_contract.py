@@ -115,6 +115,22 @@ def test_nothing_to_record_is_not_an_entry(open_journal: Open) -> None:
     assert recovered(open_journal) == []
 
 
+def test_the_newest_entry_is_known_by_its_number_over_restarts(open_journal: Open) -> None:
+    journal = open_journal("ours")
+    list(journal.recover())
+    assert journal.newest == 0
+    journal.append([seen(1)], [], durable=False)
+    assert journal.newest == 1
+    journal.append([], [], durable=True)
+    journal.append([seen(2)], [order(2)], durable=True)
+    assert journal.newest == 2
+    journal.close()
+    again = open_journal("ours")
+    list(again.recover())
+    assert again.newest == 2
+    again.close()
+
+
 def test_epochs_grow_by_one_over_restarts(open_journal: Open) -> None:
     epochs = []
     for _ in range(3):

@@ -49,6 +49,7 @@ BTC = AssetStatement(
     hedge_ratio=Decimal(1),
     collateral_usd=Decimal(120_000),
     in_band=False,
+    coin_equity=Decimal("0.5"),
 )
 UNKNOWN = replace(
     BTC,
@@ -62,6 +63,7 @@ UNKNOWN = replace(
     hedge_ratio=None,
     collateral_usd=None,
     in_band=None,
+    coin_equity=None,
 )
 PERPETUAL = InstrumentStatement(
     instrument=InstrumentId("okx:BTC-USDT-SWAP"),

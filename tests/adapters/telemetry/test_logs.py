@@ -21,9 +21,11 @@ from bot.adapters.telemetry.logs import configure_logging, logger
 from bot.adapters.telemetry.port import RecordedTelemetry
 from bot.adapters.telemetry.prometheus import Metrics
 from bot.adapters.telemetry.redaction import HIDDEN, Redaction
+from bot.core.commands import PlaceOrder, ReadVenue
 from bot.core.events import FundingRecordsRead, OrderOutcomeUnknown, VenueLink, VenueLinkChanged
 from bot.core.records import Note
-from bot.core.units import ClientOrderId, VenueId
+from bot.core.units import ClientOrderId, InstrumentId, VenueId
+from bot.ports import DecisionMade
 
 CANARY = "k3y-w1th/odd+chars=\"'é"
 
@@ -211,6 +213,43 @@ def test_what_was_known_already_is_not_worth_a_line() -> None:
     telemetry.event_folded(doubt, is_news=True)
     (line,) = lines(stream)
     assert (line["event"], line["level"]) == ("OrderOutcomeUnknown", "warning")
+
+
+PLACE = PlaceOrder(
+    client_order_id=ClientOrderId("a1"),
+    instrument=InstrumentId("okx:BTC-USDT-SWAP"),
+    quantity=Decimal("-0.1"),
+    contracts=Decimal(10),
+    price=Decimal(1),
+    reduce_only=False,
+    expires_at=1,
+)
+
+
+def test_a_decision_is_one_line_and_each_of_its_commands_names_its_entry() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    telemetry = RecordedTelemetry(Metrics())
+    read = ReadVenue(venue=VenueId("okx"), fills_since=0, reason="beat")
+    telemetry.decided(DecisionMade(at=5, seconds=0.0025, entry=42, commands=(PLACE, read), withheld=1))
+    telemetry.command_dispatched(PLACE, 42)
+    telemetry.command_dispatched(read, 42)
+    decision, command = lines(stream)
+    kept = {"event": "decided", "level": "info", "at": 5, "entry": 42, "seconds": 0.0025, "withheld": 1, "orders": 1, "cancels": 0}
+    assert decision.items() >= (kept | {"questions": 0, "readings": 1}).items()
+    assert (command["event"], command["entry"], command["client_order_id"]) == ("PlaceOrder", 42, "a1")
+
+
+def test_a_decision_that_does_nothing_is_a_line_on_debug_alone() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    telemetry = RecordedTelemetry(Metrics())
+    nothing = DecisionMade(at=5, seconds=0.001, entry=None, commands=())
+    telemetry.decided(nothing)
+    assert lines(stream) == []
+    configure_logging("debug", stream=stream)
+    telemetry.decided(nothing)
+    assert [line["event"] for line in lines(stream)] == ["decided"]
 
 
 def test_a_break_is_a_warning_with_both_figures() -> None:

@@ -19,6 +19,7 @@ from bot.core.events import CollateralConfirmed, DecisionDue, OrderOutcomeUnknow
 from bot.core.limits import Limit
 from bot.core.statement import BookStatement
 from bot.core.units import ClientOrderId, InstrumentId
+from bot.ports import DecisionMade
 from tests.adapters.telemetry.books import BOOK, EMPTY
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -199,7 +200,7 @@ def test_events_and_commands_are_counted_by_kind() -> None:
         telemetry.event_folded(DecisionDue(at=1, quotes=()), is_news=True)
     telemetry.event_folded(CollateralConfirmed(at=1, source="desk"), is_news=True)
     telemetry.event_folded(OrderOutcomeUnknown(at=1, client_order_id=order, reason="timeout"), is_news=True)
-    telemetry.decided(0.0004)
+    telemetry.decided(DecisionMade(at=1, seconds=0.0004, entry=7, commands=()))
     telemetry.command_dispatched(
         PlaceOrder(
             client_order_id=order,
@@ -209,7 +210,8 @@ def test_events_and_commands_are_counted_by_kind() -> None:
             price=Decimal(1),
             reduce_only=False,
             expires_at=1,
-        )
+        ),
+        7,
     )
     samples = scraped(metrics)
     assert samples[key("events_total", kind="DecisionDue")] == 3
