@@ -95,9 +95,10 @@ docs: $(PROJECT_STAMP) ## Write the pages that restate code: configuration, metr
 	@$(BIN)/python -m bot.drivers.faults_page docs/faults.md
 	@echo "[docs] docs/configuration.md, docs/metrics.md, docs/order-lifecycle.md, docs/limits.md, docs/venues.md, docs/faults.md"
 
-dashboards: $(PROJECT_STAMP) ## Write Grafana's dashboards from their code in deploy/grafana/source
+dashboards: $(PROJECT_STAMP) ## Write Grafana's dashboards from their code, and draw them from a real run into docs/images where that can be done
 	@$(BIN)/python -m deploy.grafana.source
 	@echo "[dashboards] deploy/grafana/dashboards"
+	@$(BIN)/python -m deploy.grafana.pictures.draw $(ARGS)
 
 image: ## Build the container image where there is docker, podman or buildah, and run it without rights (IMAGE=NAME, BUILD_ARGS=...)
 	@.ci/image $(IMAGE)
