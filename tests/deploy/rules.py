@@ -69,10 +69,11 @@ BUCKET = "hedgebot_journal_append_seconds_bucket"
 WAITING, APPENDS = "hedgebot_journal_waiting_entries", "hedgebot_journal_append_seconds_count"
 LEADS, FOLLOWS = 'hedgebot_lease_held{member="a",instance="a"}', 'hedgebot_lease_held{member="b",instance="b"}'
 STATE = 'hedgebot_trading_state{state="active",job="hedgebot"}'
+HALTED = 'hedgebot_trading_state{state="halted"}'
 DECISIONS = 'hedgebot_decision_seconds_count{instance="a"}'
 
 CASES: dict[str, Case] = {
-    "HedgebotHalted": gauge('hedgebot_trading_state{state="halted"}', 0, 1),
+    "HedgebotHalted": Case({HALTED: 0, "hedgebot_stopping_state": 0}, {HALTED: 1}),
     "HedgebotReducing": gauge('hedgebot_trading_state{state="reducing"}', 0, 1),
     "HedgebotInvariantBroken": gauge("hedgebot_invariants_broken", 0, 1),
     "HedgebotNetDelta": breach("net_delta"),
@@ -123,5 +124,14 @@ CASES: dict[str, Case] = {
     "HedgebotTwoLead": Case({LEADS: 1, FOLLOWS: 0}, {FOLLOWS: 1}),
     "HedgebotNoStandby": Case({LEADS: 1, FOLLOWS: 0}, {FOLLOWS: "-"}),
 }
+QUIET: dict[str, tuple[str, Case]] = {
+    "a run that ends in order wakes nobody": (
+        "HedgebotHalted",
+        Case({HALTED: 0, "hedgebot_stopping_state": 0}, {HALTED: 1, "hedgebot_stopping_state": 1}),
+    ),
+    "a used-up limit wakes nobody while the book is neutral": ("HedgebotExposureLimit", Case({SHARE: 0.5, BAND: 1}, {SHARE: 1.1})),
+    "few refusals wake nobody": ("HedgebotOrdersFail", Case({REFUSED: "+0"}, {REFUSED: 3}, looks_back=600, step=60)),
+}
+"""What must not fire, and on what."""
 ALWAYS_ON = "HedgebotMonitoringAlive"
 """It proves that alerting works and never resolves."""

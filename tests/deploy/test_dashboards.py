@@ -15,7 +15,7 @@ import yaml
 
 from bot.adapters.telemetry.reference import page
 from tests.deploy.boards import BOARDS, panels, queries
-from tests.deploy.rules import DEPLOY
+from tests.deploy.rules import DEPLOY, ROOT
 
 SCHEMAS = Path(sys.prefix) / "npm" / "schemas"
 GRAFANA = DEPLOY / "grafana"
@@ -108,3 +108,9 @@ def test_what_is_provisioned_is_what_panels_ask_for() -> None:
     assert (source["uid"], source["type"]) == ("prometheus", "prometheus")
     (provider,) = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "hedgebot.yml").read_text())["providers"]
     assert (provider["type"], provider["options"]["path"]) == ("file", "/var/lib/grafana/dashboards")
+
+
+def test_each_dashboard_has_its_picture() -> None:
+    """Drawn by `make dashboards` from a real run; whoever changes a dashboard looks at it."""
+    pictures = {path.name: path.read_bytes()[:8] for path in (ROOT / "docs" / "images").glob("dashboard-*.png")}
+    assert pictures == {f"dashboard-{name}.png": b"\x89PNG\r\n\x1a\n" for name in BOARDS}

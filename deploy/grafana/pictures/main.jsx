@@ -39,7 +39,7 @@ async function framesOf(panel) {
         {
           name: "Value",
           type: FieldType.number,
-          values: times.map((t) => (at.has(t) ? Number(at.get(t)) : null)),
+          values: times.map((t) => (at.has(t) && at.get(t) !== "NaN" ? Number(at.get(t)) : null)), // not a number: nothing is drawn
           config: { color: { mode: "palette-classic" }, ...defaults, displayName: told.name, custom: { ...defaults.custom } },
         },
       ],

@@ -69,11 +69,12 @@ _LIMITS = (
     ),
     lines(
         "Limits beyond a half",
-        "How the use of a limit came about.",
+        "How the use of a limit came about; beyond 150 % nothing is drawn.",
         ("max by (limit) (hedgebot_limit_used_ratio) > 0.5", "{{limit}}"),
         unit="percentunit",
         steps=USED,
         least=0,
+        most=1.5,
         height=11,
     ),
     lines("What binds", "Subjects by limit.", ("sum by (limit) (hedgebot_breaches) > 0", "{{limit}}"), unit="none", stepped=True, least=0),

@@ -17,7 +17,7 @@ from bot.adapters.telemetry.reference import page
 from bot.core.commands import PlaceOrder
 from bot.core.events import CollateralConfirmed, DecisionDue, OrderOutcomeUnknown
 from bot.core.limits import Limit
-from bot.core.statement import BookStatement
+from bot.core.statement import BookStatement, StateStatement
 from bot.core.units import ClientOrderId, InstrumentId
 from bot.ports import DecisionMade
 from tests.adapters.telemetry.books import BOOK, EMPTY
@@ -181,6 +181,56 @@ def test_every_metric_has_help_and_a_proper_name() -> None:
     names = [metric.name for metric in BOOK_METRICS]
     assert len(names) == len(set(names))
     assert all(metric.name.endswith("_total") == metric.counts for metric in BOOK_METRICS)
+
+
+WANTED = [
+    "net_delta_units",
+    "net_delta_usd",
+    "net_delta_bps",
+    "hedge_ratio",
+    "collateral_units",
+    "position_units",
+    "notional_usd",
+    "venue_share_ratio",
+    "open_interest_share_ratio",
+    "margin_ratio",
+    "liquidation_distance_ratio",
+    "funding_annual_ratio",
+    "funding_received_usd",
+    "fees_paid_usd",
+    "slippage_paid_bps",
+    "orders_total",
+    "orders_in_doubt",
+    "oldest_doubt_seconds",
+    "breaches",
+    "limit_used_ratio",
+    "trading_state",
+    "breaks_total",
+    "quote_age_seconds",
+    "stream_delay_seconds",
+    "request_seconds",
+    "request_budget_ratio",
+    "decision_seconds",
+    "loop_lag_seconds",
+    "journal_append_seconds",
+    "lease_held",
+    "lease_epoch",
+    "build_info",
+    "config_info",
+]
+"""What the on-call engineer must be able to ask for, at least."""
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_what_is_asked_for_is_told(name: str) -> None:
+    assert f"| `hedgebot_{name}` |" in page()
+
+
+def test_a_run_that_ends_in_order_says_so() -> None:
+    ends = StateStatement(state="halted", cause=Limit.TRADING_STATE.value, why="the run is to end")
+    assert shown(replace(BOOK, trading=ends))[key("stopping_state")] == 1
+    asked = StateStatement(state="halted", cause=Limit.OPERATOR.value, by="alice", why="drill")
+    assert shown(replace(BOOK, trading=asked))[key("stopping_state")] == 0
 
 
 def test_the_run_is_described() -> None:
