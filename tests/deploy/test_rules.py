@@ -127,6 +127,17 @@ def test_the_runbook_names_metrics_and_commands_that_are_there() -> None:
     assert {name for name in commands if f"def {name}(" not in cli} == set()
 
 
+def test_every_limit_leads_to_a_heading() -> None:
+    table = RUNBOOK.split("## Which limit, which heading\n")[1]
+    rows = [row.split("|")[1:3] for row in table.splitlines() if row.startswith("| `")]
+    told = [name for limits, _ in rows for name in re.findall(r"`(\w+)`", limits)]
+    assert sorted(told) == sorted(limit.value for limit in Limit), "each limit once"
+    for limits, headings in rows:
+        named = set(re.findall(r"Hedgebot\w+", headings))
+        assert named, limits
+        assert named <= set(ALERTS), limits
+
+
 def test_alerts_read_only_what_the_bot_exports() -> None:
     exported = set(re.findall(r"`(hedgebot_\w+)`", page()))
     for name, rule in ALERTS.items():
