@@ -79,7 +79,7 @@ def run(
     from bot.drivers.live import run_bot
 
     settings = settings_of(config)
-    raise typer.Exit(run_async(lambda: refusing(run_bot(settings, observe=observe))))
+    raise typer.Exit(run_async(lambda: refusing(run_bot(settings, observe=observe, path=config))))
 
 
 @app.command()

@@ -94,6 +94,14 @@ def adopt(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOpti
     _operate(config, "adopt", by=by, why=why, venue=venue)
 
 
+def reload(config: ConfigArgument, by: ByOption, why: WhyOption) -> None:
+    """Let the bot that runs on CONFIG read it again: new limits (`policy`) count at once, and stay journaled with both hashes.
+
+    A bad file is refused and changes nothing; so is one in which anything else is written otherwise: that needs a restart.
+    """
+    _operate(config, "reload", by=by, why=why)
+
+
 def quarantine(
     config: ConfigArgument,
     venue: Annotated[str, typer.Argument(metavar="VENUE", help="Whose word is not to be believed.", show_default=False)],
@@ -165,7 +173,15 @@ def _operate(config: Path, action: str, *, by: str, why: str, venue: str | None 
     raise typer.Exit(run_async(lambda: operate(settings, request)))
 
 
+def _config() -> None:
+    """The configuration of a running bot."""
+
+
 def register(app: typer.Typer) -> None:
     """Adds these commands to the command line, in the order in which its help tells them."""
     for command in (reduce, halt, resume, resolve, adopt, flatten, quarantine, override):
         app.command()(command)
+    of_config = typer.Typer(no_args_is_help=True, help="The configuration of a running bot.")
+    of_config.command()(reload)
+    of_config.callback()(_config)
+    app.add_typer(of_config, name="config")

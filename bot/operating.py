@@ -11,6 +11,7 @@ from typing import Protocol
 
 from bot.core.commands import PlaceOrder
 from bot.core.events import Event, OperatorAction
+from bot.core.policy import Policy
 from bot.core.units import Asset, ClientOrderId, Millis, VenueId
 
 
@@ -48,6 +49,22 @@ class HaltTold:
     by: str
     why: str
     at: Millis | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What the configuration says now: its policy and hash, and in one sentence what came of the difference to what runs."""
+
+    policy: Policy
+    config_hash: str
+    sentence: str
+
+
+class Reload(Protocol):
+    """Reads the configuration again."""
+
+    def __call__(self, running: Policy) -> Reloaded | str:
+        """What it says now; a sentence for why it cannot be taken by what runs."""
 
 
 class HaltSwitch(Protocol):

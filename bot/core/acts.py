@@ -23,6 +23,7 @@ class OperatorAction(StrEnum):
     QUARANTINE = "quarantine"
     OVERRIDE = "override"
     ADOPT = "adopt"
+    RELOAD = "reload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

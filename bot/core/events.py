@@ -341,7 +341,8 @@ class CustodyReported(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorActed(Event):
     """A named person acted: on the whole book (`venue` None) or one venue; RESOLVE is about one order in doubt, FLATTEN about the book, a
-    venue or an `asset`, OVERRIDE about the policy field `setting`, to be `value` for `lasts_ms` from now on.
+    venue or an `asset`, OVERRIDE about the policy field `setting`, to be `value` for `lasts_ms` from now on. RELOAD: from here on
+    `policy` counts, of a configuration with `config_hash` instead of `hash_before`.
 
     `filled_quantity` is what the person found of that order at the venue (signed contract units: base if linear, quote if
     inverse), 0 or None: nothing of it filled.
@@ -357,6 +358,9 @@ class OperatorActed(Event):
     setting: str | None = None
     value: Decimal | None = None
     lasts_ms: Millis | None = None
+    policy: Policy | None = None
+    config_hash: str = ""
+    hash_before: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ recorded, and its prices vouch for no other venue's. Its own resume ends it, and
 ADOPT makes positions ours that no order of ours brought: those of before the first reading, and those that grew or turned and nobody said
 why. They count and are worked in any case; what it ends is the halt that the unexplained ones brought, and that people are told of them.
 
+RELOAD is told here; whoever folds the event (the loop, a replay) takes its policy from it on.
+
 OVERRIDE sets a policy field for a while (see `overriding`).
 
 RESOLVE ends the doubt about one order with what the person found of it at the venue. It is the one way out of doubt that is not evidence
@@ -61,6 +63,8 @@ def apply_act(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger
         return _flatten(ledger, event, policy)
     if event.action is ev.OperatorAction.QUARANTINE:
         return _quarantine(ledger, event)
+    if event.action is ev.OperatorAction.RELOAD:
+        return _noted(ledger, event, f"configuration {event.config_hash} instead of {event.hash_before}, by {event.by}: {event.why}")
     if event.action is ev.OperatorAction.ADOPT:
         return _adopt(ledger, event)
     if event.action is ev.OperatorAction.OVERRIDE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from bot import __version__
 from bot.adapters.halt_file import HaltFile
@@ -34,8 +35,9 @@ from bot.drivers.check import account_of
 from bot.drivers.journals import place_of
 from bot.drivers.members import Member, Turn
 from bot.drivers.refusals import REFUSALS, in_one_sentence
+from bot.drivers.reloading import ConfigurationFile
 from bot.drivers.sources import sources_of
-from bot.operating import OperatorAnswer, OperatorRequest
+from bot.operating import OperatorAnswer, OperatorRequest, Reload
 from bot.ports import Clock, CollateralSource, Journal, JournalFenced, JournalUnavailable, LeaseLost, SendRight
 from bot.shell.clock import SystemClock
 from bot.shell.lifecycle import GONE_S, Run, Stoppable, World, stop_on_signals
@@ -58,6 +60,7 @@ class Stage:
     def __init__(self) -> None:
         self.run: Run | None = None
         self.member: Member | None = None
+        self.reload: Reload | None = None
         self._watchdog = Watchdog()
 
     async def listen(self, settings: Settings) -> None:
@@ -78,11 +81,11 @@ class Stage:
         return 0
 
 
-async def run_bot(settings: Settings, *, observe: bool = False) -> int:
+async def run_bot(settings: Settings, *, observe: bool = False, path: Path | None = None) -> int:
     """Runs until a signal; the exit code. Raises what `drivers.refusals` lists, before anything is sent.
 
     `observe`: venues are only watched (see `ObservedVenue`). Raises ConfigError where two instances share the book: one that only watches
-    must not hold the lease.
+    must not hold the lease. `path` is the configuration's file, to be read again when a person asks; None: it cannot be.
     """
     if observe and settings.instance is not None:
         raise ConfigError("instance: --observe is not allowed with it: who only watches must not hold the lease; remove it, or --observe")
@@ -96,6 +99,7 @@ async def run_bot(settings: Settings, *, observe: bool = False) -> int:
         started_at_ms=clock.now(),
     )
     stage = Stage()
+    stage.reload = None if path is None else ConfigurationFile(path, settings)
     stage.endpoints = _endpoints(settings, metrics, stage)
     try:
         if settings.instance is None:
@@ -188,6 +192,7 @@ def _run_on(
         funding_poll_s=FUNDING_POLL_S[Environment(settings.environment.value)],
         halt=HaltFile(settings.halt_path),
         intents=IntentsFile(settings.intents_path),
+        reload=stage.reload,
         observing=any(isinstance(venue, ObservedVenue) for venue in venues.values()),
         contradiction=partial(_contradiction, len(settings.venues)),
         mandate=None if turn is None else turn.mandate,

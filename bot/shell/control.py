@@ -28,7 +28,7 @@ from bot.core.policy import Policy
 from bot.core.records import TradingState
 from bot.core.trading import causes
 from bot.core.units import ZERO, InstrumentId, VenueId
-from bot.operating import HaltSwitch, HaltTold, OperatorAnswer, OperatorRequest
+from bot.operating import HaltSwitch, HaltTold, OperatorAnswer, OperatorRequest, Reload
 from bot.ports import Clock
 from bot.shell.loop import Loop
 
@@ -51,18 +51,21 @@ class Control:
         clock: Clock,
         venues: Sequence[VenueId],
         switch: HaltSwitch | None,
-        policy: Policy,
         contradiction: Callable[[Policy], str | None] = lambda _: None,
+        reload: Reload | None = None,
+        config_hash: str = "",
     ) -> None:
-        """`venues` are those of the run, sorted; `switch` is what halts from outside, None: nothing does. `policy` is as configured, and
-        `contradiction` tells why a policy cannot be, in one sentence, None: it can.
+        """`venues` are those of the run, sorted; `switch` is what halts from outside, None: nothing does. `contradiction` tells why a
+        policy cannot be, in one sentence, None: it can. `reload` reads the configuration again, whose hash is `config_hash` at first.
         """
         self._loop, self._clock, self._venues, self._switch = loop, clock, tuple(venues), switch
-        self._policy, self._contradiction = policy, contradiction
+        self._contradiction, self._reload, self._hash = contradiction, reload, config_hash
 
     async def act(self, request: OperatorRequest) -> OperatorAnswer:
         """Enters a request and tells what came of it. Raises TimeoutError when it was not taken in time."""
         began = self._clock.steady()
+        if request.action is OperatorAction.RELOAD:
+            return await self._reloaded(request)
         refusal = self._refusal(request) or self._not_cleared(request)
         adopting = unadopted(self._loop.ledger, request.venue)
         if refusal is not None:
@@ -78,6 +81,16 @@ class Control:
         kept = "it is kept on this host until it does" if self._loop.keeps else "until it does, a restart knows nothing of it"
         unwritten = "" if taken.result() else f"; the journal could not write it yet: {kept}"
         return self._answer(request, self._came_of(request, adopting) + unwritten, accepted=True)
+
+    async def _reloaded(self, request: OperatorRequest) -> OperatorAnswer:
+        """Takes the configuration's policy as it is now, or leaves everything as it was."""
+        found = "there is no configuration to be read again" if self._reload is None else self._reload(self._loop.policy)
+        if isinstance(found, str):
+            return self._answer(request, found, accepted=False)
+        event = replace(self._event(request), policy=found.policy, config_hash=found.config_hash, hash_before=self._hash)
+        await self._within(TAKEN_S, self._loop.put_awaited(event))
+        self._hash = found.config_hash
+        return self._answer(request, found.sentence, accepted=True)
 
     def _refusal(self, request: OperatorRequest) -> str | None:
         if request.venue is not None and request.venue not in self._venues:
@@ -100,7 +113,7 @@ class Control:
     def _not_overridden(self, request: OperatorRequest) -> str | None:
         if request.setting is None or request.value is None or request.lasts_ms is None:
             return "override is about one setting: give `setting`, `value` and `lasts_ms`"
-        policy = in_force(self._loop.ledger, self._policy)
+        policy = in_force(self._loop.ledger, self._loop.policy)
         refusal = why_not(request.setting, request.value, request.lasts_ms, policy)
         field = field_of(request.setting)
         if refusal is not None or field is None or request.lasts_ms == 0:
@@ -185,7 +198,7 @@ class Control:
 
     def _overridden(self, request: OperatorRequest) -> str:
         field = field_of(request.setting or "") or ""
-        configured = Decimal(getattr(self._policy, field))
+        configured = Decimal(getattr(self._loop.policy, field))
         made = next((o for o in self._loop.ledger.overrides if o.field == field), None)
         if made is None:
             return f"{field} is {configured:f} again, as configured"

@@ -27,7 +27,7 @@ from bot.core.commands import CancelOrder
 from bot.core.events import Event, SessionStarted, StopRequested
 from bot.core.policy import Policy
 from bot.core.units import Millis, VenueId
-from bot.operating import HaltSwitch, Intents
+from bot.operating import HaltSwitch, Intents, Reload
 from bot.ports import (
     JOURNAL_CLOSE_S,
     Clock,
@@ -82,6 +82,7 @@ class World:
     funding_poll_s: float
     halt: HaltSwitch | None = None
     intents: Intents | None = None
+    reload: Reload | None = None
     observing: bool = False
     """Whether the venues are only watched: what is decided is recorded, and they send nothing."""
     contradiction: Callable[[Policy], str | None] = lambda _: None
@@ -171,7 +172,7 @@ class Run:
             course=course,
             intents=world.intents,
         )
-        self.control = Control(self.loop, world.clock, sorted(world.venues), world.halt, policy, world.contradiction)
+        self.control = Control(self.loop, world.clock, sorted(world.venues), world.halt, world.contradiction, world.reload, config_hash)
 
     def _answer(self, event: Event) -> None:
         self.loop.put(event)

@@ -41,7 +41,7 @@ from bot.ports import Clock, DecisionMade, Journal, JournalUnavailable, Telemetr
 from bot.shell.dispatch import not_sent
 from bot.shell.intents import Keeper
 from bot.shell.recording import Recorder
-from bot.shell.recovery import Course
+from bot.shell.recovery import Course, policy_from
 
 log = structlog.get_logger(__name__)
 
@@ -121,6 +121,11 @@ class Loop:
     def keeps(self) -> bool:
         """Whether what the journal could not write yet is kept beside it."""
         return self._keeper.keeps
+
+    @property
+    def policy(self) -> Policy:
+        """The policy as configured, or as loaded since."""
+        return self._policy
 
     def put(self, event: Event) -> None:
         """A fact for the core, in the order in which it was heard."""
@@ -244,6 +249,7 @@ class Loop:
 
     def _take(self, event: Event) -> None:
         before = self._ledger
+        self._policy = policy_from(event) or self._policy
         taken = step(before, event, self._policy)
         self._ledger = taken.ledger
         is_news = taken.ledger is not before

@@ -17,7 +17,7 @@ import structlog
 from bot.core.commands import Command, PlaceOrder
 from bot.core.drafting import entered_as_recorded
 from bot.core.engine import step
-from bot.core.events import Event, FundingPaid, FundingPayment, FundingRecordsRead, IntentsEntered, SessionStarted
+from bot.core.events import Event, FundingPaid, FundingPayment, FundingRecordsRead, IntentsEntered, OperatorActed, SessionStarted
 from bot.core.order import OrderState
 from bot.core.policy import Policy
 from bot.core.records import Ledger
@@ -67,8 +67,7 @@ class Folding:
 
     def take(self, event: Event, commands: Sequence[Command]) -> tuple[PlaceOrder, ...] | None:
         """Folds one step. None when this version decides as was recorded, else the orders that it would have placed instead."""
-        if isinstance(event, SessionStarted):
-            self.policy = event.policy
+        self.policy = policy_from(event) or self.policy
         self.course.went_on(event)
         taken = step(self.ledger, event, self.policy)
         recorded = orders_in(commands)
@@ -97,6 +96,13 @@ def after_their_end(ledger: Ledger, orders: Sequence[PlaceOrder], at: Millis) ->
             ended = replace(order, state=OrderState.IN_DOUBT, doubted_at=order.doubted_at or at, closed_at=order.closed_at or at)
             ledger = ledger.with_order({**ledger.orders, order.client_order_id: ended}, ended)
     return ledger
+
+
+def policy_from(event: Event) -> Policy | None:
+    """The policy that counts from an event on, None: the same as before. A run begins with its own; a person may load another."""
+    if isinstance(event, SessionStarted):
+        return event.policy
+    return event.policy if isinstance(event, OperatorActed) else None
 
 
 def orders_in(commands: Sequence[Command]) -> tuple[PlaceOrder, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,7 +14,7 @@ from bot.core.order import OrderState
 from bot.core.records import TradingState
 from bot.core.trading import state_of
 from bot.core.units import ClientOrderId, VenueId
-from bot.operating import HaltTold, OperatorAnswer, OperatorRequest
+from bot.operating import HaltTold, OperatorAnswer, OperatorRequest, Reloaded
 from bot.shell import loop
 from bot.shell.control import HALT_REPORT_S, TAKEN_S
 from bot.simulator.wire import WireFault
@@ -324,3 +325,27 @@ async def test_a_venue_is_put_into_quarantine_and_resumed() -> None:
     assert venue not in new
     await asked(bench, RESUME, venue=venue)
     await bench.until(bench.converged, 20)
+
+
+@virtual
+async def test_a_reload_takes_the_new_limits_and_replays_equal_and_a_bad_one_changes_nothing() -> None:
+    bench = await hedged_bench()
+    control, before = bench.life.run.control, bench.policy
+    assert (await asked(bench, OperatorAction.RELOAD)).sentence == "there is no configuration to be read again"
+    control._reload = lambda running: "policy.venue_share_max: 7 is not allowed; the configuration of before stays"
+    refused = await asked(bench, OperatorAction.RELOAD)
+    assert (refused.accepted, bench.life.run.loop.policy) == (False, before)
+    smaller = replace(before, order_notional_max=D(20_000))
+    control._reload = lambda running: Reloaded(smaller, "f00d", "configuration f00d counts: order_notional_max 250000 -> 20000")
+    answer = await asked(bench, OperatorAction.RELOAD)
+    assert answer.accepted
+    bench.hold("ETH", "150")
+    known = set(bench.ledger.orders)
+    await bench.until(bench.converged, 60)
+    new = [o for i, o in bench.ledger.orders.items() if i not in known]
+    assert new
+    assert max(abs(o.quantity) * o.price for o in new) <= 21_000
+    (event,) = written(bench)
+    assert (event.hash_before, event.config_hash, event.by) == ("c0ffee", "f00d", "alice")
+    await bench.stop()
+    assert same_but_for_market(bench.replayed(), bench.ledger)

@@ -46,6 +46,7 @@ _ABOUT: Mapping[OperatorAction, tuple[str, frozenset[str]]] = {
     OperatorAction.HALT: ("the book or a venue", frozenset({"venue"})),
     OperatorAction.RESUME: ("the book or a venue", frozenset({"venue"})),
     OperatorAction.RESOLVE: ("one order", frozenset({"order", "filled"})),
+    OperatorAction.RELOAD: ("the configuration", frozenset()),
     OperatorAction.ADOPT: ("the book or a venue", frozenset({"venue"})),
     OperatorAction.QUARANTINE: ("a venue", frozenset({"venue"})),
     OperatorAction.OVERRIDE: ("one setting", frozenset({"setting", "value", "lasts_ms"})),
