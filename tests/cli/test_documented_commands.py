@@ -50,6 +50,11 @@ def wrong_with(line: str) -> str | None:
     command = commands().get(name)
     if command is None:
         return f"there is no command {name}"
+    if (within := getattr(command, "commands", None)) is not None and words:  # a group, such as `config reload`
+        name = f"{name} {words[0]}"
+        command = within.get(words.pop(0))
+        if command is None:
+            return f"there is no command {name}"
     options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)} | {"--help", "-h"}
     missing = [word for word in words if word.startswith("--") and word.split("=")[0] not in options]
     return f"{name} has no {', '.join(missing)}" if missing else None
@@ -63,6 +68,8 @@ def test_every_command_on_a_page_exists(page: Path) -> None:
 
 def test_the_test_would_notice() -> None:
     assert wrong_with(".venv/bin/hedgebot unknown CONFIG") == "there is no command unknown"
+    assert wrong_with(".venv/bin/hedgebot config unknown CONFIG") == "there is no command config unknown"
+    assert wrong_with(".venv/bin/hedgebot config reload CONFIG --of me") == "config reload has no --of"
     assert wrong_with("hedgebot check CONFIG --conect") == "check has no --conect"
     assert wrong_with("make coffee") == "make has no target coffee"
     assert wrong_with("hedgebot check CONFIG --connect") is None
