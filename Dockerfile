@@ -15,7 +15,8 @@ WORKDIR /build
 COPY deploy/image/assemble.py requirements.lock pyproject.toml ./
 RUN python3 assemble.py packages /image --lock requirements.lock --project pyproject.toml --extras "${EXTRAS}"
 COPY bot ./bot
-RUN python3 assemble.py program /image --source . --user 10001 && mkdir -m 0700 /state
+RUN python3 assemble.py program /image --source . --user 10001 \
+    && mkdir -m 0700 /state && touch -d "@${SOURCE_DATE_EPOCH}" /state
 
 FROM scratch
 ARG VERSION=unknown

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,16 @@ def test_only_what_is_copied_reaches_the_builder() -> None:
     assert lines[0] == "*"
     assert copied == allowed
     assert all(Path(ROOT / source).exists() for source in copied)
+
+
+def test_where_nothing_can_build_an_image_it_is_said(tmp_path: Path) -> None:
+    for name in ("bash", "dirname", "sed", "git", "echo"):
+        found = shutil.which(name)
+        if found is not None:
+            (tmp_path / name).symlink_to(found)
+    told = subprocess.run(
+        [str(tmp_path / "bash"), str(ROOT / ".ci" / "image")], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 1
+    assert told.stdout.startswith("[image] nothing was built: there is no docker, podman or buildah here that answers")
+    assert told.stderr == ""

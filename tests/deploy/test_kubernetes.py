@@ -62,7 +62,9 @@ def test_an_overlay_brings_the_configuration_the_hosts_and_the_holdings(overlay:
     assert told["resources"] == ["../../base"]
     maps = {each["name"]: each["files"] for each in told["configMapGenerator"]}
     assert maps == {"hedgebot": ["hedgebot.yaml"], "egress-hosts": ["venue-hosts.txt"], "hedgebot-holdings": ["holdings.yaml"]}
-    mounted = {volume["configMap"]["name"] for which in PODS for volume in pod(which)["volumes"] if "configMap" in volume}
+    volumes = [volume for which in PODS for volume in pod(which)["volumes"]]
+    sources = [source for volume in volumes for source in volume.get("projected", {}).get("sources", [volume])]
+    mounted = {source["configMap"]["name"] for source in sources if "configMap" in source}
     assert mounted == set(maps) | {"redis", "egress-proxy"}
 
 
@@ -104,6 +106,14 @@ def test_a_pod_is_nobody_and_can_do_nothing(which: tuple[str, str]) -> None:
     assert inside == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
     assert pod(which)["automountServiceAccountToken"] is False
     assert {"cpu", "memory"} == set(container(which)["resources"]["limits"]) == set(container(which)["resources"]["requests"])
+
+
+@each_pod
+def test_no_volume_is_mounted_inside_of_one_that_cannot_be_written(which: tuple[str, str]) -> None:
+    """The runtime would have to make the folder there, and cannot: the pod would never start."""
+    mounts = container(which)["volumeMounts"]
+    closed = [each["mountPath"] for each in mounts if each.get("readOnly")]
+    assert not [each["mountPath"] for each in mounts for folder in closed if each["mountPath"].startswith(f"{folder}/")]
 
 
 def test_two_bots_stand_apart_and_one_may_be_taken_away() -> None:
