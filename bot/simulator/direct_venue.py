@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from bot.core import events as ev
@@ -47,6 +48,10 @@ from bot.simulator.wire import Unanswered, Wire
 
 T = TypeVar("T")
 
+TELLINGS = 2
+"""How often a reading whose fills do not come tells the present, as a connector does, and"""
+TELLING_PAUSE_S = 0.5
+"""how long it waits for them before each."""
 BEAT_S = 0.5
 """How often the streams tell that they are alive: quotes are repeated, and silence is noticed."""
 STALE_AFTER_S = 1.0
@@ -78,8 +83,10 @@ class DirectVenue:
         self._beat_s = beat_s
         self._wire = wire
         self._inbox: Inbox | None = None
-        self._is_open = False
+        self._is_open = self._was_read = False
         self.was_disarmed = False
+        self.tells_no_past = False
+        """Whether fills are asked for in vain: nothing but the present is told then."""
         self._listed = {s: instrument_of(venue, c) for s, c in exchange.contracts.items() if symbols is None or s in symbols}
 
     async def open(self) -> Sequence[Instrument]:
@@ -138,10 +145,34 @@ class DirectVenue:
         """Everything, taken at one instant between question and answer."""
         asked_at = self._clock.now()
         try:
+            if self.tells_no_past:
+                await self._tell_present(command)
+                raise Unanswered("its fills were not told")
             reading = await self._asked(lambda: self._reading(command, asked_at))
         except Unanswered as error:
             return ev.VenueUnreadable(at=self._clock.now(), venue=self.id, asked_at=asked_at, reason=str(error))
+        self._was_read = True
         return replace(reading, at=self._clock.now())
+
+    async def _tell_present(self, command: ReadVenue) -> None:
+        """What is told of the present while the fills of a first reading do not come. Raises Unanswered."""
+        for _ in range(TELLINGS):
+            await self._clock.sleep(TELLING_PAUSE_S)
+            asked_at = self._clock.now()
+            told = await self._asked(partial(self._reading, command, asked_at))
+            if self._inbox is None or self._was_read:
+                return
+            self._inbox.put(
+                ev.HoldingsReported(
+                    at=self._clock.now(),
+                    venue=self.id,
+                    asked_at=asked_at,
+                    clock_offset_ms=told.clock_offset_ms,
+                    orders=told.orders,
+                    positions=told.positions,
+                    margins=told.margins,
+                )
+            )
 
     async def funding_rates(self) -> Sequence[ev.FundingRateObserved]:
         """The engine's current rates; nothing while the wire is silent."""

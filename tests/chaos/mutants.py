@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from bot.core import engine, exposure, gate, ledger, operation, reconciliation, risk, trading
+from bot.core import claim_book, claims, engine, exposure, gate, ledger, operation, reconciliation, risk, trading
 from bot.core import events as ev
 from bot.core.commands import Command, PlaceOrder
 from bot.core.limits import Limit
 from bot.core.order import OrderState, Trigger
 from bot.core.policy import Policy
-from bot.core.records import Ledger, Position
+from bot.core.records import BreakCause, Ledger, Position
 from bot.core.units import ZERO
 from bot.shell import lifecycle
 from bot.shell.dispatch import Dispatcher
@@ -170,10 +170,10 @@ def halt_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person's halt is noted, and that is all."""
     fold = operation.apply_act
 
-    def noted(before: Ledger, event: ev.OperatorActed) -> Ledger:
-        return before if event.action is ev.OperatorAction.HALT else fold(before, event)
+    def noted(before: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger:
+        return before if event.action is ev.OperatorAction.HALT else fold(before, event, policy)
 
-    monkeypatch.setattr(operation, "apply_act", noted)
+    monkeypatch.setitem(engine._FOLDERS, ev.OperatorActed, noted)  # type: ignore[arg-type]  # a dict behind a Mapping
 
 
 def ids_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,25 +195,63 @@ def venue_cap_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "INCREASE_CHECKS", ())
 
 
+def deposit_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a total has confirmed still counts as announced."""
+    monkeypatch.setattr(claims, "_unconfirmed", lambda _, __, believed: {c.id: c.quantity for c in believed})
+
+
+def waits_for_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a venue tells of the present without its past is not taken."""
+    monkeypatch.setattr(reconciliation, "apply_holdings", lambda before, _: before)
+
+
+def break_untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A position that others moved is adopted without a word of it."""
+    tell = ledger.with_break
+
+    def only_some(before: Ledger, cause: Any, *rest: Any) -> Ledger:
+        return before if cause is BreakCause.AUTO_DELEVERAGING else tell(before, cause, *rest)
+
+    monkeypatch.setattr(ledger, "with_break", only_some)
+    monkeypatch.setattr(reconciliation, "with_break", only_some)
+
+
+def fees_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fee of a purchase counts twice."""
+    fee = ledger._fee_usd
+    monkeypatch.setattr(ledger, "_fee_usd", lambda listed, fill: fee(listed, fill) * (2 if fill.quantity > ZERO else 1))
+
+
+def quarantine_untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not believed is put aside without a word."""
+    say = claim_book._told_once
+    monkeypatch.setattr(claim_book, "_told_once", lambda before, event, words, kind: say(before, event, words, "claim"))
+
+
 MUTANTS: Mapping[str, Mutant] = {
     plant.__name__: Mutant(plant, first, within)
     for plant, first, within in (
         (double_send, 1, 3),
-        (empty_is_flat, 9, 4),
+        (empty_is_flat, 407, 3),
         (inverse_sign, 1, 1),
         (lost_fill, 1, 2),
         (fill_twice, 1, 2),
         (absence_early, 1, 2),
         (unknown_is_refused, 1, 3),
         (journal_after_send, 1, 1),
-        (cancel_is_proof, 404, 2),
-        (stale_quotes, 4, 4),
+        (cancel_is_proof, 401, 2),
+        (stale_quotes, 405, 2),
         (always_halts, 1, 1),
         (never_returns, 1, 3),
-        (halt_ignored, 1, 4),
+        (halt_ignored, 408, 4),
         (ids_repeat, 1, 4),
         (deleveraging_unseen, 1, 4),
         (venue_cap_forgotten, 1, 2),
+        (deposit_twice, 403, 6),
+        (quarantine_untold, 405, 3),
+        (waits_for_history, 405, 3),
+        (break_untold, 405, 2),
+        (fees_twice, 403, 3),
     )
 }
 """By name."""

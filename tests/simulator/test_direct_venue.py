@@ -7,7 +7,17 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bot.core.commands import CancelOrder, LookUpOrder, PlaceOrder, ReadVenue
-from bot.core.events import Event, FillReported, OrderRefused, OrderReported, Quote, VenueOrderStatus, VenueReported
+from bot.core.events import (
+    Event,
+    FillReported,
+    HoldingsReported,
+    OrderRefused,
+    OrderReported,
+    Quote,
+    VenueOrderStatus,
+    VenueReported,
+    VenueUnreadable,
+)
 from bot.core.instrument import Instrument
 from bot.core.units import ClientOrderId, VenueId
 from bot.simulator.direct_venue import DirectVenue
@@ -138,3 +148,26 @@ def test_the_touch_of_an_inverse_perpetual_is_told_in_coins() -> None:
     quote = run_virtually(told())
     assert quote is not None
     assert (quote.bid_quantity, quote.ask_quantity) == (1, 1)
+
+
+def test_a_venue_that_tells_no_past_tells_the_present_twice_until_it_was_read_in_full():
+    async def story() -> None:
+        stand, box = Stand(), Box()
+        await stand.venue.open()
+        task = asyncio.create_task(stand.venue.listen(box))
+        await stand.venue.place(replace(stand.order("-100", stand.touch[0]), post_only=False))
+        held = stand.world.position(stand.btc.id)
+        stand.venue.tells_no_past = True
+        assert isinstance(await stand.venue.read(ReadVenue(venue=BYBIT, fills_since=0, reason="a test")), VenueUnreadable)
+        told = [e for e in box.events if isinstance(e, HoldingsReported)]
+        assert [{p.instrument: p.quantity for p in e.positions}[stand.btc.id] for e in told] == [held, held]
+        assert told[0].asked_at < told[1].asked_at
+        stand.venue.tells_no_past = False
+        assert isinstance(await stand.venue.read(ReadVenue(venue=BYBIT, fills_since=0, reason="a test")), VenueReported)
+        stand.venue.tells_no_past = True
+        assert isinstance(await stand.venue.read(ReadVenue(venue=BYBIT, fills_since=0, reason="a test")), VenueUnreadable)
+        assert sum(isinstance(e, HoldingsReported) for e in box.events) == 2
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_virtually(story())

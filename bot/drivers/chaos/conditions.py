@@ -35,6 +35,7 @@ class Conditions:
     refuses_orders: str = ""
     unanswered_orders: bool = False
     unanswered_questions: bool = False
+    history_dead: bool = False
     refuses_everything: str = ""
     muted: bool = False
     drops: float = 0.0

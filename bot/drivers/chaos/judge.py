@@ -2,8 +2,8 @@
 
 I02  net delta outside its band for long, in a book that is at rest, is told by the bot
 I06  what the bot believes equals the world, a while after the last fault and the last fill
-I07  each deleveraging, liquidation and foreign trade was told as a break
-I08  each account is worth what was paid in, plus what was traded, plus funding, less fees; and the bot knows every funding payment
+I07  each deleveraging, liquidation and foreign trade was told as a break of its instrument (see `causes`)
+I08  each account is worth what was paid in, plus what was traded, plus funding, less fees; and the bot's sums of the last two are the same
 I12  what the store holds folds to the ledger
 I14  queues, tasks and what is remembered stay bounded
 I17  while nothing moves, nothing is ordered
@@ -16,11 +16,10 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from bot.core import risk
-from bot.core.records import BreakCause, Ledger, TradingState
+from bot.core.records import Ledger, TradingState
 from bot.core.units import ZERO, Asset, Millis
 from bot.drivers.chaos.stage import Stage
 from bot.shell.recovery import recovered
-from bot.simulator.model import FillKind
 from bot.simulator.world import ACCOUNT
 
 REST_MS: Millis = 95_000
@@ -29,8 +28,6 @@ OUTSIDE_MS: Millis = 120_000
 """How long net delta may be outside its band at rest without a word."""
 TASKS_MAX = 400
 ORDERS_MAX = 2_500
-CASH_TOLERANCE = Decimal("0.00001")
-"""Of an account's value, for the engine's own rounding of each fill."""
 
 
 @dataclass(slots=True)
@@ -80,6 +77,7 @@ class Judge:
         found.stray_bps += float(strays / held * 10_000) * seconds if held else 0.0
         found.worst_usd = max(found.worst_usd, float(strays))
         self._bounded(ledger)
+        self._oracle.look_at_suspects()
         self._halt_drained()
         if self.is_calm() and not ledger.open_orders() and not stage.life.task.done():
             self._agrees(ledger)
@@ -146,27 +144,17 @@ class Judge:
 
     def attributed(self) -> None:
         """I07: what others did to our positions was told."""
-        breaks, kinds = self._stage.ledger.tallies.breaks_by_cause, self._oracle.truth.kinds
-        told = sum(breaks.get(c, 0) for c in (BreakCause.AUTO_DELEVERAGING, BreakCause.LIQUIDATION, BreakCause.UNEXPLAINED))
-        if kinds[FillKind.AUTO_DELEVERAGING] + kinds[FillKind.LIQUIDATION] and not told and not self._stage.forgot:
-            self._oracle.broke("I07", f"{dict(kinds)} happened and no break was told")
+        for sentence in self._oracle.causes.untold():
+            self._oracle.broke("I07", sentence)
 
     def cash(self) -> None:
-        """I08: every account is worth what its causes add up to."""
+        """I08: every account is worth what its causes add up to, and the bot's sums are the venues'."""
+        causes = self._oracle.causes
         for venue, exchange in self._stage.world.exchanges.items():
-            tallies = exchange.tallies(ACCOUNT)
-            for balance in exchange.balances(ACCOUNT):
-                tally = tallies[balance.asset]
-                traded = ZERO
-                for fill in exchange.fills(ACCOUNT, None, 1, 10**9):
-                    listed = self._oracle.truth.instrument(venue, fill.symbol)
-                    if listed is None or listed.settle != balance.asset:
-                        continue
-                    units, mark = fill.contracts * fill.side.sign * listed.contract_size, exchange.market(fill.symbol).mark
-                    traded += units / fill.price - units / mark if listed.is_inverse else units * (mark - fill.price)
-                worth = tally.deposits + traded + tally.funding - tally.fees
-                if abs(worth - balance.margin_balance) > max(abs(worth), abs(balance.margin_balance)) * CASH_TOLERANCE:
-                    self._oracle.broke("I08", f"{venue} {balance.asset}: {balance.margin_balance:f} is there, its causes say {worth:f}")
+            for sentence in causes.misbooked(venue, exchange):
+                self._oracle.broke("I08", sentence)
+        for sentence in causes.differs(self._stage.ledger, self._stage.now()):
+            self._oracle.broke("I08", sentence)
 
     def folds(self) -> None:
         """I12: the store, folded from its first entry and from its snapshot, is the ledger at an orderly stop."""

@@ -27,18 +27,22 @@ from decimal import Decimal
 from bot.core import events as ev
 from bot.core.commands import Command, PlaceOrder, ReadVenue
 from bot.core.policy import Policy
-from bot.core.records import Ledger
+from bot.core.records import Ledger, Note
 from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
+from bot.drivers.chaos.causes import Causes
 from bot.drivers.chaos.story import Story
 from bot.drivers.chaos.truth import Sent, Truth
 from bot.simulator.memory import MemoryStore
-from bot.simulator.model import Fill, FillKind, Report
+from bot.simulator.model import Fill, FillKind, FundingReport, Report
+from bot.simulator.world import ACCOUNT
 
 ENDED = (ev.VenueOrderStatus.FILLED, ev.VenueOrderStatus.CANCELED, ev.VenueOrderStatus.REJECTED)
 CAP_TOLERANCE = Decimal("1.03")
 """What prices may do to a cap between the decision and the truth's own look."""
 ARRIVES_WITHIN_MS: Millis = 250
 """Longest way of a request to its venue, beside an expiry."""
+SAID_WITHIN_MS: Millis = 1_000
+"""How long the bot may take to tell people of a claim that it does not believe."""
 HALT_DRAINED_MS: Millis = 5_000
 SHRUNK_LATELY_MS: Millis = 30_000
 """How long a cap that is a share of what is held is held against what was held before."""
@@ -62,6 +66,7 @@ class Oracle:
     def __init__(self, truth: Truth, policy: Policy, store: MemoryStore, story: Story, now: Callable[[], Millis]) -> None:
         self.truth, self._policy, self._store, self._story, self._now = truth, policy, store, story, now
         self.violations: list[Violation] = []
+        self.causes = Causes(truth)
         self.epoch = ""
         self.life = 0
         self.halted: dict[VenueId | None, Millis] = {}
@@ -82,6 +87,8 @@ class Oracle:
         self._messages: dict[VenueId, deque[Millis]] = {}
         self._held: dict[Asset, deque[tuple[Millis, Decimal]]] = {}
         self._excuses: dict[Asset, list[tuple[Decimal, Millis]]] = {}
+        self._suspected: set[str] = set()
+        self._suspects: dict[str, Millis] = {}
         self.last_change: Millis = now()
         """When anything was executed last, or the process stood still."""
 
@@ -98,10 +105,12 @@ class Oracle:
         self._quoted.clear()
         self._read_asked.clear()
         self._asked.clear()
+        self._suspects.clear()
         self._silent_until = dict.fromkeys(self._silent_until, self._now())
 
     def store_lost(self) -> None:
         """The store's end is gone: what is appended from now on takes its place."""
+        self.causes.store_lost()
         self._is_durable(ClientOrderId(""))
         self._looked_at = 0
         known = {c.client_order_id for entry in self._store.entries for c in entry.commands if isinstance(c, PlaceOrder)}
@@ -234,8 +243,28 @@ class Oracle:
         return max((value for _, value in kept), default=ZERO)
 
     def held(self, asset: Asset) -> None:
-        """What is held of an asset may have changed: it is looked at again."""
-        self._held.setdefault(asset, deque()).append((self._now(), self.truth.held_usd(asset)))
+        """What is held of an asset, or promised to come, may have changed: it is looked at again."""
+        self._held.setdefault(asset, deque()).append((self._now(), self.truth.held_usd(asset) + self.truth.promised_usd(asset)))
+
+    # what the bot says
+
+    def awaits_word(self, claim: str) -> None:
+        """The bot has taken something of a claim that nobody may believe, and has to say so."""
+        self._suspects[claim] = self._now()
+
+    def noted(self, note: Note) -> None:
+        """The bot says something."""
+        if (wrong := self.causes.noted(note)) is not None:
+            self.broke("I07", wrong)
+        if note.kind == "quarantine":
+            self._suspected.add(note.sentence.partition(" ")[0])
+
+    def look_at_suspects(self) -> None:
+        """F32: what nobody may believe was told to people."""
+        for claim in [c for c, at in self._suspects.items() if self._now() - at >= SAID_WITHIN_MS]:
+            del self._suspects[claim]
+            if claim not in self._suspected:
+                self.broke("TOLD", f"{claim} is not to be believed, and the bot says nothing of it")
 
     # what the bot is told
 
@@ -297,7 +326,11 @@ class Oracle:
         """The engine of a venue reports; nobody has been told yet."""
         before = dict(self.truth.positions)
         fills = self.truth.take(venue, reports)
+        for report in reports:
+            if isinstance(report, FundingReport) and report.record.account == ACCOUNT:
+                self.causes.paid(venue, report.record, self._now())
         for fill in fills:
+            self.causes.filled(venue, fill, self._now(), self.ledger())
             self.last_change = self._now()
             self._executed(venue, fill, before)
 
@@ -332,6 +365,14 @@ class Oracle:
         first_leg = min(self._policy.order_notional_max, truth.carried_beside(sent.command.instrument)) if sent.is_move else ZERO
         if beyond > truth.band_usd(asset) + max(shrunk, ZERO) + excused + first_leg:
             self.broke("I02", f"order {sent.command.client_order_id} took {asset} {beyond:.0f} USD short of what is held")
+
+    def is_protected(self, asset: Asset, sent: int) -> bool:
+        """Whether an asset is not short beyond its band, or a reduction of it is among the orders after the first so many."""
+        truth = self.truth
+        if -truth.delta(asset) * truth.price(asset) <= truth.band_usd(asset):
+            return True
+        later = [s.command for s in truth.sent.values()][sent:]
+        return any(c.reduce_only and truth.world.instruments[c.instrument].base == asset for c in later)
 
     def excuse(self, asset: Asset, usd: Decimal, for_ms: Millis) -> None:
         """So much of an asset was moved by others, and the bot cannot have been told for so long."""

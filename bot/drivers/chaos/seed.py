@@ -15,7 +15,7 @@ from decimal import Decimal
 from random import Random
 
 from bot.core.events import OperatorAction
-from bot.drivers.chaos import strikes_orders, strikes_process, strikes_venues
+from bot.drivers.chaos import strikes_custody, strikes_orders, strikes_process, strikes_venues
 from bot.drivers.chaos.judge import Averages, Judge
 from bot.drivers.chaos.oracle import Violation
 from bot.drivers.chaos.stage import Stage
@@ -24,7 +24,7 @@ from bot.drivers.chaos.world import BRISK, MOST_HELD, SLOW, STEADY, Pace
 from bot.simulator.virtual_time import Deadlock, run_virtually
 from bot.simulator.world import ACCOUNT
 
-STRIKES: Sequence[Strike] = (*strikes_orders.STRIKES, *strikes_venues.STRIKES, *strikes_process.STRIKES)
+STRIKES: Sequence[Strike] = (*strikes_orders.STRIKES, *strikes_venues.STRIKES, *strikes_custody.STRIKES, *strikes_process.STRIKES)
 """Every kind of fault."""
 HEAL_S = 900.0
 """Longest time from the end of the last fault until the book is ACTIVE, in band and equal to the world: two quiet periods of five minutes,
@@ -139,6 +139,8 @@ class Seed:
         self.slowest_heal_s = max(self.slowest_heal_s, stage.clock.steady() - began)
         if not stage.oracle.violations:
             await self._still()
+            self.judge.attributed()
+            self.judge.cash()
 
     def _is_healed(self) -> bool:
         return self.judge.is_active() and self.judge.in_band() and self.judge.at_rest()

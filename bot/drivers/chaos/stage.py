@@ -17,6 +17,7 @@ from typing import Any
 from bot.core.events import OperatorAction
 from bot.core.records import Ledger
 from bot.core.units import ZERO, Millis, VenueId
+from bot.drivers.chaos.custody import Word
 from bot.drivers.chaos.oracle import Oracle
 from bot.drivers.chaos.story import Story
 from bot.drivers.chaos.telemetry import ChaosTelemetry
@@ -45,12 +46,13 @@ class Crash(BaseException):
 
 @dataclass(slots=True)
 class Life:
-    """One run of the bot. `cut`: it was crashed or stopped on purpose."""
+    """One run of the bot. `cut`: it was crashed or stopped on purpose. `is_awaited`: it ended by itself and is started again."""
 
     run: Run
     journal: MemoryJournal
     task: asyncio.Task[None]
     cut: bool = False
+    is_awaited: bool = False
 
 
 class Stage:
@@ -63,12 +65,13 @@ class Stage:
         self.clock = VirtualClock()
         self.bot_clock = BotClock(self.clock)
         self.world = ChaosWorld(self.clock, self.bot_clock, seed, pace, self.struck)
-        self.policy = policy_of(self.world.instruments, pace)
+        self.policy = policy_of(self.world.instruments, pace, seed)
         self.switch = MemorySwitch()
         self.story = Story(self.clock.now)
         self.oracle = Oracle(Truth(self.world, self.policy), self.policy, self.world.store, self.story, self.clock.now)
         self.oracle.offset_ms = lambda: self.bot_clock.offset_ms
         self.oracle.ledger = lambda: self.ledger
+        self.world.collateral.on_taken = self._word_taken
         for wire in self.world.chaos_wires.values():
             wire.happened = self._happened
             wire.passing = lambda venue, passage: self._reached(f"{venue} {passage.value}")
@@ -130,6 +133,7 @@ class Stage:
             halt=self.switch,
         )
         run = Run(ports, self.policy, "c0ffee", tag=f"t{len(self.lives) % 1000:03d}")
+        self.oracle.causes.recovered(run.loop.ledger)
         self.story.tell("stage", f"run {len(self.lives) + 1} begins")
         life = Life(run, journal, asyncio.create_task(run.until_stopped(), name=f"run {len(self.lives) + 1}"))
         self.lives.append(life)
@@ -147,6 +151,10 @@ class Stage:
             venue_clock=self.clock,
             beat_s=self.pace.quote_s,
         )
+
+    def _word_taken(self, word: Word) -> None:
+        if word.is_suspect:
+            self.oracle.awaits_word(word.claim)
 
     def _happened(self, venue: VenueId, reports: Sequence[Report]) -> None:
         self.oracle.happened(venue, reports)
@@ -167,17 +175,17 @@ class Stage:
             return  # whoever asked for the crash goes on from here
         if not isinstance(error, JournalUnavailable | FeedDied | LoopOverrun):
             self.oracle.broke("LIFE", f"the run ended with {type(error).__name__}: {error}")
-        life.cut = True
+        life.cut = life.is_awaited = True
         await self.clock.sleep(self._restart_s)
         self._restart_s = min(self._restart_s * 2, RESTART_MAX_S)
-        if self.life is life:
+        if self.life is life and life.is_awaited:
             self.start()
 
     async def crash(self) -> None:
         """The process is gone, now."""
         self.crashes += 1
         self.crash_in = 0
-        self.life.cut = True
+        self.life.cut, self.life.is_awaited = True, False  # whoever asked for this starts the next one
         self.life.journal.crash()
         self.story.tell("stage", "CRASH")
         mine = asyncio.all_tasks() - self.tasks - self.world.tasks() - self._outside()
@@ -196,7 +204,7 @@ class Stage:
     async def stop(self) -> float:
         """An orderly stop; how many virtual seconds it took."""
         began, life = self.clock.steady(), self.life
-        life.cut = True
+        life.cut, life.is_awaited = True, False
         self.story.tell("stage", "SIGTERM")
         life.run.stop("SIGTERM")
         await asyncio.wait({life.task})
@@ -261,7 +269,8 @@ class Stage:
             here.heal()
             wire = self.world.chaos_wires[venue]
             wire.silent, wire.latency_s, wire.stream_s = False, 0.01, 0.005
-        self.world.store.taking = self.world.collateral.readable = True
+        self.world.store.taking = True
+        self.world.collateral.heal()
         self.slow_store_s, self.crash_in, self.bot_clock.offset_ms = 0.0, 0, 0
         self._restart_s = RESTART_S
         self.world.restore()

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from bot.core.events import OperatorAction
+from bot.core.records import TradingState
+from bot.core.units import ZERO, Asset
 from bot.drivers.chaos.stage import Stage
-from bot.drivers.chaos.strike import Strike, conditions_of, flow, venue_of
+from bot.drivers.chaos.strike import Strike, conditions_of, flow, hold, venue_of
+from bot.drivers.chaos.world import ASSETS
 
 POINTS_MAX = 60
 """The farthest point of a run's way at which it crashes."""
 CRASH_WITHIN_S = 20.0
+PROTECTED_S = 10.0
+"""Longest time from a start until what is too much is reduced, with a venue's slowest quotes beside it."""
 
 
 def clock_step(stage: Stage) -> None:
@@ -86,6 +92,29 @@ async def _lose(stage: Stage, entries: int) -> None:
     stage.start()
 
 
+async def history_dead(stage: Stage) -> None:
+    """F38: no venue tells of the past while the process starts, on its journal or on an empty one: what is too much is reduced."""
+    asset = Asset(stage.random.choice(ASSETS))
+    if stage.switch.halted is not None or any(r.state is TradingState.HALTED for r in stage.ledger.states):
+        return
+    stage.heal()
+    await stage.crash()
+    if stage.random.random() < 0.5:
+        stage.world.store.lose(len(stage.world.store.entries))
+        stage.forget()
+    for here in stage.world.conditions.values():
+        here.history_dead = True
+        stage.later(stage.random.uniform(PROTECTED_S, 60.0), partial(setattr, here, "history_dead", False))
+    hold(stage, asset, ZERO)
+    sent = len(stage.oracle.truth.sent)
+    stage.start()
+    deadline = stage.clock.steady() + PROTECTED_S + 2 * stage.pace.quote_s
+    while stage.clock.steady() < deadline and not stage.oracle.is_protected(asset, sent):
+        await stage.clock.sleep(0.5)
+    if not stage.oracle.is_protected(asset, sent) and not any(wire.silent for wire in stage.world.wires.values()):
+        stage.oracle.broke("C22", f"{asset} stays short of what is held {PROTECTED_S:.0f} s after a start without history")
+
+
 async def orderly_stop(stage: Stage) -> None:
     """F60: SIGTERM while an order is on its way; now and then the process is killed before it has ended."""
     flow(stage)
@@ -125,6 +154,7 @@ async def kills(stage: Stage) -> None:
 
 
 STRIKES: Sequence[Strike] = (
+    Strike(38, history_dead, counts_itself=True, needs_person=True),
     Strike(46, clock_step),
     Strike(47, paused),
     Strike(49, crash_somewhere),

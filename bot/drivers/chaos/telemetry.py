@@ -26,6 +26,7 @@ class ChaosTelemetry:
 
     def noted(self, note: Note) -> None:
         """The core said something."""
+        self._oracle.noted(note)
         self._story.tell("bot", f"{note.kind} {note.subject}: {note.sentence}")
 
     def decided(self, decision: DecisionMade) -> None:

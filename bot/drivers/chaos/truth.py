@@ -137,6 +137,10 @@ class Truth:
         coins = sum((c for (_, coin), c in self.coins.items() if coin == asset), ZERO)
         return abs(self.custody(asset) + coins - short) * self.price(asset)
 
+    def promised_usd(self, asset: Asset) -> Decimal:
+        """USD of announced deposits that may be hedged before they come: none where policy awaits the total."""
+        return self.world.collateral.promised(asset) * self.policy.claims.hedge_share * self.price(asset)
+
     def _is_inverse_of(self, instrument: InstrumentId, asset: Asset) -> bool:
         listed = self.world.instruments[instrument]
         return listed.is_inverse and listed.base == asset

@@ -206,6 +206,8 @@ class ChaosVenue(DirectVenue):
     async def read(self, command: ReadVenue) -> ReadAnswer:
         """Everything, taken at one instant between question and answer, with what the venue gets wrong in it."""
         self._witness.leaving(command, self.id)
+        self.tells_no_past = self._here.history_dead
+        self._here.struck[38] += self.tells_no_past
         answer = await super().read(command)
         if isinstance(answer, ev.VenueReported):
             answer = self._misread(answer)

@@ -13,10 +13,10 @@ from bot.core.instrument import Instrument
 from bot.core.policy import Policy
 from bot.core.units import Asset, InstrumentId, Millis, VenueId
 from bot.drivers.chaos.conditions import Conditions
+from bot.drivers.chaos.custody import ChaosCustody, claim_terms
 from bot.drivers.chaos.wire import ChaosWire
 from bot.operating import HaltTold
 from bot.ports import Clock
-from bot.simulator.memory import MemoryCollateral
 from bot.simulator.model import Contract, MarketTick
 from bot.simulator.virtual_time import VirtualClock
 from bot.simulator.world import FAIR, SimulatedWorld
@@ -115,12 +115,13 @@ class ChaosWorld(SimulatedWorld):
     """A simulated world whose marks, depth and funding can be told wrong, venue by venue."""
 
     conditions: dict[VenueId, Conditions]
+    collateral: ChaosCustody
 
     def __init__(self, clock: VirtualClock, bot_clock: Clock, seed: int, pace: Pace, struck: Counter[int]) -> None:
         self._pace = pace
         self.conditions = {VenueId(v): Conditions(random=Random(f"{seed} {v}"), struck=struck) for v in ACCOUNTS}
         super().__init__(clock, seed, assets=ASSETS, tick_s=pace.tick_s, step_bps=pace.step_bps, accounts=ACCOUNTS)
-        self.collateral = MemoryCollateral("custody", bot_clock, beat_s=pace.source_s)
+        self.collateral = ChaosCustody("custody", bot_clock, clock, seed, beat_s=pace.source_s)
         self.chaos_wires = {v: ChaosWire(venue=v, conditions=c) for v, c in self.conditions.items()}
         self.wires = dict(self.chaos_wires)
 
@@ -171,7 +172,7 @@ class ChaosWorld(SimulatedWorld):
         )
 
 
-def policy_of(instruments: Mapping[InstrumentId, Instrument], pace: Pace) -> Policy:
+def policy_of(instruments: Mapping[InstrumentId, Instrument], pace: Pace, seed: int) -> Policy:
     """Room to lose one venue of the four. The linear accounts hold many times what custody does."""
     return Policy(
         collateral_assets={Asset(a): Asset(a) for a in ASSETS},
@@ -181,5 +182,6 @@ def policy_of(instruments: Mapping[InstrumentId, Instrument], pace: Pace) -> Pol
         instrument_notional_max=Decimal(600_000),
         collateral_share_max=Decimal(1),
         settle_exposure_max=Decimal(1),
+        claims=claim_terms(MOST_HELD, seed),
         **pace.policy,  # type: ignore[arg-type]  # names of the policy's own fields, in milliseconds
     )
