@@ -6,7 +6,7 @@ tells no funding or no quotes; or the store takes nothing; or custody cannot be 
     one venue gone     the others hedge what was free to move: net delta in band by the truth, or what is missing is told as unhedged;
                        and the lost venue is told (its link, or that it cannot be read, or a rest)
     no store           nothing increases, by the wire's own log; once the journal has given up the run ends with the reason
-    no custody         the book is not ACTIVE, and says why
+    no custody         its silence is told, and nothing is traded on what it might have said
 
 The bot may not die of any of it, nor order without end.
 """
@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from random import Random
 
-from bot.core import risk
-from bot.core.records import TradingState
+from bot.core.limits import Limit
 from bot.core.units import VenueId
 from bot.drivers.chaos.seed import Outcome, Seed
 from bot.drivers.chaos.strike import flow, trickle
@@ -107,11 +106,10 @@ class Endless(Seed):
             return True  # a rate that is not told is a visible state of its instrument, and keeps nothing from being hedged
         if self.fault == "store":
             return stage.life.task.done() or any("durable" in line or "ended by itself" in line for line in stage.story.last())
-        ledger, now = stage.ledger, stage.bot_clock.now()
+        ledger, told = stage.ledger, stage.life.run.loop.statement()
         if self.fault == "custody":
-            return risk.trading_state(ledger, stage.policy, now) is not TradingState.ACTIVE
+            return any(b.limit in (Limit.COLLATERAL_AGE, Limit.COLLATERAL_UNKNOWN) for b in told.breaches)
         record = ledger.venues.get(self.venue)
-        told = stage.life.run.loop.statement()
         here = [b for b in told.breaches if self.venue in b.subject or self.venue in b.detail]
         refused = any(n.subject.startswith(self.venue) or self.venue in n.sentence for n in ledger.notes)
         return record is None or bool(here) or bool(record.unreadable) or refused or self._holds_nothing_there()
