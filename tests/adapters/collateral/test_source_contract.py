@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -99,14 +100,14 @@ class Told(Heard):
             ledger = fold(ledger, event, POLICY)
         return ledger
 
-    def counts(self, asset: str = ETH) -> Range | None:
-        """Base units that count as held."""
-        return exposure.collateral(self.ledger(), POLICY, asset)
+    def counts(self, asset: str = ETH, at: int | None = None) -> Range | None:
+        """Base units that count as held, at the time of a decision, or in the moment in which it was said."""
+        return exposure.collateral(replace(self.ledger(), decided_at=at), POLICY, asset)
 
 
 def ages(ledger: Ledger, now: int) -> list[str]:
     """What is said of the sources that are too old, at an instant."""
-    return [breach.detail for breach in risk.state_breaches(ledger, POLICY, now) if breach.limit is Limit.COLLATERAL_AGE]
+    return [breach.detail for breach in risk.stale_breaches(ledger, POLICY, now) if breach.limit is Limit.COLLATERAL_AGE]
 
 
 async def test_all_totals_come_before_the_first_confirmation_with_where_they_are_from_and_when(stand: Stand) -> None:
@@ -160,7 +161,11 @@ async def test_what_cannot_be_read_is_told_once_takes_nothing_back_and_heals(sta
         since = heard.ledger().sources_confirmed_at["desk"]
         limit = POLICY.collateral_age_max_ms
         assert ages(heard.ledger(), since + limit) == []
-        assert ages(heard.ledger(), since + limit + 1) == [heard.failures[-1]], "and goes stale, with the reason"
+        (why,) = ages(heard.ledger(), since + limit + 1)
+        assert why.endswith(heard.failures[-1]), "and goes stale, with the reason"
+        later = heard.counts(at=since + limit + 60_000)
+        assert later is not None
+        assert later.low < 30 < later.high, "its last value is then a range that grows with the silence"
         stand.mend()
         await until(lambda: heard.vouched > vouched, 30)
         assert heard.course("ETH") == [30], "a source that heals says what is new"
