@@ -2,6 +2,9 @@
 
 The ledger is a real one: the unchanged shell has hedged it on virtual time at simulated venues. A bot that has run for long also remembers
 hundreds of closed orders, so the same decision is measured with as many of them as the ledger keeps.
+
+Answers outlive a ledger while what they follow from stays (`core.lasting`). So every price has moved a little before each decision that is
+measured; one lane tells what it costs while none has.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ SOURCE = "custody"
 HELD = {"BTC": Decimal(10), "ETH": Decimal(200), "SOL": Decimal(3_000)}
 HEDGED_AFTER_SECONDS = 20.0
 QUIET = "decide, nothing to do"
+STILL = "decide, nothing to do, no price moved"
 GAP = "decide, one asset to hedge"
 OLD = f", {ORDERS_REMEMBERED} closed orders remembered"
 
@@ -56,17 +60,26 @@ def measure_decisions(rounds: int) -> Samples:
     """Decisions on a hedged book and on one with a gap, few and many orders remembered, in turn."""
     book = run_virtually(_hedged())
     old = book.with_closed_orders(ORDERS_REMEMBERED)
-    books: Mapping[str, _Book] = {QUIET: book, GAP: book.with_deposit(), QUIET + OLD: old, GAP + OLD: old.with_deposit()}
     due = DecisionDue(at=book.now, quotes=tuple(book.ledger.quotes.values()))
+    still = replace(book, ledger=step(replace(book.ledger), due, book.policy).ledger)
+    books: Mapping[str, _Book] = {QUIET: book, GAP: book.with_deposit(), QUIET + OLD: old, GAP + OLD: old.with_deposit(), STILL: still}
     samples = Samples()
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
         for lane, each in books.items():
+            event = due if lane == STILL else moved(due, number)
             began = time.perf_counter_ns()
-            decided = step(each.ledger, due, each.policy)
+            decided = step(each.ledger, event, each.policy)
             samples.add(lane, time.perf_counter_ns() - began)
             if bool(decided.commands) is not lane.startswith(GAP):
                 raise BenchmarkFailed(f"{lane}: it decided {len(decided.commands)} commands")
     return samples
+
+
+def moved(due: DecisionDue, number: int) -> DecisionDue:
+    """The same instant when every price is a little higher than before: by so many parts in ten million."""
+    factor = ONE + Decimal(number) / 10_000_000
+    quotes = (replace(q, bid=q.bid * factor, ask=q.ask * factor, mark=None if q.mark is None else q.mark * factor) for q in due.quotes)
+    return replace(due, quotes=tuple(quotes))
 
 
 async def _hedged() -> _Book:

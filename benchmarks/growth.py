@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from math import log
 
+from benchmarks.decision import moved
 from benchmarks.figures import BenchmarkFailed, Figure, Samples
 from benchmarks.grid import HELD, assets_of, hedged_grid, placed
 from bot.core.allocation import allocate
@@ -77,12 +78,13 @@ def _measure_decisions(samples: Samples, assets: int, venues: int, seconds: floa
     due, quiet = grid.due(), grid.ledger
     if placed(step(quiet, due, grid.policy).commands):
         raise BenchmarkFailed(f"a quiet book of {assets} x {venues} placed orders")
-    _sampled(samples, lane(QUIET, assets, venues), partial(step, quiet, due, grid.policy), seconds)
+    dues = (moved(due, number) for number in count(1))  # else answers of the decision before would serve
+    _sampled(samples, lane(QUIET, assets, venues), lambda: step(quiet, next(dues), grid.policy), seconds)
     grid.deposit(assets_of(assets)[0], HELD * 2)
     gap = grid.ledger
     if not placed(step(gap, due, grid.policy).commands):
         raise BenchmarkFailed(f"a book of {assets} x {venues} did not hedge a deposit")
-    _sampled(samples, lane(GAP, assets, venues), partial(step, gap, due, grid.policy), seconds)
+    _sampled(samples, lane(GAP, assets, venues), lambda: step(gap, next(dues), grid.policy), seconds)
 
 
 def _sampled(samples: Samples, name: str, work: Callable[[], object], seconds: float) -> None:
