@@ -172,11 +172,11 @@ class Oracle:
         if len(orders) > self._policy.order_rate_max:
             self.broke("I09", f"{len(orders)} orders to {venue} within {self._policy.order_rate_window_ms} ms")
         self._person(command, venue)
+        order = self.ledger().orders.get(order_id)
         if not command.reduce_only:
-            self._increasing(command, venue, now)
+            self._increasing(command, venue, now, now if order is None else order.placed_at - self.offset_ms())
         until = command.expires_at - self.offset_ms() + ARRIVES_WITHIN_MS
         sent = self.truth.leaves(command, now, until)
-        order = self.ledger().orders.get(order_id)
         sent.is_move = order is not None and "change of venue" in order.reason
         if not command.reduce_only:
             self._caps(sent, venue, now)
@@ -204,7 +204,8 @@ class Oracle:
         if not command.reduce_only and venue in self.reduced:
             self.broke("I03", f"order {command.client_order_id} increases at {venue}, where a person lets it only reduce")
 
-    def _increasing(self, command: PlaceOrder, venue: VenueId, now: Millis) -> None:
+    def _increasing(self, command: PlaceOrder, venue: VenueId, now: Millis, decided: Millis) -> None:
+        """`decided`: when, the world's clock. A silence that was told after it, while the store took its time, could not be heeded."""
         instrument = command.instrument
         for sent in self.truth.may_fill(now):
             if sent.command.instrument == instrument and not sent.is_told:
@@ -215,7 +216,7 @@ class Oracle:
             age = "never" if quoted is None else f"{now - quoted} ms ago"
             self.broke("I03", f"{instrument} increases on a quote that came {age}")
         silent, asked = self._silent_until.get(venue), self._read_asked.get(venue)
-        if asked is None or (silent is not None and asked < silent):
+        if asked is None or (silent is not None and asked < silent <= decided):
             self.broke("I03", f"{instrument} increases at {venue}, which was not read in full since it was last silent")
 
     def _caps(self, sent: Sent, venue: VenueId, now: Millis) -> None:
