@@ -39,6 +39,11 @@ class FilesTogether(LoadScopeScheduling):
                 self._reschedule(other)
         return died_of
 
+    def _reschedule(self, node: WorkerController) -> None:
+        """A worker that came in a dead one's stead gets work when it has said which tests it found: before, xdist's own way breaks off."""
+        if node in self.registered_collections:
+            super()._reschedule(node)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FilesTogether | None:
