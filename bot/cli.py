@@ -106,12 +106,12 @@ def status(
 ) -> None:
     """Show what the bot that runs on CONFIG holds, where it is hedged, and what it decided last and why.
 
-    It asks the running bot over its control socket; exit code 1 when none answers.
+    It asks the running bot over its control socket, or over TCP where CONFIG has `control`; exit code 1 when none answers.
     """
     from bot.drivers.status import show_status
 
     settings = settings_of(config)
-    raise typer.Exit(run_async(lambda: show_status(settings.control_path, as_json=as_json)))
+    raise typer.Exit(run_async(lambda: show_status(settings, as_json=as_json)))
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """What is wrong with a configuration, as one sentence: field path, the value found, what is allowed.
 
-Values below `credentials`, `journal`, `endpoints`, `api_key` and `signed_with` are never repeated: a secret typed into the wrong
+Values below `credentials`, `journal`, `endpoints`, `api_key`, `signed_with` and `control` are never repeated: a secret typed into the wrong
 place must not reach a terminal or a log.
 """
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _KEY_MARK = "[key]"
-_UNSPEAKABLE = frozenset({"credentials", "journal", "endpoints", "api_key", "signed_with"})
+_UNSPEAKABLE = frozenset({"credentials", "journal", "endpoints", "api_key", "signed_with", "control"})
 _LONGEST_VALUE = 80
 _DECIMAL = re.compile(r"Decimal\('(.*)'\)")
 """How pydantic writes the bound of an exact number."""

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from bot.config.balances_section import WALLET_HOSTS, VenueBalancesSettings
 from bot.config.claims_section import ClaimsSettings, IssuerSettings, RedisSourceSettings
+from bot.config.control_section import ControlSettings
 from bot.config.custodian_section import CustodianSourceSettings, SimulatedCustodianSettings
 from bot.config.evm_section import EvmMintSettings, EvmSourceSettings, EvmTokenSettings
 from bot.config.journal_section import JournalSettings
@@ -113,6 +114,11 @@ taken is put aside in `STREAM:dead` with the reason. Before the first total noth
 _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("Top level", "", Settings),
     ("journal", "Or a path or a URL in place of these keys.", JournalSettings),
+    (
+        "control",
+        "`control: {token: {file: control-token}}`. The socket stays beside it. What it protects, and TLS: [operations.md](operations.md).",
+        ControlSettings,
+    ),
     ("instance", "Only where two instances share a book: see [two-instances.md](two-instances.md).", InstanceSettings),
     ("logging", "", LoggingSettings),
     ("allowed", "What a mandate leaves to the desk.", AllowedSettings),

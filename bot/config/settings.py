@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_v
 
 from bot.config.balances_section import VENUES_WITH_BALANCES, WALLET_HOSTS, VenueBalancesSettings
 from bot.config.claims_section import RedisSourceSettings
+from bot.config.control_section import ControlSettings
 from bot.config.custodian_section import CustodianSourceSettings
 from bot.config.document import read_document
 from bot.config.errors import ConfigError, did_you_mean, one_sentence
@@ -75,6 +76,8 @@ class Settings(BaseModel):
     """Where the journal is kept: a path, or the URL of a Redis server."""
     listen: AddressText = Address("127.0.0.1", 9108)
     """Where /metrics, /healthz and /readyz are served; port 0 takes any free one."""
+    control: ControlSettings | None = None
+    """Where people ask the bot over TCP, with a token, beside its unix socket. Left out: on the socket alone."""
     instance: InstanceSettings | None = None
     """Where several instances share this book: which of them this is. Left out: there is only one, and it sends whenever it runs."""
     logging: Annotated[LoggingSettings, BeforeValidator(empty_is_default)] = LoggingSettings()
@@ -102,6 +105,8 @@ class Settings(BaseModel):
         checks = (_check_venues, _check_routes, _check_credentials, _check_journal, _check_instance)
         for check in (*checks, _check_sources, _check_assets, _check_simulator):
             check(self)
+        if self.control is not None:
+            self.control.check(self.listen, simulated=self.environment is Environment.SIMULATION)
         check_policy(self.to_policy(), venues=len(self.venues))
         return self
 
@@ -173,7 +178,8 @@ class Settings(BaseModel):
         of_custodians = (source.api_key.reveal() for source in self.collateral.custodians())
         of_streams = (secret for source in self._on_streams() for secret in source.secrets())
         of_chains = (secret for source in self.collateral.chains() for secret in source.secrets())
-        return (*of_venues, *of_custodians, *of_streams, *of_chains, *self.journal.secrets())
+        of_control = () if self.control is None else (self.control.token.reveal(),)
+        return (*of_venues, *of_custodians, *of_streams, *of_chains, *of_control, *self.journal.secrets())
 
     def _on_streams(self) -> list[RedisSourceSettings]:
         return [source for source in self.collateral.sources if isinstance(source, RedisSourceSettings)]
@@ -189,6 +195,8 @@ class Settings(BaseModel):
                 row["api_key"] = f"(hidden; {source.api_key.source})"
             if isinstance(source, RedisSourceSettings | EvmSourceSettings):
                 row |= source.masked()
+        if self.control is not None:
+            dump["control"] = self.control.masked(dump["control"])
         if self.journal.url is not None and self.journal.address is not None:
             dump["journal"]["url"] = f"{self.journal.address.masked()} ({self.journal.url.source})"
         return dump

@@ -9,12 +9,13 @@ from bot.adapters.telemetry.endpoints import EndpointUnavailable, fetch_statemen
 from bot.config import Settings
 from bot.core.statement import BookStatement, InstrumentStatement
 from bot.core.units import ZERO, Range
+from bot.drivers.control_place import control_of
 
 
 async def preview(settings: Settings, venue: str | None, asset: str | None) -> str | None:
     """Some lines for people; None, and one sentence on the standard error, when no bot answers."""
     try:
-        told = await fetch_statement(settings.control_path)
+        told = await fetch_statement(control_of(settings))
     except EndpointUnavailable as unavailable:
         sys.stderr.write(f"hedgebot: {unavailable}; nothing is closed\n")
         return None

@@ -32,6 +32,7 @@ from bot.core.policy import Policy
 from bot.core.statement import BookStatement
 from bot.core.units import VenueId
 from bot.drivers.check import account_of
+from bot.drivers.control_place import door_of
 from bot.drivers.journals import place_of
 from bot.drivers.members import Member, Turn
 from bot.drivers.refusals import REFUSALS, in_one_sentence
@@ -66,7 +67,8 @@ class Stage:
     async def listen(self, settings: Settings) -> None:
         """Answers from now on. Raises EndpointUnavailable."""
         await self.endpoints.start()
-        logger().info("listening", port=self.endpoints.port, control=str(settings.control_path))
+        over_tcp = None if settings.control is None else str(settings.control.listen)
+        logger().info("listening", port=self.endpoints.port, control=str(settings.control_path), control_tcp=over_tcp)
 
     def heed_signals(self, stoppable: Stoppable) -> None:
         """SIGTERM and SIGINT end this one from now on, and the process with it; also one that hangs while it stands by."""
@@ -274,6 +276,7 @@ def _endpoints(settings: Settings, metrics: Metrics, stage: Stage) -> Endpoints:
         statement=statement,
         unready=unready,
         act=act,
+        door=door_of(settings),
     )
 
 

@@ -14,6 +14,7 @@ from bot.adapters.telemetry.codec import RequestRefused, request_to_json
 from bot.adapters.telemetry.endpoints import EndpointUnavailable, ask_to_act
 from bot.config import Settings
 from bot.core.events import OperatorAction
+from bot.drivers.control_place import control_of
 from bot.operating import OperatorRequest
 
 
@@ -28,7 +29,7 @@ async def operate(settings: Settings, request: OperatorRequest) -> int:
     halts = request.action is OperatorAction.HALT and request.venue is None
     file_did = _write(settings, request) if halts else ""
     try:
-        answer = await ask_to_act(settings.control_path, request)
+        answer = await ask_to_act(control_of(settings), request)
     except EndpointUnavailable as unavailable:
         if request.action is OperatorAction.RESUME and request.venue is None:
             file_did = _remove(settings)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import orjson
 
 from bot.adapters.telemetry.codec import to_json
 from bot.adapters.telemetry.endpoints import EndpointUnavailable, fetch_statement
+from bot.config import Settings
+from bot.drivers.control_place import control_of
 from bot.drivers.screen import book_screen, page
 
 
-async def show_status(control: Path, *, as_json: bool) -> int:
-    """Prints the statement; 1 and one sentence when no bot answers on the control socket."""
+async def show_status(settings: Settings, *, as_json: bool) -> int:
+    """Prints the statement; 1 and one sentence when no bot answers where the configuration says."""
     try:
-        statement = to_json(await fetch_statement(control))
+        statement = to_json(await fetch_statement(control_of(settings)))
     except EndpointUnavailable as unavailable:
         sys.stderr.write(f"hedgebot: {unavailable}\n")
         return 1

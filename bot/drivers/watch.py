@@ -1,4 +1,4 @@
-"""`hedgebot watch CONFIG`: the live picture of a running bot, the same as in the demo, over its control socket. It only looks."""
+"""`hedgebot watch CONFIG`: the live picture of a running bot, the same as in the demo, over its control endpoint. It only looks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 import orjson
 
 from bot.adapters.telemetry.codec import to_json
+from bot.adapters.telemetry.door import Door
 from bot.adapters.telemetry.endpoints import EndpointUnavailable, fetch_statement
 from bot.config import Settings
+from bot.drivers.control_place import control_of
 from bot.drivers.demo.view import Lines, Picture, View
 from bot.drivers.screen import Told, page
 
@@ -32,7 +34,7 @@ async def watch(settings: Settings, *, plain: bool, seconds: float | None) -> in
     view: View = Lines(sys.stdout) if plain or not sys.stdout.isatty() else Picture(page())
     try:
         async with asyncio.timeout(seconds):
-            return await Watching(settings.control_path, f"{settings.name}, {settings.environment.value}", view).until(stop)
+            return await Watching(control_of(settings), f"{settings.name}, {settings.environment.value}", view).until(stop)
     except TimeoutError:
         return 0
     finally:
@@ -42,7 +44,7 @@ async def watch(settings: Settings, *, plain: bool, seconds: float | None) -> in
 class Watching:
     """Looks at one bot and shows what it tells."""
 
-    def __init__(self, control: Path, name: str, view: View) -> None:
+    def __init__(self, control: Path | Door, name: str, view: View) -> None:
         self._control, self._name, self._view = control, name, view
         self._told: Told | None = None
         self._lost_at: float | None = None

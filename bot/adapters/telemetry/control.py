@@ -1,5 +1,5 @@
-"""What a person may ask of a running bot over its unix socket: POST /reduce, /halt, /resume, /resolve, /flatten, /quarantine,
-/override, /adopt and /reload.
+"""What a person may ask of a running bot over its unix socket, and over TCP behind a `Door`: POST /reduce, /halt, /resume, /resolve,
+/flatten, /quarantine, /override, /adopt and /reload.
 
 The body is one JSON object: `by` and `why` always, `venue` for one venue instead of the book, `asset` for /flatten of one asset, `order`
 and `filled` for /resolve, `setting`, `value` and `lasts_ms` for /override. The answer

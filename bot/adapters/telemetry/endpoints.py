@@ -1,5 +1,7 @@
 """What a running bot answers: /metrics, /healthz and /readyz over TCP, and /status and acts on a unix socket of its owner.
 
+Where a `Door` is given, /status and acts are also answered over TCP, to who has its token.
+
 - /metrics carries no account ids. It is rendered in a thread, so that a scrape does not hold up a decision.
 - /healthz says that the event loop turns and nothing more: it never depends on a venue or a store, or a restart would be the answer to
   somebody else's outage.
@@ -26,6 +28,7 @@ from aiohttp import web
 
 from bot.adapters.telemetry.codec import answer_from_json, from_json, request_to_json, to_json
 from bot.adapters.telemetry.control import Act, acts
+from bot.adapters.telemetry.door import Door, guarded_by
 from bot.adapters.telemetry.prometheus import CONTENT_TYPE, Metrics
 from bot.core.statement import BookStatement
 from bot.operating import OperatorAnswer, OperatorRequest
@@ -54,26 +57,31 @@ class Endpoints:
         statement: Callable[[], BookStatement | None],
         unready: Callable[[], str | None],
         act: Act | None = None,
+        door: Door | None = None,
     ) -> None:
         """`port` 0 takes any free one; `control` is the path of the unix socket, None for none; `act` carries out what
-        people ask there, None: nothing is. Nothing is opened before `start`.
+        people ask there, None: nothing is; `door`: the same over TCP. Nothing is opened before `start`.
         """
         self._host, self._wanted_port, self._control = host, port, control
         self._metrics, self._statement, self._unready = metrics, statement, unready
-        self._act = act
+        self._act, self._door = act, door
         self._runners: list[web.AppRunner] = []
         self._heart: asyncio.Task[None] | None = None
         self._beat_at = 0.0
         self.port = port
+        self.control_port = 0 if door is None else door.port
 
     async def start(self) -> None:
         """Begins to listen. Raises EndpointUnavailable with one sentence, and then listens on nothing."""
         loop = asyncio.get_running_loop()
         self._beat_at = loop.time()
         try:
-            await self._serve(self._public(), _tcp_socket(self._host, self._wanted_port))
+            self.port = await self._serve(self._public(), _tcp_socket("listen", self._host, self._wanted_port))
             if self._control is not None:
                 await self._serve(self._private(), _unix_socket(self._control))
+            if self._door is not None:
+                listener = _tcp_socket("control.listen", self._door.host, self._door.port)
+                self.control_port = await self._serve(self._private(self._door), listener)
         except BaseException:
             await self.stop()
             raise
@@ -108,20 +116,20 @@ class Endpoints:
         app.router.add_get("/readyz", self._answer_ready)
         return app
 
-    def _private(self) -> web.Application:
-        app = web.Application()
+    def _private(self, door: Door | None = None) -> web.Application:
+        app = web.Application(middlewares=[] if door is None else [guarded_by(door)])
         app.router.add_get("/status", self._answer_status)
         if self._act is not None:
             app.router.add_routes(acts(self._act))
         return app
 
-    async def _serve(self, app: web.Application, listener: socket.socket) -> None:
+    async def _serve(self, app: web.Application, listener: socket.socket) -> int:
+        """The port listened on; 0 for a unix socket."""
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         self._runners.append(runner)
         await web.SockSite(runner, listener).start()
-        if listener.family != socket.AF_UNIX:
-            self.port = listener.getsockname()[1]
+        return 0 if listener.family == socket.AF_UNIX else int(listener.getsockname()[1])
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
@@ -158,12 +166,12 @@ class Endpoints:
         return web.Response(body=to_json(statement), content_type="application/json")
 
 
-def _tcp_socket(host: str, port: int) -> socket.socket:
+def _tcp_socket(field: str, host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise EndpointUnavailable(f"listen: {host}:{port} is not an address of this machine ({error.strerror})") from None
+        raise EndpointUnavailable(f"{field}: {host}:{port} is not an address of this machine ({error.strerror})") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -173,9 +181,9 @@ def _tcp_socket(host: str, port: int) -> socket.socket:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise EndpointUnavailable(
-                f"listen: port {port} on {host} is in use by another program; stop that one or choose another port (0 takes any free one)"
+                f"{field}: port {port} on {host} is in use by another program; stop that one or choose another port (0 takes any free one)"
             ) from None
-        raise EndpointUnavailable(f"listen: {host}:{port} cannot be listened on ({error.strerror})") from None
+        raise EndpointUnavailable(f"{field}: {host}:{port} cannot be listened on ({error.strerror})") from None
     return listener
 
 
@@ -220,8 +228,11 @@ def _somebody_answers(name: str) -> bool:
         return True
 
 
-async def fetch_statement(control: Path) -> BookStatement:
-    """The statement of the bot that listens on the unix socket `control`. Raises EndpointUnavailable with one sentence."""
+async def fetch_statement(control: Path | Door) -> BookStatement:
+    """The statement of the bot that listens on the unix socket, or behind the door, `control`.
+
+    Raises EndpointUnavailable with one sentence.
+    """
     status, body = await _asked(control, "GET", "/status", b"")
     if status != 200:
         raise EndpointUnavailable(f"{control}: the bot runs and has nothing to show yet ({_reason_in(body)})")
@@ -238,8 +249,8 @@ def _reason_in(body: bytes) -> str:
         return "no reason is told"
 
 
-async def ask_to_act(control: Path, request: OperatorRequest) -> OperatorAnswer:
-    """What the bot that listens on the unix socket `control` says to a person's request.
+async def ask_to_act(control: Path | Door, request: OperatorRequest) -> OperatorAnswer:
+    """What the bot that listens on the unix socket or behind the door `control` says to a person's request.
 
     Raises EndpointUnavailable, and `codec.RequestRefused` for what cannot be asked as it stands, each with one sentence.
     """
@@ -250,11 +261,16 @@ async def ask_to_act(control: Path, request: OperatorRequest) -> OperatorAnswer:
         raise EndpointUnavailable(f"{control}: what answers there is another version of hedgebot") from None
 
 
-async def _asked(control: Path, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+async def _asked(control: Path | Door, method: str, path: str, body: bytes) -> tuple[int, bytes]:
     timeout = aiohttp.ClientTimeout(total=_ACT_SECONDS if method == "POST" else _FETCH_SECONDS)
+    host, headers = (str(control), control.header) if isinstance(control, Door) else ("hedgebot", {})
+    connector = None if isinstance(control, Door) else aiohttp.UnixConnector(_short(control))
     try:
-        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(_short(control)), timeout=timeout) as session:
-            async with session.request(method, f"http://hedgebot{path}", data=body or None) as answer:
-                return answer.status, await answer.read()
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
+            async with session.request(method, f"http://{host}{path}", data=body or None, allow_redirects=False) as answer:
+                told = answer.status, await answer.read()
     except (aiohttp.ClientError, OSError):
         raise EndpointUnavailable(f"{control}: no running hedgebot answers there") from None
+    if told[0] in (401, 403):
+        raise EndpointUnavailable(f"{control}: what answers there does not take this token (control.token), or not from this address")
+    return told
