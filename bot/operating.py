@@ -84,7 +84,7 @@ class Intents(Protocol):
         """Keeps facts with the orders that the last of them caused; returns when a power cut cannot undo it. Raises OSError."""
 
     def left(self) -> Sequence[tuple[tuple[Event, ...], tuple[PlaceOrder, ...]]]:
-        """What is kept, in order. Raises OSError. What was torn by a crash never left, and is left out."""
+        """What is kept, in order. Raises OSError. What was torn by a crash never left, and is left out wherever it stands."""
 
     def clear(self) -> None:
-        """The journal has all of it. Raises OSError."""
+        """The journal has all of it that can be read; what cannot be read is set aside. Raises OSError."""

@@ -3,7 +3,8 @@
 An instrument that the configuration no longer names still counts as long as it carries a position or an open order.
 
 What is held is valued at fresh marks as long as there is one: a venue that fell silent is worth what the others say. While all are
-silent the last marks count, because limits on a guess are better than none.
+silent the last marks count, because limits on a guess are better than none. What an asset is worth, a venue in quarantine is asked only
+where nobody else says anything; what is held there keeps its own mark, by which that venue's margin goes.
 
 A decision asks the same questions hundreds of times. What is `once` is worked out once per ledger and policy; both are frozen. What knows
 no clock is `lasting`: it also outlives a ledger (see there).
@@ -105,8 +106,12 @@ def mark_of(ledger: Ledger, instrument: InstrumentId) -> Decimal | None:
 
 @lasting
 def mark_of_asset(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
-    """The median of the venues' fresh marks of an asset, of their last ones while none is fresh; None while no venue has told one."""
-    quotes = [q for i in instruments_of(ledger, policy, asset) if (q := ledger.quotes.get(i)) is not None and q.mark is not None]
+    """The median of the venues' fresh marks of an asset, of their last ones while none is fresh; None while no venue has told one.
+
+    A venue in quarantine is not asked while another one has told a mark.
+    """
+    told = [q for i in instruments_of(ledger, policy, asset) if (q := ledger.quotes.get(i)) is not None and q.mark is not None]
+    quotes = [q for q in told if ledger.venue_of(q.instrument) not in ledger.quarantined] or told
     fresh = [q for q in quotes if values_now(ledger, policy, q)]
     return median([q.mark for q in fresh or quotes if q.mark is not None])
 

@@ -71,13 +71,17 @@ def cancel(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> tuple[L
 
 
 def _has_outlived(ledger: Ledger, order: Order, now: Millis) -> bool:
-    """Whether an order that works must go: it is an IOC whose time is up, or no order may stand here, or none that increases."""
+    """Whether an order that works must go: it is an IOC whose time is up, or no order may stand here that no
+    person asked for, or none that increases."""
     if order.state is not OrderState.WORKING:
         return False
     if not order.post_only and now > order.expires_at and not _is_within(now, order.placed_at, WORKING_MAX_MS):
         return True
     venue = ledger.venue_of(order.instrument)
-    return trading.is_halted(ledger, venue) or (not order.reduce_only and trading.state_of(ledger, venue) is not TradingState.ACTIVE)
+    closes = order.reduce_only and trading.may_close(ledger, order.instrument)
+    return (trading.is_halted(ledger, venue) and not closes) or (
+        not order.reduce_only and trading.state_of(ledger, venue) is not TradingState.ACTIVE
+    )
 
 
 def _is_overdue(order: Order, policy: Policy, now: Millis) -> bool:

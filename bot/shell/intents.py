@@ -77,6 +77,7 @@ def entered(intents: Intents, journal: Journal, recovery: Snapshot, course: Cour
         kept = intents.left()
     except OSError as error:
         log.error("intents_unreadable", reason=str(error))
+        _cleared(intents)  # set aside: nothing may be added behind what nobody could read
         return recovery
     folding = Folding(recovery.policy, recovery, course)
     count = 0
@@ -91,7 +92,7 @@ def entered(intents: Intents, journal: Journal, recovery: Snapshot, course: Cour
         count += 1
     if kept:
         log.warning("intents_entered", entries=count, of=len(kept))
-        _cleared(intents)
+    _cleared(intents)  # also when nothing in it could be read
     return folding.snapshot()
 
 

@@ -13,6 +13,7 @@ from tests.core.market_words import narrow
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
 from tests.core.operators import flattens, halts, resumes, state_is
 from tests.core.playbook import (
+    accepted,
     after,
     book,
     breach,
@@ -66,6 +67,15 @@ def test_a_halt_of_before_lets_it_pass_and_a_later_one_ends_it() -> None:
     story >> ended(BYBIT, "1") >> halts("bob") >> after(1_100) >> decision_due() << nothing()
     assert instruments_to_close(story.ledger) == ()
     story << holds(BINANCE, "0") << holds(BYBIT, "-5") << holds(OKX, "-6")
+    story.close()
+
+
+def test_a_halted_book_leaves_the_orders_that_close_it_to_work() -> None:
+    story = closing(hedged("30") >> halts("alice") >> decision_due() << nothing() >> flattens("alice"), *ALL)
+    for instrument in ALL:
+        story >> accepted(instrument)
+    story >> after(60) >> decision_due() << nothing() >> filled(*ALL) << state_is("halted")
+    assert all(is_closed(story.ledger, InstrumentId(i)) for i in ALL)
     story.close()
 
 

@@ -109,6 +109,7 @@ CHANGES: Mapping[str, tuple[dict[str, Any], bool]] = {
         {"venues": {v: replace(r, margins=dict(r.margins), reported_at=5) for v, r in BOOK.venues.items()}},
         True,
     ),
+    "a venue in quarantine": ({"quarantined": frozenset({VenueId("binance")})}, False),
     "a source has spoken": ({"sources_confirmed_at": {"custody": T0}}, False),
 }
 
@@ -217,7 +218,7 @@ def test_a_lasting_question_reads_nothing_but_its_ground(monkeypatch: pytest.Mon
         assert Seen.deep == 0
     read = {kind: {name for of, name in Seen.fields if of is kind} for kind in (Ledger, VenueRecord, Quote, Market)}
     ground = {"instruments", "holdings", "claims", "places", "positions", "orders", "markets", "flows", "delegations", "mirrored"}
-    assert read[Ledger] <= ground | {"venues", "sources_confirmed_at", "quotes"}
+    assert read[Ledger] <= ground | {"venues", "sources_confirmed_at", "quotes", "quarantined"}
     assert read[VenueRecord] <= ACCOUNT
     assert read[Quote] <= {"instrument", "bid", "ask", "bid_quantity", "ask_quantity", "mark", "index"}
     assert read[Market] <= {"open_interest", "volume_24h"}

@@ -63,6 +63,16 @@ def test_a_silent_instrument_is_worth_what_the_others_say() -> None:
     assert marks.valuation_mark(replace(FLAT, instruments={}, quotes={}), POLICY, OKX) is None
 
 
+def test_a_venue_in_quarantine_is_asked_only_where_nobody_else_says_anything() -> None:
+    off = replace(FLAT, quotes={**FLAT.quotes, OKX: quote_of(OKX, D(9_000), T0)}, quarantined=frozenset({VenueId("okx")}))
+    assert (marks.mark_of_asset(off, POLICY, ETH), marks.valuation_mark(off, POLICY, OKX)) == (3_000, 9_000)
+    old = T0 - POLICY.quote_age_max_ms * lasting.VALUATION_AGE_FACTOR - 1
+    silent = replace(off, quotes={**off.quotes, BYBIT: quote_of(BYBIT, D(2_900), old)})
+    assert marks.mark_of_asset(silent, POLICY, ETH) == 2_900, "old is better than not to be believed"
+    alone = replace(off, quotes={OKX: off.quotes[OKX]})
+    assert (marks.mark_of_asset(alone, POLICY, ETH), marks.valuation_mark(alone, POLICY, OKX)) == (9_000, 9_000)
+
+
 def test_what_nobody_quotes_any_more_is_worth_its_entry_unless_it_is_configured() -> None:
     unquoted = replace(FLAT, quotes={}, positions={OKX: Position(quantity=D(-1), entry_price=D(2_900))})
     assert marks.valuation_mark(unquoted, POLICY, OKX) is None

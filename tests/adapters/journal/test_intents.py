@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from decimal import Decimal
 from pathlib import Path
@@ -61,3 +62,46 @@ def test_a_file_that_cannot_be_written_or_read_is_an_os_error(tmp_path: Path) ->
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="directory"):
         IntentsFile(tmp_path / "folder").left()
+
+
+def test_a_write_that_fell_short_leaves_nothing_and_the_next_line_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "intents.jsonl"
+    file = IntentsFile(path)
+    file.keep([WORD], ())
+    before, write = path.read_bytes(), os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda descriptor, line: write(descriptor, line[: len(line) // 2]))
+        with pytest.raises(OSError, match="No space left"):
+            file.keep([IntentsEntered(at=8)], [ORDER])
+    assert path.read_bytes() == before
+    file.keep([IntentsEntered(at=9)], [ORDER])
+    assert [events[0].at for events, _ in IntentsFile(path).left()] == [7, 9]
+
+
+def test_a_part_that_cannot_be_taken_back_lets_nothing_more_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, write = kept(tmp_path / "intents.jsonl"), os.write
+
+    def refused(descriptor: int, length: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "write", lambda descriptor, line: write(descriptor, line[:10]))
+        broken.setattr(os, "ftruncate", refused)
+        with pytest.raises(OSError, match="No space left"):
+            file.keep([WORD], ())
+    with pytest.raises(OSError, match="taken back"):
+        file.keep([WORD], ())
+    assert len(file.left()) == 2
+
+
+def test_what_is_kept_behind_a_torn_line_is_told_and_the_file_is_set_aside_whole(tmp_path: Path) -> None:
+    path = tmp_path / "intents.jsonl"
+    path.write_bytes(b'deadbeef {"torn')
+    file = kept(path)
+    assert [events[0].at for events, _ in IntentsFile(path).left()] == [7, 8]
+    whole = path.read_bytes()
+    file.clear()
+    assert (path.exists(), (tmp_path / "intents.jsonl.set-aside-1").read_bytes()) == (False, whole)
+    path.write_bytes(b"torn again")
+    file.clear()
+    assert (tmp_path / "intents.jsonl.set-aside-2").read_bytes() == b"torn again"
