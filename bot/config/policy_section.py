@@ -116,6 +116,9 @@ def explanations() -> dict[str, str]:
     return explanations_of(Policy)
 
 
+_TURNS = "what an increase leaves would at once be too little, and be reduced again"
+
+
 def check_policy(policy: Policy, *, venues: int) -> None:
     """Whether limits contradict each other, or the number of venues. Raises ValueError with one sentence."""
     ordered = (
@@ -125,6 +128,7 @@ def check_policy(policy: Policy, *, venues: int) -> None:
         ("report_interval_ms", "report_age_max_ms", "every report would be too old before the next one"),
         ("order_notional_max", "gross_notional_max", "one order could pass the whole book's limit"),
         ("rebalance_notional_min", "order_notional_max", "no order could ever be placed"),
+        *((f"{limit}_min", f"{limit}_target", _TURNS) for limit in ("margin_buffer", "inverse_buffer", "liquidation_distance")),
     )
     for low, high, why in ordered:
         if getattr(policy, low) > getattr(policy, high):

@@ -7,7 +7,9 @@ are told between readings as well, where they wait for the next beat too. It is 
     anything else of the ledger or of the venue's record changed (a position, a dispute, an order, a fill, a cause, a sentence)
     the venue was not in order before it: not reconciled, unreadable, outdated, or not read for so long that nothing increased there
     an order at the venue is open: a reading is evidence of what became of it
-    a balance moved that prices do not move: a wallet, or an account whose wallet is not told
+    a balance moved that prices do not move: a wallet, or an account whose wallet is not told; also one that a stream told before, because
+    coins count as the last reading told them
+    a custodian mirrors balances there: a reading may show what the custodian told of
     the clock's offset passes its limit, or comes back from beyond it
 """
 
@@ -33,7 +35,9 @@ def is_news(before: Ledger, after: Ledger, event: VenueReported, policy: Policy)
         return True
     if any(before.venue_of(order.instrument) == event.venue for order in before.open_orders()):
         return True
-    if abs(event.clock_offset_ms) > policy.clock_offset_max_ms or not _moved_by_prices_alone(was.margins, now.margins):
+    if abs(event.clock_offset_ms) > policy.clock_offset_max_ms or any(venue == event.venue for _, venue, _ in after.mirrored):
+        return True
+    if not (_moved_by_prices_alone(was.margins, now.margins) and _moved_by_prices_alone(was.equity_told, now.equity_told)):
         return True
     return _without_stamps(was) != _without_stamps(now) or not _is_same_beside(before, after, event)
 

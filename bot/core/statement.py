@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from bot.core import allowances, exposure, funding_statement, margin, risk, trading
 from bot.core.acts import Flattening, Override
@@ -24,6 +24,7 @@ from bot.core.operation import unadopted
 from bot.core.order import OrderState
 from bot.core.overriding import in_force
 from bot.core.policy import Policy
+from bot.core.precision import COUNTING
 from bot.core.records import Holding, Ledger, VenueRecord
 from bot.core.standing import breaches
 from bot.core.transfers import Transfer, recommended
@@ -202,7 +203,15 @@ class BookStatement:
 
 
 def statement_of(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
-    """The statement of a ledger at `now`. Pure, and cheap enough to make once a second."""
+    """The statement of a ledger at `now`. Pure, and cheap enough to make once a second.
+
+    It counts as the engine does: its lasting answers serve decisions too.
+    """
+    with localcontext(COUNTING):
+        return _statement(ledger, policy, now)
+
+
+def _statement(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
     configured, policy = policy, in_force(ledger, policy)
     doubts = [o for o in ledger.open_orders() if o.state is OrderState.IN_DOUBT]
     oldest = min((o.doubted_at for o in doubts if o.doubted_at is not None), default=None)

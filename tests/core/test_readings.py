@@ -11,8 +11,10 @@ import pytest
 
 from bot.core import events as ev
 from bot.core.engine import step
-from bot.core.records import Ledger
-from bot.core.units import VenueId
+from bot.core.exposure import net_delta
+from bot.core.records import Delegation, Ledger
+from bot.core.reports import DelegationReport, MarginReport
+from bot.core.units import Asset, Range, VenueId
 from tests.core.openings import OKX, hedged, in_doubt_at_okx
 from tests.core.playbook import reading
 from tests.core.story import Story
@@ -99,3 +101,33 @@ def test_a_reading_beside_an_open_order_is_evidence() -> None:
     story = in_doubt_at_okx()
     assert any(order.instrument == OKX for order in story.ledger.open_orders())
     assert step(story.ledger, told(story), story.policy).decide_soon
+
+
+def with_coin(event: ev.VenueReported, wallet: str) -> ev.VenueReported:
+    coin = MarginReport(
+        asset=Asset("ETH"),
+        margin_balance=Decimal(wallet),
+        maintenance_margin=Decimal(0),
+        initial_margin=Decimal(0),
+        wallet_balance=Decimal(wallet),
+    )
+    return replace(event, margins=(*(m for m in event.margins if m.asset != coin.asset), coin))
+
+
+def test_coins_that_a_stream_told_first_count_with_the_reading_and_are_decided_on_at_once() -> None:
+    story = hedged("30")
+    ledger = step(story.ledger, with_coin(told(story), "1"), story.policy).ledger
+    again = replace(with_coin(told(story), "3"), at=told(story).at + 5_000, asked_at=told(story).at + 4_990)
+    coin = again.margins[-1]
+    streamed = step(ledger, ev.MarginObserved(at=again.asked_at, venue=VENUE, margin=coin, marks={}), story.policy)
+    assert (net_delta(streamed.ledger, story.policy, coin.asset), streamed.decide_soon) == (Range.exactly(Decimal(1)), False)
+    read = step(streamed.ledger, again, story.policy)
+    assert (net_delta(read.ledger, story.policy, coin.asset), read.decide_soon) == (Range.exactly(Decimal(3)), True)
+
+
+def test_a_reading_where_a_custodian_mirrors_is_news() -> None:
+    story = hedged("30")
+    ledger, again = read_twice(story)
+    row = Delegation(told=DelegationReport(venue=VENUE, asset=Asset("USDT"), delegated=Decimal(0)), observed_at=again.at)
+    mirrored = replace(ledger, mirrored={("custodian", VENUE, Asset("USDT")): row})
+    assert step(mirrored, again, story.policy).decide_soon

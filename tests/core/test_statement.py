@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
-from bot.core.events import MarginReport, VenueLink
+from bot.core.engine import step
+from bot.core.events import MarginObserved, MarginReport, VenueLink
+from bot.core.holdings import balance_usd
 from bot.core.limits import Effect, Limit
+from bot.core.precision import COUNTING
 from bot.core.records import FundingState, Ledger
 from bot.core.statement import StateStatement, is_ready, statement_of
 from bot.core.units import Asset, InstrumentId, Range, VenueId
@@ -179,3 +182,17 @@ def test_each_target_is_told_with_the_limits_that_keep_it_from_more() -> None:
     assert sorted(i.target for i in told if i.target is not None) == [-12, -12, -6]
     assert {i.target: [(b.limit, b.subject) for b in i.target_limits] for i in told if i.target == -6} == {D(-6): []}
     assert all([(b.limit, b.subject) for b in i.target_limits] == [("venue_share", i.venue)] for i in told if i.target == -12)
+
+
+def test_a_statement_made_in_a_context_of_its_own_leaves_the_answers_as_a_decision_would_work_them_out() -> None:
+    story = hedged("30")
+    odd = margin_report("300000.12345678901234567890125")
+    told = step(story.ledger, MarginObserved(at=story.now, venue=VenueId("okx"), margin=odd, marks={}), story.policy).ledger
+    found = []
+    for ledger, stated in ((replace(told), True), (replace(told), False)):
+        with localcontext(Context(prec=28, rounding=ROUND_HALF_UP)):  # as ccxt leaves the process
+            if stated:
+                statement_of(ledger, story.policy, story.now)
+        with localcontext(COUNTING):
+            found.append(balance_usd(ledger, story.policy, VenueId("okx")))
+    assert found[0] == found[1]

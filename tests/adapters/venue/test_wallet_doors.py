@@ -46,6 +46,16 @@ async def test_what_ccxt_asks_for_wallets_is_private_and_fits_and_is_all_that_is
 
 
 @in_every_world
+async def test_a_run_that_only_watches_reads_the_same_wallets(venue, environment):
+    profile, asks = PROFILES[VenueId(venue)], dataclasses.replace(settings(venue, environment), reads_wallets=True)
+    calls = {wallet.query.call for wallet in profile.wallets_in(environment)}
+    watching = doors(profile, asks).watching(()).allowed
+    asked = [each.asked for each in (await rehearse(profile, asks, WallClock())).requests if each.call in calls]
+    assert asked
+    assert [watching.refusal(each) for each in asked] == [None] * len(asked)
+
+
+@in_every_world
 async def test_a_run_that_reads_no_wallets_opens_nothing_for_them_and_asks_for_none(venue, environment):
     profile = PROFILES[VenueId(venue)]
     asking = dataclasses.replace(settings(venue, environment), reads_wallets=True)

@@ -22,8 +22,9 @@ from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.shapes import paths
 
 
-def _opened(host: str, path: str, headers: Mapping[str, str] | None = None) -> tuple[Opening, ...]:
-    return (Opening(host=host, paths=(path,), headers=headers or {}, private=True),)
+def _opened(host: str, path: str, headers: Mapping[str, str] | None = None, *, answers: bool = False) -> tuple[Opening, ...]:
+    """`answers`: a question that the venue wants as a POST; a bot that only watches asks it too."""
+    return (Opening(host=host, paths=(path,), headers=headers or {}, private=True, answers=answers),)
 
 
 _SPOT, _FUNDING = "/api/v3/account", "/sapi/v1/asset/get-funding-asset"
@@ -48,7 +49,7 @@ OF_BINANCE = (
         asset=paths("asset"),
         quantity=paths("free"),
         also=(paths("locked"), paths("freeze"), paths("withdrawing")),
-        openings={Environment.MAINNET: _opened("api.binance.com", _FUNDING)},
+        openings={Environment.MAINNET: _opened("api.binance.com", _FUNDING, answers=True)},
     ),
 )
 
