@@ -42,7 +42,7 @@ class ClaimsSettings(BaseModel):
     redemption_ends: RedemptionEnd = RedemptionEnd.SETTLED
     """When a redemption's delta ends: when its price is fixed, or only when the total shows that it is gone."""
     interval_ms: Span = 3_600_000
-    """The interval of `deposits_max` and `redemptions_max`."""
+    """The interval of `deposits_max` and `redemptions_max`, by when a claim was first heard, or announced if that is later."""
     pending_max_ms: Span = _DAY_MS
     """How long an announced deposit is waited for."""
     settle_max_ms: Span = _DAY_MS

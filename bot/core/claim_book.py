@@ -13,7 +13,7 @@ from decimal import Decimal
 from bot.core import events as ev
 from bot.core.claim_records import MOVEMENT_MS, Claim, ClaimState, Place
 from bot.core.claim_terms import place
-from bot.core.claims import judged, why_held
+from bot.core.claims import KEPT_TIMES, judged, why_held
 from bot.core.copying import replace
 from bot.core.holdings import confirmed_totals
 from bot.core.ledger import noted, put
@@ -84,6 +84,7 @@ def announce(ledger: Ledger, event: ev.CollateralAnnounced, policy: Policy) -> L
         stage=event.stage,
         stage_at=event.announced_at,
         newest_at=event.announced_at,
+        heard_at=event.at,
     )
     before = ledger.claims.get(event.claim)
     claim = word if before is None else before.met(word)
@@ -150,7 +151,9 @@ def _without_old(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:
     if any(c.newest_at <= oldest for c in ledger.claims.values()):
         kept = {i: c for i, c in ledger.claims.items() if c.newest_at > oldest}
         ledger = replace(ledger, claims=kept)
-    movements_from = oldest - terms.lead_ms - MOVEMENT_MS
+    # What left is known as long as a claim is remembered that it may have settled: else it would be taken off a second time.
+    since = min((c.announced_at for c in ledger.claims.values()), default=oldest)
+    movements_from = max(min(oldest, since), now - KEPT_TIMES * terms.remembered_ms) - terms.lead_ms - MOVEMENT_MS
     places = {key: there.since(movements_from) for key, there in ledger.places.items()}
     return ledger if _same(places, ledger.places) else replace(ledger, places=places)
 

@@ -42,7 +42,8 @@ class Claim:
     """One announced deposit or redemption: `quantity` > 0 in the asset's own units, instants by the announcer's clock.
 
     `announced_at` is of the earliest word, `stage_at` of the earliest that told the stage, `newest_at` of the latest of all.
-    `is_disputed`: it was told with different terms. `told` is the state of which people were told last.
+    `heard_at` is when its first word reached us, by our clock. `is_disputed`: it was told with different terms. `told` is the state of
+    which people were told last.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Claim:
     stage: ClaimStage
     stage_at: Millis
     newest_at: Millis
+    heard_at: Millis = 0
     is_disputed: bool = False
     told: ClaimState | None = None
 
@@ -70,6 +72,7 @@ class Claim:
             stage=stage,
             stage_at=stage_at,
             newest_at=max(self.newest_at, other.newest_at),
+            heard_at=min(self.heard_at, other.heard_at),
             is_disputed=self.is_disputed or other.is_disputed or _terms(self) != _terms(other),
             told=self.told,
         )

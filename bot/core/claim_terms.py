@@ -33,9 +33,9 @@ class AssetLimits:
     claim_max: Decimal = ZERO
     """One claim."""
     deposits_max: Decimal = ZERO
-    """All deposits announced within `interval_ms`."""
+    """All deposits that come within `interval_ms`."""
     redemptions_max: Decimal = ZERO
-    """All redemptions announced within `interval_ms`."""
+    """All redemptions that come within `interval_ms`."""
     total_max: Decimal | None = None
     """Confirmed totals of all places together, beyond which people are told; None: any."""
 
@@ -51,7 +51,7 @@ class ClaimTerms:
     """Fraction of announced deposits that is hedged before a total confirms them; 0: none."""
     redemption_ends: RedemptionEnd = RedemptionEnd.SETTLED
     interval_ms: Millis = 3_600_000
-    """The interval of `deposits_max` and `redemptions_max`."""
+    """The interval of `deposits_max` and `redemptions_max`, by when a claim was first heard, or announced if that is later."""
     pending_max_ms: Millis = 24 * 3_600_000
     """How long an announced deposit is waited for."""
     settle_max_ms: Millis = 24 * 3_600_000

@@ -2,7 +2,10 @@
 
 The rule, worked out anew from the whole set of claims, so that their order never matters:
 
-    held        not believed: unknown asset, place or depositor, disputed terms, beyond the limit of a claim or of an interval
+    held        not believed: unknown asset, place or depositor, disputed terms, beyond the limit of a claim or of an interval; what
+                falls within an interval is told by when it was first heard, or announced if that is later: what is dated back finds no
+                room in the past, and displaces nothing. Of a backlog that comes at once as much is believed as of any other interval;
+                totals tell the rest
     confirmed   at each place, claims take in the order in which they were announced from what the total rose (deposits) or fell
                 (redemptions) within their own time, each unit once; a claim that has all of its quantity is confirmed
     deposits    what is not confirmed yet counts with `hedge_share` for certain, and up to all of it for possible; with a share of zero
@@ -29,6 +32,9 @@ from bot.core.reports import ClaimKind, ClaimStage
 from bot.core.units import ZERO, Asset, Millis
 
 FOREVER: Millis = 1 << 62
+KEPT_TIMES = 15
+"""How many times `remembered_ms` after its announcement a claim is given up at the latest, whatever is said of it, and how long it is
+known at the most what moved: room stays bounded, and nothing that left is taken off twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +103,24 @@ def _judged(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Judged, ...]:
     return tuple(_standing(policy.claims, claim, left.get(claim.id, claim.quantity), why[claim.id], now) for claim in ordered)
 
 
+def _came_at(claim: Claim) -> Millis:
+    """When a claim takes its part of an interval. The announcer's clock alone could name any."""
+    return max(claim.announced_at, claim.heard_at)
+
+
 def _beyond_interval(policy: Policy, ordered: Iterable[Claim]) -> Mapping[str, str]:
     """Why each claim is held back: for itself, or because those before it within the interval took what is allowed."""
     found: dict[str, str] = {}
     recent: dict[tuple[Asset, ClaimKind], deque[Claim]] = {}
     sums: dict[tuple[Asset, ClaimKind], Decimal] = {}
-    for claim in ordered:
+    for claim in sorted(ordered, key=_came_at):
         found[claim.id] = why = why_held(policy, claim)
         if why or claim.stage is ClaimStage.CANCELED:
             continue
         limits, key = policy.claims.limits_of(claim.asset), (claim.asset, claim.kind)
         most = limits.deposits_max if claim.kind is ClaimKind.DEPOSIT else limits.redemptions_max
         taken = recent.setdefault(key, deque())
-        while taken and claim.announced_at - taken[0].announced_at >= policy.claims.interval_ms:
+        while taken and _came_at(claim) - _came_at(taken[0]) >= policy.claims.interval_ms:
             sums[key] -= taken.popleft().quantity
         if sums.get(key, ZERO) + claim.quantity > most:
             found[claim.id] = f"{claim.kind.value}s of {claim.asset} pass {most:f} within {policy.claims.interval_ms} ms"
@@ -152,7 +163,7 @@ def deadline(terms: ClaimTerms, claim: Claim) -> Millis:
     """When an unconfirmed claim is given up: a deposit is no longer awaited, a priced redemption counts again."""
     if claim.kind is ClaimKind.DEPOSIT:
         return claim.announced_at + terms.pending_max_ms
-    return claim.stage_at + terms.settle_max_ms
+    return min(claim.stage_at + terms.settle_max_ms, claim.announced_at + KEPT_TIMES * terms.remembered_ms)
 
 
 def _standing(terms: ClaimTerms, claim: Claim, left: Decimal, why: str, now: Millis) -> Judged:

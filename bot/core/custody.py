@@ -12,7 +12,7 @@ must therefore be told together: one `CustodyReported` holds a custodian's total
 What is delegated or taken back, on the other hand, the venue's account shows at an instant that nobody tells. delegated - settled tells
 the two apart: while it moved by m since the account was last told for certain, the coins that the account adds are in doubt by m, and
 delta is a range: any part of it may be shown, and two moves that cancel each other do not cancel their doubts. After `MIRROR_LAG_MS` a
-complete reading shows all of it.
+complete reading shows all of it. A row that an earlier report did not have is a delegation from nothing.
 
 The account may also be the first to show it. What a reading moves a mirrored coin's wallet by, beyond what is due to be shown, is in doubt:
 coins of our own, or mirrored ones that count at the custodian already. So it stays until the second report after it (the first may have
@@ -118,13 +118,23 @@ def apply_delegations(ledger: Ledger, event: ev.CustodyReported) -> Ledger:
     for told in event.delegations:
         key = (event.source, told.venue, told.asset)
         before = mirrored.get(key)
-        mirrored[key] = after = _followed(ledger, before, told, event.at)
+        mirrored[key] = after = _followed(ledger, before or _from_nothing(ledger, event, told), told, event.at)
         if before is None or (before.told.cycle, before.told.state) != (told.cycle, told.state):
             due = "" if told.due is None else f", {told.due:f} {told.asset} due"
             sentence = f"{told.asset} at {told.venue} by {event.source}: settlement {told.cycle} is {told.state.value}{due}"
             sentence += "; that contradicts what was told before" if after.is_disputed else ""
             ledger = noted(ledger, Note(at=event.at, kind="settlement", subject=told.venue, sentence=sentence))
     return replace(ledger, mirrored=mirrored, custody_as_of={**ledger.custody_as_of, event.source: event.as_of})
+
+
+def _from_nothing(ledger: Ledger, event: ev.CustodyReported, told: DelegationReport) -> Delegation | None:
+    """Nothing delegated, as the word before the first row of a place: an earlier report of the custodian did not have it, so it is new.
+
+    None with the custodian's first report of all: what that tells may have been there for long, and the account shows it.
+    """
+    if event.source not in ledger.custody_as_of:
+        return None
+    return Delegation(told=replace(told, delegated=ZERO, settled=ZERO), observed_at=event.at)
 
 
 def _followed(ledger: Ledger, before: Delegation | None, told: DelegationReport, at: Millis) -> Delegation:

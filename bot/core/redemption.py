@@ -12,7 +12,7 @@ from bot.core.lasting import lasting
 from bot.core.marks import hedged_as
 from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger
-from bot.core.units import ONE, Asset
+from bot.core.units import ONE, Asset, Millis
 
 
 def redemption_rate(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
@@ -25,9 +25,17 @@ def redemption_rate(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | N
 
 @lasting
 def newest_rated(ledger: Ledger, policy: Policy, asset: Asset) -> Holding | None:
-    """The holding of an asset that told its redemption rate last, of configured sources; None where none did."""
+    """The holding of an asset that told its redemption rate last, of configured sources; None where none did.
+
+    What counts is when the rate was told: a total that came later without one makes it no newer.
+    """
     told = [h for h in ledger.holdings.values() if h.asset == asset and h.source in policy.collateral_sources and h.redemption_rate]
-    return max(told, key=lambda h: (h.observed_at, h.source, h.location)) if told else None
+    return max(told, key=lambda h: (_rated_at(h), h.source, h.location)) if told else None
+
+
+def _rated_at(holding: Holding) -> Millis:
+    """When its rate was told, our clock."""
+    return holding.observed_at if holding.rate_at is None else holding.rate_at
 
 
 def rated_by(ledger: Ledger, policy: Policy, holding: Holding) -> Holding | None:

@@ -13,7 +13,7 @@ from bot.core import events as ev
 from bot.core import invariants
 from bot.core.claim_records import MOVEMENT_MS, TELLINGS_KEPT, Movement, Place
 from bot.core.claim_terms import ClaimTerms, RedemptionEnd
-from bot.core.claims import judged, place_records
+from bot.core.claims import KEPT_TIMES, judged, place_records
 from bot.core.engine import step
 from bot.core.holdings import collateral, counted_holdings
 from bot.core.policy import Policy
@@ -140,6 +140,38 @@ def test_any_interleaving_repetition_and_reordering_of_announcements_and_totals_
     }
 
 
+def test_what_is_dated_back_passes_no_limit_of_an_interval() -> None:
+    """Twenty redemptions of 30 that come at once, each dated to an hour of its own: 30 are allowed within one."""
+    policy, hour = claims_policy(hedge_share=D(1), redemption_ends=RedemptionEnd.PRICED), 60 * MINUTE
+    now = T0 + 100 * hour
+    word = {"kind": ClaimKind.REDEMPTION, "stage": ClaimStage.PRICED}
+    words = [announcement(f"x{n:02}", "30", now + n, announced_at=now - n * hour, **word) for n in range(20)]
+    ledger = folded(policy, total("1000", T0), *words, now=now + 20)
+    assert collateral(ledger, policy, ETH) == Range.exactly(D(970))
+    assert {j.claim.id: j.state for j in judged(ledger, policy)} == {"x00": "leaving"} | {f"x{n:02}": "held" for n in range(1, 20)}
+    later = [announcement("y", "30", now + 2 * hour, **word)]
+    ledger = folded(policy, total("1000", T0), *words, *later, now=now + 2 * hour)
+    assert {j.claim.id for j in judged(ledger, policy) if j.state == "leaving"} == {"x00", "y"}, "the next interval takes more"
+
+
+def test_a_backlog_beyond_the_limit_waits_for_totals_and_is_hedged_with_them() -> None:
+    policy = claims_policy(hedge_share=D(1))
+    hour = 60 * MINUTE
+    words = [announcement(f"d{n}", "40", T0 + 10 * hour, announced_at=T0 + n * 2 * hour) for n in range(4)]
+    facts = [total("10", T0 - hour), *words]
+    ledger = folded(policy, *facts, now=T0 + 10 * hour)
+    assert [j.state for j in judged(ledger, policy)] == ["pending", "pending", "held", "held"]
+    assert collateral(ledger, policy, ETH) == Range.exactly(D(90))
+    ledger = folded(policy, *facts, total("170", T0 + 11 * hour), now=T0 + 11 * hour)
+    assert collateral(ledger, policy, ETH) == Range.exactly(D(170))
+
+
+def test_a_claim_that_is_believed_is_not_displaced_by_one_that_is_heard_later_and_dated_before_it() -> None:
+    words = [announcement("a", "50", T0 + MINUTE), announcement("b", "50", T0 + 2 * MINUTE, announced_at=T0)]
+    ledger = folded(POLICY, *words)
+    assert {j.claim.id: j.state for j in judged(ledger, POLICY)} == {"a": "pending", "b": "held"}
+
+
 def test_a_unit_that_arrived_confirms_one_claim_only_and_the_earliest() -> None:
     words = [announcement(i, "5", T0 + n, announced_at=T0 + n) for n, i in enumerate("abc")]
     ledger = folded(POLICY, *reversed(words), total("8", T0 + MINUTE))
@@ -155,6 +187,36 @@ def test_a_deposit_that_was_given_up_takes_nothing_from_those_after_it() -> None
     words = [announcement("a", "5", T0), announcement("b", "5", T0 + 4 * MINUTE)]
     ledger = folded(policy, *words, total("5", T0 + 6 * MINUTE))
     assert [(j.claim.id, j.state) for j in judged(ledger, policy)] == [("a", "expired"), ("b", "confirmed")]
+
+
+@pytest.mark.parametrize("hours", [27, 48, 49, 51, 75])
+def test_a_redemption_that_its_total_showed_is_not_subtracted_again_while_words_on_it_come(hours: int) -> None:
+    """It is remembered from the last word on, 26 hours after it left: so long must be known that it left."""
+    policy, hour = claims_policy(redemption_ends=RedemptionEnd.PRICED), 60 * MINUTE
+    word = {"kind": ClaimKind.REDEMPTION, "stage": ClaimStage.PRICED}
+    facts = [total("100", T0), announcement("r", "10", T0 + hour, **word), total("90", T0 + 2 * hour)]
+    facts += [announcement("r", "10", T0 + 28 * hour, kind=ClaimKind.REDEMPTION, stage=ClaimStage.SETTLED)]
+    ledger = folded(policy, *facts, now=T0 + 28 * hour)
+    for event in (
+        ev.CollateralConfirmed(at=T0 + (2 + hours) * hour, source="custody"),
+        ev.DecisionDue(at=T0 + (2 + hours) * hour, quotes=()),
+    ):
+        ledger = step(ledger, event, policy).ledger
+    assert collateral(ledger, policy, ETH) == Range.exactly(D(90))
+    assert [j.state for j in judged(ledger, policy)] == (["confirmed"] if hours + 2 - 28 < 48 else [])
+
+
+def test_what_moved_is_kept_for_no_claim_beyond_a_bound_and_a_claim_of_that_age_ends_no_delta() -> None:
+    policy = claims_policy(redemption_ends=RedemptionEnd.PRICED, remembered_ms=30 * MINUTE)
+    words = {"kind": ClaimKind.REDEMPTION, "stage": ClaimStage.PRICED, "announced_at": T0}
+    ledger = folded(policy, total("100", T0), announcement("r", "10", T0, **words), total("90", T0 + MINUTE), now=T0 + 2 * MINUTE)
+    kept_ms = KEPT_TIMES * 30 * MINUTE
+    for at in range(T0 + 20 * MINUTE, T0 + kept_ms + 60 * MINUTE, 20 * MINUTE):
+        again = announcement("r", "10", at, kind=ClaimKind.REDEMPTION, stage=ClaimStage.SETTLED)
+        for event in (again, ev.CollateralConfirmed(at=at, source="custody"), ev.DecisionDue(at=at, quotes=())):
+            ledger = step(ledger, event, policy).ledger
+        assert collateral(ledger, policy, ETH) == Range.exactly(D(90))
+    assert not ledger.places["ETH@vault"].changes(), "it grows no further"
 
 
 def test_what_a_total_lost_settles_redemptions_and_no_deposit() -> None:

@@ -194,6 +194,20 @@ def test_a_delegation_that_the_account_does_not_show_yet_is_a_doubt_and_no_chang
     assert held(with_account(back, "2", T0 + 6 + LAG)) == exactly("10")
 
 
+def test_the_first_delegation_to_a_venue_is_a_doubt_as_any_other() -> None:
+    """The custodian spoke before and had no such row: it is new, and the account may show it later or shows it already."""
+    told = after(fresh("2"), report("30"), report("30", mirror("okx", "10"), at=T0 + 5_000))
+    assert held(told) == Range(D(22), D(32))
+    shown = with_account(told, "12", T0 + 5_000 + LAG)
+    assert held(shown) == exactly("32")
+    assert held(after(shown, report("30", mirror("okx", "10"), at=T0 + 20_000))) == exactly("32")
+    assert held(after(told, report("30", mirror("okx", "10"), at=T0 + 6_000))) == Range(D(22), D(32)), "told again it is no second one"
+
+
+def test_what_a_custodian_tells_first_of_all_may_have_been_there_for_long() -> None:
+    assert held(after(fresh("12"), report("30", mirror("okx", "10")))) == exactly("32")
+
+
 ACTIONS = st.lists(
     st.tuples(
         st.sampled_from(["delegate", "take back", "settle", "pay out", "profit", "deposit", "read", "show"]),

@@ -225,6 +225,12 @@ def test_worth_is_of_dollars_of_coins_and_of_staked_coins_and_unknown_of_anythin
     assert holdings.settle_exposure(stranger, POLICY) == {USDT: 500}
 
 
+def test_the_rate_that_was_told_last_holds_and_not_that_of_the_total_that_was_told_last() -> None:
+    old = replace(holding("wstETH", "1", rate="1.10"), observed_at=T0 + 2, rate_at=T0)
+    new = replace(holding("wstETH", "5", rate="1.25", location="cold"), observed_at=T0 + 1, rate_at=T0 + 1)
+    assert redemption_rate(ledger_with(holdings=held_as(old, new)), POLICY, WSTETH) == D("1.25")
+
+
 def test_the_account_of_a_venue_that_is_out_of_the_book_counts_no_more() -> None:
     """Its last word would stand for ever: nobody reads it again."""
     ledger = ledger_with(account("ETH", "10"), account("USDT", "500"))
