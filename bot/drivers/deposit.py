@@ -40,6 +40,7 @@ def write_message(settings: Settings, told: Told) -> int:
         known = settings.collateral.assets
         raise ConfigError(f"--asset: {told.asset} is not one of collateral.assets{did_you_mean(told.asset, known)}")
     message = _message(settings, told)
+    _check_place(settings, told)
     place = stream_of(settings, source)
     link = RedisLink(place.server, answer_s=ANSWER_S)
     words = [word for pair in written(message, place.key).items() for word in pair]
@@ -56,6 +57,15 @@ def write_message(settings: Settings, told: Told) -> int:
     claim = f", claim {message.claim} ({message.stage})" if isinstance(message, ClaimMessage) else ""
     typer.echo(f"{what}{claim}: written to {place.stream} as {entry.decode()}")
     return 0
+
+
+def _check_place(settings: Settings, told: Told) -> None:
+    """Where sources are named for places of the asset, a place that none is named for is taken for a slip."""
+    named = settings.collateral.claim_terms().authorities
+    places = [where.partition("@")[2] for where in named if where.partition("@")[0] == told.asset]
+    if places and told.location not in places:
+        hint = did_you_mean(told.location, places)
+        raise ConfigError(f"--location: no source is believed of {told.asset} at {told.location}{hint}")
 
 
 def _source(settings: Settings, name: str | None) -> RedisSourceSettings:

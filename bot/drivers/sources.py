@@ -45,7 +45,8 @@ def sources_of(settings: Settings, ledger: Ledger, clock: Clock, venues: Mapping
         places = [(holding.asset, holding.location) for holding in known]
         if isinstance(told, VenueBalancesSettings):
             venue = venues[VenueId(told.venue)]
-            found.append(VenueBalances(told.name, venue, clock, poll_s=told.poll_ms / 1000, hedged_as=hedged_as, known=places))
+            counted = hedged_as | {stable: stable for stable in settings.collateral.stables()}  # dollars lie in wallets, too
+            found.append(VenueBalances(told.name, venue, clock, poll_s=told.poll_ms / 1000, hedged_as=counted, known=places))
             continue
         found.append(FileSource(told.name, told.path, clock, known=places, hedged_as=hedged_as, age_max=told.max_age_ms))
     return found

@@ -2,11 +2,13 @@
 
 The rule: nothing that moves delta may drop out of sight by a change of configuration. A holding that no source tells any more would be
 hedged for ever on its last total, or twice under its source's new name; a position or an order at an instrument that is no longer named
-would be neither counted nor closed. Only zero may be left out.
+would be neither counted nor closed; a delegation at such a venue would be missed in every report. Only
+zero may be left out.
 """
 
 from __future__ import annotations
 
+from bot.core.custody import is_nothing
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import ZERO
@@ -25,6 +27,7 @@ def refuse_left_out(ledger: Ledger, policy: Policy) -> None:
                 f" the configuration does not name: name it again, let it tell zero for everything that is gone or moved to another source,"
                 " and leave it out after that"
             )
+    _refuse_mirrored(ledger, policy)
     for instrument, position in sorted(ledger.positions.items()):
         told = position.quantity if position.dispute is None else position.quantity or position.dispute.observed
         if instrument not in policy.instruments and told != ZERO:
@@ -37,4 +40,16 @@ def refuse_left_out(ledger: Ledger, policy: Policy) -> None:
             raise LeftOut(
                 f"venues: the journal remembers the open order {order.client_order_id} in {order.instrument}, which the configuration does"
                 " not name: name it again, let the bot find out how the order ended, flatten the position, and leave it out after that"
+            )
+
+
+def _refuse_mirrored(ledger: Ledger, policy: Policy) -> None:
+    venues = {instrument.partition(":")[0] for instrument in policy.instruments}
+    for (source, venue, asset), delegation in sorted(ledger.mirrored.items()):
+        told = delegation.told
+        if source in policy.collateral_sources and venue not in venues and not is_nothing(told):
+            due = f" and {told.due:f} due" if told.due else ""
+            raise LeftOut(
+                f"venues: the journal remembers {told.delegated:f} {asset} delegated{due} at {venue} by {source!r}, which the configuration"
+                " does not name: name it again, take the delegation back and have it settled, let the bot see that, and leave it out then"
             )

@@ -62,6 +62,11 @@ def test_a_deposit_a_redemption_and_a_total_are_written_and_signed(tmp_path: Pat
         (("--asset", "BTC", "--quantity", "\u0661", "--location", "vault"), "--quantity: a plain number written as text is needed"),
         (("--asset", "BTC", "--quantity", "0", "--location", "vault"), "--quantity: it must be more than nothing"),
         (("--asset", "BTC", "--quantity", "1", "--location", ""), "--location: String should have at least 1 character"),
+        (
+            ("--asset", "BTC", "--quantity", "1", "--location", "vualt", "--total"),
+            "--location: no source is believed of BTC at vualt, did you mean 'vault'?",
+        ),
+        (("--asset", "BTC", "--quantity", "1", "--location", "cold"), "--location: no source is believed of BTC at cold"),
         (("--asset", "BTC", "--quantity", "1", "--location", "vault", "--stage", "soon"), "--stage: Input should be"),
         (("--asset", "BTC", "--quantity", "1", "--location", "vault", "--source", "other"), "none of kind redis is called 'other'"),
         (("--asset", "BTC", "--quantity", "1", "--location", "vault", "--redeem", "--total"), "--total: a total neither arrives nor"),

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from bot.core.policy import Policy
-from bot.core.records import Ledger
+from bot.core.records import Delegation, Ledger
 from bot.core.units import InstrumentId
 from bot.shell.left_out import LeftOut, refuse_left_out
 from bot.simulator.wire import WireFault
+from tests.core.market_words import mirror
 from tests.shell.bench import D, hedged_bench, virtual
 
 OKX_ETH = InstrumentId("okx:ETH-USDT-SWAP")
@@ -55,6 +56,18 @@ async def test_an_instrument_that_carries_a_hedge_may_not_be_left_out_and_a_flat
     await bench.until(bench.converged, 20)
     await bench.stop()
     refuse_left_out(bench.replayed(), without)
+
+
+def test_a_venue_where_a_custodian_mirrors_something_or_is_owed_something_may_not_be_left_out() -> None:
+    without = Policy(collateral_sources=frozenset({"custody"}), instruments=frozenset({InstrumentId("bybit:ETHUSDT")}))
+    for row, words in ((mirror("okx", "10"), "10 ETH delegated"), (mirror("okx", "0", due="0.5"), r"0 ETH delegated.* and 0\.5 due")):
+        ledger = Ledger(mirrored={("custody", row.venue, row.asset): Delegation(told=row, observed_at=1)})
+        with pytest.raises(LeftOut, match=rf"^venues: the journal remembers {words}.*at okx by 'custody'.*name it again"):
+            refuse_left_out(ledger, without)
+        refuse_left_out(ledger, replace(without, instruments=without.instruments | {OKX_ETH}))
+        refuse_left_out(ledger, replace(without, collateral_sources=frozenset()))
+    none = mirror("okx", "0", settled="3")
+    refuse_left_out(Ledger(mirrored={("custody", none.venue, none.asset): Delegation(told=none, observed_at=1)}), without)
 
 
 @virtual

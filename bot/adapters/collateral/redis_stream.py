@@ -4,7 +4,7 @@ Rules:
 - A message is acknowledged when the journal has it durably, and not before: whatever dies in between, it comes again. A message that comes
   again changes nothing (a claim's id, and a total's own clock, see `bot.core.claim_book` and `observations`).
 - What can never be taken (broken schema, wrong signature) goes to the stream `STREAM:dead` with the reason, and is acknowledged by the
-  same step.
+  same step. Of a huge one a bounded part is kept there, and `left_out` tells how much is not.
 - At the start, and on a beat, messages that a consumer read and never acknowledged are taken over: our own of an earlier life first.
 - The group begins at the first entry, so that what was announced before the bot first ran is not missed.
 - Totals are confirmed while the server answers and nothing waits to be read. A server that is gone makes the source unreadable: what was
@@ -24,7 +24,7 @@ from typing import Any, NoReturn, TypeVar
 
 import structlog
 
-from bot.adapters.collateral.announcements import Poison, read
+from bot.adapters.collateral.announcements import MESSAGE, SIGNATURE, Poison, read
 from bot.adapters.collateral.voice import Voice
 from bot.adapters.journal.redis_link import RedisLink, RedisServer, Script, StoreFailed, Word
 from bot.core.events import CollateralAnnounced, CollateralObserved
@@ -45,6 +45,10 @@ IDLE_MS = 10_000
 """How long a message lies with a consumer that does not acknowledge it before it is taken over."""
 DEAD_MAX = 10_000
 """About how many messages the stream of the dead keeps."""
+WORD_MAX = 8_192
+"""Bytes of each name and value of a message that can never be taken which are kept."""
+OTHERS_MAX = 16
+"""Its fields beside the message and its signature that are kept: a script takes only so many words."""
 RETRY_FIRST_S, RETRY_MAX_S = 0.1, 5.0
 
 BURY = Script("""
@@ -163,18 +167,25 @@ class RedisStreamSource:
     async def _take(self, inbox: Inbox, entries: Sequence[Entry]) -> bool:
         """Gives messages to the core and acknowledges those that the journal has; whether it has all of them."""
         waiting: list[tuple[bytes, Any]] = []
+        refused: list[tuple[bytes, Mapping[bytes, bytes], str]] = []
+        forged: list[Any] = []
         for entry_id, fields in entries:
             try:
                 fact = read(fields, self._place.key, self.name, self._clock.now(), self._hedged_as)
             except Poison as poison:
-                await self._bury(inbox, entry_id, fields, poison)
+                refused.append((entry_id, fields, str(poison)))
+                if poison.forged is not None:
+                    forged.append(inbox.put_awaited(poison.forged))  # awaited together: a flood of them delays nobody's message
                 continue
             self._note(fact)
             waiting.append((entry_id, inbox.put_awaited(fact)))
         outcomes = await asyncio.gather(*(done for _, done in waiting))
+        await asyncio.gather(*forged)
         kept = [entry_id for (entry_id, _), is_kept in zip(waiting, outcomes, strict=True) if is_kept]
         if kept:
             await self._call("XACK", self._place.stream, self._place.group, *kept)
+        for entry_id, fields, reason in refused:
+            await self._bury(entry_id, fields, reason)
         return len(kept) == len(waiting)
 
     def _note(self, fact: CollateralAnnounced | CollateralObserved) -> None:
@@ -182,13 +193,10 @@ class RedisStreamSource:
             self._has_totals = True
             self._newest_total = max(self._newest_total, fact.as_of or 0)
 
-    async def _bury(self, inbox: Inbox, entry_id: bytes, fields: Mapping[bytes, bytes], poison: Poison) -> None:
-        reason = str(poison)
+    async def _bury(self, entry_id: bytes, fields: Mapping[bytes, bytes], reason: str) -> None:
         log.warning("message_refused", source=self.name, id=entry_id.decode(), reason=reason)
-        if poison.forged is not None:
-            await inbox.put_awaited(poison.forged)
         place = self._place
-        words = [word for pair in fields.items() for word in pair]
+        words = _bounded(fields)
         keys = (place.stream, place.dead)
         await self._in_thread(lambda: self._link.run(BURY, keys, (place.group, entry_id, reason, DEAD_MAX, *words)))
 
@@ -212,8 +220,19 @@ class RedisStreamSource:
 
 
 def _entries(told: Any) -> list[Entry]:
-    """The messages in an answer. One that was deleted from the stream has no fields, and is refused like any that lacks them."""
-    return [(bytes(entry_id), _paired(flat or ())) for entry_id, flat in told]
+    """The messages in an answer. One that was deleted from the stream has no fields, and is refused like any that lacks them; Redis 6.2 has
+    nothing at all for it when it is taken over, and what has no id cannot be acknowledged."""
+    return [(bytes(entry[0]), _paired(entry[1] or ())) for entry in told if entry is not None]
+
+
+def _bounded(fields: Mapping[bytes, bytes]) -> list[bytes]:
+    """Names and values that are kept of a message that can never be taken, each cut to `WORD_MAX` bytes, and how much is not kept."""
+    others = [name for name in fields if name not in (MESSAGE, SIGNATURE)]
+    names = [name for name in (MESSAGE, SIGNATURE) if name in fields] + others[:OTHERS_MAX]
+    words = [word for name in names for word in (name, fields[name])]
+    gone, cut = max(0, len(others) - OTHERS_MAX), sum(max(0, len(word) - WORD_MAX) for word in words)
+    note = [b"left_out", f"{gone} fields, {cut} bytes".encode()] if gone or cut else []
+    return [word[:WORD_MAX] for word in words] + note
 
 
 def _paired(flat: Sequence[bytes]) -> Mapping[bytes, bytes]:

@@ -44,7 +44,7 @@ class VenueBalances:
     def __init__(
         self, name: str, venue: HasWallets, clock: Clock, *, poll_s: float, hedged_as: Mapping[Asset, Asset], known: Iterable[Place] = ()
     ) -> None:
-        """Only assets that `hedged_as` names are told; `known` are the holdings that the ledger has of this source."""
+        """Only assets that `hedged_as` names are told (a dollar as itself); `known` are the holdings that the ledger has of this source."""
         self.name = name
         self._venue, self._clock, self._poll_s = venue, clock, poll_s
         self._hedged_as = dict(hedged_as)

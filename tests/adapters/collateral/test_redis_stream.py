@@ -10,7 +10,7 @@ import pytest
 
 from bot.adapters.collateral import redis_stream
 from bot.adapters.collateral.announcements import MESSAGE, SIGNATURE, ClaimMessage, signature_of, written
-from bot.core.events import ClaimKind, ClaimStage, CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable
+from bot.core.events import ClaimKind, ClaimStage, CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event
 from tests.adapters.collateral.heard import Heard, heard_from, until
 from tests.adapters.collateral.stands import RedisStand
 from tests.adapters.journal.redis_process import RedisProcess
@@ -118,6 +118,50 @@ async def test_poison_is_put_aside_with_its_reason_and_holds_nothing_up(stand: R
     assert b"id" in dead
 
 
+async def test_of_a_huge_poison_a_bounded_part_is_kept_and_how_much_was_left_out(stand: RedisStand) -> None:
+    stand.add({f"k{number}".encode(): b"x" for number in range(9_000)} | {MESSAGE: b"x" * 100_000})
+    stand.announce("d2", "1")
+    async with heard_from(stand.source()) as heard:
+        await until(lambda: bool(heard.of(CollateralAnnounced)), 20)
+        await until(lambda: stand.pending() == 0, 20)
+    (dead,) = stand.dead()
+    kept = {name for name in dead if name.startswith(b"k")}
+    assert len(dead[MESSAGE]) == redis_stream.WORD_MAX
+    assert len(kept) == redis_stream.OTHERS_MAX
+    assert dead[b"left_out"] == f"{9_000 - len(kept)} fields, {100_000 - redis_stream.WORD_MAX} bytes".encode()
+
+
+def test_a_deleted_message_that_a_take_over_answers_with_nothing_is_passed_over() -> None:
+    assert redis_stream._entries([None, [b"1-0", None], [b"2-0", [b"message", b"x"]]]) == [(b"1-0", {}), (b"2-0", {b"message": b"x"})]
+
+
+async def test_forged_messages_of_one_batch_are_journaled_together(signed: RedisStand) -> None:
+    class Slow(Heard):
+        """A journal that takes nothing for certain before three have come."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.open: list[asyncio.Future[bool]] = []
+
+        def put_awaited(self, event: Event) -> asyncio.Future[bool]:
+            self.put(event)
+            done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self.open.append(done)
+            if len(self.open) == 3:
+                for waiting in self.open:
+                    waiting.set_result(True)
+            return done
+
+    slow = Slow()
+    for number in range(2):
+        signed.add(message(claim=f"f{number}"))
+    signed.announce("d2", "1")
+    async with heard_from(signed.source(), slow):
+        await until(lambda: len(signed.dead()) == 2)
+        await until(lambda: signed.pending() == 0)
+        assert {e.claim for e in slow.of(CollateralAnnounced)} == {"f0", "f1", "d2"}
+
+
 async def test_a_signed_message_is_believed_and_a_forged_one_is_told_and_put_aside(signed: RedisStand) -> None:
     signed.announce("d1", "5")
     signed.tell(ETH="7")
@@ -132,6 +176,7 @@ async def test_a_signed_message_is_believed_and_a_forged_one_is_told_and_put_asi
         told = sorted((e.claim, e.is_authentic) for e in heard.of(CollateralAnnounced))
         assert told == [("d1", False), ("d1", False), ("d1", False), ("d1", True), ("d2", True)]
         assert heard.totals == {"ETH": 7}
+        await until(lambda: signed.pending() == 0)
     assert [dead[b"reason"] for dead in signed.dead()] == [
         b"its signature is wrong",
         b"it is not signed",

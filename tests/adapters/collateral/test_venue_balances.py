@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from bot.adapters.collateral.venue_balances import VenueBalances
 from bot.adapters.venue.ccxt_client import doors
 from bot.adapters.venue.profiles import PROFILES
 from bot.adapters.venue.settings import Environment
+from bot.config import settings_from
 from bot.config.balances_section import VENUES_WITH_BALANCES, WALLET_HOSTS
 from bot.core import events as ev
 from bot.core import exposure
@@ -21,8 +23,10 @@ from bot.core.engine import step
 from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable
 from bot.core.records import Ledger
 from bot.core.units import Asset, Range, VenueId
+from bot.drivers.sources import sources_of
 from tests.adapters.collateral.heard import HastyClock, Heard, heard_from, until
 from tests.adapters.venue.venue_stand import settings_of, standing
+from tests.config.documents import SIMULATION
 from tests.core.coin_accounts import POLICY
 from tests.simulator.stand import KEY
 
@@ -179,3 +183,15 @@ def test_a_staked_token_in_a_wallet_counts_at_the_rate_that_the_protocol_told_el
     assert exposure.collateral(ledger, policy, ETH) is None
     ledger = step(ledger, total("custody", "vault", "0", "1.2"), policy).ledger
     assert exposure.collateral(ledger, policy, ETH) == Range.exactly(D(12))
+
+
+async def test_a_stablecoin_of_the_configuration_is_told_from_a_wallet_one_dollar_each() -> None:
+    document = copy.deepcopy(SIMULATION)
+    document["collateral"]["assets"]["USDT"] = {"stable": True}
+    document["collateral"]["sources"] = [{"kind": "venue_balances", "name": "wallets", "venue": "okx"}]
+    venue = Told(funding(BTC="2", USDT="50000", DOGE="7"))
+    (source,) = sources_of(settings_from(document), Ledger(), HastyClock(), {venue.id: venue})
+    heard = HeardOfWallets()
+    async with heard_from(source, heard):
+        await until(lambda: len(heard.of(CollateralConfirmed)) > 0)
+        assert heard.told == [("BTC", "okx.funding", 2, 1), ("USDT", "okx.funding", 50_000, 1)]
