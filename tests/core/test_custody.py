@@ -295,15 +295,6 @@ def test_of_a_report_that_makes_no_sense_nothing_is_taken_over(bad: ev.CustodyRe
     assert after(told, report("10", mirror("okx", "6"), at=T0 + 2)).sources_unreadable == {}
 
 
-def test_a_row_of_nothing_that_is_gone_is_not_missed_and_one_with_something_still_due_is() -> None:
-    before = after(fresh("0"), report("10", mirror("okx", "0"), mirror("bybit", "5")))
-    told = after(before, report("11", mirror("bybit", "5"), at=T0 + 1))
-    assert (told.sources_unreadable, held(told)) == ({}, exactly("11"))
-    owed = after(before, report("10", mirror("okx", "0", due="0.5"), mirror("bybit", "5"), at=T0 + 1))
-    told = after(owed, report("11", mirror("bybit", "5"), at=T0 + 2))
-    assert told.sources_unreadable == {"custody": "ETH delegated to okx is gone from the report, and absence is not zero"}
-
-
 def test_a_late_report_changes_nothing_and_the_same_one_again_neither() -> None:
     newest = report("12", mirror("okx", "6"), at=T0 + 10)
     ledger = after(fresh("6"), newest)
