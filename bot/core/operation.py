@@ -38,6 +38,8 @@ from bot.core.policy import Policy
 from bot.core.records import Ledger, Note, TradingState
 from bot.core.units import ZERO, InstrumentId, VenueId
 
+RESTRAINTS = (ev.OperatorAction.REDUCE, ev.OperatorAction.HALT, ev.OperatorAction.FLATTEN, ev.OperatorAction.QUARANTINE)
+"""What a person says so that less is traded or held."""
 _ASKS = {ev.OperatorAction.REDUCE: TradingState.REDUCING, ev.OperatorAction.HALT: TradingState.HALTED}
 
 
@@ -47,6 +49,8 @@ def apply_act(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger
     if not event.by.strip():
         return _noted(ledger, event, f"{event.action.value} by nobody: nothing is changed")
     ledger = _noted(ledger, event, f"{event.action.value} of {subject} by {event.by}: {event.why}")
+    if event.action in (*RESTRAINTS, ev.OperatorAction.RESUME):
+        ledger = replace(ledger, acted_at=event.at)
     if event.action in _ASKS:
         asked = _ASKS[event.action]
         if asked is TradingState.HALTED:

@@ -351,6 +351,8 @@ class Ledger(Lookups):
     states: tuple[StateRecord, ...] = ()
     flattenings: tuple[Flattening, ...] = ()
     quarantined: frozenset[VenueId] = frozenset()
+    acted_at: Millis | None = None
+    """When a person last said what may be traded or held (REDUCE, HALT, RESUME, FLATTEN, QUARANTINE), our clock; None: nobody has."""
     overrides: tuple[Override, ...] = ()
     executions: Mapping[InstrumentId, Executions] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()

@@ -36,7 +36,7 @@ from bot.drivers.control_place import door_of
 from bot.drivers.journals import place_of
 from bot.drivers.members import Member, Turn
 from bot.drivers.refusals import REFUSALS, in_one_sentence
-from bot.drivers.reloading import ConfigurationFile
+from bot.drivers.reloading import ConfigurationFile, at_its_turn
 from bot.drivers.sources import sources_of
 from bot.operating import OperatorAnswer, OperatorRequest, Reload
 from bot.ports import Clock, CollateralSource, Journal, JournalFenced, JournalUnavailable, LeaseLost, SendRight
@@ -200,7 +200,12 @@ def _run_on(
         mandate=None if turn is None else turn.mandate,
         watched={"endpoints": stage.endpoints.watch},
     )
-    run = Run(world, settings.to_policy(), settings.config_hash, recovery=None if turn is None else turn.recovery)
+    if turn is None:
+        policy, config_hash, recovery = settings.to_policy(), settings.config_hash, None
+    else:
+        recovery = turn.recovery
+        policy, config_hash = at_its_turn(settings, stage.reload, recovery[0].policy)
+    run = Run(world, policy, config_hash, recovery=recovery)
     sources.extend(sources_of(settings, run.loop.ledger, clock, venues))  # they need to know what the journal remembers of them
     return run
 

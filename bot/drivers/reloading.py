@@ -10,9 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from bot.config import ConfigError, Settings, load
 from bot.core.policy import Policy
-from bot.operating import Reloaded
+from bot.operating import Reload, Reloaded
+
+log = structlog.get_logger(__name__)
 
 
 class ConfigurationFile:
@@ -40,6 +44,25 @@ class ConfigurationFile:
         if not changed:
             return Reloaded(policy, settings.config_hash, f"configuration {settings.config_hash}: no limit is written otherwise")
         return Reloaded(policy, settings.config_hash, f"configuration {settings.config_hash} counts: {', '.join(changed)}")
+
+
+def at_its_turn(settings: Settings, reload: Reload | None, last: Policy) -> tuple[Policy, str]:
+    """The limits, and their configuration's hash, under which an instance begins that stood by: its file may have changed since it started.
+
+    A file that cannot be taken as it is now leaves the limits of the start. That is an error in the log; so are limits that are other than
+    in the run before, under `last`: either file may be the one that nobody meant.
+    """
+    policy, config_hash = settings.to_policy(), settings.config_hash
+    found = None if reload is None else reload(policy)
+    if isinstance(found, str):
+        log.error("configuration_not_read_again", reason=found)
+    elif found is not None:
+        policy, config_hash = found.policy, found.config_hash
+    names = settings.policy.values()
+    others = [f"{name} {getattr(last, name)} -> {getattr(policy, name)}" for name in names if getattr(policy, name) != getattr(last, name)]
+    if others:
+        log.error("limits_differ_from_the_run_before", limits=others)
+    return policy, config_hash
 
 
 def _beside_policy(settings: Settings) -> dict[str, Any]:

@@ -38,6 +38,7 @@ TAKEN_S = 3.0
 """Longest time until a request has gone through the core."""
 HALT_REPORT_S = 5.0
 """Longest time from a halt to its report."""
+NO_ROOM = "the bot did not take it, for more waits than it can hold; the run ends of that"
 WATCH_S = 0.5
 """Pause between two looks at the switch."""
 
@@ -53,13 +54,16 @@ class Control:
         switch: HaltSwitch | None,
         contradiction: Callable[[Policy], str | None] = lambda _: None,
         reload: Reload | None = None,
-        config_hash: str = "",
+        *,
+        shared: bool = False,
     ) -> None:
         """`venues` are those of the run, sorted; `switch` is what halts from outside, None: nothing does. `contradiction` tells why a
-        policy cannot be, in one sentence, None: it can. `reload` reads the configuration again, whose hash is `config_hash` at first.
+        policy cannot be, in one sentence, None: it can. `reload` reads the configuration again.
+
+        `shared`: another instance may take the book over.
         """
         self._loop, self._clock, self._venues, self._switch = loop, clock, tuple(venues), switch
-        self._contradiction, self._reload, self._hash = contradiction, reload, config_hash
+        self._contradiction, self._reload, self._shared = contradiction, reload, shared
 
     async def act(self, request: OperatorRequest) -> OperatorAnswer:
         """Enters a request and tells what came of it. Raises TimeoutError when it was not taken in time."""
@@ -70,27 +74,37 @@ class Control:
         adopting = unadopted(self._loop.ledger, request.venue)
         if refusal is not None:
             return self._answer(request, refusal, accepted=False)
-        taken = self._loop.put_awaited(self._event(request))
-        if taken.done():  # at once: it found no room
-            return self._answer(request, "the bot did not take it, for more waits than it can hold; the run ends of that", accepted=False)
-        await self._within(TAKEN_S, taken)
+        unwritten = await self._entered(self._event(request))
+        if unwritten is None:
+            return self._answer(request, NO_ROOM, accepted=False)
         if request.action is OperatorAction.HALT:
             await self._drained(request.venue, began + HALT_REPORT_S)
         if request.action is OperatorAction.FLATTEN:
             await self._closed(began + HALT_REPORT_S)
-        kept = "it is kept on this host until it does" if self._loop.keeps else "until it does, a restart knows nothing of it"
-        unwritten = "" if taken.result() else f"; the journal could not write it yet: {kept}"
         return self._answer(request, self._came_of(request, adopting) + unwritten, accepted=True)
+
+    async def _entered(self, event: OperatorActed) -> str | None:
+        """Enters it, and what is to be said when the journal has not got it; None when it found no room. Raises TimeoutError."""
+        taken = self._loop.put_awaited(event)
+        if taken.done():  # at once
+            return None
+        await self._within(TAKEN_S, taken)
+        if taken.result():
+            return ""
+        kept = "it is kept on this host until it does" if self._loop.keeps else "until it does, a restart knows nothing of it"
+        other = "; the other instance does not know it: should that one take over, tell it there too" if self._shared else ""
+        return f"; the journal could not write it yet: {kept}{other}"
 
     async def _reloaded(self, request: OperatorRequest) -> OperatorAnswer:
         """Takes the configuration's policy as it is now, or leaves everything as it was."""
         found = "there is no configuration to be read again" if self._reload is None else self._reload(self._loop.policy)
         if isinstance(found, str):
             return self._answer(request, found, accepted=False)
-        event = replace(self._event(request), policy=found.policy, config_hash=found.config_hash, hash_before=self._hash)
-        await self._within(TAKEN_S, self._loop.put_awaited(event))
-        self._hash = found.config_hash
-        return self._answer(request, found.sentence, accepted=True)
+        event = replace(self._event(request), policy=found.policy, config_hash=found.config_hash, hash_before=self._loop.config_hash)
+        unwritten = await self._entered(event)
+        if unwritten is None:
+            return self._answer(request, NO_ROOM, accepted=False)
+        return self._answer(request, found.sentence + unwritten, accepted=True)
 
     def _refusal(self, request: OperatorRequest) -> str | None:
         if request.venue is not None and request.venue not in self._venues:
@@ -222,6 +236,9 @@ class Control:
                 left = "unknown" if held is None else f"{held.quantity:+f}"
                 words = f"{left} of {instrument} left" + (f", {opened} orders open" if opened else "")
                 told[ledger.venue_of(instrument)].append(words)
+        for instrument in sorted({*self._loop.policy.instruments, *ledger.positions} - ledger.instruments.keys()):
+            if (venue := ledger.venue_of(instrument)) in told:
+                told[venue].append(f"unknown of {instrument} left, which the venue has not listed yet")
         return [f"{venue}: {', '.join(words) if words else 'nothing left'}" for venue, words in told.items()]
 
     def _state(self, request: OperatorRequest) -> str:

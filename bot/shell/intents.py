@@ -3,7 +3,8 @@
 Only two things count, or leave, without the journal: a named person's word, and the reductions that a person asked for (`flatten`). In the
 process they wait in the journal like everything else, and the file is cleared once that is durable. After a crash the next start enters
 from the file what the journal does not have: a word that is newer than its newest decision, and orders that come after its newest order.
-Their outcome is in doubt then, like that of any order whose end was not seen, and is asked for.
+Their outcome is in doubt then, like that of any order whose end was not seen, and is asked for. Where another instance ran the book
+meanwhile, a restraint (halt, reduce, flatten, quarantine) counts from the next turn on, unless a person said something newer there.
 
 A file that cannot be written lets nothing leave.
 """
@@ -11,13 +12,16 @@ A file that cannot be written lets nothing leave.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
 
 from bot.core import trading
 from bot.core.commands import PlaceOrder
 from bot.core.drafting import ORDER_NUMBER_DIGITS
-from bot.core.events import Event, IntentsEntered, OperatorActed
+from bot.core.events import Event, IntentsEntered, OperatorActed, OperatorAction
+from bot.core.operation import RESTRAINTS
 from bot.core.records import Ledger
 from bot.core.units import Millis
 from bot.operating import Intents
@@ -81,6 +85,11 @@ def entered(intents: Intents, journal: Journal, recovery: Snapshot, course: Cour
         return recovery
     folding = Folding(recovery.policy, recovery, course)
     count = 0
+    for word in _restraints_unheard(recovery.ledger, [e for events, _ in kept for e in events]):
+        said_again = _now(recovery.ledger, word)
+        log.error("word_entered_late", action=word.action.value, by=word.by, said_at=word.at)
+        journal.append([said_again], (), durable=True)
+        folding.take(said_again, ())
     for events, orders in kept:
         news = [e for e in events if _is_news(folding.ledger, e)]
         unknown = [o for o in orders if _comes_after(folding.ledger, o)]
@@ -94,6 +103,36 @@ def entered(intents: Intents, journal: Journal, recovery: Snapshot, course: Cour
         log.warning("intents_entered", entries=count, of=len(kept))
     _cleared(intents)  # also when nothing in it could be read
     return folding.snapshot()
+
+
+def _restraints_unheard(ledger: Ledger, words: Sequence[Event]) -> Sequence[OperatorActed]:
+    """The restraints that another instance, which ran the book since, has never heard of, and that no later word of a person ends.
+
+    A word that the journal already has, and one from before a person's newest word there, is not entered again; the latter is an error in
+    the log, for who said the newer one cannot have known of it.
+    """
+    old = [w for w in words if isinstance(w, OperatorActed) and not _is_news(ledger, w)]
+    found = []
+    for word in old:
+        if word.action not in RESTRAINTS or any(_ends(later, word) for later in words[words.index(word) + 1 :]):
+            continue
+        if ledger.acted_at is None or word.at > ledger.acted_at:
+            found.append(word)
+        elif word.at < ledger.acted_at:
+            log.error("word_superseded", action=word.action.value, by=word.by, said_at=word.at, newer_at=ledger.acted_at)
+    return found
+
+
+def _ends(later: Event, word: OperatorActed) -> bool:
+    """Whether a person resumed what a word was about."""
+    return isinstance(later, OperatorActed) and later.action is OperatorAction.RESUME and later.venue in (None, word.venue)
+
+
+def _now(ledger: Ledger, word: OperatorActed) -> OperatorActed:
+    """A word that counts from the ledger's newest instant on; when it was said is told in words."""
+    said = datetime.fromtimestamp(word.at / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    at = max(word.at, ledger.started_at, ledger.decided_at or 0)
+    return replace(word, at=at, why=f"{word.why} (said {said}, while the journal took nothing)")
 
 
 def _is_news(ledger: Ledger, event: Event) -> bool:

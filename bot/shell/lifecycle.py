@@ -171,8 +171,17 @@ class Run:
             carry_out=self._dispatcher.carry_out,
             course=course,
             intents=world.intents,
+            config_hash=config_hash,
         )
-        self.control = Control(self.loop, world.clock, sorted(world.venues), world.halt, world.contradiction, world.reload, config_hash)
+        self.control = Control(
+            self.loop,
+            world.clock,
+            sorted(world.venues),
+            world.halt,
+            world.contradiction,
+            world.reload,
+            shared=world.mandate is not None,
+        )
 
     def _answer(self, event: Event) -> None:
         self.loop.put(event)

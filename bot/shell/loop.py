@@ -30,7 +30,7 @@ import structlog
 
 from bot.core.commands import Command, PlaceOrder
 from bot.core.engine import step
-from bot.core.events import BacklogObserved, DecisionDue, Event, JournalJudged, OperatorActed, Quote
+from bot.core.events import BacklogObserved, DecisionDue, Event, JournalJudged, OperatorActed, Quote, SessionStarted
 from bot.core.overriding import in_force
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
@@ -76,9 +76,12 @@ class Loop:
         carry_out: Callable[[Command], None],
         course: Course | None = None,
         intents: Intents | None = None,
+        config_hash: str = "",
     ) -> None:
-        """`course` is what recovery told of the journal, None: nothing is in it. `intents`: see there."""
+        """`course` is what recovery told of the journal, None: nothing is in it. `intents`: see there. `policy` is of `config_hash`."""
         self._policy = policy
+        self.config_hash = config_hash
+        """Of the configuration that counts, as of the last event."""
         self._ledger = ledger
         self._journal = journal
         self._clock = clock
@@ -249,7 +252,8 @@ class Loop:
 
     def _take(self, event: Event) -> None:
         before = self._ledger
-        self._policy = policy_from(event) or self._policy
+        if (policy := policy_from(event)) is not None and isinstance(event, SessionStarted | OperatorActed):
+            self._policy, self.config_hash = policy, event.config_hash
         taken = step(before, event, self._policy)
         self._ledger = taken.ledger
         is_news = taken.ledger is not before

@@ -6,9 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import yaml
+from structlog.testing import capture_logs
 
 from bot.config import load
-from bot.drivers.reloading import ConfigurationFile
+from bot.drivers.reloading import ConfigurationFile, at_its_turn
 from bot.operating import Reloaded
 from tests.cli.test_refusals import written
 
@@ -54,3 +55,28 @@ def test_a_bad_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
     assert said.endswith("; the configuration of before stays")
     path.unlink()
     assert isinstance(ConfigurationFile(path, settings)(settings.to_policy()), str)
+
+
+def test_an_instance_that_stood_by_begins_with_the_file_as_it_is_at_its_turn(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    settings = load(path)
+    rewritten(path, policy={"spread_max": 0.004})
+    with capture_logs() as told:
+        policy, config_hash = at_its_turn(settings, ConfigurationFile(path, settings), load(path).to_policy())
+    assert (policy.spread_max, config_hash, told) == (Decimal("0.004"), load(path).config_hash, [])
+
+
+def test_limits_that_are_other_than_in_the_run_before_are_an_error_in_the_log(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    settings = load(path)
+    started = settings.to_policy()
+    rewritten(path, policy={"spread_max": 0.004})
+    reloaded = load(path).to_policy()
+    path.unlink()
+    with capture_logs() as told:
+        assert at_its_turn(settings, ConfigurationFile(path, settings), reloaded) == (started, settings.config_hash)
+    assert [(line["event"], line["log_level"]) for line in told] == [
+        ("configuration_not_read_again", "error"),
+        ("limits_differ_from_the_run_before", "error"),
+    ]
+    assert told[1]["limits"] == [f"spread_max 0.004 -> {started.spread_max}"]

@@ -65,6 +65,39 @@ async def test_what_found_no_room_is_not_told_as_accepted(action: OperatorAction
 
 
 @virtual
+async def test_a_reload_is_answered_as_it_was_taken_and_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = await hedged_bench()
+    control, before = bench.life.run.control, bench.policy
+    smaller = replace(before, order_notional_max=D(20_000))
+    control._reload = lambda running: Reloaded(smaller, "f00d", "configuration f00d counts")
+    bench.world.store.taking = False
+    answer = await asked(bench, OperatorAction.RELOAD)
+    assert answer.sentence.startswith("configuration f00d counts; the journal could not write it yet: ")
+    assert bench.life.run.loop.config_hash == "f00d"
+    bench.world.store.taking = True
+    await bench.until(lambda: bool(written(bench)), 10)
+    monkeypatch.setattr(loop, "QUEUE_MAX", 0)
+    control._reload = lambda running: Reloaded(before, "beef", "configuration beef counts")
+    answer = await asked(bench, OperatorAction.RELOAD)
+    assert (answer.accepted, "did not take it" in answer.sentence) == (False, True)
+    assert bench.life.run.loop.config_hash == "f00d"
+    with pytest.raises(loop.LoopOverrun):
+        await bench.passes(20)
+
+
+@virtual
+async def test_where_two_instances_share_the_book_the_other_one_is_to_be_told_too() -> None:
+    bench = await hedged_bench()
+    bench.life.run.control._shared = True
+    bench.world.store.taking = False
+    assert (await asked(bench, HALT)).sentence.endswith("the other instance does not know it: should that one take over, tell it there too")
+    bench.world.store.taking = True
+    await bench.until(lambda: bool(written(bench)), 10)
+    assert "other instance" not in (await asked(bench, RESUME)).sentence
+    await bench.stop()
+
+
+@virtual
 async def test_what_was_taken_and_not_written_is_in_force_and_told_as_not_written() -> None:
     bench = await hedged_bench()
     bench.world.store.taking = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from bot.adapters.journal.intents import IntentsFile
@@ -20,6 +21,23 @@ FLATTEN, RESUME, HALT = OperatorAction.FLATTEN, OperatorAction.RESUME, OperatorA
 def held(bench: Bench, venue: str | None = None) -> bool:
     """Whether the venues' own books hold anything."""
     return any(bench.world.position(i) != 0 for i in bench.world.instruments if venue in (None, bench.ledger.venue_of(i)))
+
+
+@virtual
+async def test_what_a_venue_has_not_listed_yet_is_told_as_unknown() -> None:
+    bench = await hedged_bench()
+    await asked(bench, FLATTEN)
+    run, ledger = bench.life.run, bench.ledger
+    unlisted = sorted(i for i in run.loop.policy.instruments if ledger.venue_of(i) == max(bench.world.exchanges))
+    bare = {i: listed for i, listed in ledger.instruments.items() if i not in unlisted}
+    run.loop._ledger = replace(ledger, instruments=bare, positions={i: p for i, p in ledger.positions.items() if i in bare})
+    told = run.control._left_to_close()[-1]
+    assert told == f"{max(bench.world.exchanges)}: " + ", ".join(
+        f"unknown of {i} left, which the venue has not listed yet" for i in unlisted
+    )
+    run.loop._ledger = ledger
+    assert "unknown" not in " ".join(run.control._left_to_close())
+    await bench.stop()
 
 
 def no_invariant_broke(bench: Bench) -> None:

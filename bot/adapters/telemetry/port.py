@@ -26,6 +26,7 @@ from bot.core.events import (
     LookUpFailed,
     MarginObserved,
     MarketObserved,
+    OperatorActed,
     OrderOutcomeUnknown,
     ReportUnreadable,
     SessionStarted,
@@ -65,6 +66,8 @@ class RecordedTelemetry:
         """Counts the event and logs it at the level that its kind deserves; what was known already is not worth a line."""
         kind = type(event).__name__
         self._metrics.events.labels(kind).inc()
+        if isinstance(event, SessionStarted) or (isinstance(event, OperatorActed) and event.policy is not None):
+            self._metrics.config_counts(event.config_hash)
         if isinstance(event, _ROUTINE) or not is_news:
             self._log.debug(kind, at=event.at)
         elif isinstance(event, _ALARMING) or _is_loss(event):

@@ -78,6 +78,7 @@ class Metrics:
         self.started_at = Gauge("started_timestamp_seconds", "When this run began, seconds since the Unix epoch.", **own)
         self.build = Info("build", "What is running.", **own)
         self.config = Info("config", "What it was told: environment, book and hash of the config.", **own)
+        self._described: dict[str, str] = {}
         self._book = _Book()
         self.registry.register(self._book)
 
@@ -113,8 +114,13 @@ class Metrics:
     def describe_run(self, *, version: str, environment: str, book: str, config_hash: str, started_at_ms: int) -> None:
         """States what runs, since when, and under which configuration."""
         self.build.info({"version": version, "python": platform.python_version()})
-        self.config.info({"environment": environment, "book": book, "config_hash": config_hash})
+        self._described = {"environment": environment, "book": book}
+        self.config_counts(config_hash)
         self.started_at.set(started_at_ms / 1000)
+
+    def config_counts(self, config_hash: str) -> None:
+        """States which configuration counts from now on."""
+        self.config.info({**self._described, "config_hash": config_hash})
 
     def show(self, statement: BookStatement) -> None:
         """Takes the newest statement; the next rendering shows it."""

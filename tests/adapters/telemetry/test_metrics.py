@@ -15,8 +15,9 @@ from bot.adapters.telemetry.port import RecordedTelemetry
 from bot.adapters.telemetry.prometheus import Metrics
 from bot.adapters.telemetry.reference import page
 from bot.core.commands import PlaceOrder
-from bot.core.events import CollateralConfirmed, DecisionDue, OrderOutcomeUnknown
+from bot.core.events import CollateralConfirmed, DecisionDue, OperatorActed, OperatorAction, OrderOutcomeUnknown
 from bot.core.limits import Limit
+from bot.core.policy import Policy
 from bot.core.statement import BookStatement, StateStatement
 from bot.core.units import ClientOrderId, InstrumentId
 from bot.ports import DecisionMade
@@ -239,6 +240,10 @@ def test_the_run_is_described() -> None:
     samples = scraped(metrics)
     assert samples[key("config_info", environment="simulation", book="demo", config_hash="abc")] == 1
     assert samples[key("started_timestamp_seconds")] == 1.5
+    loaded = OperatorActed(at=2, action=OperatorAction.RELOAD, by="a", why="b", policy=Policy(), config_hash="def")
+    RecordedTelemetry(metrics).event_folded(loaded, is_news=True)
+    told = [dict(labels) for name, labels in scraped(metrics) if name == "hedgebot_config_info"]
+    assert told == [{"environment": "simulation", "book": "demo", "config_hash": "def"}]
     assert [labels for name, labels in samples if name == "hedgebot_build_info" and ("version", "1.2") in labels]
 
 
