@@ -15,6 +15,8 @@ from bot.config.claims_section import RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings
 from bot.config.evm_section import EvmSourceSettings
 from bot.config.settings import Settings
+from bot.core.claim_records import ClaimState
+from bot.core.claims import judged
 from bot.core.records import Ledger
 from bot.core.units import ZERO, Asset, VenueId
 from bot.drivers.journals import server_at
@@ -87,6 +89,11 @@ def _on_chain(settings: Settings, told: EvmSourceSettings, ledger: Ledger, clock
             (holding.asset, holding.location)
             for holding in ledger.holdings.values()
             if holding.source == told.name and holding.quantity != ZERO
+        ],
+        announced=[
+            each.claim
+            for each in judged(ledger, settings.to_policy())
+            if each.claim.source == told.name and each.state in (ClaimState.PENDING, ClaimState.LEAVING)
         ],
         announcer=LoggedAnnouncements(),
     )

@@ -110,12 +110,13 @@ class Stand:
 
     @asynccontextmanager
     async def watched(
-        self, *urls: str, heard: HeardBoth | None = None, clock: Any = None, known: Any = (), **told: Any
+        self, *urls: str, heard: HeardBoth | None = None, clock: Any = None, known: Any = (), announced: Any = (), **told: Any
     ) -> AsyncIterator[HeardBoth]:
         """The source listening through these endpoints (the node itself, twice), under terms changed by `told`."""
         heard, clock = heard or HeardBoth(), clock or ShiftedClock()
         endpoints = urls or (self.anvil.url, self.anvil.socket_url)
         nodes = [Web3Node(f"{which} endpoint", url, clock) for which, url in zip(("first", "second"), endpoints, strict=True)]
-        source = EvmSource("ethereum", dataclasses.replace(self.terms, **told), nodes, clock, known=known, announcer=heard)
+        terms = dataclasses.replace(self.terms, **told)
+        source = EvmSource("ethereum", terms, nodes, clock, known=known, announced=announced, announcer=heard)
         async with heard_from(source, heard):
             yield heard

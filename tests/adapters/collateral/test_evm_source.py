@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 
 from bot.adapters.collateral.evm.terms import RateFunction, Token
-from bot.core.events import CollateralConfirmed, CollateralObserved
+from bot.core.claim_records import Claim
+from bot.core.events import ClaimStage, CollateralAnnounced, CollateralConfirmed, CollateralObserved
 from bot.core.units import Asset
 from tests.adapters.collateral.anvil import CONTRACTS, Anvil, compiled, needs_anvil
 from tests.adapters.collateral.evm_stand import NOTHING, UNIT, WSTETH, HeardBoth, Stand
@@ -84,6 +85,46 @@ async def test_a_deposit_that_a_reorg_takes_away_never_counts_and_its_announceme
         five = (Decimal(5), "copper")
         assert heard.claims == [("deposit", "announced", *five), ("deposit", "canceled", *five)]
     assert heard.totals_at("copper") == [Decimal(0)]
+
+
+async def test_a_deposit_that_a_reorg_took_away_while_nobody_watched_is_taken_back_and_one_that_stands_is_not(stand: Stand) -> None:
+    async with stand.watched() as heard:
+        await until(lambda: heard.confirmations)
+        stand.mint(7)
+        await until(lambda: len(heard.claims) == 1)
+        snapshot = stand.anvil.snapshot()
+        stand.mint(5)
+        await until(lambda: len(heard.claims) == 2)
+    known = [as_claim(event) for event in heard.of(CollateralAnnounced)]
+    stand.anvil.revert(snapshot)
+    stand.anvil.mine(1)
+    async with stand.watched(announced=known, lag_blocks_max=50) as heard:
+        await until(lambda: heard.confirmations)
+        await until(lambda: bool(heard.announcements))
+        assert not [claim for claim in heard.claims if claim[1] == "canceled"], "not before all that was seen first is certain"
+        stand.anvil.mine(stand.terms.confirmations + 1)
+        await until(lambda: [claim for claim in heard.claims if claim[1] == "canceled"] == [("deposit", "canceled", Decimal(5), "copper")])
+        (word,) = [event for event in heard.of(CollateralAnnounced) if event.stage is ClaimStage.CANCELED]
+        assert word.claim == known[1].id
+        assert known[1].met(as_claim(word)).stage is ClaimStage.CANCELED
+        assert not known[1].met(as_claim(word)).is_disputed
+
+
+def as_claim(word: CollateralAnnounced) -> Claim:
+    """The claim that the ledger has of one word."""
+    return Claim(
+        id=word.claim,
+        source=word.source,
+        kind=word.kind,
+        asset=word.asset,
+        location=word.location,
+        quantity=word.quantity,
+        depositor=word.depositor,
+        announced_at=word.announced_at,
+        stage=word.stage,
+        stage_at=word.announced_at,
+        newest_at=word.announced_at,
+    )
 
 
 async def test_a_deposit_that_a_reorg_puts_into_another_block_is_the_same_one_and_counts_once(stand: Stand) -> None:

@@ -7,6 +7,7 @@ import copy
 from contextlib import suppress
 from decimal import Decimal
 
+from bot.adapters.collateral.evm.source import EvmSource
 from bot.config import settings_from
 from bot.core.claims import place_records
 from bot.core.engine import fold
@@ -58,10 +59,14 @@ async def test_a_mint_is_a_claim_then_a_total_and_counts_once() -> None:
     finally:
         anvil.end()
     policy = settings.to_policy()
-    seen = []
+    seen, awaited = [], []
     for number, event in enumerate(heard.events, 1):
         ledger = fold(ledger, event, policy)
         if number in {before, len(heard.events)}:
             (copper,) = [record for record in place_records(ledger, policy) if record.location == "copper"]
+            (next_run,) = sources_of(settings, ledger, ShiftedClock(), {})
+            assert isinstance(next_run, EvmSource)
+            awaited.append(len(next_run._unseen))
             seen.append((copper.confirmed, copper.pending, copper.held_back, copper.counted))
     assert seen == [(Decimal(0), Decimal(5), Decimal(0), Decimal(0)), (Decimal(5), Decimal(0), Decimal(0), Decimal(5))]
+    assert awaited == [1, 0], "what is pending must be seen again by the next run, and what was confirmed need not"

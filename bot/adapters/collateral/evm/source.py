@@ -11,7 +11,8 @@ Rules:
   source and that is configured no more makes the source unreadable: it has not become zero by being left out.
 - Announcements (mints and redemptions on the way) are no totals. One that is provisional is a claim, one that is taken back cancels it; one
   that is confirmed needs no claim, for the totals of the same block hold it. They are followed beside the totals, so that a long gap that
-  has to be read again, or a node that tells no logs, holds up no total.
+  has to be read again, or a node that tells no logs, holds up no total. What an earlier run announced and the ledger still awaits is
+  canceled when this one has not seen it by the time that all it looked at first is confirmed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from bot.adapters.collateral.evm.node import Node, NodeFailed, all_of
 from bot.adapters.collateral.evm.terms import ChainTerms
 from bot.adapters.collateral.evm.totals import Scale, Total, exact_totals, read_scales, read_totals
 from bot.adapters.collateral.voice import Voice
+from bot.core.claim_records import Claim
 from bot.core.events import ClaimKind, ClaimStage, CollateralAnnounced, CollateralObserved
 from bot.core.units import ZERO, Asset
 from bot.ports import Clock, Inbox
@@ -51,9 +53,13 @@ class EvmSource:
         clock: Clock,
         *,
         known: Iterable[Place] = (),
+        announced: Iterable[Claim] = (),
         announcer: Announcer | None = None,
     ) -> None:
-        """`known` are the holdings, other than zero, that the ledger has of this source. Raises ValueError unless there are two nodes."""
+        """`known` are the holdings, other than zero, that the ledger has of this source, `announced` the claims that it still awaits of it.
+
+        Raises ValueError unless there are two nodes.
+        """
         if len(nodes) != 2:
             raise ValueError("two endpoints are needed: one alone cannot be doubted")
         self.name = name
@@ -61,6 +67,10 @@ class EvmSource:
         places = {(token.asset, location) for token in terms.tokens for location in terms.wallets}
         self._left_out = sorted(set(known) - places)
         self._announcements = Announcements(terms, self._changed)
+        self._unseen = {claim.id: claim for claim in announced if claim.id.startswith(f"{terms.chain_id}:")}
+        """What an earlier run announced and this one has not seen on the chain."""
+        self._sure_from: int | None = None
+        """The head up to which was looked first: when it is confirmed, what was not seen is gone."""
         self._scales: Mapping[Asset, Scale] = {}
         self._is_verified = False
         self._heads: list[Header] | None = None
@@ -97,6 +107,7 @@ class EvmSource:
             try:
                 if await self._announcements.follow(self._nodes, confirmed, head):
                     reason = f"blocks with {self._terms.confirmations} confirmations were replaced: more confirmations are advisable"
+                self._take_back_unseen(confirmed.number, head)
             except (NodeFailed, EndpointsDisagree) as failure:
                 reason = str(failure)
                 self._heads = None  # tried again with the next look, also when no new block comes
@@ -104,10 +115,34 @@ class EvmSource:
                 announcer.unheard(self.name, reason)
             self._unheard = reason
 
+    def _take_back_unseen(self, confirmed: int, head: int) -> None:
+        """Cancels what an earlier run announced and a reorg took away since; above the confirmed block the endpoints may still differ."""
+        self._sure_from = head if self._sure_from is None else self._sure_from
+        if self._inbox is None or confirmed < self._sure_from:
+            return
+        at = self._clock.now()
+        for claim in self._unseen.values():
+            self._inbox.put(
+                CollateralAnnounced(
+                    at=at,
+                    source=self.name,
+                    claim=claim.id,
+                    kind=claim.kind,
+                    stage=ClaimStage.CANCELED,
+                    asset=claim.asset,
+                    quantity=claim.quantity,
+                    location=claim.location,
+                    depositor=claim.depositor,
+                    announced_at=at,
+                )
+            )
+        self._unseen = {}
+
     def _changed(self, change: Change) -> None:
         if self._announcer is None:
             return
         log = change.log
+        self._unseen.pop(f"{self._terms.chain_id}:{log.transaction}:{log.place}", None)
         token = next((token for token in self._terms.tokens if token.contract == log.collateral), None)
         scale = None if token is None else self._scales.get(token.asset)
         announcement = Announcement(
