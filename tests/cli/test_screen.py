@@ -159,7 +159,10 @@ def test_a_venue_that_carries_nothing_and_is_up_is_not_in_the_line() -> None:
 def test_the_book_in_one_line() -> None:
     assert book_line(None) == "waiting for the bot"
     line = book_line(orjson.loads(to_json(full())))
-    assert line.startswith("reducing | BTC net -0.1000 .. 0.1000 of ? (-500.00 .. 500.00 bps) | ETH net -10,234.12 .. 12.50 of 624,691.36")
+    assert line.startswith(
+        "reducing | BTC net -0.1000 .. 0.1000 of 2.5000 (-500.00 .. 500.00 bps) | ETH net -10,234.12 .. 12.50 of 624,691.36"
+    )
+    assert "| ETH net ? of ? (? bps) |" in line
     assert line.endswith("in doubt 2")
     assert "in doubt" not in book_line(orjson.loads(to_json(full(orders_in_doubt=0))))
 

@@ -239,15 +239,14 @@ async def test_describing_a_venue_that_is_not_open_or_not_there_is_empty(stand):
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Openings and what sets again take the venue on this machine for a test network's."""
-    for name in ("open_account", "settle_account"):
-        original = getattr(ccxt_venue, name)
-        monkeypatch.setattr(
-            ccxt_venue,
-            name,
-            lambda asker, profile, settings, *more, _call=original: _call(
-                asker, profile, dataclasses.replace(settings, environment=Environment.TESTNET), *more
-            ),
+
+    def there(call: Any) -> Any:
+        return lambda asker, profile, settings, *more: call(
+            asker, profile, dataclasses.replace(settings, environment=Environment.TESTNET), *more
         )
+
+    monkeypatch.setattr(ccxt_venue.CcxtVenue, "_open_account", staticmethod(there(ccxt_venue.open_account)))
+    monkeypatch.setattr(ccxt_venue, "settle_account", there(ccxt_venue.settle_account))
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
