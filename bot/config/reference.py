@@ -108,7 +108,8 @@ told again is the same claim, one told with other terms is believed in neither. 
 `priced`, `settled` or `canceled`, and is never taken back. A total is all that there is of an asset at a location, and alone confirms
 what was announced; one with an older `at` than the last changes nothing. With `signed_with`, the field `signature` holds the HMAC-SHA256
 of the bytes of `message` with that key, in hexadecimal. A message is acknowledged when the journal has it durably; one that can never be
-taken is put aside in `STREAM:dead` with the reason. Before the first total nothing is known of the source.
+taken is put aside in `STREAM:dead` with the reason, a huge one in part (`left_out` tells how much is not kept). Before the first total
+nothing is known of the source.
 """
 
 _SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
