@@ -49,10 +49,10 @@ class Member:
     def __init__(self, settings: Settings, policy: Policy, clock: Clock, metrics: Metrics) -> None:
         """Raises JournalRefused when nothing can be kept in the state folder. Nothing is sent."""
         told = settings.instance
-        assert told is not None  # noqa: S101  asked before
+        assert told is not None  # noqa: S101  `live` makes a member only where `instance` is set
         self._policy, self._metrics, self._place = policy, metrics, place_of(settings)
         place = self._place
-        assert place.server is not None  # noqa: S101  the configuration sees to it
+        assert place.server is not None  # noqa: S101  `instance` is refused without a journal on Redis
         self.name = told.name
         keys = LeaseKeys(f"{{hedgebot:{place.name}}}:")
         self._lease = RedisLease(place.server, keys, name=told.name, ttl_ms=told.lease_ttl_ms, steady=clock.steady)

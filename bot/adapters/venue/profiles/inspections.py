@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from bot.adapters.venue.doors import Opening
 from bot.adapters.venue.inspection import Inspection, KeyTold, SettingsTold, SwitchTold
+from bot.adapters.venue.profile import MarginModes, Profile
 from bot.adapters.venue.profiles import key_rows
 from bot.adapters.venue.profiles.binancecoinm import BINANCECOINM
 from bot.adapters.venue.profiles.binanceusdm import BINANCEUSDM
@@ -40,12 +41,15 @@ _DERIBIT_KEYS = {
     for environment, hosts in {**DERIBIT.hosts, Environment.SIMULATION: DERIBIT.hosts[Environment.MAINNET]}.items()
 }
 
-_USDM_MODES = BINANCEUSDM.reads.margin_modes
-_BYBIT_MODES = BYBIT.reads.margin_modes
-_DERIBIT_MODES = DERIBIT.reads.margin_modes
-assert _USDM_MODES is not None  # noqa: S101  as the profiles say, here and below
-assert _BYBIT_MODES is not None  # noqa: S101  the same
-assert _DERIBIT_MODES is not None  # noqa: S101  the same
+
+def _modes(profile: Profile) -> MarginModes:
+    """What tells margin modes apart from positions. Raises ValueError at import when a profile has none: then it is inspected otherwise."""
+    if profile.reads.margin_modes is None:
+        raise ValueError(f"{profile.venue}: positions tell their margin mode, and nothing else does")
+    return profile.reads.margin_modes
+
+
+_USDM_MODES, _BYBIT_MODES, _DERIBIT_MODES = _modes(BINANCEUSDM), _modes(BYBIT), _modes(DERIBIT)
 
 INSPECTIONS: Mapping[VenueId, Inspection] = {
     BINANCEUSDM.venue: Inspection(
