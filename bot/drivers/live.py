@@ -86,11 +86,10 @@ class Stage:
 async def run_bot(settings: Settings, *, observe: bool = False, path: Path | None = None) -> int:
     """Runs until a signal; the exit code. Raises what `drivers.refusals` lists, before anything is sent.
 
-    `observe`: venues are only watched (see `ObservedVenue`). Raises ConfigError where two instances share the book: one that only watches
-    must not hold the lease. `path` is the configuration's file, to be read again when a person asks; None: it cannot be.
+    `observe`: venues are only watched (see `ObservedVenue`). Raises ConfigError where it could hinder a run that trades. `path` is the configuration's file, to be read again when a person asks; None: it cannot be.
     """
-    if observe and settings.instance is not None:
-        raise ConfigError("instance: --observe is not allowed with it: who only watches must not hold the lease; remove it, or --observe")
+    if observe:
+        _check_only_watching(settings)
     configure_logging(settings.logging.level.value, settings.logging.format.value, secrets=settings.secret_values())
     log, metrics, clock = logger(), Metrics(), SystemClock()
     metrics.describe_run(
@@ -120,6 +119,17 @@ async def run_bot(settings: Settings, *, observe: bool = False, path: Path | Non
         return 1
     finally:
         await stage.endpoints.stop()
+
+
+def _check_only_watching(settings: Settings) -> None:
+    """Raises ConfigError for what a run that trades may have elsewhere: a lease, or a journal that has but one writer."""
+    if settings.instance is not None:
+        raise ConfigError("instance: --observe is not allowed with it: who only watches must not hold the lease; remove it, or --observe")
+    if settings.journal.address is not None:
+        raise ConfigError(
+            "journal.url: --observe is not allowed with a Redis server: a run that trades on the same book would end when somebody else"
+            " writes there; leave journal out in a copy of this file, and it is a file in state_dir"
+        )
 
 
 async def _run_alone(settings: Settings, clock: Clock, metrics: Metrics, stage: Stage, *, observe: bool) -> int:
@@ -206,7 +216,8 @@ def _run_on(
         recovery = turn.recovery
         policy, config_hash = at_its_turn(settings, stage.reload, recovery[0].policy)
     run = Run(world, policy, config_hash, recovery=recovery)
-    sources.extend(sources_of(settings, run.loop.ledger, clock, venues))  # they need to know what the journal remembers of them
+    known = run.loop.ledger  # sources need to know what the journal remembers of them
+    sources.extend(sources_of(settings, known, clock, venues, observe=world.observing))
     return run
 
 

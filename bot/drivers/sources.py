@@ -9,6 +9,7 @@ from bot.adapters.collateral.custodian import CustodianSource, Endpoint
 from bot.adapters.collateral.file import FileSource
 from bot.adapters.collateral.redis_stream import RedisStreamSource, StreamPlace
 from bot.adapters.collateral.venue_balances import HasWallets, VenueBalances
+from bot.adapters.collateral.watched_stream import WatchedStream
 from bot.adapters.telemetry.logs import logger
 from bot.config.balances_section import VenueBalancesSettings
 from bot.config.claims_section import RedisSourceSettings
@@ -27,8 +28,13 @@ if TYPE_CHECKING:
     from bot.adapters.collateral.evm.terms import ChainTerms
 
 
-def sources_of(settings: Settings, ledger: Ledger, clock: Clock, venues: Mapping[VenueId, HasWallets]) -> list[CollateralSource]:
-    """Every configured source. `ledger` is what the journal remembers: a source must know what it has told before."""
+def sources_of(
+    settings: Settings, ledger: Ledger, clock: Clock, venues: Mapping[VenueId, HasWallets], *, observe: bool = False
+) -> list[CollateralSource]:
+    """Every configured source. `ledger` is what the journal remembers: a source must know what it has told before.
+
+    `observe`: a stream is read past its group, so that a run that trades misses none of its messages. All others only read in any case.
+    """
     hedged_as = settings.collateral.hedged_as()
     found: list[CollateralSource] = []
     for told in settings.collateral.sources:
@@ -42,7 +48,8 @@ def sources_of(settings: Settings, ledger: Ledger, clock: Clock, venues: Mapping
         if isinstance(told, RedisSourceSettings):
             as_of = [holding.as_of for holding in known]
             place = stream_of(settings, told)
-            found.append(RedisStreamSource(told.name, place, clock, known=as_of, hedged_as=hedged_as, age_max=told.max_age_ms))
+            kind = WatchedStream if observe else RedisStreamSource
+            found.append(kind(told.name, place, clock, known=as_of, hedged_as=hedged_as, age_max=told.max_age_ms))
             continue
         places = [(holding.asset, holding.location) for holding in known]
         if isinstance(told, VenueBalancesSettings):

@@ -114,6 +114,14 @@ def test_a_journal_that_is_not_ours_is_not_overwritten(tmp_path: Path) -> None:
     assert journal.read_text() == "a shopping list, of value to somebody\n"
 
 
+def test_who_only_watches_neither_takes_a_lease_nor_writes_where_a_run_that_trades_may(tmp_path: Path) -> None:
+    path = written(tmp_path, journal="redis://127.0.0.1:1/0")
+    refused(hedgebot("run", str(path), "--observe", cwd=tmp_path), "journal.url", "--observe", "state_dir")
+    path = written(tmp_path, journal="redis://127.0.0.1:1/0", instance={"name": "left"})
+    refused(hedgebot("run", str(path), "--observe", cwd=tmp_path), "instance", "--observe")
+    assert not (tmp_path / "state").exists()
+
+
 def test_history_that_cannot_be_read(tmp_path: Path) -> None:
     refused(hedgebot("demo", "--history", "nowhere", cwd=tmp_path), "nowhere")
     refused(hedgebot("demo", "--window", "2025-02-21..2025-02-22", cwd=tmp_path), "--window", "--history")

@@ -71,18 +71,24 @@ LEADS, FOLLOWS = 'hedgebot_lease_held{member="a",instance="a"}', 'hedgebot_lease
 STATE = 'hedgebot_trading_state{state="active",job="hedgebot"}'
 HALTED = 'hedgebot_trading_state{state="halted"}'
 DECISIONS = 'hedgebot_decision_seconds_count{instance="a"}'
+OFF_NEUTRAL, WATCHES = 'hedgebot_breaches{limit="net_delta"}', "hedgebot_observing_state"
+OWED = 'hedgebot_limit_used_ratio{limit="unsettled_profit",subject="okx"}'
+OWES_TOO_MUCH = 'hedgebot_breaches{limit="unsettled_profit"}'
 
 CASES: dict[str, Case] = {
     "HedgebotHalted": Case({HALTED: 0, "hedgebot_stopping_state": 0}, {HALTED: 1}),
     "HedgebotReducing": gauge('hedgebot_trading_state{state="reducing"}', 0, 1),
     "HedgebotInvariantBroken": gauge("hedgebot_invariants_broken", 0, 1),
-    "HedgebotNetDelta": breach("net_delta"),
+    "HedgebotNetDelta": Case({OFF_NEUTRAL: 0, WATCHES: 0}, {OFF_NEUTRAL: 1}),
+    "HedgebotObserving": gauge(WATCHES, 0, 1, step=60),
     "HedgebotNotReady": gauge("hedgebot_ready_state", 1, 0),
     "HedgebotCollateralStale": breach("collateral_age"),
     "HedgebotOldDoubt": gauge("hedgebot_oldest_doubt_seconds", "-", 61),
     "HedgebotManyDoubts": breach("doubt_notional"),
     "HedgebotExposureLimit": Case({SHARE: 1, BAND: 1}, {BAND: 0}),
     "HedgebotCollateralTotal": breach("collateral_total"),
+    "HedgebotClaimNotTaken": gauge('hedgebot_claims{state="held"}', 2, 3, step=60),
+    "HedgebotTransferAdvised": gauge('hedgebot_recommended_transfer_usd{venue="okx"}', 0, 6_000, step=60),
     "HedgebotFundingPaid": gauge("hedgebot_book_funding_annual_ratio", 0.1, -0.02, step=60),
     "HedgebotReserveShort": gauge("hedgebot_reserve_runway_seconds", "-", 86_400, step=60),
     "HedgebotFundingDiffers": gauge('hedgebot_funding_difference_units{venue="okx",instrument="i",asset="USDT"}', 0, -0.5, step=60),
@@ -98,6 +104,7 @@ CASES: dict[str, Case] = {
     "HedgebotMarginLow": gauge('hedgebot_margin_ratio{venue="okx"}', 0.3, 0.8),
     "HedgebotMarginUnknown": breach("margin_unknown"),
     "HedgebotSettlementFailed": breach("settlement"),
+    "HedgebotVenueOwes": Case({OWED: 0.9, OWES_TOO_MUCH: 0}, {OWED: 1.2, OWES_TOO_MUCH: 1}),
     "HedgebotQuotesStale": breach("quote_age"),
     "HedgebotClockOff": used("clock_offset"),
     "HedgebotToldToStayAway": gauge('hedgebot_stay_away_total{venue="okx"}', "+0", "+1", looks_back=600, step=60),
@@ -130,6 +137,22 @@ QUIET: dict[str, tuple[str, Case]] = {
         Case({HALTED: 0, "hedgebot_stopping_state": 0}, {HALTED: 1, "hedgebot_stopping_state": 1}),
     ),
     "a used-up limit wakes nobody while the book is neutral": ("HedgebotExposureLimit", Case({SHARE: 0.5, BAND: 1}, {SHARE: 1.1})),
+    "a run that only watches wakes nobody for a book that it does not hedge": (
+        "HedgebotNetDelta",
+        Case({OFF_NEUTRAL: 0, WATCHES: 1}, {OFF_NEUTRAL: 1}),
+    ),
+    "orders that a run does not send because it only watches wake nobody": (
+        "HedgebotOrdersFail",
+        Case({REFUSED: "+0", WATCHES: 1}, {REFUSED: "+3"}, looks_back=600, step=60),
+    ),
+    "a claim that has been held for long is told no more": (
+        "HedgebotClaimNotTaken",
+        gauge('hedgebot_claims{state="overdue"}', 2, 3, looks_back=1800, step=60),
+    ),
+    "profit that a venue owes where nothing is delegated is told only": (
+        "HedgebotVenueOwes",
+        Case({OWED: 0.9, OWES_TOO_MUCH: 0}, {OWED: 2}),
+    ),
     "few refusals wake nobody": ("HedgebotOrdersFail", Case({REFUSED: "+0"}, {REFUSED: 3}, looks_back=600, step=60)),
 }
 """What must not fire, and on what."""

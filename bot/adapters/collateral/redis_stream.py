@@ -50,6 +50,8 @@ WORD_MAX = 8_192
 OTHERS_MAX = 16
 """Its fields beside the message and its signature that are kept: a script takes only so many words."""
 RETRY_FIRST_S, RETRY_MAX_S = 0.1, 5.0
+NEW = b">"
+"""What nobody in the group has read."""
 
 BURY = Script("""
 local words = {'XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'reason', ARGV[3], 'id', ARGV[2]}
@@ -139,7 +141,7 @@ class RedisStreamSource:
                 taken_over_at = self._clock.steady()
                 if not await self._take_over(inbox):
                     return
-            entries = await self._read(b">")
+            entries = await self._read(NEW)
             if entries and not await self._take(inbox, entries):
                 return
             if len(entries) < BATCH:
@@ -148,16 +150,16 @@ class RedisStreamSource:
     async def _read(self, after: bytes) -> list[Entry]:
         """The next messages that are new (`>`), or of those that we read and did not acknowledge, the ones after an id."""
         place = self._place
-        waits: tuple[Word, ...] = ("BLOCK", BLOCK_MS) if after == b">" else ()
+        waits: tuple[Word, ...] = ("BLOCK", BLOCK_MS) if after == NEW else ()
         told = await self._call("XREADGROUP", "GROUP", place.group, place.consumer, "COUNT", BATCH, *waits, "STREAMS", place.stream, after)
-        return _entries(told[0][1]) if told else []
+        return entries_in(told[0][1]) if told else []
 
     async def _take_over(self, inbox: Inbox) -> bool:
         """Takes over what others left lying; whether all of it was journaled."""
         place, after = self._place, b"0-0"
         while True:
             told = await self._call("XAUTOCLAIM", place.stream, place.group, place.consumer, IDLE_MS, after, "COUNT", BATCH)
-            entries = _entries(told[1])
+            entries = entries_in(told[1])
             if entries and not await self._take(inbox, entries):
                 return False
             after = bytes(told[0])
@@ -183,10 +185,14 @@ class RedisStreamSource:
         await asyncio.gather(*forged)
         kept = [entry_id for (entry_id, _), is_kept in zip(waiting, outcomes, strict=True) if is_kept]
         if kept:
-            await self._call("XACK", self._place.stream, self._place.group, *kept)
+            await self._acknowledge(kept)
         for entry_id, fields, reason in refused:
+            log.warning("message_refused", source=self.name, id=entry_id.decode(), reason=reason)
             await self._bury(entry_id, fields, reason)
         return len(kept) == len(waiting)
+
+    async def _acknowledge(self, kept: Sequence[bytes]) -> None:
+        await self._call("XACK", self._place.stream, self._place.group, *kept)
 
     def _note(self, fact: CollateralAnnounced | CollateralObserved) -> None:
         if isinstance(fact, CollateralObserved):
@@ -194,7 +200,6 @@ class RedisStreamSource:
             self._newest_total = max(self._newest_total, fact.as_of or 0)
 
     async def _bury(self, entry_id: bytes, fields: Mapping[bytes, bytes], reason: str) -> None:
-        log.warning("message_refused", source=self.name, id=entry_id.decode(), reason=reason)
         place = self._place
         words = _bounded(fields)
         keys = (place.stream, place.dead)
@@ -219,7 +224,7 @@ class RedisStreamSource:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
 
-def _entries(told: Any) -> list[Entry]:
+def entries_in(told: Any) -> list[Entry]:
     """The messages in an answer. One that was deleted from the stream has no fields, and is refused like any that lacks them; Redis 6.2 has
     nothing at all for it when it is taken over, and what has no id cannot be acknowledged."""
     return [(bytes(entry[0]), _paired(entry[1] or ())) for entry in told if entry is not None]

@@ -132,7 +132,7 @@ async def test_of_a_huge_poison_a_bounded_part_is_kept_and_how_much_was_left_out
 
 
 def test_a_deleted_message_that_a_take_over_answers_with_nothing_is_passed_over() -> None:
-    assert redis_stream._entries([None, [b"1-0", None], [b"2-0", [b"message", b"x"]]]) == [(b"1-0", {}), (b"2-0", {b"message": b"x"})]
+    assert redis_stream.entries_in([None, [b"1-0", None], [b"2-0", [b"message", b"x"]]]) == [(b"1-0", {}), (b"2-0", {b"message": b"x"})]
 
 
 async def test_forged_messages_of_one_batch_are_journaled_together(signed: RedisStand) -> None:

@@ -1,0 +1,51 @@
+"""A stream of announcements that is only watched (`hedgebot run --observe`): all of it is read, from its first entry on, and nothing written.
+
+The rule: no group, no acknowledgement, nothing put aside. A message that one consumer of a group has read is given to no other one, so a
+watcher in the group of a run that trades would take deposits from it. What was not journaled is read again; so is everything by the next
+run, and a message that comes again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.adapters.collateral.redis_stream import BATCH, BLOCK_MS, NEW, Entry, RedisStreamSource, entries_in
+
+FIRST = b"0-0"
+
+
+class WatchedStream(RedisStreamSource):
+    """One stream as a source, read past whoever takes its messages."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        """As `RedisStreamSource`."""
+        super().__init__(*given, **named)
+        self._seen = FIRST
+
+    async def _begin(self) -> None:
+        """There is no group to join."""
+
+    async def _read(self, after: bytes) -> list[Entry]:
+        """The next messages after those that were taken; nothing is ever left with us, as there is no group."""
+        if after != NEW:
+            return []
+        told = await self._call("XREAD", "COUNT", BATCH, "BLOCK", BLOCK_MS, "STREAMS", self._place.stream, self._seen)
+        return entries_in(told[0][1]) if told else []
+
+    async def _take(self, inbox: Any, entries: Sequence[Entry]) -> bool:
+        is_kept = await super()._take(inbox, entries)
+        if is_kept:
+            self._seen = entries[-1][0]
+        return is_kept
+
+    async def _take_over(self, inbox: Any) -> bool:
+        """Nobody left us anything."""
+        del inbox
+        return True
+
+    async def _acknowledge(self, kept: Sequence[bytes]) -> None:
+        """Not ours to acknowledge."""
+
+    async def _bury(self, entry_id: bytes, fields: Mapping[bytes, bytes], reason: str) -> None:
+        """Not ours to put aside: the log tells of it."""

@@ -1,0 +1,75 @@
+"""A stream that is only watched: everything on it is heard, and nothing of it is taken from whoever hedges by it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.adapters.collateral.watched_stream import WatchedStream
+from bot.core.events import CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable
+from tests.adapters.collateral.heard import Heard, RealClock, heard_from, until
+from tests.adapters.collateral.stands import HEDGED_AS, RedisStand
+from tests.adapters.journal.redis_process import RedisProcess
+
+
+@pytest.fixture
+def stand(redis_process: RedisProcess) -> RedisStand:
+    return RedisStand(redis_process)
+
+
+def watched(stand: RedisStand) -> WatchedStream:
+    return WatchedStream("desk", stand.place(), RealClock(), hedged_as=HEDGED_AS)
+
+
+def kept(stand: RedisStand) -> dict[bytes, bytes]:
+    """All that the server has of the stream: entries, groups, what is pending, what was put aside."""
+    with stand.process.client as client:
+        return {key: client.dump(key) for key in client.keys(f"{stand.stream}*")}
+
+
+async def test_all_of_it_is_heard_and_not_a_byte_of_the_server_is_other_than_before(stand: RedisStand) -> None:
+    with stand.process.client as client:
+        client.xgroup_create(stand.stream, "hedgebot", id="0", mkstream=True)
+    stand.tell(ETH="3")
+    stand.announce("d1", "5")
+    stand.add({b"message": b"{"})
+    before = kept(stand)
+    async with heard_from(watched(stand)) as heard:
+        await until(lambda: bool(heard.of(CollateralAnnounced)))
+        await until(lambda: bool(heard.of(CollateralConfirmed)))
+        assert heard.totals == {"ETH": 3}
+    assert kept(stand) == before
+    async with heard_from(stand.source()) as trading:
+        await until(lambda: bool(trading.of(CollateralAnnounced)))
+        assert trading.totals == {"ETH": 3}
+
+
+async def test_what_comes_later_is_heard_once(stand: RedisStand) -> None:
+    stand.tell(ETH="3")
+    async with heard_from(watched(stand)) as heard:
+        await until(lambda: bool(heard.of(CollateralConfirmed)))
+        stand.announce("d1", "5")
+        await until(lambda: bool(heard.of(CollateralAnnounced)))
+        stand.tell(ETH="8")
+        await until(lambda: heard.totals == {"ETH": 8})
+        assert len(heard.of(CollateralAnnounced)) == 1
+        assert len(heard.of(CollateralObserved)) == 2
+
+
+async def test_what_could_not_be_journaled_comes_again(stand: RedisStand) -> None:
+    heard = Heard()
+    heard.journals = False
+    stand.announce("d1", "5")
+    async with heard_from(watched(stand), heard):
+        await until(lambda: len(heard.of(CollateralAnnounced)) >= 2)
+        heard.journals = True
+        told = len(heard.of(CollateralAnnounced))
+        await until(lambda: len(heard.of(CollateralAnnounced)) > told)
+        stand.announce("d2", "1")
+        await until(lambda: heard.events and heard.of(CollateralAnnounced)[-1].claim == "d2")
+
+
+async def test_where_nothing_was_ever_told_nothing_is_made_and_absence_is_not_zero(stand: RedisStand) -> None:
+    async with heard_from(watched(stand)) as heard:
+        await until(lambda: bool(heard.of(CollateralUnreadable)))
+        assert not heard.of(CollateralConfirmed)
+    assert kept(stand) == {}
