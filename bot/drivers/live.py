@@ -86,7 +86,8 @@ class Stage:
 async def run_bot(settings: Settings, *, observe: bool = False, path: Path | None = None) -> int:
     """Runs until a signal; the exit code. Raises what `drivers.refusals` lists, before anything is sent.
 
-    `observe`: venues are only watched (see `ObservedVenue`). Raises ConfigError where it could hinder a run that trades. `path` is the configuration's file, to be read again when a person asks; None: it cannot be.
+    `observe`: venues are only watched (see `ObservedVenue`). Raises ConfigError where it could hinder a run that trades.
+    `path` is the configuration's file, to be read again when a person asks; None: it cannot be.
     """
     if observe:
         _check_only_watching(settings)

@@ -1,8 +1,8 @@
-"""A stream of announcements that is only watched (`hedgebot run --observe`): all of it is read, from its first entry on, and nothing written.
+"""A stream of announcements that is only watched (`hedgebot run --observe`): all of it is read, and nothing written.
 
-The rule: no group, no acknowledgement, nothing put aside. A message that one consumer of a group has read is given to no other one, so a
-watcher in the group of a run that trades would take deposits from it. What was not journaled is read again; so is everything by the next
-run, and a message that comes again changes nothing.
+The rule: from its first entry on, with no group, no acknowledgement, and nothing put aside. A message that one consumer of a group has read
+is given to no other one, so a watcher in the group of a run that trades would take deposits from it. What was not journaled is read again;
+so is everything by the next run, and a message that comes again changes nothing.
 """
 
 from __future__ import annotations
