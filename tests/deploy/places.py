@@ -31,6 +31,7 @@ PLACEHOLDERS = {
     "HEDGEBOT_HYPERLIQUID_PRIVATE_KEY": f"0x{7:064x}",
     "HEDGEBOT_JOURNAL_URL": "redis://redis:6379/0",
     "HEDGEBOT_MAINNET": "main",
+    "HEDGEBOT_CONTROL_TOKEN": "stand-in-for-the-token-of-control-1",
     "POD_NAME": "hedgebot-0",
 }
 """A variable for everything that a deployment's configuration takes from its environment, in the right form, opening nothing."""

@@ -50,7 +50,18 @@ def test_nothing_is_published_beyond_this_machine() -> None:
     ports = [port for told in SERVICES.values() for port in told.get("ports", ())]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
-    assert not any("ports" in SERVICES[name] for name in (*OURS, "redis"))
+    assert not any("ports" in SERVICES[name] for name in ("bot", "simulator", "redis"))
+
+
+def test_people_reach_the_testnets_bot_with_a_token_from_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket is for `docker compose exec`, in both worlds; over TCP only the control endpoint is published, and only on loopback."""
+    with_placeholders(monkeypatch)
+    settings = load(DEPLOY / "config" / "testnet.yaml")
+    assert settings.control is not None
+    assert settings.control.asked_at() == "127.0.0.1", "the commands inside of the container find it"
+    port = settings.control.listen.port
+    assert SERVICES["bot-testnet"]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert load(DEPLOY / "config" / "simulation.yaml").control is None
 
 
 def test_redis_writes_before_it_answers_and_nobody_outside_reaches_it() -> None:
@@ -88,6 +99,7 @@ def test_the_configuration_is_the_examples_with_its_journal_in_redis(world: str,
     with_placeholders(monkeypatch)
     ours, example = (read_document(folder / f"{world}.yaml") for folder in (DEPLOY / "config", ROOT / "config"))
     assert ours.pop("journal") == "redis://redis:6379/0"
+    ours.pop("control", None)
     assert (ours.pop("state_dir"), ours.pop("listen")) == ("/var/lib/hedgebot", "0.0.0.0:9108")
     assert ours == {name: value for name, value in example.items() if name not in {"state_dir", "listen", "journal"}}
     settings = load(DEPLOY / "config" / f"{world}.yaml")

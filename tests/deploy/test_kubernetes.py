@@ -91,6 +91,17 @@ def test_every_key_is_a_file_of_the_secret(monkeypatch: pytest.MonkeyPatch) -> N
     assert keys["defaultMode"] == 0o440
 
 
+@each_overlay
+def test_people_reach_a_bot_through_the_cluster_with_a_token_and_no_pod_does(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the pod's own loopback, where `kubectl port-forward` and `kubectl exec` come out: no policy has to open a port for it."""
+    with_placeholders(monkeypatch)
+    control = load(KUBERNETES / "overlays" / overlay / "hedgebot.yaml").control
+    assert control is not None
+    assert control.listen.is_loopback
+    assert control.token.env == "HEDGEBOT_CONTROL_TOKEN"
+    assert control.listen.port not in {port["containerPort"] for port in container(PODS[0])["ports"]}
+
+
 def test_mainnet_has_its_second_switch_and_testnet_none() -> None:
     texts = {overlay: (KUBERNETES / "overlays" / overlay / "kustomization.yaml").read_text(encoding="utf-8") for overlay in OVERLAYS}
     assert "value: {name: HEDGEBOT_MAINNET, value: main}" in texts["mainnet"]
