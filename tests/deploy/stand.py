@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -77,6 +78,10 @@ class Prometheus:
         return [] if told is None else told["result"]
 
 
+TAKEN = b'{"ok": true, "result": {"message_id": 1, "date": 1, "chat": {"id": 1}}}'
+"""An answer in the form that Telegram gives; the other channels look at the status alone."""
+
+
 class Webhook:
     """Takes what Alertmanager sends, with the instant of its arrival (steady seconds)."""
 
@@ -90,6 +95,7 @@ class Webhook:
                 told.append((time.monotonic(), body | {"path": self.path}))
                 self.send_response(200)
                 self.end_headers()
+                self.wfile.write(TAKEN)
 
             def log_message(self, *_: object) -> None:
                 """Nothing is written."""
@@ -106,7 +112,7 @@ class Webhook:
     def arrived(self, name: str, status: str, after: float = 0.0) -> float | None:
         """When an alert of this name was first told in this status after an instant."""
         for at, body in list(self.told):
-            if at > after and any(a["labels"]["alertname"] == name and a["status"] == status for a in body["alerts"]):
+            if at > after and any(a["labels"]["alertname"] == name and a["status"] == status for a in body.get("alerts", ())):
                 return at
         return None
 
@@ -145,24 +151,56 @@ def prometheus(folder: Path, bot: str, alertmanager: str | None = None) -> Itera
         yield server
 
 
-def for_test(config: dict[str, Any], webhook: str) -> dict[str, Any]:
-    """The deployed configuration of Alertmanager with its webhooks on loopback, and without channels that leave this machine."""
-    for receiver in config["receivers"]:
-        for channel in ("pagerduty_configs", "telegram_configs", "slack_configs"):
-            receiver.pop(channel, None)
-        receiver["webhook_configs"] = [{"url": f"{webhook}/{receiver['name']}", "send_resolved": receiver["name"] != "heartbeat"}]
-    return config
+def version_of(program: str) -> tuple[int, int]:
+    """The version of an installed program of Alertmanager's: major and minor."""
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"version (\d+)\.(\d+)", told.stdout + told.stderr)
+    assert found is not None, told
+    return int(found[1]), int(found[2])
+
+
+def readable_by(version: tuple[int, int], text: str, secrets: str = "/run/secrets") -> str:
+    """The deployed configuration with its secrets in another folder, for an Alertmanager of this version.
+
+    From 0.26 on it is read as it is. An older one does not know two of its options, and is given what their files hold: `bot_token` for
+    `bot_token_file`, and `url` for `url_file`.
+    """
+    text = text.replace("/run/secrets", secrets)
+    if version >= (0, 26):
+        return text
+    text = re.sub(r"\bbot_token_file: (\S+)", lambda told: f"bot_token: {_held_in(told[1])}", text)
+    return re.sub(r"(?<!api_)\burl_file: (\S+)", lambda told: f"url: {_held_in(told[1])}", text)
+
+
+def _held_in(file: str) -> str:
+    path = Path(file)
+    return path.read_text() if path.is_file() else "http://127.0.0.1/"
+
+
+SECRETS = {
+    "pagerduty_routing_key": "routing-key",
+    "slack_api_url": "{url}/slack",
+    "telegram_bot_token": "bot-token",
+    "alert_webhook_url": "{url}/webhook",
+    "heartbeat_url": "{url}/heartbeat",
+}
+"""What stands in each file that the configuration names, so that all of it comes to a server here."""
 
 
 @contextmanager
-def alertmanager(folder: Path, webhook: str) -> Iterator[str]:
-    """Alertmanager with the deployed routes, telling `webhook`; yields its host:port."""
-    folder.mkdir(parents=True, exist_ok=True)
-    told = for_test(yaml.safe_load((DEPLOY / "alertmanager" / "alertmanager.yml").read_text()), webhook)
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump(told))
+def alertmanager(folder: Path, listener: str) -> Iterator[str]:
+    """Alertmanager as deployed, every channel of it led to a server of this machine (`listener`, a URL); yields its host:port."""
+    assert ALERTMANAGER is not None
+    secrets = folder / "secrets"
+    secrets.mkdir(parents=True, exist_ok=True)
+    for name, value in SECRETS.items():
+        (secrets / name).write_text(value.format(url=listener))
+    text = readable_by(version_of(ALERTMANAGER), (DEPLOY / "alertmanager" / "alertmanager.yml").read_text(), str(secrets))
+    venues = {"pagerduty_url": f"{listener}/pagerduty", "telegram_api_url": f"{listener}/telegram"}
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump({"global": venues}) + text)
     address = f"127.0.0.1:{free_port()}"
     arguments = (f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/data", f"--web.listen-address={address}")
-    with running(str(ALERTMANAGER), *arguments, "--cluster.listen-address=", log=folder / "log"):
+    with running(ALERTMANAGER, *arguments, "--cluster.listen-address=", log=folder / "log"):
         until(lambda: _answers(f"http://{address}/-/ready"), "Alertmanager")
         yield address
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-import re
+import json
 import shutil
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,7 +23,7 @@ from bot.adapters.telemetry.prometheus import CONTENT_TYPE, Metrics
 from bot.core.statement import BookStatement
 from tests.adapters.telemetry.books import EMPTY
 from tests.deploy.rules import DEPLOY
-from tests.deploy.stand import Webhook, alertmanager, needs_alertmanager, needs_prometheus, prometheus, until
+from tests.deploy.stand import Webhook, alertmanager, needs_alertmanager, needs_prometheus, prometheus, readable_by, until, version_of
 
 CALM = replace(EMPTY, trading_state="active", ready=True, breaches=())
 ROUTES = DEPLOY / "alertmanager" / "alertmanager.yml"
@@ -104,32 +106,71 @@ def test_a_breach_is_told_once_it_is_there_and_once_it_is_over_and_so_is_a_bot_t
             again.close()
     finally:
         webhook.close()
-    halted = next(body for _, body in webhook.told if body["alerts"][0]["labels"]["alertname"] == "HedgebotHalted")
-    assert halted["path"] == "/wake"
+    halted = next(body for _, body in webhook.told if body["path"] == "/webhook" and body["groupLabels"] == {"alertname": "HedgebotHalted"})
+    assert halted["receiver"] == "wake"
     assert halted["alerts"][0]["annotations"] == {
         "summary": "The book is HALTED; no order leaves.",
         "runbook_url": "docs/runbook.md#hedgebothalted",
     }
 
 
+@needs_alertmanager
+@pytest.mark.e2e
+def test_a_breach_comes_by_every_channel_with_the_secret_of_its_file_and_words_to_act_on(tmp_path: Path) -> None:
+    """The real program speaks to PagerDuty, Telegram, Slack and a webhook, each of them a server on loopback."""
+    webhook = Webhook()
+    alert = {
+        "labels": {"alertname": "HedgebotHalted", "severity": "critical"},
+        "annotations": {"summary": "The book is HALTED.", "runbook_url": "docs/runbook.md#hedgebothalted"},
+    }
+
+    def told() -> dict[str, dict[str, Any]]:
+        return {body["path"]: body for _, body in list(webhook.told)}
+
+    try:
+        with alertmanager(tmp_path, webhook.url) as address:
+            request = urllib.request.Request(
+                f"http://{address}/api/v2/alerts", json.dumps([alert]).encode(), {"Content-Type": "application/json"}
+            )
+            urllib.request.urlopen(request, timeout=10).close()  # noqa: S310  an address of this machine
+            until(lambda: len(told()) >= 4, "all four channels")
+    finally:
+        webhook.close()
+    assert told().keys() == {"/pagerduty", "/telegram/botbot-token/sendMessage", "/slack", "/webhook"}
+    assert told()["/pagerduty"]["routing_key"] == "routing-key"
+    assert told()["/pagerduty"]["payload"]["summary"] == "The book is HALTED."
+    assert told()["/pagerduty"]["payload"]["custom_details"]["runbook"] == "docs/runbook.md#hedgebothalted"
+    text = "FIRING critical HedgebotHalted: The book is HALTED.\ndocs/runbook.md#hedgebothalted"
+    assert text in told()["/telegram/botbot-token/sendMessage"]["text"]
+    assert text in told()["/slack"]["attachments"][0]["text"]
+    assert told()["/webhook"]["alerts"][0]["annotations"] == alert["annotations"]
+
+
 @pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed here (Debian: prometheus-alertmanager)")
 def test_alertmanager_reads_the_configuration(tmp_path: Path) -> None:
     """As it is by a version that knows `bot_token_file` and `url_file` (0.26 on); an older one reads it with these two written out."""
     config = tmp_path / "alertmanager.yml"
-    config.write_text(ROUTES.read_text())
-    told = subprocess.run(["amtool", "--version"], capture_output=True, text=True, check=True)
-    version = re.search(r"version (\d+)\.(\d+)", told.stdout + told.stderr)
-    assert version is not None
-    if (int(version[1]), int(version[2])) < (0, 26):
-        text = re.sub(r"bot_token_file: .*", "bot_token: token", config.read_text())
-        config.write_text(
-            re.sub(r"url_file: /run.*", "url: http://127.0.0.1/", text.replace("api_url_file", "api_url_FILE")).replace("_FILE", "_file")
-        )
+    config.write_text(readable_by(version_of("amtool"), ROUTES.read_text()))
     checked = subprocess.run(["amtool", "check-config", str(config)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     for severity, receiver in (("critical", "wake"), ("warning", "tell"), ("heartbeat", "heartbeat")):
         route = ["amtool", "config", "routes", "test", f"--config.file={config}", f"severity={severity}", "alertname=HedgebotHalted"]
         assert subprocess.run(route, capture_output=True, text=True, check=True).stdout.strip() == receiver
+
+
+def test_only_two_options_keep_an_older_version_from_reading_it() -> None:
+    text = ROUTES.read_text()
+    assert readable_by((0, 26), text) == text
+    older = yaml.safe_load(readable_by((0, 25), text))
+    changed = {
+        (receiver["name"], channel, key)
+        for receiver, before in zip(older["receivers"], yaml.safe_load(text)["receivers"], strict=True)
+        for channel in receiver
+        if channel != "name"
+        for key in receiver[channel][0].keys() ^ before[channel][0].keys()
+    }
+    assert {key for _, _, key in changed} == {"bot_token", "bot_token_file", "url", "url_file"}
+    assert {channel for _, channel, _ in changed} == {"telegram_configs", "webhook_configs"}
 
 
 def test_every_channel_is_there_and_every_secret_is_a_file() -> None:
