@@ -27,6 +27,7 @@ from bot.adapters.venue.profile import (
     Pump,
     Reads,
     Setup,
+    Standing,
     Streams,
     Tiers,
     Topic,
@@ -221,6 +222,14 @@ OKX = Profile(
         position_mode_per_symbol=False,
         margin_mode=MarginMode.IN_EACH_ORDER,
         leverage_parameters={"mgnMode": "cross"},
+        standings=(
+            Standing(
+                query=Query(ask=Ask.SETTINGS, call="privateGetAccountConfig", success=_OK),
+                at=("data", 0, "acctLv"),
+                fit=frozenset({"2", "3", "4"}),
+                reason="the account is in Spot mode, which takes no perpetuals: choose Futures mode in the account's settings",
+            ),
+        ),
     ),
     writes=Writes(
         client_id_as="clientOrderId",
