@@ -22,6 +22,19 @@ from tests.deploy.stand import Prometheus, needs_prometheus, prometheus, until
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400), pytest.mark.xdist_group("observed demo"), needs_prometheus]
 
 ONLY_WHERE = {
+    "book: On the way, leaving, held back A": "deposits are announced on a stream",
+    "book: Stable sleeve A": "stablecoins are held as collateral",
+    "book: Settlements A": "a custodian mirrors collateral at a venue",
+    "book: Can it be moved? A": "a custodian mirrors collateral at a venue",
+    "book: Delegated A": "a custodian mirrors collateral at a venue",
+    "book: Next settlement A": "a custodian mirrors collateral at a venue",
+    "book: Unsettled profit B": "a custodian mirrors collateral at a venue",
+    "book: Better in stables A": "deployment is refused",
+    "risk: Limits overridden A": "a person set another limit for a while",
+    "risk: Closed on somebody's word A": "a person wants nothing held at a venue",
+    "risk: In quarantine A": "a person does not believe a venue",
+    "service: Followed A": "several instances share a book",
+    "venues: Told to stay away A": "a venue told us to stay away",
     "risk: Reserve lasts A": "the book pays funding, and a reserve is told",
     "service: Who leads A": "several instances share a book",
     "service: Epoch A": "several instances share a book",

@@ -1,5 +1,5 @@
 // One dashboard, read from its file, asked of a real Prometheus, and drawn with Grafana's own components. The address says which:
-// ?board=book&begin=SECONDS&end=SECONDS&interval=15s
+// ?board=book&begin=SECONDS&end=SECONDS&interval=15s&row=NAME (that row alone; left out: all of it)
 import { createTheme, EventBusSrv, FieldType, getDisplayProcessor, makeTimeRange, dateTime, ThemeContext, toDataFrame } from "@grafana/data";
 import { BarGauge, BigValue, GlobalStyles, PanelChrome, PanelContextProvider, TimeSeries } from "@grafana/ui";
 import React from "react";
@@ -125,8 +125,16 @@ function Drawn({ panel, frames }) {
   );
 }
 
+function rowOf(panels, name) {
+  const first = panels.findIndex((panel) => panel.type === "row" && panel.title === name);
+  const length = panels.slice(first + 1).findIndex((panel) => panel.type === "row");
+  const own = panels.slice(first, length < 0 ? undefined : first + 1 + length);
+  return own.map((panel) => ({ ...panel, gridPos: { ...panel.gridPos, y: panel.gridPos.y - own[0].gridPos.y } }));
+}
+
 async function main() {
   const board = await (await fetch(`/dashboards/${asked.get("board")}.json`)).json();
+  if (asked.get("row")) board.panels = rowOf(board.panels, asked.get("row"));
   const drawn = await Promise.all(board.panels.map(async (panel) => [panel, panel.type === "row" ? [] : await framesOf(panel)]));
   const tallest = Math.max(...board.panels.map((panel) => panel.gridPos.y + panel.gridPos.h));
   const context = { eventsScope: "global", sync: () => 0, eventBus: new EventBusSrv() };

@@ -27,7 +27,7 @@ Query = tuple[str, str]
 
 PLAIN: Steps = ((None, BLUE),)
 IS_ZERO: Steps = ((None, GREEN), (1, RED))
-TRADING: States = {0: ("active", GREEN), 1: ("reducing", ORANGE), 2: ("halted", RED)}
+TRADING: States = {0: ("active", GREEN), 1: ("reducing", ORANGE), 2: ("halted", RED), 3: ("only watching", BLUE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Placed:
     height: int
 
 
-def trading_state(metric: str, by: str = "") -> str:
-    """PromQL for a metric with one series for each trading state: 0 active, 1 reducing, 2 halted."""
-    return f'sum{by} ({metric}{{state="reducing"}}) + 2 * sum{by} ({metric}{{state="halted"}})'
+def state_number(metric: str, states: Sequence[str], by: str = "") -> str:
+    """PromQL for a metric with one series for each state, 1 for the one that is: the place of that one in `states`."""
+    return " + ".join(f'{place} * sum{by} ({metric}{{state="{state}"}})' for place, state in enumerate(states) if place)
 
 
 def quantile(part: float, metric: str, by: str = "") -> str:
@@ -74,9 +74,12 @@ def figure(
 
 def lines(
     title: str, says: str, *queries: Query, unit: str, steps: Steps | None = None, stacked: bool = False, stepped: bool = False,
-    least: float | None = None, most: float | None = None, width: int = 12, height: int = 8,
+    least: float | None = None, most: float | None = None, none: str | None = None, width: int = 12, height: int = 8,
 ) -> Placed:  # fmt: skip
-    """How it went. `steps` draws their edges, `stacked` adds up what is drawn, `stepped` keeps each value until the next."""
+    """How it went. `steps` draws their edges, `stacked` adds up what is drawn, `stepped` keeps each value until the next.
+
+    `none`: what no series says, where that is nothing to look into.
+    """
     panel = (
         timeseries.Panel()
         .title(title).description(says).datasource(SOURCE).unit(unit)
@@ -86,6 +89,8 @@ def lines(
                 .calcs([]))
         .tooltip(common.VizTooltipOptions().mode(shape.TooltipDisplayMode.MULTI).sort(shape.SortOrder.DESCENDING))
     )  # fmt: skip
+    if none is not None:
+        panel = panel.no_value(none)
     if stacked:
         panel = panel.stacking(common.StackingConfig().mode(shape.StackingMode.NORMAL).group("A"))
     if least is not None:

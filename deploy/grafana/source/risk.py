@@ -15,7 +15,13 @@ def risk() -> Dashboard:
         "hedgebot-risk",
         "Risk",
         "Every limit as used over allowed.",
-        [("Now", _NOW), ("Limits", _LIMITS), ("Margin", _MARGIN), ("Concentration", _CONCENTRATION)],
+        [
+            ("Now", _NOW),
+            ("What people set", _SET),
+            ("Limits", _LIMITS),
+            ("Margin", (*_TO_MOVE, *_MARGIN)),
+            ("Concentration", _CONCENTRATION),
+        ],
     )
 
 
@@ -46,6 +52,39 @@ _NOW = (
         none="not paying",
         decimals=0,
         steps=((None, RED), (14 * 86_400, GREEN)),
+    ),
+)
+_SET = (
+    figure(
+        "Limits overridden",
+        "Another limit for a while: how long it still lasts.",
+        ("min by (field) (hedgebot_override_remaining_seconds)", "{{field}}"),
+        "s",
+        steps=((None, ORANGE),),
+        names=True,
+        none="none",
+        decimals=0,
+        width=8,
+    ),
+    figure(
+        "Closed on somebody's word",
+        "Venues where a person wants nothing held, of one asset or of any.",
+        ("max by (venue) (hedgebot_flattening_state) == 1", "{{venue}}"),
+        "none",
+        steps=((None, ORANGE),),
+        named_only=True,
+        none="none",
+        width=8,
+    ),
+    figure(
+        "In quarantine",
+        "Venues whose word a person does not believe.",
+        ("max by (venue) (hedgebot_quarantine_state) == 1", "{{venue}}"),
+        "none",
+        steps=((None, RED),),
+        named_only=True,
+        none="none",
+        width=8,
     ),
 )
 _LIMITS = (
@@ -116,6 +155,23 @@ _MARGIN = (
         ("min by (venue) (hedgebot_margin_buffer_ratio)", "{{venue}}"),
         most=2,
         unit="percentunit",
+        least=0,
+    ),
+)
+_TO_MOVE = (
+    lines(
+        "Margin to be moved",
+        "What people are advised to move to each venue; `hedgebot status` says from where. The bot moves none.",
+        ("sum by (venue) (hedgebot_recommended_transfer_usd)", "{{venue}}"),
+        unit="currencyUSD",
+        stepped=True,
+        least=0,
+    ),
+    lines(
+        "Required margin",
+        "What each venue requires for the positions as they are.",
+        ("sum by (venue) (hedgebot_maintenance_margin_usd)", "{{venue}}"),
+        unit="currencyUSD",
         least=0,
     ),
 )

@@ -102,7 +102,14 @@ _JOURNAL = (
 )
 _LEASE = (
     lines(
-        "Who leads", "1 holds the lease and may send.", ("hedgebot_lease_held", "{{member}}"), unit="none", stepped=True, least=0, width=8
+        "Who leads",
+        "1 holds the lease and may send.",
+        ("hedgebot_lease_held", "{{member}}"),
+        unit="none",
+        stepped=True,
+        least=0,
+        none="one instance",
+        width=6,
     ),
     lines(
         "Epoch",
@@ -111,7 +118,25 @@ _LEASE = (
         unit="none",
         stepped=True,
         least=0,
-        width=8,
+        none="one instance",
+        width=6,
     ),
-    lines("Lease left", "Unless it is renewed.", ("hedgebot_lease_left_seconds", "{{member}}"), unit="s", least=0, width=8),
+    lines(
+        "Lease left",
+        "Unless it is renewed.",
+        ("hedgebot_lease_left_seconds", "{{member}}"),
+        unit="s",
+        least=0,
+        none="one instance",
+        width=6,
+    ),
+    lines(
+        "Followed",
+        "Entries of the journal that who stands by reads and folds.",
+        ("sum by (member) (rate(hedgebot_standby_entries_total[$__rate_interval]))", "{{member}}"),
+        unit="ops",
+        least=0,
+        none="one instance",
+        width=6,
+    ),
 )

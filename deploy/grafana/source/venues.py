@@ -17,11 +17,13 @@ from deploy.grafana.source.panels import (
     figure,
     lines,
     quantile,
-    trading_state,
+    state_number,
 )
 
 LINK: States = {0: ("up", GREEN), 1: ("stale", ORANGE), 2: ("down", RED)}
-LINKS = 'sum by (venue) (hedgebot_venue_link_state{state="stale"}) + 2 * sum by (venue) (hedgebot_venue_link_state{state="down"})'
+LINKS = state_number("hedgebot_venue_link_state", ("up", "stale", "down"), " by (venue)")
+TRADES = state_number("hedgebot_venue_trading_state", ("active", "reducing", "halted"), " by (venue)")
+RECONCILED: States = {1: ("agrees", GREEN), 0: ("does not agree", RED)}
 FEES_BPS = "10000 * sum(hedgebot_fees_paid_usd) / (sum(hedgebot_filled_notional_usd_total) > 0)"
 
 
@@ -31,7 +33,7 @@ def venues() -> Dashboard:
         "hedgebot-venues",
         "Venues and execution",
         "Who is heard, how fast, and what becomes of orders.",
-        [("Now", _NOW), ("Heard?", _HEARD), ("Answers", _ANSWERS), ("Orders", _ORDERS)],
+        [("Now", (*_NOW, *_NOW_TOO)), ("Heard?", _HEARD), ("Answers", _ANSWERS), ("Orders", _ORDERS)],
     )
 
 
@@ -40,7 +42,7 @@ _NOW = (
     figure(
         "Trading states",
         "Each venue by its own causes.",
-        (trading_state("hedgebot_venue_trading_state", " by (venue)"), "{{venue}}"),
+        (TRADES, "{{venue}}"),
         "none",
         states=TRADING,
         names=True,
@@ -60,6 +62,26 @@ _NOW = (
         BPS,
         decimals=2,
         steps=((None, GREEN), (5, ORANGE), (10, RED)),
+    ),
+)
+_NOW_TOO = (
+    figure(
+        "Reconciled",
+        "Whether each venue was read in full and agrees with the record.",
+        ("min by (venue) (hedgebot_venue_reconciled_state)", "{{venue}}"),
+        "none",
+        states=RECONCILED,
+        names=True,
+        width=16,
+    ),
+    figure(
+        "Told to stay away",
+        "By how many venues in the last hour: too many requests, or a ban.",
+        ("count(increase(hedgebot_stay_away_total[1h]) > 0)", ""),
+        "none",
+        steps=IS_ZERO,
+        none="by none",
+        width=8,
     ),
 )
 _HEARD = (
