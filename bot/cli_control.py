@@ -85,13 +85,33 @@ def flatten(
     _operate(config, "flatten", by=by, why=why, venue=venue, asset=asset)
 
 
-def adopt(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
-    """Take positions over that no order of the bot brought: what was there before its first start, or grew or turned unexplained.
+def adopt(
+    config: ConfigArgument,
+    by: ByOption,
+    why: WhyOption,
+    venue: VenueOption = None,
+    positions: Annotated[bool, typer.Option("--positions", metavar=FLAG, help="Only positions: orders of others stay.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", metavar=FLAG, help="Do not ask: take it over.")] = False,
+) -> None:
+    """Take over what no order of the bot brought: positions and working orders from before its first start, or that nobody explained.
 
-    They count and are worked in any case. It journals who took them over, with the cause and the venue's own entry price, and ends the halt
-    that an unexplained one brought. Orders of others are not adopted: withdraw them at the venue.
+    It shows each with the effect, and asks first; what has changed by then is not taken over. Positions count and are worked in any case:
+    it journals who took them over, with the cause and the venue's own entry price, and ends the halt that an unexplained one brought. An
+    order counts from then on at all that it leaves, and is withdrawn until the venue does not tell it any more.
     """
-    _operate(config, "adopt", by=by, why=why, venue=venue)
+    from bot.drivers.adopt import preview
+
+    settings = settings_of(config)
+    found = run_async(lambda: preview(settings, venue, positions_only=positions))
+    if found is None:
+        raise typer.Exit(1)
+    lines, adopting = found
+    typer.echo(lines)
+    if not adopting:
+        raise typer.Exit(2)
+    if not yes:
+        _confirmed("Take it over?", "nothing is adopted")
+    _operate(config, "adopt", by=by, why=why, venue=venue, adopting=adopting)
 
 
 def reload(config: ConfigArgument, by: ByOption, why: WhyOption) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
+from bot.core.acts import Adopted
 from bot.core.commands import PlaceOrder
 from bot.core.events import Event, OperatorAction
 from bot.core.policy import Policy
@@ -18,7 +19,7 @@ from bot.core.units import Asset, ClientOrderId, Millis, VenueId
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorRequest:
     """What a named person asks of a running bot. RESOLVE is about `order`; `filled` of it executed, in its own unit, unsigned. FLATTEN is
-    about the book, a venue or an `asset`; OVERRIDE sets `setting` to `value` for `lasts_ms`.
+    about the book, a venue or an `asset`; OVERRIDE sets `setting` to `value` for `lasts_ms`; ADOPT is about `adopting`, as it was shown.
     """
 
     action: OperatorAction
@@ -31,6 +32,7 @@ class OperatorRequest:
     setting: str | None = None
     value: Decimal | None = None
     lasts_ms: Millis | None = None
+    adopting: tuple[Adopted, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

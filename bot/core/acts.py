@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from bot.core.units import Asset, Millis, VenueId
+from bot.core.units import Asset, InstrumentId, Millis, VenueId
 
 
 class OperatorAction(StrEnum):
@@ -24,6 +24,18 @@ class OperatorAction(StrEnum):
     OVERRIDE = "override"
     ADOPT = "adopt"
     RELOAD = "reload"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """What a person takes over, as they were shown it: a position of `quantity`, or (`order`, by its name) a working order that leaves it.
+
+    Signed contract units; None: of an order of which the venue does not tell it.
+    """
+
+    instrument: InstrumentId
+    quantity: Decimal | None
+    order: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,11 +40,14 @@ class PlaceOrder(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOrder(Command):
-    """Cancel one of our orders by its client order id."""
+    """Cancel one of our orders by its client order id. `by_venue_id`: one that we did not place (see `strangers`), by the venue's own id;
+    `client_order_id` is then what it is called.
+    """
 
     client_order_id: ClientOrderId
     instrument: InstrumentId
     venue_order_id: str | None
+    by_venue_id: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

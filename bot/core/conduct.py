@@ -113,7 +113,7 @@ def _increase(before: Ledger, order: PlaceOrder) -> Iterator[str]:
         yield f"order {order.client_order_id} increases at {venue}, which is not heard or not reconciled"
     if position is None or position.dispute is not None:
         yield f"order {order.client_order_id} increases a position of {order.instrument} that is not known for certain"
-    if before.open_orders(order.instrument):
+    if before.is_worked(order.instrument):
         yield f"order {order.client_order_id} increases {order.instrument}, which has an open order"
 
 

@@ -23,7 +23,7 @@ from bot.core.events import Quote
 from bot.core.instrument import Instrument
 from bot.core.ledger import put
 from bot.core.limits import Breach, Limit
-from bot.core.order import Order
+from bot.core.order import ORDER_NUMBER_DIGITS, Order
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.slicing import Slice, SliceBound, SliceLimits, next_slice
@@ -31,7 +31,6 @@ from bot.core.units import ONE, ZERO, ClientOrderId, InstrumentId, Millis, down_
 from bot.core.working import HURRIED, Manner, Style
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-ORDER_NUMBER_DIGITS = 6
 MINUTE_MS: Millis = 60_000
 MINUTES_OF_DAY = 1_440
 

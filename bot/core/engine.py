@@ -34,6 +34,7 @@ from bot.core import (
     reconciliation,
     repetition,
     risk,
+    strangers,
     target,
     trading,
     traffic,
@@ -176,6 +177,8 @@ def _on_unknown(ledger: Ledger, event: ev.OrderOutcomeUnknown, _: Policy) -> Led
 
 
 def _on_cancel_unconfirmed(ledger: Ledger, event: ev.CancelUnconfirmed, _: Policy) -> Ledger:
+    if event.client_order_id not in ledger.orders:
+        return strangers.unconfirmed(ledger, event.client_order_id)
     after = book.change_order(ledger, event.client_order_id, Trigger.CANCEL_UNCONFIRMED, event.at)
     return ledger if after is ledger else _told(after, event.client_order_id, event.at, f"cancel unconfirmed: {event.reason}")
 
@@ -195,7 +198,7 @@ def _on_absent(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledger:
 def _on_order_report(ledger: Ledger, event: ev.OrderReported, _: Policy) -> Ledger:
     report = event.report
     before = book.order_of(ledger, report)
-    after = book.apply_order_report(ledger, report, event.at)
+    after = strangers.heard(book.apply_order_report(ledger, report, event.at), report)
     if after.tallies.breaks_by_cause != ledger.tallies.breaks_by_cause:
         after = reconciliation.distrust(after, after.venue_of(report.instrument))
     if before is not None and before.state is OrderState.IN_DOUBT:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from bot.core.acts import OperatorAction
+from bot.core.acts import Adopted, OperatorAction
 from bot.core.instrument import Instrument
 from bot.core.policy import Policy
 from bot.core.reports import (
@@ -345,7 +345,8 @@ class OperatorActed(Event):
     `policy` counts, of a configuration with `config_hash` instead of `hash_before`.
 
     `filled_quantity` is what the person found of that order at the venue (signed contract units: base if linear, quote if
-    inverse), 0 or None: nothing of it filled.
+    inverse), 0 or None: nothing of it filled. ADOPT is about `adopting`, which they were shown; None, in journals of before: every position
+    that nobody had adopted.
     """
 
     action: OperatorAction
@@ -361,6 +362,7 @@ class OperatorActed(Event):
     policy: Policy | None = None
     config_hash: str = ""
     hash_before: str = ""
+    adopting: tuple[Adopted, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,7 @@ def legs_of(ledger: Ledger, policy: Policy, plan: Plan, now: Millis, first: Sequ
     net = exposure.net_delta(ledger, policy, plan.asset)
     if plan.allocation is None or net is None:
         return NO_LEGS
-    free = {s.instrument: s for s in plan.slots if not ledger.open_orders(s.instrument)}
+    free = {s.instrument: s for s in plan.slots if not ledger.is_worked(s.instrument)}
     changes = {s.instrument: s.short - free[s.instrument].short for s in plan.allocation.shares if s.instrument in free}
     served = frozenset(o.instrument for o in first)
     rise = {i: c for i, c in changes.items() if c > ZERO}

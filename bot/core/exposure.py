@@ -86,6 +86,8 @@ __all__ = [
 def position_units(ledger: Ledger, instrument: InstrumentId, *, reduced: bool = False) -> Range | None:
     """Signed contract units of one instrument with everything that is in flight or in doubt; None before any reading.
 
+    None as well while somebody has taken over an order of which the venue does not tell how much it leaves.
+
     `reduced`: reducing orders count as done, which is what is expected of them.
     """
     record = ledger.positions.get(instrument)
@@ -96,6 +98,10 @@ def position_units(ledger: Ledger, instrument: InstrumentId, *, reduced: bool = 
         known = Range.spanning(record.quantity, record.dispute.observed)
     for order in ledger.open_orders(instrument):
         known = known + (Range.exactly(order.leaves) if reduced and order.reduce_only else order.may_fill)
+    for taken in ledger.taken_orders(instrument):
+        if taken.may_fill is None:
+            return None
+        known = known + taken.may_fill
     return known
 
 

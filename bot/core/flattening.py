@@ -48,7 +48,7 @@ def closed(ledger: Ledger, policy: Policy, now: Millis) -> Closing:
         ledger, cancels = _withdrawn(ledger, policy, instrument, now)
         commands.extend(cancels)
         held = ledger.positions.get(instrument)
-        if held is None or held.quantity == ZERO or ledger.open_orders(instrument):
+        if held is None or held.quantity == ZERO or ledger.is_worked(instrument):
             continue
         ledger, command, breach = _reduced(ledger, policy, instrument, now)
         refused += [breach] if breach is not None else []
@@ -83,6 +83,6 @@ def _reduced(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Mill
 def is_closed(ledger: Ledger, instrument: InstrumentId) -> bool:
     """Whether all is closed of an instrument that can be: nothing is open, and what is left is less than a lot."""
     held = ledger.positions.get(instrument)
-    if held is None or held.dispute is not None or ledger.open_orders(instrument):
+    if held is None or held.dispute is not None or ledger.is_worked(instrument):
         return False
     return ledger.instruments[instrument].contracts_of_units(held.quantity) == ZERO

@@ -216,4 +216,8 @@ def _held_lately(ledger: Ledger, instrument: InstrumentId, now: Millis) -> Range
         known = Range.spanning(known.low, known.high, record.dispute.observed)
     for order in ledger.open_orders(instrument):
         known = known + order.may_fill
+    for taken in ledger.taken_orders(instrument):
+        if taken.may_fill is None:
+            return None
+        known = known + taken.may_fill
     return known

@@ -85,6 +85,7 @@ def _objects(ledger: Ledger) -> Iterator[object]:
 def _accounts(ledger: Ledger) -> Iterator[object]:
     for venue, record in ledger.venues.items():
         yield from (venue, record.margins, record.margin_positions, record.equity_told, record.inverse_told, record.margin_marks)
+        yield record.taken_orders
 
 
 def values_now(ledger: Ledger, policy: Policy, quote: Quote) -> bool:

@@ -18,8 +18,9 @@ from typing import TypeVar
 
 from bot.core import events as ev
 from bot.core.copying import replace
+from bot.core.foreign_order import OURS, left_after
 from bot.core.instrument import ContractKind, Instrument
-from bot.core.order import Order, OrderState, Trigger, absence_is_proven, advance, is_of, with_fill, with_report
+from bot.core.order import Order, OrderState, Trigger, absence_is_proven, advance, is_of, parts_of, with_fill, with_report
 from bot.core.policy import Policy
 from bot.core.records import (
     FILLS_REMEMBERED,
@@ -39,6 +40,8 @@ from bot.core.units import ONE, ZERO, ClientOrderId, InstrumentId, Millis, Venue
 
 DROPPED_AT_ONCE = 100
 """Closed orders that wait to be forgotten together: each time takes a look at all."""
+EPOCHS_REMEMBERED = 100
+"""Earlier runs whose orders are known for ours although our record does not have them."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -184,6 +187,15 @@ def _is_of_a_forgotten_order(ledger: Ledger, fill: ev.FillReport) -> bool:
     return fill.client_order_id is not None and bool(ledger.epoch) and fill.client_order_id.startswith(ledger.epoch)
 
 
+def is_unjournaled(ledger: Ledger, order_id: ClientOrderId | None) -> bool:
+    """Whether an id is of an order that an earlier run of this journal sent after the last one that the journal has of it.
+
+    What a person closes while the store is down leaves so; whoever takes over on another host does not have what was kept beside it.
+    """
+    parts = None if order_id is None else parts_of(order_id)
+    return parts is not None and order_id not in ledger.orders and parts[1] > ledger.epochs.get(parts[0], parts[1])
+
+
 def _may_be_of_an_unidentified_order(ledger: Ledger, fill: ev.FillReport) -> bool:
     """Whether a fill that carries only the venue's order id could be of an order of ours whose venue id is not known yet.
 
@@ -232,9 +244,36 @@ def _apply_foreign_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledg
     moved = replace(position.moved(fill.quantity, at), dispute=None, deleveraged_at=taken)
     ledger = replace(ledger, positions=put(ledger.positions, fill.instrument, moved))
     ledger = with_move(ledger, fill.instrument, fill.quantity)
-    return with_break(
-        ledger, CAUSE_OF_FILL[fill.kind], fill.instrument, at, f"{fill.quantity:+f} at {fill.price:f}, not by an order of ours"
+    taken_by = _taken_by(ledger, fill)
+    ledger, words = _with_less_left(ledger, fill), f"{fill.quantity:+f} at {fill.price:f}"
+    if fill.kind is not ev.FillKind.TRADE or taken_by is None:
+        return with_break(ledger, CAUSE_OF_FILL[fill.kind], fill.instrument, at, f"{words}, not by an order of ours")
+    if taken_by == OURS:
+        words += f", by order {fill.client_order_id} of {OURS}, which the journal does not have"
+        return with_break(ledger, BreakCause.UNJOURNALED, fill.instrument, at, words)
+    sentence = f"{words}, by an order that {taken_by} has taken over"
+    return noted(ledger, Note(at=at, kind="order", subject=fill.instrument, sentence=sentence))
+
+
+def _taken_by(ledger: Ledger, fill: ev.FillReport) -> str | None:
+    """Who has taken over the order behind a fill that is not of our record; None: nobody."""
+    if is_unjournaled(ledger, fill.client_order_id):
+        return OURS
+    taken = venue_record(ledger, ledger.venue_of(fill.instrument)).taken_orders
+    return next((o.taken_by for o in taken if o.is_of(fill)), None)
+
+
+def _with_less_left(ledger: Ledger, fill: ev.FillReport) -> Ledger:
+    """The ledger in which a foreign order leaves so much less."""
+    venue = ledger.venue_of(fill.instrument)
+    record = venue_record(ledger, venue)
+    if not record.foreign_orders and not record.taken_orders:
+        return ledger
+    foreign, taken = (
+        tuple(replace(o, leaves=left_after(fill, o.leaves)) if o.is_of(fill) else o for o in orders)
+        for orders in (record.foreign_orders, record.taken_orders)
     )
+    return with_venue(ledger, venue, replace(record, foreign_orders=foreign, taken_orders=taken))
 
 
 def with_move(ledger: Ledger, instrument: InstrumentId, by: Decimal) -> Ledger:
@@ -291,6 +330,9 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
     A broken invariant halts over every restart too, until a named person resumes the book: a crash or an orchestrator's restart is nobody.
     """
     fresh_at = event.at if event.is_fresh else ledger.fresh_at
+    if ledger.epoch:
+        earlier = {**ledger.epochs, ledger.epoch: ledger.order_number}
+        ledger = replace(ledger, epochs=dict(tuple(earlier.items())[-EPOCHS_REMEMBERED:]))
     ledger = replace(ledger, epoch=event.epoch, started_at=event.at, fresh_at=fresh_at, silent_ms=event.silent_ms, order_number=0)
     ledger = replace(ledger, stopping=False, observing=event.observing, quotes={}, decided_at=None, journal_doubt=None)
     for order in ledger.open_orders():

@@ -280,7 +280,7 @@ _VENUE: Mapping[Limit, LimitRule] = {
     Limit.UNRECONCILED: _rule(
         "A venue whose last complete reading is missing, old, or does not agree.", Scope.VENUE, _B, "report_age_max_ms", "C22 C23"
     ),
-    Limit.FOREIGN_ORDERS: _rule("Orders at the venue that are not ours.", Scope.VENUE, _R, "", "C25", End.QUIET_PERIOD),
+    Limit.FOREIGN_ORDERS: _rule("Orders at the venue that are not ours, or not journaled.", Scope.VENUE, _R, "", "C25", End.QUIET_PERIOD),
     Limit.ACCOUNT_MODE: _rule("An account that somebody set otherwise: isolated margin where cross was set.", Scope.VENUE, _B),
     Limit.AUTO_DELEVERAGING: _rule(
         "A position that was liquidated, or that shrank and nobody said why: hedged elsewhere. One that was told only rests.",

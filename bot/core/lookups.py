@@ -13,12 +13,13 @@ from operator import is_not
 from types import MappingProxyType
 from typing import Any
 
+from bot.core.foreign_order import ForeignOrder
 from bot.core.order import Order
 from bot.core.units import ZERO, ClientOrderId, InstrumentId, VenueId
 
 
 class Lookups:
-    """The part of `records.Ledger` that is no record. `positions` are `records.Position`."""
+    """The part of `records.Ledger` that is no record. `positions` are `records.Position`, `venues` `records.VenueRecord`."""
 
     KEPT = MappingProxyType(
         {
@@ -45,10 +46,22 @@ class Lookups:
 
     orders: Mapping[ClientOrderId, Order]
     positions: Mapping[InstrumentId, Any]
+    venues: Mapping[VenueId, Any]
 
     def open_orders(self, instrument: InstrumentId | None = None) -> tuple[Order, ...]:
         """Orders that may still fill, of one instrument or of all."""
         return self._open if instrument is None else self._open_by_instrument.get(instrument, ())
+
+    def taken_orders(self, instrument: InstrumentId) -> tuple[ForeignOrder, ...]:
+        """Orders of an instrument that are not of our record, that somebody took over, and that are being withdrawn."""
+        record = self.venues.get(_venue_of(instrument))
+        if record is None or not record.taken_orders:
+            return ()
+        return tuple(o for o in record.taken_orders if o.instrument == instrument)
+
+    def is_worked(self, instrument: InstrumentId) -> bool:
+        """Whether an order works there that may still fill, ours or taken over: nothing else is placed meanwhile."""
+        return bool(self.open_orders(instrument) or self.taken_orders(instrument))
 
     @cached_property
     def _open(self) -> tuple[Order, ...]:

@@ -12,8 +12,10 @@ venue's resume or the book's. A later HALT ends it where it halts.
 QUARANTINE is about a venue whose word is not to be believed: it is HALTED, what rests there is cancelled, its positions count as they are
 recorded, and its prices vouch for no other venue's. Its own resume ends it, and then it must first be read in full and agree.
 
-ADOPT makes positions ours that no order of ours brought: those of before the first reading, and those that grew or turned and nobody said
-why. They count and are worked in any case; what it ends is the halt that the unexplained ones brought, and that people are told of them.
+ADOPT makes ours what no order of ours brought, exactly as the person was shown it: what has changed since is not adopted, and told.
+Positions of before the first reading, and those that grew or turned and nobody said why, count and are worked in any case; what it ends
+is the halt that the unexplained ones brought, and that people are told of them. Orders of others count from then on, and are withdrawn
+(see `strangers`).
 
 RELOAD is told here; whoever folds the event (the loop, a replay) takes its policy from it on.
 
@@ -25,18 +27,21 @@ from the venue, so the venue is read in full before anything increases there aga
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.core import events as ev
 from bot.core import ledger as book
-from bot.core import overriding, reconciliation, trading
-from bot.core.acts import Flattening
+from bot.core import overriding, reconciliation, strangers, trading
+from bot.core.acts import Adopted, Flattening
 from bot.core.copying import replace
+from bot.core.foreign_order import ForeignOrder
 from bot.core.limits import Limit
+from bot.core.marks import mark_of
 from bot.core.order import Order, OrderState
 from bot.core.policy import Policy
-from bot.core.records import Ledger, Note, TradingState
-from bot.core.units import ZERO, InstrumentId, VenueId
+from bot.core.records import BreakCause, Ledger, Note, TradingState
+from bot.core.units import ONE, ZERO, InstrumentId, Range, VenueId
 
 RESTRAINTS = (ev.OperatorAction.REDUCE, ev.OperatorAction.HALT, ev.OperatorAction.FLATTEN, ev.OperatorAction.QUARANTINE)
 """What a person says so that less is traded or held."""
@@ -113,22 +118,107 @@ def _quarantine(ledger: Ledger, event: ev.OperatorActed) -> Ledger:
     return trading.enter(ledger, Limit.OPERATOR, event.at, why, venue=event.venue, by=event.by, state=TradingState.HALTED)
 
 
-def unadopted(ledger: Ledger, venue: VenueId | None = None) -> tuple[InstrumentId, ...]:
-    """The instruments, at a venue or (None) anywhere, that hold something which no order of ours brought and nobody has adopted."""
-    held = (i for i, p in ledger.positions.items() if p.origin is not None and p.quantity != ZERO)
-    return tuple(sorted(i for i in held if venue in (None, ledger.venue_of(i))))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unadopted:
+    """What no order of ours brought and nobody has taken over: a position, or a working order of others, for people to see.
+
+    `price` is the venue's own entry price, or the order's, None: not told; `cause` what is known of where it is from. `adds` is what an
+    order may still add to the net delta, base units at the mark; None: not known. A position is in it already.
+    """
+
+    shown: Adopted
+    price: Decimal | None
+    cause: str
+    reduce_only: bool | None = None
+    adds: Range | None = None
+
+
+def unadopted(ledger: Ledger, venue: VenueId | None = None) -> tuple[Unadopted, ...]:
+    """All of it at a venue or (None) anywhere, positions first."""
+    held = ((i, p) for i, p in sorted(ledger.positions.items()) if p.origin is not None and p.quantity != ZERO)
+    positions = [
+        Unadopted(shown=Adopted(instrument=i, quantity=p.quantity), price=p.entry_price, cause=p.origin.value if p.origin else "")
+        for i, p in held
+        if venue in (None, ledger.venue_of(i))
+    ]
+    orders = [
+        Unadopted(
+            shown=Adopted(instrument=o.instrument, quantity=o.leaves, order=o.name),
+            price=o.price,
+            cause=BreakCause.FOREIGN_ORDER.value,
+            reduce_only=o.reduce_only,
+            adds=_adds(ledger, o),
+        )
+        for name, record in sorted(ledger.venues.items())
+        for o in record.foreign_orders
+        if venue in (None, name)
+    ]
+    return (*positions, *orders)
+
+
+def _adds(ledger: Ledger, order: ForeignOrder) -> Range | None:
+    listed, mark = ledger.instruments.get(order.instrument), mark_of(ledger, order.instrument)
+    if listed is None or order.leaves is None or (listed.is_inverse and mark is None):
+        return None
+    return Range.spanning(ZERO, listed.base_of(order.leaves, mark or ONE))
+
+
+def why_not_adopted(ledger: Ledger, shown: Adopted) -> str | None:
+    """Why something cannot be taken over as it was shown, as half a sentence; None when it can."""
+    if shown.order is not None:
+        order = _foreign_order(ledger, shown)
+        if order is None:
+            return f"order {shown.order} on {shown.instrument} works no more, or is taken over already"
+        if order.venue_order_id is None:
+            return f"order {shown.order} on {shown.instrument} has no id by which it could be withdrawn: withdraw it at the venue"
+        if order.leaves == shown.quantity:
+            return None
+        return f"order {shown.order} on {shown.instrument} leaves {_figure(order.leaves)}, not {_figure(shown.quantity)}"
+    position = ledger.positions.get(shown.instrument)
+    if position is None or position.origin is None or position.quantity == ZERO:
+        return f"{shown.instrument} holds nothing that our orders did not bring, or it is adopted already"
+    return None if position.quantity == shown.quantity else f"{shown.instrument} is {position.quantity:+f}, not {_figure(shown.quantity)}"
+
+
+def _figure(quantity: Decimal | None) -> str:
+    return "?" if quantity is None else f"{quantity:+f}"
+
+
+def _foreign_order(ledger: Ledger, shown: Adopted) -> ForeignOrder | None:
+    orders = book.venue_record(ledger, ledger.venue_of(shown.instrument)).foreign_orders
+    return next((o for o in orders if (o.instrument, o.name) == (shown.instrument, shown.order)), None)
 
 
 def _adopt(ledger: Ledger, event: ev.OperatorActed) -> Ledger:
-    """The ledger with such positions ours, each with its cause and the venue's own entry price; what halted their venues for it ends."""
-    for instrument in unadopted(ledger, event.venue):
-        position, venue = ledger.positions[instrument], ledger.venue_of(instrument)
-        entry = "an entry that the venue does not tell" if position.entry_price is None else f"an entry at {position.entry_price:f}"
-        cause = "" if position.origin is None else position.origin.value
-        ledger = _noted(ledger, event, f"adopted by {event.by}: {position.quantity:+f} of {instrument}, {cause}, with {entry}")
-        ledger = replace(ledger, positions={**ledger.positions, instrument: replace(position, origin=None)})
-        ledger = trading.end(ledger, Limit.UNEXPLAINED_POSITION, event.at, f"adopted by {event.by}, {event.why}", venue=venue)
+    """The ledger with what was shown ours; what brought their venues into a state for it ends."""
+    shown = event.adopting
+    if shown is None:
+        shown = tuple(u.shown for u in unadopted(ledger, event.venue) if u.shown.order is None)
+    for each in shown:
+        refusal, order = why_not_adopted(ledger, each), _foreign_order(ledger, each)
+        if refusal is not None:
+            ledger = _noted(ledger, event, f"not adopted: {refusal}")
+        elif each.order is None:
+            ledger = _adopt_position(ledger, event, each.instrument)
+        elif order is not None:
+            left = _figure(order.leaves)
+            ledger = _noted(
+                ledger, event, f"adopted by {event.by}: order {order.name} on {order.instrument}, which leaves {left}; it is withdrawn"
+            )
+            ledger = strangers.taken_over(ledger, ledger.venue_of(order.instrument), order, event.by, event.at, event.why)
     return ledger
+
+
+def _adopt_position(ledger: Ledger, event: ev.OperatorActed, instrument: InstrumentId) -> Ledger:
+    """The ledger with a position ours, told with its cause and the venue's own entry price."""
+    position, venue = ledger.positions[instrument], ledger.venue_of(instrument)
+    entry = "an entry that the venue does not tell" if position.entry_price is None else f"an entry at {position.entry_price:f}"
+    cause = "" if position.origin is None else position.origin.value
+    ledger = _noted(ledger, event, f"adopted by {event.by}: {position.quantity:+f} of {instrument}, {cause}, with {entry}")
+    ledger = replace(ledger, positions={**ledger.positions, instrument: replace(position, origin=None)})
+    if any(u.cause == BreakCause.UNEXPLAINED for u in unadopted(ledger, venue)):
+        return ledger
+    return trading.end(ledger, Limit.UNEXPLAINED_POSITION, event.at, f"adopted by {event.by}, {event.why}", venue=venue)
 
 
 def why_not_flattened(ledger: Ledger) -> str | None:

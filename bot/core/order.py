@@ -62,6 +62,9 @@ class Trigger(StrEnum):
 OVER_AFTER_MS: Millis = 2_000
 """Longest time after a request's expiry in which an IOC order that the venue took may still execute, clock offset included."""
 
+ORDER_NUMBER_DIGITS = 6
+"""How many digits of base 36 end an order's id: its number in its run, after the run's epoch."""
+
 _OPEN = frozenset((OrderState.PENDING_NEW, OrderState.WORKING, OrderState.IN_DOUBT))
 _S, _T = OrderState, Trigger
 
@@ -171,6 +174,12 @@ class Order:
     def may_fill(self) -> Range:
         """What it may still add to the position: anything between nothing and all that it leaves."""
         return Range.spanning(ZERO, self.leaves)
+
+
+def parts_of(order_id: str) -> tuple[str, int] | None:
+    """An id's epoch and number; None where it does not end as ours do."""
+    epoch, number = order_id[:-ORDER_NUMBER_DIGITS], order_id[-ORDER_NUMBER_DIGITS:]
+    return (epoch, int(number, 36)) if epoch and number.isascii() and number.isalnum() else None
 
 
 def is_of(order: Order, venue_order_id: str | None) -> bool:

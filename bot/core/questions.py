@@ -10,7 +10,7 @@ requests by which it is traded.
 from __future__ import annotations
 
 from bot.core import ledger as book
-from bot.core import trading
+from bot.core import strangers, trading
 from bot.core.commands import CancelOrder, Command, LookUpOrder, ReadVenue
 from bot.core.copying import replace
 from bot.core.order import Order, OrderState, Trigger
@@ -37,8 +37,12 @@ RESTING_LOOK_UP_MS: Millis = 5_000
 
 
 def ask(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[Command, ...]]:
-    """Asks about each order whose end is not known, at most once per interval, and cancels one that outlived its expiry."""
-    commands: list[Command] = []
+    """Asks about each order whose end is not known, at most once per interval, and cancels one that outlived its expiry.
+
+    What somebody took over is withdrawn with that (see `strangers`).
+    """
+    ledger, withdrawn = strangers.withdrawn(ledger, now)
+    commands: list[Command] = [*withdrawn]
     for order in ledger.open_orders():
         if _has_outlived(ledger, order, now):
             ledger, cancels = cancel(ledger, policy, order, now)

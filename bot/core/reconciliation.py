@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from bot.core import custody, trading
+from bot.core import custody, strangers, trading
 from bot.core import events as ev
 from bot.core.copying import replace
 from bot.core.instrument import ContractKind
@@ -33,7 +33,6 @@ from bot.core.ledger import (
     apply_fill,
     apply_order_report,
     noted,
-    order_of,
     put,
     venue_record,
     with_break,
@@ -41,7 +40,6 @@ from bot.core.ledger import (
     with_venue,
 )
 from bot.core.limits import Limit
-from bot.core.order import is_of
 from bot.core.records import BreakCause, Dispute, Ledger, Note, Position
 from bot.core.seen import NOTHING_SEEN
 from bot.core.units import CLOCK_STEP_TOLERANCE_MS, ZERO, InstrumentId, Millis, VenueId, is_ahead
@@ -58,7 +56,7 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         ledger = apply_fill(ledger, fill, event.at)
     for report in event.orders:
         ledger = apply_order_report(ledger, report, event.at)
-    ledger = _with_foreign_orders(after_fills(before, ledger, event.venue, event.at), event)
+    ledger = strangers.observed(after_fills(before, ledger, event.venue, event.at), event)
     agreed, vanished = _tells_all_that_is_held(ledger, event), _vanished_together(ledger, event)
     for told in event.positions:
         news = ledger.fill_ids.get(told.instrument) is not fills_before.get(told.instrument)
@@ -102,7 +100,7 @@ def apply_holdings(ledger: Ledger, event: ev.HoldingsReported) -> Ledger:
     record = venue_record(ledger, event.venue)
     if record.reported_at is not None:
         return ledger
-    ledger = _with_foreign_orders(ledger, event)
+    ledger = strangers.observed(ledger, event)
     asked_at = event.asked_at + event.clock_offset_ms
     for told in event.positions:
         is_new = told.instrument not in ledger.positions and not ledger.open_orders(told.instrument)
@@ -206,7 +204,11 @@ def after_fills(before: Ledger, after: Ledger, venue: VenueId, at: Millis) -> Le
     return after
 
 
-_FILLS_THAT_REDUCE = {BreakCause.FOREIGN_FILL: Limit.FOREIGN_ORDERS, BreakCause.LIQUIDATION: Limit.AUTO_DELEVERAGING}
+_FILLS_THAT_REDUCE = {
+    BreakCause.FOREIGN_FILL: Limit.FOREIGN_ORDERS,
+    BreakCause.UNJOURNALED: Limit.FOREIGN_ORDERS,
+    BreakCause.LIQUIDATION: Limit.AUTO_DELEVERAGING,
+}
 
 
 def _may_be_late(position: Position, observed: Decimal, asked_at: Millis) -> bool:
@@ -269,38 +271,6 @@ def _adopt_first(ledger: Ledger, told: ev.PositionReport, event: _Telling) -> Le
         sentence = f"{told.quantity:f} was there before the first reading"
         ledger = with_break(ledger, BreakCause.PRE_EXISTING, told.instrument, event.at, sentence)
     return _adopt(ledger, told, event, origin=origin)
-
-
-def _with_foreign_orders(ledger: Ledger, event: _Telling) -> Ledger:
-    """Remembers working orders that are not ours; each new one is a break. The venue is REDUCING until a quiet period after the last.
-
-    A second order under the id of one of ours is not ours either: ours is the one that the venue told first.
-    """
-    foreign = tuple(
-        sorted(
-            _told_name(ledger, report)
-            for report in event.orders
-            if report.status is ev.VenueOrderStatus.ACCEPTED and not _is_ours(ledger, report)
-        )
-    )
-    record = venue_record(ledger, event.venue)
-    for order in sorted(set(foreign) - set(record.foreign_orders)):
-        ledger = with_break(ledger, BreakCause.FOREIGN_ORDER, str(event.venue), event.at, f"order {order} is not ours")
-    if foreign != record.foreign_orders:
-        named = f"{len(foreign)} orders work that are not ours" if foreign else "no order works any more that is not ours"
-        ledger = trading.enter(ledger, Limit.FOREIGN_ORDERS, event.at, named, venue=event.venue)
-    return with_venue(ledger, event.venue, replace(venue_record(ledger, event.venue), foreign_orders=foreign))
-
-
-def _is_ours(ledger: Ledger, report: ev.OrderReport) -> bool:
-    order = order_of(ledger, report)
-    return order is not None and is_of(order, report.venue_order_id)
-
-
-def _told_name(ledger: Ledger, report: ev.OrderReport) -> str:
-    """What a foreign order is called: by its client id, unless that is one of ours."""
-    second = order_of(ledger, report) is not None
-    return (report.venue_order_id if second else report.client_order_id or report.venue_order_id) or "?"
 
 
 def apply_link(ledger: Ledger, event: ev.VenueLinkChanged) -> Ledger:

@@ -16,6 +16,7 @@ from bot.core.carry import SleeveSignal
 from bot.core.claim_records import Claim, Place
 from bot.core.copying import replace
 from bot.core.events import MarginReport, PositionReport, Quote, VenueLink
+from bot.core.foreign_order import ForeignOrder
 from bot.core.instrument import Instrument
 from bot.core.limits import Limit
 from bot.core.lookups import Lookups
@@ -79,6 +80,7 @@ class BreakCause(StrEnum):
     SETTLEMENT = "settlement"
     FOREIGN_FILL = "foreign_fill"
     FOREIGN_ORDER = "foreign_order"
+    UNJOURNALED = "unjournaled"
     LATE_FILL = "late_fill"
     UNEXPLAINED = "unexplained"
     FUNDING_RECORD = "funding_record"
@@ -186,7 +188,7 @@ class VenueRecord:
     `first_told` holds the figures of positions that one reading has told and no second has confirmed. `margin_positions` are the positions
     (signed contract units) for which `margins` were told, `margin_marks` the marks at which they were, as far as told. `equity_told` are
     the accounts as the last complete reading told them, and `inverse_told` the positions of that same reading that are not known to be
-    linear, each with its mark: one instant (see `holdings`).
+    linear, each with its mark: one instant (see `holdings`). `taken_orders` are foreign ones that somebody took over (see `strangers`).
     `deleveraging_ranks`, `unfit` (what is not set as it was at the start) and `remarks` (the same of what stops nothing) are as the last
     reading told them; `messages` what was asked lately. `is_outdated`: the journal lost its end, and the venue was not read in full since.
     """
@@ -206,7 +208,8 @@ class VenueRecord:
     margin_marks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     first_told: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     disagreements: int = 0
-    foreign_orders: tuple[str, ...] = ()
+    foreign_orders: tuple[ForeignOrder, ...] = ()
+    taken_orders: tuple[ForeignOrder, ...] = ()
     unfit: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     unreadable: str | None = None
@@ -311,10 +314,11 @@ class Ledger(Lookups):
     `mirrored` is by custodian's source, venue and asset; `custody_as_of` is each custodian's clock at its newest report.
     `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did. For
     `silent_ms` after `started_at` no order leaves at all. `strayed_at` tells since when an asset's certain net delta is beyond the soft
-    edge of its no-trade band.
+    edge of its no-trade band. `epochs`: those of earlier runs, each with the number of its last order.
     """
 
     epoch: str = ""
+    epochs: Mapping[str, int] = field(default_factory=dict)
     started_at: Millis = 0
     fresh_at: Millis | None = None
     silent_ms: Millis = 0

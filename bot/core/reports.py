@@ -123,7 +123,10 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReport:
-    """What a venue says of one order. `filled_quantity` is signed, cumulative contract units, None when it was not told."""
+    """What a venue says of one order. `filled_quantity` is signed, cumulative contract units, None when it was not told.
+
+    `quantity` (signed contract units), `price` and `reduce_only` are as the order was placed: what is told of one that is not ours.
+    """
 
     instrument: InstrumentId
     client_order_id: ClientOrderId | None
@@ -132,6 +135,9 @@ class OrderReport:
     filled_quantity: Decimal | None
     average_price: Decimal | None
     venue_at: Millis | None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    reduce_only: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

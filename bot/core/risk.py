@@ -128,7 +128,7 @@ def venue_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) 
         observed = None if record.clock_offset_ms is None else Decimal(abs(record.clock_offset_ms))
         found.append(Breach(Limit.CLOCK_OFFSET, venue, observed, Decimal(policy.clock_offset_max_ms)))
     if record.foreign_orders and not any(b.limit is Limit.FOREIGN_ORDERS for b in found):
-        found.append(Breach(Limit.FOREIGN_ORDERS, venue, Decimal(len(record.foreign_orders)), ZERO, record.foreign_orders[0]))
+        found.append(Breach(Limit.FOREIGN_ORDERS, venue, Decimal(len(record.foreign_orders)), ZERO, record.foreign_orders[0].name))
     found += [Breach(Limit.ACCOUNT_MODE, venue, None, None, sentence) for sentence in record.unfit]
     return (*found, *obstacles.of_venue(ledger, policy, venue, now))
 
@@ -215,6 +215,8 @@ def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
     open_orders = ledger.open_orders(instrument)
     if open_orders:
         return Breach(Limit.IN_DOUBT, instrument, Decimal(len(open_orders)), ZERO, open_orders[0].state.value)
+    if taken := ledger.taken_orders(instrument):
+        return Breach(Limit.IN_DOUBT, instrument, Decimal(len(taken)), ZERO, f"order {taken[0].name} is withdrawn")
     resting = rest_breach(ledger, policy, instrument, now, reductions=True)
     return resting or quote_breach(ledger, policy, instrument, now)
 

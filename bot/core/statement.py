@@ -20,7 +20,7 @@ from bot.core.funding import known_annual
 from bot.core.funding_statement import FundingStatement
 from bot.core.limit_use import LimitUse, uses
 from bot.core.limits import Breach, Limit
-from bot.core.operation import unadopted
+from bot.core.operation import Unadopted, unadopted
 from bot.core.order import OrderState
 from bot.core.overriding import in_force
 from bot.core.policy import Policy
@@ -198,7 +198,7 @@ class BookStatement:
     overrides: tuple[OverrideStatement, ...] = ()
     quarantined: tuple[VenueId, ...] = ()
     observing: bool = False
-    unadopted: tuple[InstrumentId, ...] = ()
+    unadopted: tuple[Unadopted, ...] = ()
     transfers: tuple[Transfer, ...] = ()
 
 

@@ -128,7 +128,7 @@ def resume(ledger: Ledger, venue: VenueId | None, at: Millis, by: str, why: str)
     after = _told(ledger, replace(ledger, states=left), venue, at, f"resumed by {by}, {why}")
     for name, record in after.venues.items():
         if record.foreign_orders and not any((r.venue, r.cause) == (name, Limit.FOREIGN_ORDERS) for r in after.states):
-            after = enter(after, Limit.FOREIGN_ORDERS, at, f"order {record.foreign_orders[0]} is not ours", venue=name)
+            after = enter(after, Limit.FOREIGN_ORDERS, at, f"order {record.foreign_orders[0].name} is not ours", venue=name)
     return after
 
 

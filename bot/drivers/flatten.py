@@ -26,11 +26,11 @@ def in_words(told: BookStatement, venue: str | None, asset: str | None) -> str:
     """The positions that would be closed, and each asset's net delta after it, while nothing else moves."""
     closed = [i for i in told.instruments if venue in (None, i.venue) and asset in (None, i.asset) and _may_be_held(i)]
     lines = [f"Closes {len(closed)} positions of {venue or asset or 'the whole book'}:" if closed else "Nothing is held there."]
-    lines += [f"  {i.instrument}: {_span(i.position)} {i.asset}" + _usd(i) for i in closed]
+    lines += [f"  {i.instrument}: {span_of(i.position)} {i.asset}" + _usd(i) for i in closed]
     for row in told.assets:
         here = [i for i in closed if i.asset == row.asset]
         if here:
-            lines.append(f"Net delta of {row.asset} after it: {_after(row.net_delta, here)}, now {_span(row.net_delta)}")
+            lines.append(f"Net delta of {row.asset} after it: {_after(row.net_delta, here)}, now {span_of(row.net_delta)}")
     if venue is not None and closed:
         lines.append("The other venues hedge it again as far as their limits allow.")
     elif closed:
@@ -48,10 +48,11 @@ def _after(net: Range | None, closed: Sequence[InstrumentStatement]) -> str:
         return "not known"
     low = net.low - sum((i.position.low for i in closed if i.position is not None), ZERO)
     high = net.high - sum((i.position.high for i in closed if i.position is not None), ZERO)
-    return _span(Range(low, high))
+    return span_of(Range(low, high))
 
 
-def _span(known: Range | None) -> str:
+def span_of(known: Range | None) -> str:
+    """A figure or both its ends, with their signs."""
     if known is None:
         return "unknown"
     return f"{known.low:+.4f}" if known.low == known.high else f"{known.low:+.4f} .. {known.high:+.4f}"

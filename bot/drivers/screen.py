@@ -56,7 +56,7 @@ def _state_line(told: Told) -> Text:
     for words in (*_flattened(told), *_overridden(told)):
         line.append(f"\n  {words}", style="bold yellow")
     if strange := told.get("unadopted", ()):
-        line.append(f"\n  not brought by our orders, and adopted by nobody: {', '.join(strange)}", style="yellow")
+        line.append(f"\n  not brought by our orders, and adopted by nobody: {', '.join(map(_strange, strange))}", style="yellow")
     # What holds orders back comes first: the sort keeps the order of the rest.
     breaches = sorted(told["breaches"], key=lambda breach: breach["effect"] == "tells")
     for breach in breaches[:BREACHES_SHOWN]:
@@ -75,6 +75,15 @@ def _flattened(told: Told) -> list[str]:
     return [
         f"flattened: {asset} at {', '.join(venues)}, by {by} since {since}: {why}" for (by, since, why, asset, _), venues in wishes.items()
     ]
+
+
+def _strange(told: Told) -> str:
+    """A position, or a working order of others, that nobody has taken over."""
+    shown = told["shown"]
+    quantity = "?" if shown["quantity"] is None else f"{Decimal(shown['quantity']):+f}"
+    if shown["order"] is None:
+        return f"{quantity} of {shown['instrument']}"
+    return f"order {shown['order']} on {shown['instrument']}, which leaves {quantity}"
 
 
 def _overridden(told: Told) -> list[str]:

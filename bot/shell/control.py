@@ -19,15 +19,16 @@ from decimal import Decimal
 
 import structlog
 
+from bot.core.acts import Adopted
 from bot.core.events import OperatorActed, OperatorAction
 from bot.core.flattening import instruments_to_close, is_closed
 from bot.core.limits import Limit
-from bot.core.operation import unadopted, why_not_flattened, why_not_resolved
+from bot.core.operation import unadopted, why_not_adopted, why_not_flattened, why_not_resolved
 from bot.core.overriding import field_of, in_force, why_not
 from bot.core.policy import Policy
 from bot.core.records import TradingState
 from bot.core.trading import causes
-from bot.core.units import ZERO, InstrumentId, VenueId
+from bot.core.units import ZERO, VenueId
 from bot.operating import HaltSwitch, HaltTold, OperatorAnswer, OperatorRequest, Reload
 from bot.ports import Clock
 from bot.shell.loop import Loop
@@ -71,7 +72,6 @@ class Control:
         if request.action is OperatorAction.RELOAD:
             return await self._reloaded(request)
         refusal = self._refusal(request) or self._not_cleared(request)
-        adopting = unadopted(self._loop.ledger, request.venue)
         if refusal is not None:
             return self._answer(request, refusal, accepted=False)
         unwritten = await self._entered(self._event(request))
@@ -81,7 +81,7 @@ class Control:
             await self._drained(request.venue, began + HALT_REPORT_S)
         if request.action is OperatorAction.FLATTEN:
             await self._closed(began + HALT_REPORT_S)
-        return self._answer(request, self._came_of(request, adopting) + unwritten, accepted=True)
+        return self._answer(request, self._came_of(request) + unwritten, accepted=True)
 
     async def _entered(self, event: OperatorActed) -> str | None:
         """Enters it, and what is to be said when the journal has not got it; None when it found no room. Raises TimeoutError."""
@@ -114,8 +114,8 @@ class Control:
             if request.asset is not None and request.asset not in known:
                 return f"asset {request.asset!r} is not one of {', '.join(known)}"
             return why_not_flattened(self._loop.ledger)
-        if request.action is OperatorAction.ADOPT and not unadopted(self._loop.ledger, request.venue):
-            return f"{request.venue or 'the book'} holds nothing that our orders did not bring, or it is adopted already"
+        if request.action is OperatorAction.ADOPT:
+            return self._not_adopted(request)
         if request.action is OperatorAction.OVERRIDE:
             return self._not_overridden(request)
         if request.action is OperatorAction.RESOLVE:
@@ -123,6 +123,16 @@ class Control:
             order = None if request.order is None else self._loop.ledger.orders.get(request.order)
             return why_not_resolved(order, event.filled_quantity or ZERO)
         return None
+
+    def _not_adopted(self, request: OperatorRequest) -> str | None:
+        """All of it is adopted as it was shown, or nothing."""
+        if not request.adopting:
+            return "nothing is named that is to be adopted"
+        elsewhere = [a for a in request.adopting if request.venue not in (None, self._loop.ledger.venue_of(a.instrument))]
+        if elsewhere:
+            return f"{elsewhere[0].instrument} is not of {request.venue}"
+        refusals = [why for each in request.adopting if (why := why_not_adopted(self._loop.ledger, each)) is not None]
+        return f"{'; '.join(refusals)}; nothing is adopted, look again" if refusals else None
 
     def _not_overridden(self, request: OperatorRequest) -> str | None:
         if request.setting is None or request.value is None or request.lasts_ms is None:
@@ -162,6 +172,7 @@ class Control:
             setting=request.setting,
             value=request.value,
             lasts_ms=request.lasts_ms,
+            adopting=request.adopting,
             client_order_id=request.order,
             filled_quantity=filled if order is None or filled is None else filled.copy_sign(order.quantity),
         )
@@ -190,14 +201,14 @@ class Control:
     def _open_at(self, venue: VenueId) -> int:
         return sum(1 for o in self._loop.ledger.open_orders() if self._loop.ledger.venue_of(o.instrument) == venue)
 
-    def _came_of(self, request: OperatorRequest, adopting: Sequence[InstrumentId]) -> str:
+    def _came_of(self, request: OperatorRequest) -> str:
         if request.action is OperatorAction.RESOLVE and request.order is not None:
             order = self._loop.ledger.orders[request.order]
             return (
                 f"order {request.order} is {order.state.value} with {order.filled:+f} filled; its venue is read before anything increases"
             )
         if request.action is OperatorAction.ADOPT:
-            return f"adopted: {', '.join(self._held(i) for i in adopting)}"
+            return self._adopted(request.adopting or ())
         if request.action is OperatorAction.OVERRIDE:
             return self._overridden(request)
         if request.action is OperatorAction.FLATTEN:
@@ -219,11 +230,22 @@ class Control:
         until = datetime.fromtimestamp(made.until / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         return f"{field} is {made.value:f} instead of {configured:f} until {until}"
 
-    def _held(self, instrument: InstrumentId) -> str:
-        """A position in words, with the venue's own entry price."""
-        position = self._loop.ledger.positions[instrument]
+    def _adopted(self, shown: Sequence[Adopted]) -> str:
+        """What was taken over, and what had changed before it was: the fold takes only what is as it was shown."""
+        still = {(u.shown.instrument, u.shown.order) for u in unadopted(self._loop.ledger)}
+        done = [self._held(a) for a in shown if (a.instrument, a.order) not in still]
+        left = [a.order or a.instrument for a in shown if (a.instrument, a.order) in still]
+        words = [f"adopted: {', '.join(done)}"] if done else []
+        words += [f"changed in the meantime and not adopted, look again: {', '.join(left)}"] if left else []
+        return "; ".join(words)
+
+    def _held(self, shown: Adopted) -> str:
+        """A position in words, with the venue's own entry price, or an order that is taken over."""
+        if shown.order is not None:
+            return f"order {shown.order} on {shown.instrument}, which is withdrawn"
+        position = self._loop.ledger.positions[shown.instrument]
         entry = "" if position.entry_price is None else f" at {position.entry_price:f}"
-        return f"{position.quantity:+f} of {instrument}{entry}"
+        return f"{position.quantity:+f} of {shown.instrument}{entry}"
 
     def _left_to_close(self) -> list[str]:
         """Venue by venue, what is held of what is to be closed."""

@@ -19,9 +19,9 @@ import structlog
 
 from bot.core import trading
 from bot.core.commands import PlaceOrder
-from bot.core.drafting import ORDER_NUMBER_DIGITS
 from bot.core.events import Event, IntentsEntered, OperatorActed, OperatorAction
 from bot.core.operation import RESTRAINTS
+from bot.core.order import parts_of
 from bot.core.records import Ledger
 from bot.core.units import Millis
 from bot.operating import Intents
@@ -142,8 +142,7 @@ def _is_news(ledger: Ledger, event: Event) -> bool:
 
 def _comes_after(ledger: Ledger, order: PlaceOrder) -> bool:
     """Whether an order is newer than every order of the journal: ids grow with each order and each run."""
-    epoch, number = order.client_order_id[:-ORDER_NUMBER_DIGITS], int(order.client_order_id[-ORDER_NUMBER_DIGITS:], 36)
-    return epoch > ledger.epoch or (epoch == ledger.epoch and number > ledger.order_number)
+    return (parts_of(order.client_order_id) or ("", 0)) > (ledger.epoch, ledger.order_number)
 
 
 def _cleared(intents: Intents) -> bool:

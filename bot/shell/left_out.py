@@ -28,6 +28,11 @@ def refuse_left_out(ledger: Ledger, policy: Policy) -> None:
                 " and leave it out after that"
             )
     _refuse_mirrored(ledger, policy)
+    for taken in (o for record in ledger.venues.values() for o in record.taken_orders if o.instrument not in policy.instruments):
+        raise LeftOut(
+            f"venues: the journal remembers order {taken.name} in {taken.instrument}, taken over by {taken.taken_by}, which the"
+            " configuration does not name: name it again, let the bot withdraw the order, and leave it out after that"
+        )
     for instrument, position in sorted(ledger.positions.items()):
         told = position.quantity if position.dispute is None else position.quantity or position.dispute.observed
         if instrument not in policy.instruments and told != ZERO:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bot.core import events as ev
 from bot.core.commands import CancelOrder, LookUpOrder, PlaceOrder, ReadVenue
@@ -125,7 +125,7 @@ class DirectVenue:
         return self._reported(order)
 
     async def cancel(self, command: CancelOrder) -> CancelAnswer:
-        """Cancels by client id."""
+        """Cancels by client id, or one of others by the engine's."""
         try:
             return self._reported(await self._asked(lambda: self._cancel(command)))
         except (Unanswered, Refused) as error:
@@ -292,7 +292,10 @@ class DirectVenue:
 
     def _cancel(self, command: CancelOrder) -> Order:
         symbol = self._symbol(command.instrument)
-        order, reports = self._exchange.cancel(self._account, symbol, self._venue_clock.now(), client_order_id=command.client_order_id)
+        which: dict[str, Any] = {"client_order_id": command.client_order_id}
+        if command.by_venue_id:
+            which = {"order_id": int(command.venue_order_id or 0)}
+        order, reports = self._exchange.cancel(self._account, symbol, self._venue_clock.now(), **which)
         self._wire.tell(reports)
         return order
 

@@ -71,6 +71,9 @@ def order_report(listed: Instrument, order: Order) -> ev.OrderReport:
         filled_quantity=order.filled * listed.contract_size * request.side.sign,
         average_price=order.average_price,
         venue_at=order.updated_at,
+        quantity=request.contracts * listed.contract_size * request.side.sign,
+        price=request.price,
+        reduce_only=request.reduce_only,
     )
 
 

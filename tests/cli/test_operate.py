@@ -9,12 +9,15 @@ import pytest
 
 from bot.config import load
 from bot.core.events import OperatorAction
+from bot.drivers.adopt import in_words as adoption
 from bot.drivers.flatten import in_words
 from bot.drivers.operate import operate
 from bot.operating import OperatorAnswer, OperatorRequest
 from tests.adapters.telemetry.test_control import Bot, listening
 from tests.cli.test_refusals import hedgebot, refused, written
-from tests.core.openings import hedged, in_doubt_at_okx
+from tests.core.foreign import theirs
+from tests.core.openings import before_us, hedged, in_doubt_at_okx
+from tests.core.playbook import reading
 
 NAMED = ("--by", "alice", "--why", "a drill")
 
@@ -127,6 +130,42 @@ async def test_a_flatten_shows_what_it_closes_and_closes_nothing_unless_somebody
         done = await asyncio.to_thread(hedgebot, "flatten", str(config), *NAMED, "--yes", cwd=tmp_path)
     assert done.returncode == 0
     assert [(r.action, r.by, r.venue, r.asset) for r in bot.asked] == [(OperatorAction.FLATTEN, "alice", None, None)]
+
+
+async def test_an_adoption_shows_what_it_takes_over_and_asks_for_exactly_that(tmp_path: Path) -> None:
+    config = written(tmp_path, state_dir=str(tmp_path / "s"))
+    story = before_us("-4") >> reading("okx", orders=(theirs("-3", "-1"),))
+    bot, told = Bot(), story.statement()
+    async with listening(bot, load(config).control_path, statement=lambda: told):
+        done = await asyncio.to_thread(hedgebot, "adopt", str(config), *NAMED, cwd=tmp_path)
+        assert (done.returncode, bot.asked) == (2, [])
+        assert "Takes over 1 positions and 1 orders of the book:" in done.stdout
+        assert "--yes: is not given, and nobody can be asked here; nothing is adopted" in done.stderr
+        done = await asyncio.to_thread(hedgebot, "adopt", str(config), *NAMED, "--yes", "--positions", "--venue", "okx", cwd=tmp_path)
+        assert done.returncode == 0
+        assert [(r.action, r.adopting) for r in bot.asked] == [(OperatorAction.ADOPT, (told.unadopted[0].shown,))]
+        done = await asyncio.to_thread(hedgebot, "adopt", str(config), *NAMED, "--yes", "--venue", "bybit", cwd=tmp_path)
+        assert (done.returncode, len(bot.asked)) == (2, 1)
+    assert done.stdout == "Nothing at bybit is there that our orders did not bring, or it is adopted already.\n"
+
+
+def test_the_preview_of_an_adoption_tells_each_with_its_price_and_the_effect() -> None:
+    story = hedged("30") >> reading("okx", orders=(theirs("-3", "-1"), theirs(None, venue_order_id="8", price=None, reduce_only=None)))
+    told = story.statement()
+    assert adoption(told, None, told.unadopted) == (
+        "Takes over 0 positions and 2 orders of the book:\n"
+        "  okx:ETH: order 8, which leaves an unknown quantity at a price that the venue does not tell,"
+        " reduce-only or not, which the venue does not tell\n"
+        "  okx:ETH: order 9, which leaves -2 at 3100, not reduce-only\n"
+        "An order counts at all that it leaves, and is withdrawn at once: what the plan needs it places itself.\n"
+        "Net delta of ETH until they are gone: unknown, now +0.0000"
+    )
+    assert adoption(told, None, told.unadopted[1:]).endswith("Net delta of ETH until they are gone: -2.0000 .. +0.0000, now +0.0000")
+    position = before_us("-4").statement()
+    assert adoption(position, "okx", position.unadopted) == (
+        "Takes over 1 positions and 0 orders of okx:\n  okx:ETH: a position of -4, pre_existing, entered at 2900\n"
+        "A position counts and is worked already. The halt that an unexplained one brought to its venue ends with the last."
+    )
 
 
 def test_the_preview_is_of_the_venue_or_asset_that_was_named_and_tells_what_is_not_certain() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from bot.core import events as ev
 from bot.core import target
 from bot.core.policy import Policy
 from bot.core.records import Ledger
+from bot.core.reports import PositionReport
 from bot.core.target import Slot
+from bot.core.units import InstrumentId, VenueId
 from tests.core.market_words import wide
 from tests.core.playbook import (
     book,
@@ -21,7 +25,7 @@ from tests.core.playbook import (
     place,
     query,
 )
-from tests.core.story import Story, policy_for
+from tests.core.story import Story, margin_report, policy_for
 
 ETH = policy_for("ETH")
 BINANCE, BYBIT, OKX = "binance:ETH", "bybit:ETH", "okx:ETH"
@@ -56,3 +60,17 @@ def in_doubt_at_okx() -> Story:
         >> decision_due()
         << query(OKX)
     )
+
+
+def before_us(quantity: str) -> Story:
+    """A first reading that tells a position, with an entry."""
+    story = book(ETH)
+    okx = InstrumentId(OKX)
+    story.ledger = replace(story.ledger, positions={i: p for i, p in story.ledger.positions.items() if i != okx})
+    told = PositionReport(instrument=okx, quantity=Decimal(quantity), entry_price=Decimal(2900), mark_price=Decimal(3000))
+    at, venue = story.now, VenueId("okx")
+    reports, margins = (told,), (margin_report(),)
+    story.feed(
+        ev.VenueReported(at=at, venue=venue, asked_at=at, clock_offset_ms=0, orders=(), positions=reports, fills=(), margins=margins)
+    )
+    return story

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -92,6 +93,15 @@ def foreign_order(story: Story) -> None:
     story >> reading("okx", orders=(theirs,))
 
 
+def unjournaled(story: Story) -> None:
+    """An order that the run before sent after the last one that the journal has of it."""
+    order = story.order(OKX).client_order_id
+    story.ledger = replace(story.ledger, epoch="e2", epochs={order[:-6]: int(order[-6:], 36)})
+    fill = fill_report(story, OKX, "2", client_order_id=ClientOrderId(f"{order[:-6]}zz0000"), venue_order_id="9")
+    story >> after(1_000)
+    story.feed(ev.FillReported(at=story.now, fill=replace(fill, venue_at=story.now)))
+
+
 SHRANK, GREW = "-6", "-14"
 BREAKS: tuple[tuple[BreakCause, Callable[[Story], None], str, TradingState, bool], ...] = (
     (BreakCause.LATE_FILL, late_fill, "-11", S.ACTIVE, False),
@@ -101,6 +111,7 @@ BREAKS: tuple[tuple[BreakCause, Callable[[Story], None], str, TradingState, bool
     (BreakCause.LIQUIDATION, fill_by(ev.FillKind.LIQUIDATION, "4"), "-6", S.REDUCING, False),
     (BreakCause.SETTLEMENT, fill_by(ev.FillKind.SETTLEMENT, "10"), "0", S.ACTIVE, False),
     (BreakCause.FOREIGN_FILL, fill_by(ev.FillKind.TRADE, "2"), "-8", S.REDUCING, False),
+    (BreakCause.UNJOURNALED, unjournaled, "-8", S.REDUCING, False),
     (BreakCause.FOREIGN_ORDER, foreign_order, "-10", S.REDUCING, True),
     (BreakCause.UNEXPLAINED, told_twice(GREW), "-14", S.HALTED, True),
 )

@@ -20,6 +20,7 @@ from bot.core.records import Holding, Ledger, Market, VenueRecord
 from bot.core.units import Asset, InstrumentId, VenueId
 from bot.drivers.chaos.command import timed
 from bot.shell import loop
+from tests.core.foreign import foreign
 from tests.core.openings import OKX, hedged
 from tests.core.story import T0, listed, margin_report, policy_for, quote_of
 from tests.core.test_order import order
@@ -34,7 +35,7 @@ BOOK = Ledger(
     venues={VenueId("okx"): VenueRecord(margins={Asset("USDT"): margin_report("5")})},
 )
 SEED, HOURS = 418, 0.1
-ACCOUNT = {"margins", "margin_positions", "equity_told", "inverse_told", "margin_marks"}
+ACCOUNT = {"margins", "margin_positions", "equity_told", "inverse_told", "margin_marks", "taken_orders"}
 
 Taken = tuple[Ledger, Any, Policy, Step]
 
@@ -108,6 +109,10 @@ CHANGES: Mapping[str, tuple[dict[str, Any], bool]] = {
     "an account that says it again": (
         {"venues": {v: replace(r, margins=dict(r.margins), reported_at=5) for v, r in BOOK.venues.items()}},
         True,
+    ),
+    "an order of others that somebody took over": (
+        {"venues": {VenueId("okx"): replace(BOOK.venues[VenueId("okx")], taken_orders=(foreign("9"),))}},
+        False,
     ),
     "a venue in quarantine": ({"quarantined": frozenset({VenueId("binance")})}, False),
     "a source has spoken": ({"sources_confirmed_at": {"custody": T0}}, False),

@@ -165,7 +165,7 @@ def test_orders_that_are_not_ours_are_told_and_the_venue_only_reduces() -> None:
         venue_at=0,
     )
     story = unread("6") >> holdings("okx", "-10", report) << breach("foreign_orders", "okx")
-    assert story.ledger.venues[VenueId("okx")].foreign_orders == ("theirs",)
+    assert [o.name for o in story.ledger.venues[VenueId("okx")].foreign_orders] == ["theirs"]
 
 
 def test_what_was_reduced_is_in_the_record_that_the_late_readings_agree_with() -> None:

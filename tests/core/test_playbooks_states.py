@@ -12,11 +12,11 @@ from bot.core.copying import replace
 from bot.core.limits import Limit
 from bot.core.order import OrderState
 from bot.core.records import BreakCause
-from bot.core.reports import PositionReport
 from bot.core.trading import causes
 from bot.core.units import ClientOrderId, InstrumentId, VenueId
+from tests.core.foreign import adopts
 from tests.core.market_words import narrow
-from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged, in_doubt_at_okx
+from tests.core.openings import BINANCE, BYBIT, ETH, OKX, before_us, hedged, in_doubt_at_okx
 from tests.core.operators import act, halts, quarantines, reduces, resolves, resumes, state_is
 from tests.core.playbook import (
     accepted,
@@ -45,7 +45,7 @@ from tests.core.playbook import (
     started,
     venue_acts,
 )
-from tests.core.story import Story, margin_report, policy_for
+from tests.core.story import Story, policy_for
 
 QUIET_MS = ETH.quiet_period_ms
 
@@ -311,35 +311,31 @@ def test_a_venue_in_quarantine_is_halted_vouches_for_nobody_and_must_agree_anew_
 
 def test_a_named_person_adopts_what_grew_unexplained_and_its_venue_goes_on() -> None:
     story = shrunk(hedged("30"), "-14") << state_is("halted", "okx")
-    assert story.statement().unadopted == (OKX,)
-    story >> act(ev.OperatorAction.ADOPT, "alice", venue="bybit") << state_is("halted", "okx")
-    story >> act(ev.OperatorAction.ADOPT, "alice") << state_is("active", "okx") << holds(OKX, "-14")
+    assert [u.shown.instrument for u in story.statement().unadopted] == [OKX]
+    story >> adopts("alice", venue="bybit") << state_is("halted", "okx")
+    story >> adopts("alice") << state_is("active", "okx") << holds(OKX, "-14")
     story << says("adopted by alice: -14 of okx:ETH, unexplained, with an entry that the venue does not tell")
     assert story.statement().unadopted == ()
-    story >> act(ev.OperatorAction.HALT, "bob", venue="okx") >> act(ev.OperatorAction.ADOPT, "alice") << state_is("halted", "okx")
+    story >> act(ev.OperatorAction.HALT, "bob", venue="okx") >> adopts("alice") << state_is("halted", "okx")
 
 
 def test_what_was_there_before_the_first_reading_is_told_until_somebody_adopts_it() -> None:
     story = before_us("-4")
-    assert story.statement().unadopted == (OKX,)
-    (
-        story
-        >> act(ev.OperatorAction.ADOPT, "alice", venue="okx")
-        << says("-4 of okx:ETH, pre_existing, with an entry at 2900")
-        << holds(OKX, "-4")
-    )
+    assert [u.shown.instrument for u in story.statement().unadopted] == [OKX]
+    (story >> adopts("alice", venue="okx") << says("-4 of okx:ETH, pre_existing, with an entry at 2900") << holds(OKX, "-4"))
     assert story.statement().unadopted == ()
 
 
-def before_us(quantity: str) -> Story:
-    """A first reading that tells a position, with an entry."""
-    story = book(ETH)
-    okx = InstrumentId(OKX)
-    story.ledger = replace(story.ledger, positions={i: p for i, p in story.ledger.positions.items() if i != okx})
-    told = PositionReport(instrument=okx, quantity=Decimal(quantity), entry_price=Decimal(2900), mark_price=Decimal(3000))
-    at, venue = story.now, VenueId("okx")
-    reports, margins = (told,), (margin_report(),)
-    story.feed(
-        ev.VenueReported(at=at, venue=venue, asked_at=at, clock_offset_ms=0, orders=(), positions=reports, fills=(), margins=margins)
-    )
-    return story
+def test_a_position_that_moved_since_it_was_shown_is_not_adopted_and_its_venue_stays_halted() -> None:
+    story = shrunk(hedged("30"), "-14")
+    seen = story.statement().unadopted[0].shown
+    story >> after(1)
+    story.feed(ev.FillReported(at=story.now, fill=replace(fill_report(story, OKX, "-1"), client_order_id=None, venue_order_id="x")))
+    story >> adopts("alice", seen) << says("not adopted: okx:ETH is -15, not -14") << state_is("halted", "okx")
+    assert len(story.statement().unadopted) == 1
+
+
+def test_a_journal_of_before_takes_over_every_position_that_nobody_had_adopted() -> None:
+    story = shrunk(hedged("30"), "-14") >> act(ev.OperatorAction.ADOPT, "alice", venue="bybit") << state_is("halted", "okx")
+    story >> act(ev.OperatorAction.ADOPT, "alice") << state_is("active", "okx")
+    assert story.statement().unadopted == ()

@@ -15,6 +15,7 @@ from bot.core.exposure import net_delta
 from bot.core.records import Delegation, Ledger
 from bot.core.reports import DelegationReport, MarginReport
 from bot.core.units import Asset, Range, VenueId
+from tests.core.foreign import foreign
 from tests.core.openings import OKX, hedged, in_doubt_at_okx
 from tests.core.playbook import reading
 from tests.core.story import Story
@@ -85,7 +86,7 @@ BEFORE: Mapping[str, dict[str, Any]] = {
     "never read": {"reported_at": None},
     "its clock was off": {"clock_offset_ms": 10**6},
     "its clock was not known": {"clock_offset_ms": None},
-    "strange orders worked there": {"foreign_orders": ("x",)},
+    "strange orders worked there": {"foreign_orders": (foreign("x"),)},
 }
 
 

@@ -20,6 +20,7 @@ from bot.core.records import Dispute, FundingState, Ledger
 from bot.core.statement import breaches
 from bot.core.target import Grade
 from bot.core.units import Asset, ClientOrderId, InstrumentId, Millis, VenueId
+from tests.core.foreign import foreign
 from tests.core.market_words import wide
 from tests.core.openings import slot_at
 from tests.core.playbook import book, collateral, confirmed, decision_due, evenly, filled, place
@@ -132,7 +133,7 @@ CASES: list[tuple[Limit, Callable[[Desk], Desk], Callable[[Desk], Desk]]] = [
     (Limit.IN_DOUBT, lambda d: d.orders(past_order(OrderState.IN_DOUBT)), lambda d: d.orders(past_order(OrderState.IN_DOUBT, BYBIT))),
     (Limit.CLOCK_OFFSET, lambda d: d.venue(clock_offset_ms=-501), lambda d: d.venue(clock_offset_ms=-500)),
     (Limit.CLOCK_OFFSET, lambda d: d.venue(clock_offset_ms=None), lambda d: d.venue(clock_offset_ms=500)),
-    (Limit.FOREIGN_ORDERS, lambda d: d.venue(foreign_orders=("77",)), lambda d: d.venue(foreign_orders=())),
+    (Limit.FOREIGN_ORDERS, lambda d: d.venue(foreign_orders=(foreign("77"),)), lambda d: d.venue(foreign_orders=())),
     (Limit.ACCOUNT_MODE, lambda d: d.venue(unfit=("BTC is in margin mode isolated, not in cross margin",)), lambda d: d.venue(unfit=())),
     # 11 ETH at 3,000 are 33,000 USD.
     (

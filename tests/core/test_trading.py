@@ -26,6 +26,7 @@ from bot.core.trading import (
     state_of,
 )
 from bot.core.units import VenueId
+from tests.core.foreign import foreign
 
 OKX, BYBIT = VenueId("okx"), VenueId("bybit")
 A, R, H = TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED
@@ -103,7 +104,7 @@ def test_a_quiet_period_is_exact_to_the_millisecond(now: int, state: TradingStat
     assert state_of(after_quiet(seen_again, QUIET, now + 400), OKX) is state
 
 
-@pytest.mark.parametrize("record", [None, VenueRecord(), VenueRecord(reconciled=True, foreign_orders=("x",))])
+@pytest.mark.parametrize("record", [None, VenueRecord(), VenueRecord(reconciled=True, foreign_orders=(foreign("x"),))])
 def test_a_venue_that_is_not_heard_or_has_a_foreign_order_is_not_quiet(record: VenueRecord | None) -> None:
     ledger = enter(HEARD, Limit.FOREIGN_ORDERS, 0, "one fill", venue=OKX)
     ledger = replace(ledger, venues={} if record is None else {OKX: record})
@@ -135,7 +136,7 @@ def test_a_named_person_ends_what_is_theirs_to_end_and_what_still_stands_enters_
     after = resume(ledger, OKX, 9, "alice", "looked")
     assert (state_of(after, OKX), state_of(after, None)) == (A, H)
     assert after.notes[-1].sentence == "halted -> active: resumed by alice, looked"
-    standing = replace(ledger, venues={OKX: VenueRecord(reconciled=True, foreign_orders=("x",)), BYBIT: VenueRecord()})
+    standing = replace(ledger, venues={OKX: VenueRecord(reconciled=True, foreign_orders=(foreign("x"),)), BYBIT: VenueRecord()})
     after = resume(standing, OKX, 9, "alice", "looked")
     assert [(c.cause, c.state, c.since) for c in causes(after, OKX)] == [(Limit.FOREIGN_ORDERS, R, 9)]
     let_go = resume(after, None, 10, "alice", "looked")

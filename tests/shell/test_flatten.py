@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 from bot.adapters.journal.intents import IntentsFile
+from bot.core.acts import Adopted
 from bot.core.events import IntentsEntered, OperatorAction
 from bot.core.flattening import instruments_to_close
-from bot.core.units import Asset, VenueId
+from bot.core.records import BreakCause
+from bot.core.units import Asset, VenueId, down_to_step
 from bot.operating import HaltTold
 from bot.shell.control import HALT_REPORT_S
+from bot.simulator.model import OrderKind, OrderRequest, Side, TimeInForce
 from bot.simulator.wire import WireFault
+from bot.simulator.world import ACCOUNT
 from tests.shell.bench import Bench, hedged_bench, same_but_for_market, virtual
 from tests.shell.test_control import Switch, asked
 
+D = Decimal
 FLATTEN, RESUME, HALT = OperatorAction.FLATTEN, OperatorAction.RESUME, OperatorAction.HALT
 
 
@@ -214,17 +220,70 @@ def test_c19_c20_a_halt_counts_with_the_store_down_and_over_a_crash(tmp_path: Pa
 @virtual
 async def test_what_was_there_before_the_journal_is_adopted_by_name() -> None:
     bench = await hedged_bench(world={"assets": ("ETH",)})
-    assert not (await asked(bench, OperatorAction.ADOPT)).accepted
+    nobody = await asked(bench, OperatorAction.ADOPT, adopting=())
+    assert (nobody.accepted, nobody.sentence) == (False, "nothing is named that is to be adopted")
     await bench.crash()
     bench.world.store.entries.clear()
     bench.world.store.snapshot = None
     bench.start()
     await bench.until(bench.converged, 60)
-    answer = await asked(bench, OperatorAction.ADOPT)
+    seen = tuple(u.shown for u in bench.life.run.loop.statement().unadopted)
+    other = replace(seen[0], quantity=seen[0].quantity * 2)
+    refused = await asked(bench, OperatorAction.ADOPT, adopting=(other, *seen[1:]))
+    assert not refused.accepted
+    assert refused.sentence.endswith(f"not {other.quantity:+f}; nothing is adopted, look again")
+    assert len(bench.life.run.loop.statement().unadopted) == len(seen)
+    answer = await asked(bench, OperatorAction.ADOPT, adopting=seen)
     assert answer.accepted
     assert answer.sentence.startswith("adopted: ")
     assert " of binanceusdm:ETHUSDT at " in answer.sentence
-    refused = await asked(bench, OperatorAction.ADOPT)
-    assert refused.sentence == "the book holds nothing that our orders did not bring, or it is adopted already"
+    refused = await asked(bench, OperatorAction.ADOPT, adopting=seen)
+    assert refused.sentence.startswith(f"{seen[0].instrument} holds nothing that our orders did not bring, or it is adopted already; ")
     await bench.stop()
     assert same_but_for_market(bench.replayed(), bench.ledger)
+
+
+@virtual
+async def test_orders_of_others_are_adopted_by_name_and_withdrawn_and_the_venue_goes_on() -> None:
+    bench = await hedged_bench(world={"assets": ("ETH",)})
+    instrument = min(bench.ledger.positions)
+    venue = bench.ledger.venue_of(instrument)
+    exchange, contract = bench.world.contract(instrument)
+    price = down_to_step(bench.ledger.quotes[instrument].ask * D("1.03"), contract.tick)
+    request = OrderRequest(
+        account=ACCOUNT,
+        symbol=contract.symbol,
+        side=Side.SELL,
+        kind=OrderKind.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        contracts=contract.lot * 50,
+        price=price,
+        reduce_only=False,
+        client_order_id=None,
+    )
+    order, reports = exchange.place(request, bench.clock.now())
+    bench.world.wires[venue].tell(reports)
+    await bench.until(lambda: bool(bench.ledger.venues[venue].foreign_orders), 60)
+    (seen,) = (u.shown for u in bench.life.run.loop.statement().unadopted)
+    assert (seen.order, seen.quantity) == (str(order.order_id), -50 * contract.lot * contract.contract_size)
+    answer = await asked(bench, OperatorAction.ADOPT, adopting=(seen,))
+    assert (answer.accepted, answer.sentence) == (True, f"adopted: order {seen.order} on {instrument}, which is withdrawn")
+    await bench.until(lambda: not bench.ledger.venues[venue].taken_orders, 10)
+    assert exchange.open_orders(ACCOUNT) == ()
+    await bench.until(bench.converged, 30)
+    bench.check()
+    await bench.stop()
+    assert same_but_for_market(bench.replayed(), bench.ledger)
+
+
+@virtual
+async def test_what_changes_between_the_look_and_the_fold_is_told_and_not_adopted() -> None:
+    bench = await hedged_bench(world={"assets": ("ETH",)})
+    control = bench.life.run.control
+    instrument = min(bench.ledger.positions)
+    shown = Adopted(instrument=instrument, quantity=D(1))
+    held = bench.ledger.positions[instrument]
+    strange = replace(held, origin=BreakCause.PRE_EXISTING)
+    bench.life.run.loop._ledger = replace(bench.ledger, positions={**bench.ledger.positions, instrument: strange})
+    assert control._adopted((shown,)) == f"changed in the meantime and not adopted, look again: {instrument}"
+    await bench.stop()

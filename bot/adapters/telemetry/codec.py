@@ -12,9 +12,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
+from bot.core.acts import Adopted
 from bot.core.events import OperatorAction
 from bot.core.statement import BookStatement
-from bot.core.units import Asset, ClientOrderId, VenueId
+from bot.core.units import Asset, ClientOrderId, InstrumentId, VenueId
 from bot.operating import OperatorAnswer, OperatorRequest
 
 _PRINTED = r"^[^\p{Cc}\p{Zl}\p{Zp}\p{Cf}]+$"
@@ -23,8 +24,20 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400, pattern=_PRINTED)]
 
 
+ADOPTED_MAX = 1_000
+"""How much a person can take over at once."""
+
+
 class RequestRefused(ValueError):
     """A person's request cannot be taken as it stands: one sentence."""
+
+
+class _Adopted(BaseModel):
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+    instrument: Name
+    quantity: Annotated[Decimal, Field(max_digits=60, allow_inf_nan=False)] | None = None
+    order: Name | None = None
 
 
 class _Body(BaseModel):
@@ -39,6 +52,7 @@ class _Body(BaseModel):
     setting: Name | None = None
     value: Annotated[Decimal, Field(max_digits=60, allow_inf_nan=False)] | None = None
     lasts_ms: Annotated[int, Field(ge=0, le=10**12)] | None = None
+    adopting: Annotated[tuple[_Adopted, ...], Field(max_length=ADOPTED_MAX)] | None = None
 
 
 _ABOUT: Mapping[OperatorAction, tuple[str, frozenset[str]]] = {
@@ -47,7 +61,7 @@ _ABOUT: Mapping[OperatorAction, tuple[str, frozenset[str]]] = {
     OperatorAction.RESUME: ("the book or a venue", frozenset({"venue"})),
     OperatorAction.RESOLVE: ("one order", frozenset({"order", "filled"})),
     OperatorAction.RELOAD: ("the configuration", frozenset()),
-    OperatorAction.ADOPT: ("the book or a venue", frozenset({"venue"})),
+    OperatorAction.ADOPT: ("what was shown", frozenset({"venue", "adopting"})),
     OperatorAction.QUARANTINE: ("a venue", frozenset({"venue"})),
     OperatorAction.OVERRIDE: ("one setting", frozenset({"setting", "value", "lasts_ms"})),
     OperatorAction.FLATTEN: ("the book, a venue or an asset", frozenset({"venue", "asset"})),
@@ -56,6 +70,7 @@ _ABOUT: Mapping[OperatorAction, tuple[str, frozenset[str]]] = {
 _NEEDED: Mapping[OperatorAction, tuple[str, ...]] = {
     OperatorAction.RESOLVE: ("order",),
     OperatorAction.QUARANTINE: ("venue",),
+    OperatorAction.ADOPT: ("adopting",),
     OperatorAction.OVERRIDE: ("setting", "value", "lasts_ms"),
 }
 
@@ -114,7 +129,12 @@ def request_from_json(action: OperatorAction, document: bytes) -> OperatorReques
         setting=body.setting,
         value=body.value,
         lasts_ms=body.lasts_ms,
+        adopting=None if body.adopting is None else tuple(_adopted(each) for each in body.adopting),
     )
+
+
+def _adopted(told: _Adopted) -> Adopted:
+    return Adopted(instrument=InstrumentId(told.instrument), quantity=told.quantity, order=told.order)
 
 
 def _in_one_sentence(error: ValidationError) -> str:

@@ -105,6 +105,7 @@ def order_report(row: Row, shape: OrderShape, instruments: Instruments) -> Order
     status, contracts = _status(row, shape), _filled(row, shape)
     # Venues write an average of zero for an order that has no fill yet.
     average = price(row, shape.average) if contracts else None
+    asked, limit, reduces = _above_zero(row, shape.asked), _above_zero(row, shape.price), told(row, shape.reduce_only)
     return OrderReport(
         instrument=instrument.id,
         client_order_id=_client_id(row, shape),
@@ -113,6 +114,9 @@ def order_report(row: Row, shape: OrderShape, instruments: Instruments) -> Order
         filled_quantity=None if contracts is None else _signed(instrument, contracts, _sign(row, shape.side)),
         average_price=average,
         venue_at=instant(row, shape.at),
+        quantity=None if asked is None else _signed(instrument, asked, _sign(row, shape.side)),
+        price=limit,
+        reduce_only=None if reduces is None else reduces.lower() == "true",
     )
 
 
@@ -364,11 +368,21 @@ def _status(row: Row, shape: OrderShape) -> VenueOrderStatus:
     return shape.statuses[word]
 
 
+def _above_zero(row: Row, spelled: Paths) -> Decimal | None:
+    """How an order was placed, where it says so in a figure: a market or stop order may not. No reading fails for it."""
+    try:
+        value = figure(row, spelled)
+    except Unreadable:
+        return None
+    return value if value is not None and value > ZERO else None
+
+
 def _filled(row: Row, shape: OrderShape) -> Decimal | None:
     """Contracts that filled, unsigned; None when not told."""
-    contracts, asked, left = (figure(row, spelled) for spelled in (shape.filled, shape.asked, shape.left))
-    if contracts is None and asked is not None and left is not None:
-        contracts = asked - left
+    contracts = figure(row, shape.filled)
+    if contracts is None:
+        asked, left = figure(row, shape.asked), figure(row, shape.left)
+        contracts = None if asked is None or left is None else asked - left
     if contracts is not None and contracts < ZERO:
         raise Unreadable(f"{_name(shape.filled or shape.left)} is negative")
     return contracts

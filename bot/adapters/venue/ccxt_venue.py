@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from bot.adapters.venue import funding_reads, market_reads, wallet_reads
+from bot.adapters.venue import cancelling, funding_reads, market_reads, wallet_reads
 from bot.adapters.venue.asking import Asker, NotAnswered
 from bot.adapters.venue.ban_file import BanFile
 from bot.adapters.venue.ccxt_client import doors, expiring_at, make_client, tap
@@ -213,7 +213,11 @@ class CcxtVenue:
         if up is None or instrument is None:
             return CancelUnconfirmed(at=self._clock.now(), client_order_id=ours, reason="the venue is not open")
         try:
-            answer = await self._cancelled(up, instrument, writes.client_id_as_sent(ours))
+            call = partial(cancelling.asked, up.asker, up.client, writes, instrument, up.opened.ccxt_symbols[instrument.venue_symbol])
+            if command.by_venue_id:
+                await call(venue_id=command.venue_order_id)
+                return CancelUnconfirmed(at=self._clock.now(), client_order_id=ours, reason=cancelling.READ_NEXT)
+            answer = await call(client_id=writes.client_id_as_sent(ours))
             report = None
             if isinstance(answer, dict) and told(answer, self._profile.reads.order.status) is not None:
                 report = order_report(answer, self._profile.reads.order, {instrument.venue_symbol: instrument})
@@ -223,16 +227,6 @@ class CcxtVenue:
         if report is None:
             return CancelUnconfirmed(at=self._clock.now(), client_order_id=ours, reason="taken, but the order is not known to the venue")
         return OrderReported(at=self._clock.now(), report=report)
-
-    async def _cancelled(self, up: _Connection, instrument: Instrument, sent_id: str) -> Any:
-        """The answer to one cancel; nothing where ccxt has made something else of it. Raises NotAnswered or Unreadable."""
-        writes = self._profile.writes
-        if writes.cancel_by_ccxt:
-            name, parameters = up.opened.ccxt_symbols[instrument.venue_symbol], {writes.cancel_client_id_as: sent_id}
-            await up.asker.call(Ask.CANCEL, Lane.CANCEL, lambda: up.client.cancel_order("", name, parameters))
-            return None
-        (scope,) = up.asker.scopes(writes.cancel, [instrument.venue_symbol])
-        return await up.asker.ask(writes.cancel, Lane.CANCEL, **scope, **{writes.cancel_client_id_as: sent_id})
 
     async def look_up(self, command: LookUpOrder) -> LookUpAnswer:
         """See `reading`."""

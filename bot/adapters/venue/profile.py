@@ -181,9 +181,8 @@ class Setup:
 class Writes:
     """How an order is placed and cancelled: parameters beside the unified ones, and where our id and the expiry go.
 
-    `client_id_as_sent` makes of our id what stands for it at the venue, and raises ValueError where it cannot. `cancel_by_ccxt`: only ccxt
-    can sign a cancel; its `cancel_order` is called, and `cancel` says where it goes. `ended_codes` are the words about an order that was
-    taken, met nobody and is gone: it is looked up.
+    `client_id_as_sent` makes what stands for our id, or raises ValueError. `cancel_by_ccxt`: only its `cancel_order` can sign, and `cancel`
+    says where it goes; `cancel_other` is for orders of others. `ended_codes`: of an order that was taken, met nobody and is gone.
     """
 
     client_id_as: str
@@ -195,9 +194,10 @@ class Writes:
     signs_by_nonce: bool = True  # Else ccxt signs its own clock, which is set to the venue's.
     client_id_as_sent: Callable[[str], str] = str
     cancel_by_ccxt: bool = False
+    cancel_other: Query | None = None
+    cancel_venue_id_as: str = ""
     ended_codes: frozenset[str] = frozenset()
-    late_is_unnamed: bool = False
-    """Whether the venue's word for an expiry that has passed is nowhere documented: then one that is on no list has the clock measured."""
+    late_is_unnamed: bool = False  # Whether its word for a late request is not documented: one on no list has the clock measured then.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

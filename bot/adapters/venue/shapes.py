@@ -39,8 +39,8 @@ class Scope:
 class OrderShape:
     """Where an order's figures stand. `filled` counts contracts, unsigned.
 
-    Where a venue does not tell `filled`, it is `asked` less `left`. An order that tells no status is `without_status`, where that is known.
-    `client_id_of` makes our client id of what stands for it.
+    Where a venue does not tell `filled`, it is `asked` less `left`. `asked`, `price` and `reduce_only` are as it was placed. An order that
+    tells no status is `without_status`, where that is known. `client_id_of` makes our client id of what stands for it.
     """
 
     symbol: Paths
@@ -55,6 +55,8 @@ class OrderShape:
     scope: Scope | None = None
     asked: Paths = ()
     left: Paths = ()
+    price: Paths = ()
+    reduce_only: Paths = ()
     without_status: VenueOrderStatus | None = None
     client_id_of: Callable[[str], str] = str
 

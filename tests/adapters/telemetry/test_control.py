@@ -16,9 +16,10 @@ import pytest
 from bot.adapters.telemetry.codec import RequestRefused, answer_from_json, answer_to_json, request_from_json, request_to_json
 from bot.adapters.telemetry.endpoints import Endpoints, EndpointUnavailable, ask_to_act
 from bot.adapters.telemetry.prometheus import Metrics
+from bot.core.acts import Adopted
 from bot.core.events import OperatorAction
 from bot.core.statement import BookStatement
-from bot.core.units import ClientOrderId, VenueId
+from bot.core.units import ClientOrderId, InstrumentId, VenueId
 from bot.operating import OperatorAnswer, OperatorRequest
 
 REDUCE, HALT, RESUME, RESOLVE, *_ = OperatorAction
@@ -138,6 +139,17 @@ async def test_a_bot_that_never_answers_is_not_waited_for(tmp_path: Path, monkey
     async with listening(Deaf(), tmp_path / "s"):
         with pytest.raises(EndpointUnavailable, match="no running hedgebot answers"):
             await ask_to_act(tmp_path / "s", HALTING)
+
+
+def test_what_is_adopted_is_named_and_reads_back_as_it_was_written() -> None:
+    shown = (
+        Adopted(instrument=InstrumentId("okx:ETH"), quantity=Decimal("-1.50")),
+        Adopted(instrument=InstrumentId("a:b"), quantity=None, order="9"),
+    )
+    request = OperatorRequest(action=OperatorAction.ADOPT, by="alice", why="ours", adopting=shown)
+    assert request_from_json(OperatorAction.ADOPT, request_to_json(request)) == request
+    with pytest.raises(RequestRefused, match="adopt is about what was shown: give `adopting`"):
+        request_from_json(OperatorAction.ADOPT, b'{"by": "alice", "why": "ours"}')
 
 
 def test_requests_and_answers_read_back_as_they_were_written() -> None:

@@ -147,6 +147,7 @@ async def test_no_request_that_a_run_makes_and_that_changes_something_passes_the
     usual, narrow = doors(profile, told).allowed, reading_doors(told).allowed
     requests = (await rehearse(profile, told, WallClock())).requests
     acting = ("create_order", "cancel_order", "set_leverage", "set_margin_mode", "set_position_mode", profile.writes.cancel.call)
+    acting += () if profile.writes.cancel_other is None else (profile.writes.cancel_other.call,)
     acting += (profile.streams.listen_key_call,) + (() if profile.dead_man is None else (profile.dead_man.query.call,))
     acted = 0
     for each in requests:

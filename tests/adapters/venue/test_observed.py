@@ -82,6 +82,7 @@ async def test_the_doors_let_sockets_out_and_nothing_that_acts(venue: str, envir
     told = settings_for(venue, environment, routes=routes)
     narrow = doors(profile, told).watching(_listen_paths(venue)).allowed
     acting = ("create_order", "cancel_order", "set_leverage", "set_margin_mode", "set_position_mode", profile.writes.cancel.call)
+    acting += () if profile.writes.cancel_other is None else (profile.writes.cancel_other.call,)
     acting += () if profile.dead_man is None else (profile.dead_man.query.call,)
     acted = 0
     for each in (await rehearse(profile, told, WallClock())).requests:

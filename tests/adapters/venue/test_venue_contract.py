@@ -313,6 +313,24 @@ async def test_cancel_tells_what_became_of_the_order(stand):
         assert isinstance(again, CancelUnconfirmed)
 
 
+async def test_an_order_of_others_is_told_as_it_was_placed_and_withdrawn_by_the_venues_own_id(stand):
+    up = stand.venue._up
+    contracts = stand.units("0.05") / stand.btc.contract_size
+    await up.client.create_order(up.opened.ccxt_symbols[stand.btc.venue_symbol], "limit", "sell", f"{contracts:f}", "60100")
+    report = await stand.venue.read(stand.reading())
+    assert isinstance(report, VenueReported)
+    (theirs,) = report.orders
+    assert (theirs.quantity, theirs.price, theirs.reduce_only) == (-contracts * stand.btc.contract_size, Decimal(60_100), False)
+    assert (theirs.filled_quantity, theirs.venue_order_id is None) == (Decimal(0), False)
+    cancel = CancelOrder(client_order_id="theirs", instrument=stand.btc.id, venue_order_id=theirs.venue_order_id, by_venue_id=True)
+    answer = await stand.venue.cancel(cancel)
+    assert (type(answer), answer.reason) == (CancelUnconfirmed, "asked for; the next complete reading tells what became of it")
+    after = await stand.venue.read(stand.reading())
+    assert isinstance(after, VenueReported)
+    assert after.orders == ()
+    assert isinstance(await stand.venue.cancel(cancel), CancelUnconfirmed), "of one that is gone no more is said"
+
+
 async def test_a_reading_tells_the_place_in_the_deleveraging_queue(stand):
     async def rank() -> Decimal | None:
         reading = await stand.venue.read(stand.reading())

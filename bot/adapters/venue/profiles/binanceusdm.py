@@ -73,6 +73,9 @@ _ORDER = OrderShape(
     filled=paths("executedQty"),
     average=paths("avgPrice"),
     at=paths("updateTime", "time"),
+    asked=paths("origQty"),
+    price=paths("price"),
+    reduce_only=paths("reduceOnly"),
     statuses=_STATUSES,
 )
 
@@ -218,6 +221,7 @@ BINANCEUSDM = Profile(
         place_parameters={"newOrderRespType": "RESULT"},
         cancel=Query(ask=Ask.CANCEL, call="fapiPrivateDeleteOrder", symbol_as="symbol"),
         cancel_client_id_as="origClientOrderId",
+        cancel_venue_id_as="orderId",
     ),
     reads=Reads(
         clock=Query(ask=Ask.CLOCK, call="fapiPublicGetTime"),

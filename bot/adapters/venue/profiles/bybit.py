@@ -77,11 +77,11 @@ _ORDER = OrderShape(
     filled=paths("cumExecQty"),
     average=paths("avgPrice"),
     at=paths("updatedTime", "createdTime"),
+    asked=paths("qty"),
+    price=paths("price"),
+    reduce_only=paths("reduceOnly"),
     statuses={
-        "New": VenueOrderStatus.ACCEPTED,
-        "PartiallyFilled": VenueOrderStatus.ACCEPTED,
-        "Untriggered": VenueOrderStatus.ACCEPTED,
-        "Triggered": VenueOrderStatus.ACCEPTED,
+        **dict.fromkeys(("New", "PartiallyFilled", "Untriggered", "Triggered"), VenueOrderStatus.ACCEPTED),
         "Filled": VenueOrderStatus.FILLED,
         "Cancelled": VenueOrderStatus.CANCELED,
         "PartiallyFilledCanceled": VenueOrderStatus.CANCELED,
@@ -248,6 +248,7 @@ BYBIT = Profile(
         place_parameters={},
         cancel=Query(ask=Ask.CANCEL, call="privatePostV5OrderCancel", success=_OK, part_as="category", symbol_as="symbol"),
         cancel_client_id_as="orderLinkId",
+        cancel_venue_id_as="orderId",
     ),
     reads=Reads(
         clock=Query(ask=Ask.CLOCK, call="publicGetV5MarketTime", success=_OK),

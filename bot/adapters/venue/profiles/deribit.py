@@ -71,6 +71,9 @@ _ORDER = OrderShape(
     filled=paths("filled_amount"),
     average=paths("average_price"),
     at=paths("last_update_timestamp", "creation_timestamp"),
+    asked=paths("amount"),
+    price=paths("price"),
+    reduce_only=paths("reduce_only"),
     statuses={
         "open": VenueOrderStatus.ACCEPTED,
         "untriggered": VenueOrderStatus.ACCEPTED,  # a person's stop order: `get_open_orders` lists it too
@@ -133,7 +136,7 @@ def confirms(message: Any) -> int:
     return sum(str(channel).startswith(_CONFIRMED) for channel in granted) if isinstance(granted, list) else 0
 
 
-_ACTS = ("buy", "sell", "cancel_by_label")
+_ACTS = ("buy", "sell", "cancel_by_label", "cancel")
 _READS = (
     *("get_order_state_by_label", "get_open_orders", "get_user_trades_by_currency_and_time"),
     *("get_positions", "get_position", "get_account_summaries", "get_account_summary", "get_transaction_log"),
@@ -197,6 +200,8 @@ DERIBIT = Profile(
         place_parameters={},
         cancel=Query(ask=Ask.CANCEL, call="privateGetCancelByLabel", settle_as="currency"),
         cancel_client_id_as="label",
+        cancel_other=Query(ask=Ask.CANCEL, call="privateGetCancel"),
+        cancel_venue_id_as="order_id",
         clock_codes=frozenset({"13009", "13888"}),
         signs_by_nonce=False,
     ),

@@ -102,6 +102,8 @@ _ORDER = OrderShape(
     at=paths("statusTimestamp", "timestamp"),
     asked=paths("order.origSz", "origSz"),
     left=paths("order.sz", "sz"),
+    price=paths("order.limitPx", "limitPx"),
+    reduce_only=paths("order.reduceOnly", "reduceOnly"),
     without_status=VenueOrderStatus.ACCEPTED,
     client_id_of=from_hex128,
     statuses={
@@ -146,7 +148,7 @@ _MARGIN = MarginShape(
 
 def _openings(host: str) -> tuple[Opening, ...]:
     """Whatever names our address counts as private, also a question that anybody might ask. Withdrawals are signed for the same path."""
-    signed = tuple(f'"type":"{action}"' for action in ("order", "cancelbycloid", "updateleverage"))
+    signed = tuple(f'"type":"{action}"' for action in ("order", "cancelbycloid", "cancel", "updateleverage"))
     return (
         Opening(host=host, paths=("/info",), private=True, answers=True),
         Opening(host=host, paths=("/exchange",), private=True, saying=signed, acts=True),

@@ -72,6 +72,9 @@ _ORDER = OrderShape(
     filled=paths("accFillSz"),
     average=paths("avgPx"),
     at=paths("uTime", "cTime"),
+    asked=paths("sz"),
+    price=paths("px"),
+    reduce_only=paths("reduceOnly"),
     statuses={
         "live": VenueOrderStatus.ACCEPTED,
         "partially_filled": VenueOrderStatus.ACCEPTED,
@@ -237,6 +240,7 @@ OKX = Profile(
         place_parameters={"tdMode": "cross"},
         cancel=Query(ask=Ask.CANCEL, call="privatePostTradeCancelOrder", success=_OK, symbol_as="instId"),
         cancel_client_id_as="clOrdId",
+        cancel_venue_id_as="ordId",
     ),
     reads=Reads(
         clock=Query(ask=Ask.CLOCK, call="publicGetPublicTime", success=_OK),

@@ -1,0 +1,55 @@
+"""An order that works at a venue and that our record did not place: what is known of it, and who has taken it over.
+
+Nobody's such order counts in no position; it keeps its venue REDUCING. One that was taken over counts at all that it may still fill, and is
+withdrawn until a complete reading does not tell it any more (see `strangers`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bot.core.reports import FillReport, OrderReport
+from bot.core.units import ZERO, ClientOrderId, InstrumentId, Millis, Range
+
+OURS = "an earlier run of ours"
+"""Who has taken over an order that left under one of our own ids, and that our journal does not have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignOrder:
+    """`leaves`: signed contract units (see `instrument`) that may still fill, None: not told. `name`: the venue's word for it, for people.
+
+    `taken_by`: whoever took it over; None: nobody. `cancel_asked_at` is our clock.
+    """
+
+    name: str
+    instrument: InstrumentId
+    venue_order_id: str | None
+    client_order_id: ClientOrderId | None
+    leaves: Decimal | None = None
+    price: Decimal | None = None
+    reduce_only: bool | None = None
+    taken_by: str | None = None
+    cancel_asked_at: Millis | None = None
+
+    def is_of(self, told: FillReport | OrderReport | ForeignOrder) -> bool:
+        """Whether a venue speaks of this order: by its own id, else by its client's."""
+        if self.instrument != told.instrument:
+            return False
+        if self.venue_order_id is not None and told.venue_order_id is not None:
+            return self.venue_order_id == told.venue_order_id
+        return self.client_order_id is not None and self.client_order_id == told.client_order_id
+
+    @property
+    def may_fill(self) -> Range | None:
+        """What it may still add to the position, signed contract units; None: nobody knows."""
+        return None if self.leaves is None else Range.spanning(ZERO, self.leaves)
+
+
+def left_after(fill: FillReport, leaves: Decimal | None) -> Decimal | None:
+    """What an order leaves after one more fill of it; nothing less than nothing, also where it was told late."""
+    if leaves is None:
+        return None
+    left = leaves - fill.quantity
+    return left if left * leaves > ZERO else ZERO

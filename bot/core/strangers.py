@@ -1,0 +1,143 @@
+"""Orders at a venue that our record did not place: seen, told, taken over, withdrawn.
+
+1. One that nobody has taken over is a break, once, and keeps its venue REDUCING until a quiet period after the last is gone.
+2. A named person takes over what they were shown (see `operation`). From then on it counts at all that it may still fill, at its worst, and
+   nothing else is placed on its instrument: our own plan places what is needed when it is gone. Its fills are no break.
+3. One under an id of an earlier run of ours, which our journal does not have, is taken over at once, by `OURS`. That it works, and each
+   fill of it, is a break of its own cause; its venue is REDUCING: what it did was asked for by somebody of whom the journal knows nothing.
+4. What is taken over is withdrawn, by the venue's own id, again and again, until a complete reading does not tell it any more. That is the
+   only evidence of its end: a report may come before its last fills, and has the venue read at once.
+"""
+
+from __future__ import annotations
+
+from bot.core import events as ev
+from bot.core import trading
+from bot.core.commands import CancelOrder
+from bot.core.copying import replace
+from bot.core.foreign_order import OURS, ForeignOrder
+from bot.core.ledger import is_unjournaled, noted, order_of, venue_record, with_break, with_venue
+from bot.core.limits import Limit
+from bot.core.order import is_of
+from bot.core.records import BreakCause, Ledger, Note
+from bot.core.units import ClientOrderId, Millis, VenueId
+
+WITHDRAW_AGAIN_MS: Millis = 5_000
+"""Pause between two cancels of an order that was taken over."""
+
+
+def observed(ledger: Ledger, event: ev.VenueReported | ev.HoldingsReported) -> Ledger:
+    """Remembers the working orders of a telling that are not ours; each new one is a break.
+
+    A second order under the id of one of ours is not ours either: ours is the one that the venue told first. Only a complete reading
+    tells that one works no more.
+    """
+    record = venue_record(ledger, event.venue)
+    works = [r for r in event.orders if r.status is ev.VenueOrderStatus.ACCEPTED and not _is_ours(ledger, r)]
+    told = sorted((_foreign(ledger, r) for r in works), key=lambda o: (o.name, o.instrument))
+    taken, foreign = [], []
+    for order in told:
+        before = next((o for o in record.taken_orders if o.is_of(order)), None)
+        if before is not None:
+            taken.append(replace(order, taken_by=before.taken_by, cancel_asked_at=before.cancel_asked_at))
+        elif is_unjournaled(ledger, order.client_order_id):
+            words = f"order {order.name} of {OURS} works, and the journal does not have it: it is withdrawn"
+            ledger = with_break(ledger, BreakCause.UNJOURNALED, str(event.venue), event.at, words)
+            ledger = trading.enter(ledger, Limit.FOREIGN_ORDERS, event.at, words, venue=event.venue)
+            taken.append(replace(order, taken_by=OURS))
+        else:
+            foreign.append(order)
+    for order in record.taken_orders:
+        if any(order.is_of(o) for o in taken):
+            continue
+        if isinstance(event, ev.HoldingsReported):
+            taken.append(order)
+        else:
+            words = f"order {order.name}, taken over by {order.taken_by}, works no more"
+            ledger = noted(ledger, Note(at=event.at, kind="order", subject=order.instrument, sentence=words))
+    ledger = _with_foreign(ledger, event, tuple(foreign))
+    record = replace(venue_record(ledger, event.venue), foreign_orders=tuple(foreign), taken_orders=tuple(taken))
+    return with_venue(ledger, event.venue, record)
+
+
+def _with_foreign(ledger: Ledger, event: ev.VenueReported | ev.HoldingsReported, foreign: tuple[ForeignOrder, ...]) -> Ledger:
+    """The ledger with what is new of the orders that nobody has taken over told, and their venue REDUCING for any change of them."""
+    before = venue_record(ledger, event.venue).foreign_orders
+    names, known = [o.name for o in foreign], [o.name for o in before]
+    for name in sorted(set(names) - set(known)):
+        ledger = with_break(ledger, BreakCause.FOREIGN_ORDER, str(event.venue), event.at, f"order {name} is not ours")
+    if names == known:
+        return ledger
+    words = f"{len(foreign)} orders work that are not ours" if foreign else "no order works any more that is not ours"
+    return trading.enter(ledger, Limit.FOREIGN_ORDERS, event.at, words, venue=event.venue)
+
+
+def _is_ours(ledger: Ledger, report: ev.OrderReport) -> bool:
+    order = order_of(ledger, report)
+    return order is not None and is_of(order, report.venue_order_id)
+
+
+def _foreign(ledger: Ledger, report: ev.OrderReport) -> ForeignOrder:
+    """A foreign order as it is told, called by its client id unless that is one of ours."""
+    second = order_of(ledger, report) is not None
+    leaves = None
+    if report.quantity is not None and report.filled_quantity is not None:
+        leaves = report.quantity - report.filled_quantity
+    return ForeignOrder(
+        name=(report.venue_order_id if second else report.client_order_id or report.venue_order_id) or "?",
+        instrument=report.instrument,
+        venue_order_id=report.venue_order_id,
+        client_order_id=None if second else report.client_order_id,
+        leaves=leaves,
+        price=report.price,
+        reduce_only=report.reduce_only,
+    )
+
+
+def taken_over(ledger: Ledger, venue: VenueId, order: ForeignOrder, by: str, at: Millis, why: str) -> Ledger:
+    """The ledger after a named person took over a foreign order. With the last one of a venue what they brought to it ends."""
+    record = venue_record(ledger, venue)
+    left = tuple(o for o in record.foreign_orders if o is not order)
+    taken = (*record.taken_orders, replace(order, taken_by=by))
+    ledger = with_venue(ledger, venue, replace(record, foreign_orders=left, taken_orders=taken))
+    return ledger if left else trading.end(ledger, Limit.FOREIGN_ORDERS, at, f"adopted by {by}, {why}", venue=venue)
+
+
+def heard(ledger: Ledger, report: ev.OrderReport) -> Ledger:
+    """The ledger after a report on one order: of a taken one that says that it ended, the venue is read in full, and at once."""
+    venue = ledger.venue_of(report.instrument)
+    record = venue_record(ledger, venue)
+    if report.status is ev.VenueOrderStatus.ACCEPTED or not any(o.is_of(report) for o in record.taken_orders):
+        return ledger
+    return with_venue(ledger, venue, replace(record, reconciled=False))
+
+
+def unconfirmed(ledger: Ledger, name: str) -> Ledger:
+    """The ledger after a cancel of a taken order was asked for, with what came of it untold: the venue is read in full, and at once."""
+    for venue, record in ledger.venues.items():
+        if any(o.name == name for o in record.taken_orders) and not ledger.observing:
+            return with_venue(ledger, venue, replace(record, reconciled=False))
+    return ledger
+
+
+def withdrawn(ledger: Ledger, now: Millis) -> tuple[Ledger, tuple[CancelOrder, ...]]:
+    """Cancels what is taken over, each at most once per interval. One without an id of the venue's cannot be: people see it in `status`."""
+    commands: list[CancelOrder] = []
+    for venue, record in ledger.venues.items():
+        if not record.taken_orders:
+            continue
+        asked = {o.name for o in record.taken_orders if o.venue_order_id is not None and not _was_asked_lately(o, now)}
+        commands += [_cancel(o) for o in record.taken_orders if o.name in asked]
+        taken = tuple(replace(o, cancel_asked_at=now) if o.name in asked else o for o in record.taken_orders)
+        ledger = with_venue(ledger, venue, replace(record, taken_orders=taken))
+    return ledger, tuple(commands)
+
+
+def _was_asked_lately(order: ForeignOrder, now: Millis) -> bool:
+    return order.cancel_asked_at is not None and 0 <= now - order.cancel_asked_at < WITHDRAW_AGAIN_MS
+
+
+def _cancel(order: ForeignOrder) -> CancelOrder:
+    return CancelOrder(
+        client_order_id=ClientOrderId(order.name), instrument=order.instrument, venue_order_id=order.venue_order_id, by_venue_id=True
+    )

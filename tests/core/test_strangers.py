@@ -1,0 +1,174 @@
+"""Orders at a venue that our record did not place: what is known of them, who takes them over, and how they end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from bot.core import events as ev
+from bot.core.acts import Adopted
+from bot.core.exposure import position_units
+from bot.core.ledger import is_unjournaled
+from bot.core.units import ClientOrderId, InstrumentId, Range, VenueId
+from tests.core.foreign import adopts, fill_of_theirs, foreign, theirs
+from tests.core.openings import BINANCE, BYBIT, OKX, hedged
+from tests.core.operators import flattens, state_is
+from tests.core.playbook import (
+    after,
+    cancel,
+    collateral,
+    confirmed,
+    decision_due,
+    holds,
+    net_delta,
+    nothing,
+    place,
+    reading,
+    says,
+    started,
+)
+from tests.core.story import Story
+
+D = Decimal
+HERE = InstrumentId(OKX)
+VENUE = VenueId("okx")
+
+
+def shown(quantity: str | None, order: str | None = "9") -> Adopted:
+    return Adopted(instrument=HERE, quantity=None if quantity is None else D(quantity), order=order)
+
+
+def beside_theirs(quantity: str | None = "-3") -> Story:
+    return hedged("30") >> reading("okx", orders=(theirs(quantity),)) << state_is("reducing", "okx")
+
+
+def test_an_order_of_others_is_shown_with_what_it_leaves_at_what_price_and_counts_nowhere() -> None:
+    story = hedged("30") >> reading("okx", orders=(theirs("-3", "-1"),)) << net_delta("ETH", "0")
+    (told,) = story.statement().unadopted
+    assert (told.shown, told.price, told.reduce_only, told.cause) == (shown("-2"), D(3_100), False, "foreign_order")
+    story >> fill_of_theirs("-1.5") << holds(OKX, "-11.5") << says("foreign_fill: -1.5 at 3100, not by an order of ours")
+    assert story.statement().unadopted[0].shown == shown("-0.5")
+
+
+def test_an_adopted_order_counts_at_its_worst_and_is_withdrawn_until_a_reading_does_not_tell_it() -> None:
+    story = beside_theirs() >> adopts("alice") << state_is("active", "okx") << net_delta("ETH", "-3", "0")
+    story << says("adopted by alice: order 9 on okx:ETH, which leaves -3; it is withdrawn")
+    assert story.statement().unadopted == ()
+    story >> decision_due()
+    command = story.take(type(story.outbox[0]), OKX)
+    assert (command.venue_order_id, command.by_venue_id) == ("9", True)
+    story >> after(4_999) >> decision_due() << nothing() >> after(1) >> decision_due() << cancel(OKX)
+    story >> fill_of_theirs("-1") << holds(OKX, "-11") << net_delta("ETH", "-3", "-1") << says("by an order that alice has taken over")
+    assert "foreign_fill" not in story.ledger.tallies.breaks_by_cause
+    story.feed(ev.OrderReported(at=story.now, report=theirs("-3", "-1", status=ev.VenueOrderStatus.CANCELED)))
+    assert not story.ledger.venues[VENUE].reconciled, "its last fills may be on their way: the venue is read at once"
+    story << net_delta("ETH", "-3", "-1")
+    story >> reading("okx") << net_delta("ETH", "-1") << says("order 9, taken over by alice, works no more") << state_is("active", "okx")
+
+
+def test_nothing_else_is_placed_beside_an_order_that_is_being_withdrawn() -> None:
+    story = beside_theirs() >> adopts("alice") >> after(1) >> collateral("ETH", "36") >> decision_due() << cancel(OKX)
+    assert {getattr(c, "instrument", None) for c in story.outbox} <= {BYBIT, BINANCE, None}
+    assert story.outbox
+    story.outbox.clear()
+
+
+def test_a_position_is_closed_when_the_adopted_order_beside_it_is_gone() -> None:
+    story = beside_theirs() >> adopts("alice") >> flattens("bob", "okx") >> decision_due() << cancel(OKX)
+    story.outbox.clear()
+    story >> reading("okx") >> decision_due() << place(OKX, "10", reduce_only=True)
+
+
+def test_the_present_told_without_fills_ends_no_adopted_order() -> None:
+    story = beside_theirs() >> adopts("alice")
+    record = story.ledger.venues[VENUE]
+    story.ledger = replace(story.ledger, venues={**story.ledger.venues, VENUE: replace(record, reported_at=None)})
+    told = ev.HoldingsReported(at=story.now, venue=VENUE, asked_at=story.now, clock_offset_ms=0, orders=(), positions=(), margins=())
+    story.feed(told)
+    assert [o.name for o in story.ledger.venues[VENUE].taken_orders] == ["9"]
+
+
+def test_an_adopted_order_of_unknown_size_leaves_the_position_unknown_until_it_is_gone() -> None:
+    story = beside_theirs(None) >> adopts("alice", shown(None))
+    assert position_units(story.ledger, HERE) is None
+    story >> decision_due() << cancel(OKX) >> reading("okx")
+    assert position_units(story.ledger, HERE) == Range.exactly(D(-10))
+
+
+CHANGED = {
+    "another size": (shown("-2"), "not adopted: order 9 on okx:ETH leaves -3, not -2"),
+    "another order": (shown("-3", "8"), "not adopted: order 8 on okx:ETH works no more, or is taken over already"),
+    "no position of others": (shown("-10", None), "not adopted: okx:ETH holds nothing that our orders did not bring"),
+}
+
+
+@pytest.mark.parametrize(("what", "words"), CHANGED.values(), ids=CHANGED)
+def test_what_is_not_as_it_was_shown_is_not_adopted(what: Adopted, words: str) -> None:
+    story = beside_theirs() >> adopts("alice", what) << says(words) << state_is("reducing", "okx") << net_delta("ETH", "0")
+    assert story.ledger.venues[VENUE].foreign_orders == (foreign("9", leaves=D(-3), price=D(3_100), reduce_only=False),)
+
+
+def test_of_two_orders_one_that_is_adopted_does_not_excuse_the_other() -> None:
+    both = (theirs("-3"), theirs("-1", venue_order_id="7"))
+    story = hedged("30") >> reading("okx", orders=both) >> adopts("alice", shown("-3")) << state_is("reducing", "okx")
+    story >> reading("okx", orders=both)
+    record = story.ledger.venues[VENUE]
+    assert ([o.name for o in record.foreign_orders], [o.name for o in record.taken_orders]) == (["7"], ["9"])
+
+
+def test_an_adopted_order_stays_adopted_over_a_restart() -> None:
+    story = beside_theirs() >> adopts("alice") >> after(1_000) >> started() >> collateral("ETH", "30")
+    story >> reading("okx", orders=(theirs("-3"),))
+    assert [o.taken_by for o in story.ledger.venues[VENUE].taken_orders] == ["alice"]
+    story << net_delta("ETH", "-3", "0")
+
+
+# Orders of an earlier run of ours that the journal does not have.
+
+
+def after_a_takeover() -> tuple[Story, ClientOrderId]:
+    """A run on the journal of another one, and the id of an order that one sent and could not write."""
+    story = hedged("30")
+    unwritten = ClientOrderId(f"{story.ledger.epoch}{story.ledger.order_number + 1:06d}")
+    return story >> after(30_000) >> started() >> collateral("ETH", "30") >> after(1), unwritten
+
+
+@pytest.mark.parametrize(
+    ("order_id", "is_one"),
+    [("e1000009", True), ("e1000001", False), ("e2000009", False), ("e9000009", False), ("bot-e1", False), ("", False), (None, False)],
+)
+def test_an_id_of_an_earlier_run_beyond_its_last_order_is_ours_and_not_journaled(order_id: str | None, *, is_one: bool) -> None:
+    story, _ = after_a_takeover()
+    assert story.ledger.epochs == {"e1": 3}
+    assert is_unjournaled(story.ledger, None if order_id is None else ClientOrderId(order_id)) is is_one
+
+
+def test_a_fill_of_an_order_that_the_journal_does_not_have_is_counted_under_a_cause_of_its_own() -> None:
+    story, order_id = after_a_takeover()
+    story >> fill_of_theirs("4", client_order_id=order_id) << holds(OKX, "-6") << state_is("reducing", "okx")
+    story << says(f"unjournaled: +4 at 3100, by order {order_id} of an earlier run of ours, which the journal does not have")
+    assert story.ledger.tallies.breaks_by_cause == {"unjournaled": 1}
+    assert story.statement().unadopted == ()
+
+
+def test_an_order_that_the_journal_does_not_have_counts_and_is_withdrawn() -> None:
+    story, order_id = after_a_takeover()
+    works = theirs("4", client_order_id=order_id, reduce_only=True)
+    story >> reading("okx", orders=(works,)) << net_delta("ETH", "0", "4") << state_is("reducing", "okx")
+    story << says(f"unjournaled: order {order_id} of an earlier run of ours works, and the journal does not have it: it is withdrawn")
+    story >> confirmed() >> decision_due() << cancel(OKX)
+    story.outbox.clear()
+    story >> reading("okx", orders=(works,))
+    assert story.ledger.tallies.breaks_by_cause == {"unjournaled": 1}, "told once"
+    assert "foreign_order" not in story.ledger.tallies.breaks_by_cause
+    story >> reading("okx") << net_delta("ETH", "0")
+
+
+def test_the_epochs_of_earlier_runs_are_bounded() -> None:
+    story = hedged("30")
+    for _ in range(120):
+        story >> after(1) >> started()
+    assert len(story.ledger.epochs) == 100
+    assert story.epoch not in story.ledger.epochs
