@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from bot.config.errors import did_you_mean
-from bot.config.values import SECTION, WholeNumber
+from bot.config.values import SECTION, TellsOf, WholeNumber
 
 VENUES_WITH_BALANCES: dict[str, dict[str, tuple[str, ...]]] = {
     "binanceusdm": {"simulation": ("spot", "funding"), "mainnet": ("spot", "funding"), "testnet": ("spot",), "demo": ("spot",)},
@@ -29,6 +29,9 @@ class VenueBalancesSettings(BaseModel):
     """The kind of source: `venue_balances`. Its locations are `VENUE.WALLET`, for example `okx.funding`."""
     name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
     """What the source is called in the journal, in metrics and on screen."""
+    tells_of: TellsOf = ()
+    """The assets of which it may tell. Nothing else waits for it at the very first start, before it was heard; what it tells of other
+    assets counts all the same. Left out: any of `collateral.assets`."""
     venue: str
     """The configured venue whose wallets count: `binanceusdm` (spot and funding, of the whole Binance account; the demo has spot alone),
     `bybit` (funding; not in the demo) or `okx` (funding). What its derivative account holds is the account's, and counts without this."""

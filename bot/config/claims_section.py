@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from bot.config.journal_section import RedisAddress, redis_address
-from bot.config.values import SECTION, AssetName, ExactNumber, PathBesideConfig, Secret, WholeNumber
+from bot.config.values import SECTION, AssetName, ExactNumber, PathBesideConfig, Secret, TellsOf, WholeNumber
 from bot.core.claim_terms import AssetLimits, RedemptionEnd
 
 _DAY_MS = 86_400_000
@@ -106,6 +106,9 @@ class NamedSource(BaseModel):
     believed_of: Places = ()
     """The places (`ASSET@LOCATION`) of which this source is believed, and no other. What is announced of a place counts only where a source
     is believed of it. Of places that no source names, several that tell of one count as the least for certain and the most for possible."""
+    tells_of: TellsOf = ()
+    """The assets of which it may tell. Nothing else waits for it at the very first start, before it was heard; what it tells of other
+    assets counts all the same. Left out: any of `collateral.assets`."""
 
 
 class RedisSourceSettings(NamedSource):

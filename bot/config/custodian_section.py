@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from bot.config.values import SECTION, AssetName, ExactNumber, Secret, WholeNumber, fits_a_header
+from bot.config.values import SECTION, AssetName, ExactNumber, Secret, TellsOf, WholeNumber, fits_a_header
 
 Held = dict[AssetName, Annotated[ExactNumber, Field(ge=0)]]
 
@@ -29,6 +29,9 @@ class CustodianSourceSettings(BaseModel):
     """The kind of source: `custodian`."""
     name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$")]
     """What the source is called in the journal, in metrics and on screen; also the location of what it holds."""
+    tells_of: TellsOf = ()
+    """The assets of which it may tell. Nothing else waits for it at the very first start, before it was heard; what it tells of other
+    assets counts all the same. Left out: any of `collateral.assets`."""
     url: Annotated[str, AfterValidator(_custodian_url)]
     """Where its statement is: `https://HOST/PATH`. In a simulation `routes` say where the host lives."""
     api_key: Secret

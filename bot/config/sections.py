@@ -239,6 +239,28 @@ class CollateralSettings(BaseModel):
         """The sources that are chains."""
         return tuple(source for source in self.sources if isinstance(source, EvmSourceSettings))
 
+    def decides(self) -> list[str]:
+        """What of the sources decisions depend on, as text for the config hash."""
+        told = ((source, () if isinstance(source, EvmSourceSettings) else source.tells_of) for source in self.sources)
+        return sorted(source.decides() + (f":tells of {','.join(sorted(assets))}" if assets else "") for source, assets in told)
+
+    def source_assets(self) -> dict[str, frozenset[Asset]]:
+        """The assets of which each source may tell, where that is not just any: a chain of its tokens."""
+        told = {s.name: tuple(s.tokens) if isinstance(s, EvmSourceSettings) else s.tells_of for s in self.sources}
+        return {name: frozenset(map(Asset, assets)) for name, assets in told.items() if assets}
+
+    def check_told(self) -> None:
+        """Raises ValueError with one sentence for a source that may tell of no asset of ours, or is believed of one that it does not."""
+        for index, source in enumerate(self.sources):
+            told = () if isinstance(source, EvmSourceSettings) else source.tells_of
+            here = f"collateral.sources.{index}.tells_of"
+            for asset in told:
+                if asset not in self.assets:
+                    raise ValueError(f"{here}: {asset} is not one of collateral.assets{did_you_mean(asset, self.assets)}")
+            believed = source.believed_of if isinstance(source, NamedSource) else ()
+            if told and (other := next((where for where in believed if where.partition("@")[0] not in told), None)):
+                raise ValueError(f"{here}: leaves out {other.partition('@')[0]}, and the source is believed of {other}")
+
     def hedged_as(self) -> dict[Asset, Asset]:
         """Which asset each collateral asset is hedged as; stablecoins are not."""
         return {Asset(name): Asset(asset.hedged_as or name) for name, asset in self.assets.items() if not asset.stable}

@@ -147,7 +147,7 @@ class Settings(BaseModel):
             "identity": self.identity,
             "venues": {venue: [sorted(told.instruments), told.leverage] for venue, told in self.venues.items()},
             "assets": dict(self.collateral.hedged_as()),
-            "sources": sorted(source.decides() for source in self.collateral.sources),
+            "sources": self.collateral.decides(),
             "policy": {name: plain(Decimal(value)) for name, value in self.policy.values().items()},
             "claims": self.collateral.model_dump(mode="json", include={"assets", "claims", "issuers"}),
             "believed": dict(self.collateral.claim_terms().authorities),
@@ -160,6 +160,7 @@ class Settings(BaseModel):
         return Policy(
             collateral_assets=self.collateral.hedged_as(),
             collateral_sources=frozenset(source.name for source in self.collateral.sources),
+            source_assets=self.collateral.source_assets(),
             stables=self.collateral.stables(),
             issuers=self.collateral.issued_by(),
             issuer_exposure_max=self.collateral.issuer_limits(),
@@ -358,6 +359,7 @@ def _check_assets(settings: Settings) -> None:
         if asset.stable and asset.hedged_as is not None:
             raise ValueError(f"collateral.assets.{name}.hedged_as: a stablecoin is not hedged, remove it or stable")
     settings.collateral.check_issuers()
+    settings.collateral.check_told()
 
 
 def _check_simulator(settings: Settings) -> None:

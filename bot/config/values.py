@@ -73,6 +73,7 @@ def _asset(value: str) -> str:
 
 
 AssetName = Annotated[str, AfterValidator(_asset)]
+TellsOf = tuple[AssetName, ...]
 WholeNumber = Annotated[int, BeforeValidator(_not_a_bool)]
 ExactNumber = Annotated[Decimal, BeforeValidator(_not_a_bool)]
 

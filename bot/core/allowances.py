@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from bot.core import exposure, holdings
+from bot.core import collateral, exposure, holdings
 from bot.core.lasting import lasting
 from bot.core.limit_table import nearing
 from bot.core.limits import Breach, Effect, Limit
@@ -103,7 +103,8 @@ def of_venue(ledger: Ledger, policy: Policy, venue: VenueId) -> tuple[Allowance,
     used = exposure.venue_notional(ledger, policy, venue)
     required = exposure.share_base(ledger, policy)
     share = None if required is None else required * policy.venue_share_max
-    drift = None if share is None else share + max(share * policy.venue_share_drift, policy.rebalance_notional_min)
+    is_whole = not exposure.unknown_assets(ledger, policy)  # else hedges would move because of coins that nobody has told yet
+    drift = share + max(share * policy.venue_share_drift, policy.rebalance_notional_min) if share is not None and is_whole else None
     limit = Limit.COLLATERAL_UNKNOWN if used is None or share is None else Limit.VENUE_SHARE
     return (Allowance(limit, venue, used, share, drift),)
 
@@ -136,7 +137,7 @@ def issuer_of(policy: Policy, coin: Asset) -> str | None:
 @lasting
 def of_collateral(ledger: Ledger, policy: Policy) -> tuple[Allowance, ...]:
     """The caps of confirmed collateral, asset by asset, in the asset's own units."""
-    confirmed = holdings.confirmed_totals(ledger, policy)
+    confirmed = collateral.confirmed_totals(ledger, policy)
     limits = ((asset, told.total_max) for asset, told in sorted(policy.claims.limits.items()))
     return tuple(
         Allowance(

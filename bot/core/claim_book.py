@@ -14,8 +14,8 @@ from bot.core import events as ev
 from bot.core.claim_records import MOVEMENT_MS, Claim, ClaimState, Place
 from bot.core.claim_terms import place
 from bot.core.claims import KEPT_TIMES, judged, why_held
+from bot.core.collateral import confirmed_totals
 from bot.core.copying import replace
-from bot.core.holdings import confirmed_totals
 from bot.core.ledger import noted, put
 from bot.core.observations import apply_collateral, is_late
 from bot.core.policy import Policy

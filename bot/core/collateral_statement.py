@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from bot.core import allowances, holdings, obstacles
+from bot.core import allowances, collateral, holdings, obstacles
 from bot.core.claim_records import ClaimState
 from bot.core.claim_terms import place
 from bot.core.claims import Judged, judged, place_records
@@ -132,7 +132,7 @@ def record_of(ledger: Ledger, policy: Policy, now: Millis) -> CollateralRecord:
                 unsettled_usd=obstacles.unsettled_usd(ledger, policy, venue),
                 exposure_at_risk_usd=obstacles.exposure_at_risk_usd(ledger, policy, venue, now),
             )
-            for venue in holdings.accounts(ledger, policy)
+            for venue in collateral.accounts(ledger, policy)
         ),
         sleeve=_sleeve(ledger, policy),
     )
@@ -156,7 +156,7 @@ def _places(ledger: Ledger, policy: Policy) -> tuple[PlaceStatement, ...]:
             arrived=there.arrived if there is not None and is_its else None,
             left=there.left if there is not None and is_its else None,
         )
-    for held in holdings.certain_holdings(ledger, policy):
+    for held in collateral.certain_holdings(ledger, policy):
         key = place(held.asset, held.location)
         if key not in rows:
             plain = PlaceStatement(
@@ -208,7 +208,7 @@ def _delegation(custodian: str, delegation: Delegation, now: Millis) -> Delegati
 
 
 def _sleeve(ledger: Ledger, policy: Policy) -> tuple[SleeveStatement, ...]:
-    held, exposed = holdings.stable_holdings(ledger, policy), holdings.settle_exposure(ledger, policy)
+    held, exposed = collateral.stable_holdings(ledger, policy), holdings.settle_exposure(ledger, policy)
     return tuple(
         SleeveStatement(
             asset=coin,

@@ -344,7 +344,7 @@ def _hedge(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[C
     ledger = _with_targets(ledger, policy, {**ledger.targets, **dict.fromkeys(flattening.instruments_to_close(ledger), ZERO)})
     closing = flattening.closed(ledger, policy, now)
     ledger = _note_refusals(closing.ledger, "not closed", closing.refused, now)
-    if risk.trading_state(ledger, policy, now) is risk.TradingState.HALTED:
+    if risk.trading_state(ledger, policy) is risk.TradingState.HALTED:
         ledger, withdrawn = execution.withdraw_all(ledger, policy, now)
         return ledger, (*closing.commands, *withdrawn)
     assets = exposure.hedged_assets(policy)

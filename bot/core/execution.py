@@ -119,7 +119,7 @@ def legs_of(ledger: Ledger, policy: Policy, plan: Plan, now: Millis, first: Sequ
     rise = {i: c for i, c in changes.items() if c > ZERO}
     leaving = {i: -c for i, c in changes.items() if c < ZERO}
     hard = exposure.hard_threshold(ledger, policy, plan.asset) or ZERO
-    is_move = _may_move(ledger, policy, leaving, now) or _is_under_way(ledger, policy, plan, now)
+    is_move = _may_move(ledger, policy, leaving, now) or _is_under_way(ledger, policy, plan)
     rise_max, fall_max = max(ZERO, min(net.low, plan.gap)), max(ZERO, min(-net.high, -plan.gap))
     if is_move:
         one_slice = policy.order_notional_max / (exposure.mark_of_asset(ledger, policy, plan.asset) or ONE)
@@ -144,7 +144,7 @@ def legs_of(ledger: Ledger, policy: Policy, plan: Plan, now: Millis, first: Sequ
 
 def _may_move(ledger: Ledger, policy: Policy, leaving: Mapping[InstrumentId, Decimal], now: Millis) -> bool:
     """Whether hedges may change venue now: the book is active, it is more than a trifle (USD), and the other leg could leave."""
-    if risk.trading_state(ledger, policy, now) is not risk.TradingState.ACTIVE:
+    if risk.trading_state(ledger, policy) is not risk.TradingState.ACTIVE:
         return False
     value = sum((q * (exposure.mark_of(ledger, i) or ZERO) for i, q in leaving.items()), ZERO)
     if value < policy.venue_move_notional_min:
@@ -152,9 +152,9 @@ def _may_move(ledger: Ledger, policy: Policy, leaving: Mapping[InstrumentId, Dec
     return any(not risk.keeps_failing(ledger, policy, i, now) for i in leaving)
 
 
-def _is_under_way(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> bool:
+def _is_under_way(ledger: Ledger, policy: Policy, plan: Plan) -> bool:
     """Whether a leg of a change of venue is on its way, so that the other still belongs to it."""
-    if risk.trading_state(ledger, policy, now) is not risk.TradingState.ACTIVE:
+    if risk.trading_state(ledger, policy) is not risk.TradingState.ACTIVE:
         return False
     return any(not order.is_resting for i in plan.moves for order in ledger.open_orders(i))
 

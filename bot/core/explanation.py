@@ -133,7 +133,7 @@ def _explained(ledger: Ledger, event: DecisionDue, policy: Policy, recorded: Seq
     return Decision(
         at=now,
         epoch=ledger.epoch,
-        state=risk.trading_state(seen, policy, now).value,
+        state=risk.trading_state(seen, policy).value,
         assets=tuple(_asset(seen, policy, plan) for plan in plans),
         legs=tuple(
             _leg(seen, policy, assets.get(listed.base), question, instrument, now)

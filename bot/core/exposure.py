@@ -14,19 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from bot.core.holdings import (
-    accounts,
-    all_sources_spoke,
-    announced,
-    coin_equity,
-    coin_equity_at,
-    collateral,
-    counted_holdings,
-    held,
-    in_usd,
-    net_asset_value,
-    settle_exposure,
-)
+from bot.core.collateral import accounts, announced, collateral, counted_holdings, in_usd, nothing_is_told, told_at_least, unknown_assets
+from bot.core.holdings import coin_equity, coin_equity_at, held, net_asset_value, settle_exposure
 from bot.core.lasting import VALUATION_AGE_FACTOR, lasting
 from bot.core.marks import (
     assets_in_book,
@@ -78,6 +67,7 @@ __all__ = [
     "required_notional",
     "settle_exposure",
     "share_base",
+    "unknown_assets",
     "venue_notional",
     "venues_in_book",
 ]
@@ -207,20 +197,17 @@ def required_notional(ledger: Ledger, policy: Policy) -> Decimal | None:
 
 @lasting
 def share_base(ledger: Ledger, policy: Policy) -> Decimal | None:
-    """USD of hedge that what we hold asks for at least: what venue shares are held against; None until every source has spoken.
+    """USD of hedge that what we hold asks for at least: what venue shares are held against; None while every asset waits for a source.
 
-    A holding without a redemption rate or a mark, and an account whose equity is unknown, adds nothing, which only tightens the caps:
-    one coin that cannot be valued does not keep the others from being hedged.
+    What no source told, a holding without a redemption rate or a mark, and an account whose equity is unknown, adds nothing, which only
+    tightens the caps: one coin that cannot be valued does not keep the others from being hedged.
     """
-    if not all_sources_spoke(ledger, policy):
+    if nothing_is_told(ledger, policy):
         return None
     total = ZERO
-    for holding in counted_holdings(ledger, policy):
-        if (rate := rate_of(ledger, policy, holding)) is not None:
-            asset = policy.collateral_assets[holding.asset]
-            total += in_usd(ledger, policy, asset, holding.quantity * rate) or ZERO
     for asset in hedged_assets(policy):
-        total += in_usd(ledger, policy, asset, announced(ledger, policy, asset)[0]) or ZERO
+        outside = told_at_least(ledger, policy, asset) + announced(ledger, policy, asset)[0]
+        total += in_usd(ledger, policy, asset, outside) or ZERO
         coins = (coin_equity_at(ledger, policy, venue, asset) or ZERO for venue in accounts(ledger, policy))
         total += in_usd(ledger, policy, asset, sum(coins, ZERO)) or ZERO
     return max(total, ZERO)

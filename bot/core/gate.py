@@ -33,10 +33,10 @@ def order_breach(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> B
     return None
 
 
-def _halted(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
+def _halted(ledger: Ledger, policy: Policy, order: Order, _: Millis) -> Breach | None:
     if order.reduce_only and trading.may_close(ledger, order.instrument):
         return None
-    state = risk.trading_state(ledger, policy, now)
+    state = risk.trading_state(ledger, policy)
     return Breach(Limit.TRADING_STATE, "book", None, None, state.value) if state is risk.TradingState.HALTED else None
 
 
@@ -59,9 +59,9 @@ def _obstacles(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Bre
     return next(iter(risk.increase_breaches(ledger, policy, order.instrument, now)), None)
 
 
-def _reducing_book(ledger: Ledger, policy: Policy, order: Order, now: Millis) -> Breach | None:
+def _reducing_book(ledger: Ledger, policy: Policy, order: Order, _: Millis) -> Breach | None:
     """In a REDUCING book only what brings the worse end of |net delta| nearer to zero (DESIGN, section 3)."""
-    if risk.trading_state(ledger, policy, now) is risk.TradingState.ACTIVE:
+    if risk.trading_state(ledger, policy) is risk.TradingState.ACTIVE:
         return None
     asset = ledger.instruments[order.instrument].base
     net = exposure.net_delta(ledger, policy, asset)

@@ -1,13 +1,7 @@
 """What is held, each coin once: collateral where sources see it, and coin equity in the accounts at venues.
 
-Each asset at each location has one source that is believed. Where the configuration names none and several tell of it, the least counts
-for certain and the most for possible. What was merely announced, and what is leaving, counts as `claims` tells.
-
-Collateral of an asset is unknown (None) until every configured source has spoken in this run, and while a holding lacks a
-redemption rate. What was told too long ago stays, and is known as a range (`staleness`). Only what configured sources told counts: a source
-that was taken out of the configuration, or renamed, will never take back what it said last. So it is with the account of a venue where
-nothing is configured or open any more. A holding at a venue whose account tells that coin is the account's, not collateral; what a
-custodian delegated to an account counts at the custodian, and the account adds the rest.
+What lies outside the accounts is told in `collateral`; what a custodian delegated to an account counts at the custodian, and the account
+adds the rest. The account of a venue where nothing is configured or open any more counts no more: nobody reads it again.
 
 Coin equity is told at some instant, beside inverse positions of that instant. The price moves both, and together it moves nothing:
 
@@ -26,134 +20,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from bot.core import custody, staleness
-from bot.core.claim_terms import place
-from bot.core.claims import place_records
+from bot.core import custody
+from bot.core.collateral import (
+    accounts,
+    collateral,
+    counted_holdings,
+    in_usd,
+    nothing_is_told,
+    stable_holdings,
+    told_at_least,
+    unknown_assets,
+)
 from bot.core.lasting import lasting
-from bot.core.marks import dollars, hedged_as, hedged_assets, mark_of_asset, valuation_mark, venues_in_book
+from bot.core.marks import dollars, hedged_as, hedged_assets, valuation_mark
 from bot.core.policy import Policy
-from bot.core.records import Holding, Ledger, VenueRecord
-from bot.core.redemption import rate_of, rated_by, redemption_rate
+from bot.core.records import Ledger, VenueRecord
+from bot.core.redemption import redemption_rate
 from bot.core.reports import MarginReport, PositionReport
-from bot.core.units import ONE, ZERO, Asset, Range, VenueId
-
-
-@lasting
-def counted_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
-    """What is certain of assets that are hedged, each place once, without the coins that an account at a venue tells of itself."""
-    told = (min(_of_place(holdings), key=lambda h: h.quantity) for holdings in _told_of_places(ledger, policy).values())
-    return tuple(h for h in told if h.asset in policy.collateral_assets)
-
-
-@lasting
-def stable_holdings(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
-    """What is certain of each stablecoin held as collateral, each place once: no delta, but a part of the stable sleeve.
-
-    What a custodian mirrors at venues as margin counts here whether the policy names it or not, because the accounts add the rest alone.
-    """
-    total: dict[Asset, Decimal] = {}
-    mirrored = {(source, asset) for source, _, asset in ledger.mirrored if asset in dollars(ledger, policy)}
-    for (asset, _), told in _told_of_places(ledger, policy).items():
-        if asset in policy.stables or any((h.source, asset) in mirrored for h in told):
-            total[asset] = total.get(asset, ZERO) + min(h.quantity for h in told)
-    return total
-
-
-@lasting
-def certain_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
-    """What is certain of every asset that counts as collateral, stablecoins included, each place once."""
-    told = (min(_of_place(holdings), key=lambda h: h.quantity) for holdings in _told_of_places(ledger, policy).values())
-    return tuple(h for h in told if h.asset in policy.collateral_assets or h.asset in policy.stables)
-
-
-@lasting
-def confirmed_totals(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
-    """What is certain of each asset that counts as collateral, stablecoins included, in its own units, all places together."""
-    total = dict(stable_holdings(ledger, policy))
-    for holding in counted_holdings(ledger, policy):
-        total[holding.asset] = total.get(holding.asset, ZERO) + holding.quantity
-    return total
-
-
-@lasting
-def _told_of_places(ledger: Ledger, policy: Policy) -> Mapping[tuple[Asset, str], tuple[Holding, ...]]:
-    """What configured sources told of each place: the source that is believed alone, where the configuration names one."""
-    found: dict[tuple[Asset, str], tuple[Holding, ...]] = {}
-    for holding in ledger.holdings.values():
-        named = policy.claims.authorities.get(place(holding.asset, holding.location))
-        counts = holding.source in policy.collateral_sources and named in (None, holding.source)
-        if counts and not _is_in_account(ledger, policy, holding):
-            found[holding.asset, holding.location] = (*found.get((holding.asset, holding.location), ()), holding)
-    return found
-
-
-def _of_place(told: tuple[Holding, ...]) -> tuple[Holding, ...]:
-    """Of several words on one place those with a rate, as far as there are such: a rate holds for whoever tells the quantity."""
-    rated = tuple(h for h in told if h.redemption_rate is not None)
-    return rated or told
-
-
-def _is_in_account(ledger: Ledger, policy: Policy, holding: Holding) -> bool:
-    """Whether an account that counts tells the coin itself."""
-    venue = VenueId(holding.location)
-    return venue in accounts(ledger, policy) and holding.asset in ledger.venues[venue].equity_told
-
-
-def all_sources_spoke(ledger: Ledger, policy: Policy) -> bool:
-    """Whether every configured source has told all it has in this run."""
-    return policy.collateral_sources <= ledger.sources_confirmed_at.keys()
-
-
-@lasting
-def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
-    """Base units of an asset held as collateral, every location and every form of it; None while unknown."""
-    if not all_sources_spoke(ledger, policy):
-        return None
-    total, possible, less = ZERO, ZERO, ZERO
-    for holding in counted_holdings(ledger, policy):
-        if policy.collateral_assets[holding.asset] != asset:
-            continue
-        most = max(h.quantity for h in _told_of_places(ledger, policy)[holding.asset, holding.location])
-        if most == ZERO:
-            continue  # nothing of it is nothing at any rate
-        rate = rate_of(ledger, policy, holding)
-        if rate is None:
-            return None
-        total += holding.quantity * rate
-        possible += (most - holding.quantity) * rate
-        doubted = staleness.doubt(ledger, policy, holding, rated_by(ledger, policy, holding))
-        if doubted:
-            less, possible = less + holding.quantity * rate * doubted, possible + most * rate * doubted
-    certain, uncertain = announced(ledger, policy, asset)
-    return Range(total + certain - less, total + certain + possible + uncertain)
-
-
-@lasting
-def announced(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Decimal, Decimal]:
-    """Base units that announcements add for certain (< 0: they end), and those that they may add beside. Without a rate, nothing.
-
-    Where the source that would confirm them is silent, both what may come and what may have left is possible and nothing is certain: what
-    was hedged before it fell silent stays, and nothing is traded on what is announced while it is.
-    """
-    certain, uncertain = ZERO, ZERO
-    if not ledger.claims:
-        return certain, uncertain
-    for record in place_records(ledger, policy):
-        is_counted = policy.collateral_assets.get(record.asset) == asset and (record.pending or record.leaving)
-        rate = redemption_rate(ledger, policy, record.asset) if is_counted else None
-        if rate is not None and staleness.unheard(ledger, policy, record.source) is not None:
-            certain -= record.leaving * rate
-            uncertain += (record.leaving + (record.pending if policy.claims.hedge_share else ZERO)) * rate
-        elif rate is not None:
-            certain += (record.counted - record.confirmed) * rate
-            uncertain += record.pending * (ONE - policy.claims.hedge_share) * rate if policy.claims.hedge_share else ZERO
-    return certain, uncertain
-
-
-@lasting
-def accounts(ledger: Ledger, policy: Policy) -> tuple[VenueId, ...]:
-    """The venues whose word on our account counts, sorted: those that were heard of, and where an instrument counts."""
-    return tuple(venue for venue in venues_in_book(ledger, policy) if venue in ledger.venues)
+from bot.core.units import ZERO, Asset, Range, VenueId
 
 
 @lasting
@@ -299,30 +183,26 @@ def net_asset_value(ledger: Ledger, policy: Policy) -> Decimal | None:
 
     Unrealised PnL is in the balances. None while a part is unknown.
     """
+    if unknown_assets(ledger, policy):
+        return None
     balances = [balance_usd(ledger, policy, venue) for venue in accounts(ledger, policy)]
     return None if any(b is None for b in balances) else known_asset_value(ledger, policy)
 
 
 @lasting
 def known_asset_value(ledger: Ledger, policy: Policy) -> Decimal | None:
-    """The same without the venues of which it is not known: a share of it is never told too small. None while collateral is unknown."""
+    """The same without what is not known: a share of it is never told too small. None while every asset waits for a source."""
+    if nothing_is_told(ledger, policy):
+        return None
     total = ZERO
     for asset in hedged_assets(policy):
         outside = collateral(ledger, policy, asset)
-        value = None if outside is None else in_usd(ledger, policy, asset, outside.middle)
+        value = in_usd(ledger, policy, asset, told_at_least(ledger, policy, asset) if outside is None else outside.middle)
         if value is None:
             return None
         total += value
     total += sum(stable_holdings(ledger, policy).values(), ZERO)
     return sum((balance_usd(ledger, policy, venue) or ZERO for venue in accounts(ledger, policy)), total)
-
-
-def in_usd(ledger: Ledger, policy: Policy, asset: Asset, quantity: Decimal) -> Decimal | None:
-    """USD of base units of an asset at its mark; nothing is worth nothing. None without a mark."""
-    if quantity == ZERO:
-        return ZERO
-    mark = mark_of_asset(ledger, policy, asset)
-    return None if mark is None else quantity * mark
 
 
 def worth(ledger: Ledger, policy: Policy, asset: Asset, quantity: Decimal) -> Decimal | None:

@@ -4,7 +4,7 @@ A decision asks the same questions hundreds of times, and most of a ledger's cha
 counted, a sentence for people. What is `lasting` is worked out once for each ground, policy and further arguments:
 
     ground    instruments, holdings, claims, places, positions, flows, delegations, and each order: the very objects
-              which sources have spoken in this run, and which venues are in quarantine
+              of which sources nothing is known or remembered, and which venues are in quarantine
               what each venue told of its account, digit by digit
               of every quote and market its figures, digit by digit, and whether a mark is young enough to value; not when they were told
               while there are claims, the instant of the decision; while custodians mirror, when each venue was read
@@ -24,7 +24,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from bot.core.events import Quote
 from bot.core.policy import Policy
 from bot.core.records import Ledger
-from bot.core.staleness import silences
+from bot.core.staleness import silences, unknown_sources
 from bot.core.units import is_recent
 
 VALUATION_AGE_FACTOR = 5
@@ -48,7 +48,7 @@ class _Ground:
         self.objects = tuple(_objects(ledger))
         self.accounts = tuple(_accounts(ledger))
         self.values = (
-            frozenset(ledger.sources_confirmed_at),
+            unknown_sources(ledger, policy),
             ledger.quarantined,
             (ledger.decided_at, ledger.started_at) if ledger.claims else None,
             tuple(record.reported_at for record in ledger.venues.values()) if ledger.mirrored else None,

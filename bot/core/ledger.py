@@ -327,6 +327,9 @@ def end_doubt(ledger: Ledger, order_id: ClientOrderId, filled: Decimal, at: Mill
 def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
     """A new run: nothing is reconciled, no link is up, and an order whose end we did not see is in doubt.
 
+    When each source of collateral last told everything is remembered (see `staleness`), but not of a journal that lost its end, whose
+    totals may be long out of date, nor of a source that is believed of more places than it was: of those it has told nothing.
+
     A broken invariant halts over every restart too, until a named person resumes the book: a crash or an orchestrator's restart is nobody.
     """
     fresh_at = event.at if event.is_fresh else ledger.fresh_at
@@ -351,7 +354,18 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
         )
         for venue, r in ledger.venues.items()
     }
-    return replace(ledger, venues=venues, sources_confirmed_at={}, sources_unreadable={})
+    places = believed_places(event.policy.claims.authorities)
+    told = {} if event.is_fresh else {**ledger.sources_heard_at, **ledger.sources_confirmed_at}
+    heard = {s: at for s, at in told.items() if places.get(s, frozenset()) <= ledger.source_places.get(s, frozenset())}
+    return replace(ledger, venues=venues, sources_confirmed_at={}, sources_heard_at=heard, source_places=places, sources_unreadable={})
+
+
+def believed_places(authorities: Mapping[str, str]) -> Mapping[str, frozenset[str]]:
+    """The places of which each source is believed, by source."""
+    found: dict[str, frozenset[str]] = {}
+    for where, source in authorities.items():
+        found[source] = found.get(source, frozenset()) | {where}
+    return found
 
 
 def judge_journal(ledger: Ledger, event: ev.JournalJudged) -> Ledger:

@@ -172,7 +172,12 @@ _ASSET: Mapping[Limit, LimitRule] = {
     Limit.NET_DELTA: _rule(
         "The worse end of net delta against its band: never halts.", Scope.ASSET, _P, "rebalance_band rebalance_band_hard", "C14"
     ),
-    Limit.COLLATERAL_UNKNOWN: _rule("Collateral that nobody has told, or without a redemption rate.", Scope.ASSET, _R, controls="C22"),
+    Limit.COLLATERAL_UNKNOWN: _rule(
+        "Collateral that nobody has told, or without a redemption rate: its own asset waits, and no other does.",
+        Scope.ASSET,
+        _B,
+        controls="C22",
+    ),
     Limit.COLLATERAL_AGE: _rule(
         "Collateral that was told too long ago: the last total stays and is known only as a range, wider from day to day"
         " (`collateral_drift_per_day`); what its source would change waits, all else is hedged.",

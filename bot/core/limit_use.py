@@ -76,7 +76,7 @@ def _of_book(ledger: Ledger, policy: Policy, now: Millis) -> Iterator[_Use]:
         covered = reserve.coverage(policy.reserve_fund_usd, gross * policy.reserve_need_rate)
         yield Limit.RESERVE_COVERAGE, "book", _part(policy.reserve_coverage_min, covered)
     for source in sorted(policy.collateral_sources):
-        yield Limit.COLLATERAL_AGE, source, _age(now, ledger.sources_confirmed_at.get(source), policy.collateral_age_max_ms)
+        yield Limit.COLLATERAL_AGE, source, _age(now, staleness.heard_at(ledger, source), policy.collateral_age_max_ms)
     for asset in obstacles.staked_tokens(policy):
         rated = exposure.newest_rated(ledger, policy, asset)
         told_at = None if rated is None else staleness.rate_told_at(ledger, rated)

@@ -22,7 +22,9 @@ class Policy:
     collateral_assets: Mapping[Asset, Asset] = field(default_factory=dict)
     """Which asset a collateral asset is hedged as: `{"BTC": "BTC", "ETH": "ETH", "wstETH": "ETH"}`."""
     collateral_sources: frozenset[str] = frozenset()
-    """Names of the sources that must have spoken before anything is known of the collateral."""
+    """Names of the sources that tell of collateral: nothing is known of an asset before each that may tell of it was heard."""
+    source_assets: Mapping[str, frozenset[Asset]] = field(default_factory=dict)
+    """The assets that a source may tell of: nothing else waits for it to be heard. One that is not named here may tell of any."""
     stables: frozenset[Asset] = frozenset()
     """Stablecoins that may be held as collateral: they carry no delta and are taken for one dollar each."""
     issuers: Mapping[Asset, str] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.core import exposure, obstacles, records, staleness, trading, traffic
+from bot.core.collateral import dust_without_rate, unrated, waits_for
 from bot.core.copying import replace
 from bot.core.events import Quote, VenueLink
 from bot.core.limit_table import nearing
@@ -31,38 +32,56 @@ TradingState = records.TradingState
 
 
 @exposure.once
-def state_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
+def state_breaches(ledger: Ledger, policy: Policy) -> tuple[Breach, ...]:
     """Why the book as a whole is not ACTIVE, if it is not."""
     found = _cause_breaches(ledger, None)
     if ledger.journal_doubt is not None:
         found.append(Breach(Limit.JOURNAL_DOUBT, "book", None, None, ledger.journal_doubt))
-    for name in sorted(policy.collateral_sources):
-        if name not in ledger.sources_confirmed_at:
-            found.append(Breach(Limit.COLLATERAL_UNKNOWN, name, None, None, "the source has not spoken in this run"))
-        elif staleness.is_lost(ledger, policy, name, now):
-            found.append(Breach(Limit.COLLATERAL_UNKNOWN, name, None, None, "silent for so long that its last totals tell nothing"))
-    found.extend(
-        Breach(Limit.COLLATERAL_UNKNOWN, holding.asset, None, None, "no redemption rate")
-        for holding in exposure.counted_holdings(ledger, policy)
-        if holding.quantity != ZERO and exposure.rate_of(ledger, policy, holding) is None
-    )
     return (*found, *doubt_breaches(ledger, policy))
 
 
+def unknown_breaches(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Breach, ...]:
+    """Why it is not known how much of an asset is held as collateral: it waits, and no other asset does."""
+    found = [Breach(Limit.COLLATERAL_UNKNOWN, name, None, None, _unheard(ledger, name)) for name in waits_for(ledger, policy, asset)]
+    if dust_without_rate(ledger, policy, asset) is None:
+        unrated_here = unrated(ledger, policy, asset)
+        found.extend(Breach(Limit.COLLATERAL_UNKNOWN, held.asset, None, None, "no redemption rate") for held in unrated_here)
+    return tuple(found)
+
+
+def _unheard(ledger: Ledger, source: str) -> str:
+    """Why nothing is known of a source."""
+    reason = ledger.sources_unreadable.get(source, "")
+    known = "what it told before counts when it had a minute to" if source in ledger.sources_heard_at else "nothing is remembered of it"
+    return f"the source has not spoken in this run, and {known}" + (f"; {reason}" if reason else "")
+
+
 def stale_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
-    """Sources that are silent for too long and redemption rates that grew old: what they would change waits, and nothing else does."""
+    """Sources that are silent for too long and redemption rates that grew old: what they would change waits, and nothing else does.
+
+    Also what is silent for so long that nothing of it is certain, and dust that no rate is known of.
+    """
     found = []
     for name in sorted(policy.collateral_sources):
-        if staleness.silence(ledger, policy, name, now) is not None:
-            age, why = Decimal(now - ledger.sources_confirmed_at[name]), ledger.sources_unreadable.get(name, "")
+        silent = staleness.silence(ledger, policy, name, now)
+        if silent is not None:
+            why = ledger.sources_unreadable.get(name, "")
             words = "ms of silence: its last totals stay, as a range" + (f"; {why}" if why else "")
-            found.append(Breach(Limit.COLLATERAL_AGE, name, age, Decimal(policy.collateral_age_max_ms), words))
+            found.append(Breach(Limit.COLLATERAL_AGE, name, Decimal(silent), Decimal(policy.collateral_age_max_ms), words))
+        if staleness.is_lost(ledger, policy, name, now):
+            words = "silent for so long that nothing of its last totals is certain"
+            found.append(Breach(Limit.COLLATERAL_UNKNOWN, name, None, None, words, Effect.PAGES))
     for asset, hedge in sorted(policy.collateral_assets.items()):
         told = None if asset == hedge else exposure.newest_rated(ledger, policy, asset)
         old = None if told is None else staleness.rate_silence(ledger, policy, told, now)
         if old is not None:
             words = "ms since its redemption rate was told: the last one stays, as a range"
             found.append(Breach(Limit.RATE_AGE, asset, Decimal(old), Decimal(policy.rate_age_max_ms), words))
+    for asset in exposure.hedged_assets(policy):
+        dust = dust_without_rate(ledger, policy, asset)
+        words = f"no redemption rate, and not worth {policy.rebalance_notional_min:f} USD at any that it could have: it may be there"
+        here = () if dust is None else unrated(ledger, policy, asset)
+        found.extend(Breach(Limit.COLLATERAL_UNKNOWN, held.asset, held.quantity, None, words, Effect.TELLS) for held in here)
     return tuple(found)
 
 
@@ -90,12 +109,12 @@ def doubts(ledger: Ledger, policy: Policy) -> tuple[tuple[Limit, Decimal, Decima
     )
 
 
-def trading_state(ledger: Ledger, policy: Policy, now: Millis) -> TradingState:
+def trading_state(ledger: Ledger, policy: Policy) -> TradingState:
     """The state of the book, from the ledger alone: its own causes (see `trading`), and what stands in the way at this moment."""
     held = trading.state_of(ledger, None)
     if ledger.stopping or ledger.invariants_broken or held is TradingState.HALTED:
         return TradingState.HALTED
-    return TradingState.REDUCING if held is TradingState.REDUCING or state_breaches(ledger, policy, now) else TradingState.ACTIVE
+    return TradingState.REDUCING if held is TradingState.REDUCING or state_breaches(ledger, policy) else TradingState.ACTIVE
 
 
 def venue_state(ledger: Ledger, venue: VenueId) -> TradingState:
@@ -268,9 +287,16 @@ def increase_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
         rest_breach(ledger, policy, instrument, now),
     )
     own = obstacles.of_instrument(ledger, policy, instrument, now)
-    told = tuple(found for found in first if found is not None)
+    told = (*(found for found in first if found is not None), *_unknown(ledger, policy, instrument))
     elsewhere = unread_breaches(ledger, policy, instrument)
     return (*told, *venue_breaches(ledger, policy, ledger.venue_of(instrument), now), *elsewhere, *own)
+
+
+def _unknown(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Breach, ...]:
+    """Why its asset waits; of one that no collateral is hedged as, nothing."""
+    listed = ledger.instruments.get(instrument)
+    hedged = listed is not None and listed.base in exposure.hedged_assets(policy)
+    return unknown_breaches(ledger, policy, listed.base) if listed is not None and hedged else ()
 
 
 def _flattened_breach(ledger: Ledger, instrument: InstrumentId) -> Breach | None:

@@ -5,24 +5,62 @@ whose source confirmed nothing for longer than `collateral_age_max_ms`, and by `
 `rate_age_max_ms`, each for all of the time since it was heard. Nothing is traded inside that range, so only what the silent source would
 change waits; what others tell is hedged. A rate is confirmed with the totals of its source while the newest of these told it.
 
+What earlier runs were told is remembered, and known as the same kind of range, for all of the time since it was heard. It counts where a
+source was not heard in this run, from `HEARD_WITHIN_MS` after its start on: one that can be read is heard before that, and nothing is
+decided on what it said before somebody moved coins while no run was there to see it. Before that, and of a source of which nothing is
+remembered, what it may tell of is unknown, and everything else goes on.
+
 Ages are judged at the newest decision. An instant that lies far ahead of it is of unknown age: it counts as old as its distance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger
-from bot.core.units import DAY_MS, ONE, ZERO, Millis, is_recent
+from bot.core.units import DAY_MS, ONE, ZERO, Asset, Millis, is_recent
+
+HEARD_WITHIN_MS: Millis = 60_000
+"""How long a source has from the start of a run to be heard before what it told to earlier runs stands for it."""
+
+
+def heard_at(ledger: Ledger, source: str) -> Millis | None:
+    """When a source last told that it has told everything, in this run or, where it has not, in those before; None where it never did."""
+    return ledger.sources_confirmed_at.get(source, ledger.sources_heard_at.get(source))
+
+
+def is_known(ledger: Ledger, source: str, now: Millis | None) -> bool:
+    """Whether what a source told is known: it was heard in this run, or had its time to be, and is remembered."""
+    if source in ledger.sources_confirmed_at:
+        return True
+    return source in ledger.sources_heard_at and now is not None and abs(now - ledger.started_at) >= HEARD_WITHIN_MS
+
+
+def unknown_sources(ledger: Ledger, policy: Policy) -> Mapping[str, bool]:
+    """The configured sources of which nothing is known at the newest decision, and whether something is remembered of each."""
+    unknown = (source for source in policy.collateral_sources if not is_known(ledger, source, ledger.decided_at))
+    return {source: source in ledger.sources_heard_at for source in unknown}
+
+
+def may_tell_of(policy: Policy, source: str, asset: Asset) -> bool:
+    """Whether a source may tell of collateral that is hedged as an asset."""
+    told = policy.source_assets.get(source)
+    return told is None or any(policy.collateral_assets.get(each) == asset for each in told)
 
 
 def silence(ledger: Ledger, policy: Policy, source: str, now: Millis | None) -> Millis | None:
-    """Ms since a source that is silent for too long was last heard; None while it is not, or before it ever spoke in this run."""
-    confirmed = ledger.sources_confirmed_at.get(source)
-    if now is None or confirmed is None or is_recent(now, confirmed, policy.collateral_age_max_ms):
+    """Ms since a source that is silent for too long was last heard; None while it is not, or while nothing is known of it.
+
+    What is remembered of earlier runs is silent from when it was told.
+    """
+    confirmed, heard = ledger.sources_confirmed_at.get(source), heard_at(ledger, source)
+    if now is None or heard is None or not is_known(ledger, source, now):
         return None
-    return abs(now - confirmed)
+    if confirmed is not None and is_recent(now, confirmed, policy.collateral_age_max_ms):
+        return None
+    return abs(now - heard)
 
 
 def unheard(ledger: Ledger, policy: Policy, source: str) -> Millis | None:
@@ -45,7 +83,8 @@ def rate_told_at(ledger: Ledger, holding: Holding) -> Millis | None:
         return None
     told = holding.observed_at if holding.rate_at is None else holding.rate_at
     is_newest = holding.rate_at in (None, holding.observed_at)
-    return max(told, ledger.sources_confirmed_at.get(holding.source, told)) if is_newest else told
+    confirmed = heard_at(ledger, holding.source)
+    return told if confirmed is None or not is_newest else max(told, confirmed)
 
 
 def rate_silence(ledger: Ledger, policy: Policy, holding: Holding, now: Millis | None) -> Millis | None:

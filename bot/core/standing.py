@@ -13,7 +13,8 @@ from bot.core.units import Millis
 
 def breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
     """Every limit that binds, is broken, or of which people are told now, each (limit, subject, effect) once; what acts comes first."""
-    found = [*risk.state_breaches(ledger, policy, now), *risk.stale_breaches(ledger, policy, now)]
+    found = [*risk.state_breaches(ledger, policy), *risk.stale_breaches(ledger, policy, now)]
+    found.extend(b for asset in exposure.hedged_assets(policy) for b in risk.unknown_breaches(ledger, policy, asset))
     hedged, plans = exposure.hedged_assets(policy), {p.asset: p for p in target.plan_book(working.as_if_withdrawn(ledger), policy, now)}
     for venue in exposure.venues_in_book(ledger, policy):
         found.extend(risk.venue_breaches(ledger, policy, venue, now))

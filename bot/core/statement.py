@@ -220,7 +220,7 @@ def _statement(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
     usd = _sum_ranges([a.net_delta_usd for a in assets])
     held_usd = sum((a.held_usd or ZERO for a in assets), ZERO)
     tallies = ledger.tallies
-    trades = _book_state(ledger, policy, now)
+    trades = _book_state(ledger, policy)
     return BookStatement(
         at=now,
         epoch=ledger.epoch,
@@ -267,15 +267,15 @@ def _statement(ledger: Ledger, policy: Policy, now: Millis) -> BookStatement:
     )
 
 
-def _book_state(ledger: Ledger, policy: Policy, now: Millis) -> StateStatement:
-    state = risk.trading_state(ledger, policy, now).value
+def _book_state(ledger: Ledger, policy: Policy) -> StateStatement:
+    state = risk.trading_state(ledger, policy).value
     if ledger.invariants_broken:
         return StateStatement(state=state, cause=Limit.INVARIANT.value, why=ledger.invariants_broken[0])
     if ledger.stopping:
         return StateStatement(state=state, cause=Limit.TRADING_STATE.value, why="the run is to end")
     if trading.causes(ledger, None):
         return _state(ledger, None)
-    breach = next(iter(risk.state_breaches(ledger, policy, now)), None)
+    breach = next(iter(risk.state_breaches(ledger, policy)), None)
     return StateStatement(state=state) if breach is None else StateStatement(state=state, cause=breach.limit.value, why=breach.sentence())
 
 

@@ -134,7 +134,7 @@ def targets_for(ledger: Ledger, policy: Policy, now: Millis) -> Targets:
     """The plans of all hedged assets, after the standing allocation or a new one."""
     question = question_of(ledger, policy, now)
     coverage: Mapping[Asset, Coverage] = {}
-    is_active = risk.trading_state(ledger, policy, now) is risk.TradingState.ACTIVE
+    is_active = risk.trading_state(ledger, policy) is risk.TradingState.ACTIVE
     kept = standing(ledger, policy, question, now)
     changes = None if kept is None else _changes(ledger, policy, question, kept, may_move=is_active)
     if kept is None or changes is None or not _meets(ledger, policy, question, changes):

@@ -112,7 +112,7 @@ def question_of(ledger: Ledger, policy: Policy, now: Millis) -> Question:
         if a in prices and exposure.net_delta(ledger, policy, a) is not None
     }
     legs, blocked = _legs(ledger, policy, prices, gaps, now)
-    state = risk.trading_state(ledger, policy, now)
+    state = risk.trading_state(ledger, policy)
     problem, obstacles = _asked(ledger, policy, Same(tuple(legs.values())), tuple(prices.items()), tuple(gaps.items()), state)
     agree = frozenset(venue for venue, record in ledger.venues.items() if record.reconciled)
     return Question(problem=problem, legs=legs, prices=prices, gaps=gaps, blocked=blocked, obstacles=obstacles, reconciled=agree)

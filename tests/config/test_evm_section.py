@@ -65,6 +65,10 @@ def test_what_the_watcher_is_told() -> None:
     )
 
 
+def test_a_chain_may_tell_of_its_tokens_and_of_nothing_else() -> None:
+    assert settings_from(document()).to_policy().source_assets == {"ethereum": {"wstETH", "BTC"}}
+
+
 @pytest.mark.parametrize("function", ["stEthPerToken", "exchangeRate", "getExchangeRate", "convertToAssets"])
 def test_every_rate_function_that_may_be_written_is_known(function: str) -> None:
     source: Any = settings_from(document("tokens/wstETH/rate", function)).collateral.sources[1]

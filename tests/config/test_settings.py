@@ -53,6 +53,13 @@ def test_venues_and_jurisdictions_that_a_mandate_allows_are_taken_and_others_ref
         in_jurisdictions(allowed, okx="AE", bybit="AE-DU", binanceusdm="US")
 
 
+def test_what_a_source_may_tell_of_becomes_the_policy_and_counts_in_the_hash() -> None:
+    assert settings_from(SIMULATION).to_policy().source_assets == {}, "it may tell of anything"
+    told = settings_from(changed("collateral/sources/0/tells_of", ["wstETH"]))
+    assert told.to_policy().source_assets == {"desk": {"wstETH"}}
+    assert told.config_hash != settings_from(SIMULATION).config_hash
+
+
 def test_issuers_become_the_policy_and_its_words() -> None:
     issuers = {"Tether": {"coins": ["USDT", "XAUT"], "exposure_max": 5_000_000}, "Circle": {"coins": ["USDC"]}}
     settings = settings_from(changed("collateral/issuers", issuers))

@@ -14,8 +14,8 @@ from bot.core import invariants
 from bot.core.claim_records import MOVEMENT_MS, TELLINGS_KEPT, Movement, Place
 from bot.core.claim_terms import ClaimTerms, RedemptionEnd
 from bot.core.claims import KEPT_TIMES, judged, place_records
+from bot.core.collateral import collateral, counted_holdings
 from bot.core.engine import step
-from bot.core.holdings import collateral, counted_holdings
 from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger
 from bot.core.reports import ClaimKind, ClaimStage

@@ -117,11 +117,11 @@ def test_a_position_of_an_instrument_that_is_not_described_makes_the_equity_unkn
 
 def test_collateral_is_unknown_until_all_spoke_and_every_rate_is_told() -> None:
     ledger = ledger_with(holdings=held_as(holding("ETH", "5"), holding("DOGE", "9"), holding("wstETH", "0", None)))
-    assert holdings.collateral(ledger, POLICY, ETH) == Range.exactly(D(5))
-    assert holdings.collateral(replace(ledger, sources_confirmed_at={}), POLICY, ETH) is None
-    assert holdings.collateral(replace(ledger, holdings=held_as(holding("wstETH", "1", None))), POLICY, ETH) is None
+    assert exposure.collateral(ledger, POLICY, ETH) == Range.exactly(D(5))
+    assert exposure.collateral(replace(ledger, sources_confirmed_at={}), POLICY, ETH) is None
+    assert exposure.collateral(replace(ledger, holdings=held_as(holding("wstETH", "1", None))), POLICY, ETH) is None
     two = replace(POLICY, collateral_assets={**POLICY.collateral_assets, BTC: BTC})
-    assert holdings.collateral(ledger, two, BTC) == Range.exactly(D(0))
+    assert exposure.collateral(ledger, two, BTC) == Range.exactly(D(0))
 
 
 def test_a_linear_position_leaves_the_coins_as_told() -> None:
@@ -145,7 +145,7 @@ def test_staked_coins_in_an_account_count_at_their_rate_or_are_unknown() -> None
 def test_each_coin_counts_once() -> None:
     elsewhere, there = holding("ETH", "5"), holding("ETH", "10", location="okx")
     ledger = ledger_with(account("ETH", "10"), holdings=held_as(elsewhere, there))
-    assert holdings.collateral(ledger, POLICY, ETH) == Range.exactly(D(5))
+    assert exposure.collateral(ledger, POLICY, ETH) == Range.exactly(D(5))
     assert holdings.held(ledger, POLICY, ETH) == Range.exactly(D(15))
     assert exposure.share_base(ledger, POLICY) == 45_000
     assert exposure.required_notional(ledger, POLICY) == 45_000

@@ -13,7 +13,7 @@ from bot.core import exposure, gate, risk
 from bot.core.ceilings import CEILINGS
 from bot.core.drafting import draft
 from bot.core.events import Quote, VenueLink
-from bot.core.limits import Breach, Limit
+from bot.core.limits import Breach, Effect, Limit
 from bot.core.order import Order, OrderState
 from bot.core.policy import Policy
 from bot.core.records import Dispute, FundingState, Ledger
@@ -241,22 +241,23 @@ def test_what_stops_increases_lets_reductions_pass(bend: Callable[[Desk], Desk])
 
 def test_book_wide_reasons_to_reduce() -> None:
     one = desk()
-    assert risk.trading_state(one.ledger, one.policy, one.now) is risk.TradingState.ACTIVE
+    assert risk.trading_state(one.ledger, one.policy) is risk.TradingState.ACTIVE
     aged = one.now + 60_001 - (one.now - one.ledger.sources_confirmed_at["custody"])
     assert [b.limit for b in risk.stale_breaches(one.ledger, one.policy, aged)] == [Limit.COLLATERAL_AGE]
     assert risk.stale_breaches(one.ledger, one.policy, aged - 1) == ()
-    assert risk.state_breaches(one.ledger, one.policy, aged) == (), "what the source would change waits, and nothing else"
+    assert risk.state_breaches(one.ledger, one.policy) == (), "what the source would change waits, and nothing else"
     stepped_back = one.ledger.sources_confirmed_at["custody"] - 1_001
     assert [b.limit for b in risk.stale_breaches(one.ledger, one.policy, stepped_back)] == [Limit.COLLATERAL_AGE]
     assert risk.stale_breaches(one.ledger, one.policy, stepped_back + 1) == ()
     ten_days = one.now + 10 * 86_400_000
-    assert [b.limit for b in risk.state_breaches(one.ledger, one.policy, ten_days)] == [Limit.COLLATERAL_UNKNOWN]
-    assert [b.limit for b in risk.state_breaches(doubts(4)(one).ledger, one.policy, one.now)] == [Limit.ORDERS_IN_DOUBT]
+    lost = risk.stale_breaches(one.ledger, one.policy, ten_days)
+    assert [(b.limit, b.effect) for b in lost] == [(Limit.COLLATERAL_AGE, Effect.BLOCKS), (Limit.COLLATERAL_UNKNOWN, Effect.PAGES)]
+    assert [b.limit for b in risk.state_breaches(doubts(4)(one).ledger, one.policy)] == [Limit.ORDERS_IN_DOUBT]
     rateless = (hedged_story() >> collateral("wstETH", "1", rate=None)).ledger
-    assert [b.subject for b in risk.state_breaches(rateless, one.policy, one.now)] == ["wstETH"]
-    assert risk.trading_state(rateless, one.policy, one.now) is risk.TradingState.REDUCING
+    assert [b.subject for b in risk.unknown_breaches(rateless, one.policy, Asset("ETH"))] == ["wstETH"]
+    assert risk.trading_state(rateless, one.policy) is risk.TradingState.ACTIVE, "its own asset waits, and no other"
     stopped = replace(one.ledger, stopping=True)
-    assert risk.trading_state(stopped, one.policy, one.now) is risk.TradingState.HALTED
+    assert risk.trading_state(stopped, one.policy) is risk.TradingState.HALTED
 
 
 def test_a_venue_never_heard_of_takes_nothing() -> None:
@@ -290,7 +291,7 @@ def test_a_net_delta_breach_pages_with_its_numbers_and_halts_nothing() -> None:
     breach = risk.delta_breach(off.ledger, off.policy, ETH)
     assert breach is not None
     assert (breach.limit, breach.observed, breach.allowed) == (Limit.NET_DELTA, D("0.06"), D("0.05"))
-    assert risk.trading_state(off.ledger, off.policy, off.now) is risk.TradingState.ACTIVE
+    assert risk.trading_state(off.ledger, off.policy) is risk.TradingState.ACTIVE
     for ago_ms, allowed in ((12_000, None), (12_001, D("0.01")), (-1, D("0.01"))):  # two seconds for flow, ten for passive orders
         off = one.at_position(quantity=D("-9.98"))
         long = risk.delta_breach(replace(off.ledger, strayed_at={ETH: off.now - ago_ms}), off.policy, ETH)

@@ -187,7 +187,7 @@ async def test_a_backlog_drops_no_fact_and_lets_nothing_increase_until_it_was_qu
     bench.hold("ETH", "150")
     await asyncio.sleep(0.01)
     assert [c.cause for c in causes(bench.ledger, None)] == [Limit.BACKLOG]
-    assert trading_state(bench.ledger, bench.policy, bench.clock.now()) is TradingState.REDUCING
+    assert trading_state(bench.ledger, bench.policy) is TradingState.REDUCING
     taken = [e for e in bench.life.telemetry.events[told:] if isinstance(e, ReportUnreadable)]
     assert [e.what for e in taken] == [str(n) for n in range(300)]
     assert type(bench.life.telemetry.events[told]) is BacklogObserved, "before anything of it is taken"

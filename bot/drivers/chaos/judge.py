@@ -87,11 +87,15 @@ class Judge:
         return tuple(sorted(set(self._stage.policy.collateral_assets.values())))
 
     def _is_active(self, ledger: Ledger) -> bool:
-        return risk.trading_state(ledger, self._stage.policy, self._stage.bot_clock.now()) is TradingState.ACTIVE
+        return risk.trading_state(ledger, self._stage.policy) is TradingState.ACTIVE
+
+    def is_book_active(self) -> bool:
+        """Whether the book is ACTIVE, whatever single venues are, by the bot's own word."""
+        return not self._stage.life.task.done() and self._is_active(self._stage.ledger)
 
     def is_active(self) -> bool:
         """Whether the book and every venue are ACTIVE, by the bot's own word."""
-        return not self._stage.life.task.done() and self._is_active(self._stage.ledger) and not self._stage.ledger.states
+        return self.is_book_active() and not self._stage.ledger.states
 
     def in_band(self) -> bool:
         """Whether every asset's true net delta is within its band."""

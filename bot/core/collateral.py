@@ -1,0 +1,201 @@
+"""What sources tell of collateral, each place once; announcements count as `claims` tells.
+
+Each asset at each location has one source that is believed. Where the configuration names none and several tell of it, the least counts
+for certain and the most for possible.
+
+Collateral of an asset is unknown (None) while nothing is known of a source that may tell of it (`staleness`), and while a holding lacks
+a redemption rate, unless that is dust: what is not worth a rebalance at any rate that a token could have may be there, and nothing of it
+is certain. What was told too long ago, or to an earlier run, stays, and is known as a range. Only what configured sources told counts: a
+source that was taken out of the configuration, or renamed, will never take back what it said last. A holding at a venue whose account
+tells that coin is the account's, not collateral.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from bot.core import staleness
+from bot.core.claim_terms import place
+from bot.core.claims import place_records
+from bot.core.lasting import lasting
+from bot.core.marks import dollars, hedged_assets, mark_of_asset, venues_in_book
+from bot.core.policy import Policy
+from bot.core.records import Holding, Ledger
+from bot.core.redemption import rate_of, rated_by, redemption_rate
+from bot.core.units import ONE, ZERO, Asset, Range, VenueId
+
+RATE_PLAUSIBLE_MAX = Decimal(10)
+"""Base units that one token of any kind might redeem for, where nobody told: far more than the tokens in use."""
+
+
+@lasting
+def counted_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
+    """What is certain of assets that are hedged, each place once, without the coins that an account at a venue tells of itself."""
+    told = (min(_of_place(holdings), key=lambda h: h.quantity) for holdings in _told_of_places(ledger, policy).values())
+    return tuple(h for h in told if h.asset in policy.collateral_assets)
+
+
+@lasting
+def stable_holdings(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
+    """What is certain of each stablecoin held as collateral, each place once: no delta, but a part of the stable sleeve.
+
+    What a custodian mirrors at venues as margin counts here whether the policy names it or not, because the accounts add the rest alone.
+    """
+    total: dict[Asset, Decimal] = {}
+    mirrored = {(source, asset) for source, _, asset in ledger.mirrored if asset in dollars(ledger, policy)}
+    for (asset, _), told in _told_of_places(ledger, policy).items():
+        if asset in policy.stables or any((h.source, asset) in mirrored for h in told):
+            total[asset] = total.get(asset, ZERO) + min(h.quantity for h in told)
+    return total
+
+
+@lasting
+def certain_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
+    """What is certain of every asset that counts as collateral, stablecoins included, each place once."""
+    told = (min(_of_place(holdings), key=lambda h: h.quantity) for holdings in _told_of_places(ledger, policy).values())
+    return tuple(h for h in told if h.asset in policy.collateral_assets or h.asset in policy.stables)
+
+
+@lasting
+def confirmed_totals(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
+    """What is certain of each asset that counts as collateral, stablecoins included, in its own units, all places together."""
+    total = dict(stable_holdings(ledger, policy))
+    for holding in counted_holdings(ledger, policy):
+        total[holding.asset] = total.get(holding.asset, ZERO) + holding.quantity
+    return total
+
+
+@lasting
+def _told_of_places(ledger: Ledger, policy: Policy) -> Mapping[tuple[Asset, str], tuple[Holding, ...]]:
+    """What configured sources told of each place: the source that is believed alone, where the configuration names one."""
+    found: dict[tuple[Asset, str], tuple[Holding, ...]] = {}
+    for holding in ledger.holdings.values():
+        named = policy.claims.authorities.get(place(holding.asset, holding.location))
+        counts = holding.source in policy.collateral_sources and named in (None, holding.source)
+        if counts and not _is_in_account(ledger, policy, holding):
+            found[holding.asset, holding.location] = (*found.get((holding.asset, holding.location), ()), holding)
+    return found
+
+
+def _of_place(told: tuple[Holding, ...]) -> tuple[Holding, ...]:
+    """Of several words on one place those with a rate, as far as there are such: a rate holds for whoever tells the quantity."""
+    rated = tuple(h for h in told if h.redemption_rate is not None)
+    return rated or told
+
+
+def _is_in_account(ledger: Ledger, policy: Policy, holding: Holding) -> bool:
+    """Whether an account that counts tells the coin itself."""
+    venue = VenueId(holding.location)
+    return venue in accounts(ledger, policy) and holding.asset in ledger.venues[venue].equity_told
+
+
+def waits_for(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[str, ...]:
+    """The sources that may tell of what is hedged as an asset, and of which nothing is known; sorted."""
+    unknown = staleness.unknown_sources(ledger, policy)
+    return tuple(sorted(source for source in unknown if staleness.may_tell_of(policy, source, asset)))
+
+
+@lasting
+def unrated(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Holding, ...]:
+    """What is held and hedged as an asset, and what no redemption rate was told of: each place once, at the most that was told there."""
+    found = []
+    for holding in counted_holdings(ledger, policy):
+        most = max(_told_of_places(ledger, policy)[holding.asset, holding.location], key=lambda h: h.quantity)
+        if policy.collateral_assets[holding.asset] == asset and most.quantity != ZERO and rate_of(ledger, policy, holding) is None:
+            found.append(most)
+    return tuple(found)
+
+
+@lasting
+def dust_without_rate(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
+    """Base units that all of `unrated` may be at most, where that is worth no rebalance (`rebalance_notional_min`); else None."""
+    most = sum((h.quantity for h in unrated(ledger, policy, asset)), ZERO) * RATE_PLAUSIBLE_MAX
+    value = in_usd(ledger, policy, asset, most)
+    return most if value is not None and value <= policy.rebalance_notional_min else None
+
+
+@lasting
+def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
+    """Base units of an asset held as collateral, every location and every form of it; None while unknown."""
+    dust = dust_without_rate(ledger, policy, asset)
+    if dust is None or waits_for(ledger, policy, asset):
+        return None
+    total, possible, less = ZERO, dust, ZERO
+    for holding in counted_holdings(ledger, policy):
+        if policy.collateral_assets[holding.asset] != asset:
+            continue
+        most = max(h.quantity for h in _told_of_places(ledger, policy)[holding.asset, holding.location])
+        if most == ZERO:
+            continue  # nothing of it is nothing at any rate
+        rate = rate_of(ledger, policy, holding)
+        if rate is None:
+            continue  # dust
+        total += holding.quantity * rate
+        possible += (most - holding.quantity) * rate
+        doubted = staleness.doubt(ledger, policy, holding, rated_by(ledger, policy, holding))
+        if doubted:
+            less, possible = less + holding.quantity * rate * doubted, possible + most * rate * doubted
+    certain, uncertain = announced(ledger, policy, asset)
+    return Range(total + certain - less, total + certain + possible + uncertain)
+
+
+@lasting
+def told_at_least(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal:
+    """Base units of an asset that sources told, in this run or as it is remembered, and that a rate is known of: the least of each place.
+
+    Also while the asset waits for other sources, which may tell more.
+    """
+    total, unknown = ZERO, staleness.unknown_sources(ledger, policy)
+    for holding in counted_holdings(ledger, policy):
+        counts = policy.collateral_assets[holding.asset] == asset and unknown.get(holding.source, True)
+        rate = rate_of(ledger, policy, holding) if counts else None
+        total += ZERO if rate is None else holding.quantity * rate
+    return total
+
+
+def nothing_is_told(ledger: Ledger, policy: Policy) -> bool:
+    """Whether every hedged asset waits for a source."""
+    hedged = hedged_assets(policy)
+    return bool(hedged) and all(waits_for(ledger, policy, asset) for asset in hedged)
+
+
+def unknown_assets(ledger: Ledger, policy: Policy) -> tuple[Asset, ...]:
+    """The hedged assets of which it is not known how much is held as collateral."""
+    return tuple(asset for asset in hedged_assets(policy) if collateral(ledger, policy, asset) is None)
+
+
+@lasting
+def announced(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Decimal, Decimal]:
+    """Base units that announcements add for certain (< 0: they end), and those that they may add beside. Without a rate, nothing.
+
+    Where the source that would confirm them is silent, both what may come and what may have left is possible and nothing is certain: what
+    was hedged before it fell silent stays, and nothing is traded on what is announced while it is.
+    """
+    certain, uncertain = ZERO, ZERO
+    if not ledger.claims:
+        return certain, uncertain
+    for record in place_records(ledger, policy):
+        is_counted = policy.collateral_assets.get(record.asset) == asset and (record.pending or record.leaving)
+        rate = redemption_rate(ledger, policy, record.asset) if is_counted else None
+        if rate is not None and staleness.unheard(ledger, policy, record.source) is not None:
+            certain -= record.leaving * rate
+            uncertain += (record.leaving + (record.pending if policy.claims.hedge_share else ZERO)) * rate
+        elif rate is not None:
+            certain += (record.counted - record.confirmed) * rate
+            uncertain += record.pending * (ONE - policy.claims.hedge_share) * rate if policy.claims.hedge_share else ZERO
+    return certain, uncertain
+
+
+@lasting
+def accounts(ledger: Ledger, policy: Policy) -> tuple[VenueId, ...]:
+    """The venues whose word on our account counts, sorted: those that were heard of, and where an instrument counts."""
+    return tuple(venue for venue in venues_in_book(ledger, policy) if venue in ledger.venues)
+
+
+def in_usd(ledger: Ledger, policy: Policy, asset: Asset, quantity: Decimal) -> Decimal | None:
+    """USD of base units of an asset at its mark; nothing is worth nothing. None without a mark."""
+    if quantity == ZERO:
+        return ZERO
+    mark = mark_of_asset(ledger, policy, asset)
+    return None if mark is None else quantity * mark
