@@ -1,12 +1,14 @@
 """Liveness mode (I15): one fault lasts for ever, and the rest must converge to what is allowed and say so.
 
 Faults that come and go heal by luck and hide livelocks. Here one venue is silent, refuses everything, answers no order or no question,
-tells no funding or no quotes; or the store takes nothing; or custody cannot be read. Collateral comes and goes meanwhile.
+tells no funding or no quotes; or the store takes nothing; or custody cannot be read, or not from the start of a run on. Collateral comes
+and goes meanwhile, or venues take hedges away.
 
     one venue gone     the others hedge what was free to move: net delta in band by the truth, or what is missing is told as unhedged;
                        and the lost venue is told (its link, or that it cannot be read, or a rest)
     no store           nothing increases, by the wire's own log; once the journal has given up the run ends with the reason
     no custody         its silence is told, and nothing is traded on what it might have said
+    none at the start  the same, the book is ACTIVE, and what a venue takes away is hedged again: what custody told before is remembered
 
 The bot may not die of any of it, nor order without end.
 """
@@ -16,9 +18,11 @@ from __future__ import annotations
 from random import Random
 
 from bot.core.limits import Limit
+from bot.core.staleness import HEARD_WITHIN_MS
 from bot.core.units import VenueId
 from bot.drivers.chaos.seed import Outcome, Seed
 from bot.drivers.chaos.strike import flow, trickle
+from bot.drivers.chaos.strikes_venues import deleverage, deleverage_again
 from bot.drivers.chaos.world import STEADY
 from bot.simulator.virtual_time import run_virtually
 
@@ -32,6 +36,7 @@ FOR_EVER: tuple[str, ...] = (
     "no_funding",
     "store",
     "custody",
+    "custody_at_start",
 )
 """What may last for ever: a wire, a condition of one venue, or one of the two that are no venue's."""
 SETTLES_S = 600.0
@@ -51,10 +56,16 @@ class Endless(Seed):
         stage = self.stage
         await stage.clock.sleep(60.0)
         self._begin()
+        if self.fault == "custody_at_start":
+            await stage.crash()
+            stage.start()
+            await stage.clock.sleep(HEARD_WITHIN_MS / 1_000 + 10.0)
         until = max(end - SETTLES_S, stage.clock.steady() + 60.0)
         while stage.clock.steady() < until and not stage.oracle.violations:
             await stage.clock.sleep(self.random.expovariate(1.0 / 45.0))
-            if self.fault != "custody":
+            if self.fault == "custody_at_start":
+                self.random.choice((deleverage, deleverage_again))(stage)
+            elif self.fault != "custody":
                 self.random.choice((flow, trickle, trickle))(stage)
         await stage.clock.sleep(SETTLES_S)
 
@@ -69,6 +80,8 @@ class Endless(Seed):
         hedged = self.judge.in_band() or any("unhedged" in n.sentence or "beyond what is needed" in n.sentence for n in stage.ledger.notes)
         if self.fault not in ("store", "custody") and not hedged:
             stage.oracle.broke("I15", f"{self.fault} at {self.venue} lasts, and the rest is not hedged: {self._told()}")
+        if self.fault == "custody_at_start" and not self.judge.is_book_active():
+            stage.oracle.broke("I15", f"custody is silent from the start on, and the book is not ACTIVE: {self._told()}")
         if len(stage.oracle.truth.sent) > ORDERS_PER_HOUR_MAX * max(1.0, self.hours):
             stage.oracle.broke("I15", f"{len(stage.oracle.truth.sent)} orders in {self.hours:g} h")
         self.begun = False
@@ -94,7 +107,7 @@ class Endless(Seed):
             stage.world.chaos_wires[self.venue].silent = True
         elif self.fault == "store":
             stage.world.store.taking = False
-        elif self.fault == "custody":
+        elif self.fault.startswith("custody"):
             stage.world.collateral.readable = False
         else:
             setattr(here, self.fault, "for_ever" if self.fault.startswith("refuses") else True)
@@ -107,7 +120,7 @@ class Endless(Seed):
         if self.fault == "store":
             return stage.life.task.done() or any("durable" in line or "ended by itself" in line for line in stage.story.last())
         ledger, told = stage.ledger, stage.life.run.loop.statement()
-        if self.fault == "custody":
+        if self.fault.startswith("custody"):
             return any(b.limit in (Limit.COLLATERAL_AGE, Limit.COLLATERAL_UNKNOWN) for b in told.breaches)
         record = ledger.venues.get(self.venue)
         here = [b for b in told.breaches if self.venue in b.subject or self.venue in b.detail]
