@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from bot.core import working
+from bot.core import exposure, working
 from bot.core.commands import PlaceOrder
 from bot.core.events import Quote
 from bot.core.instrument import Instrument
@@ -68,11 +68,12 @@ def draft(
 def draft_closing(
     ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis, reason: str
 ) -> tuple[Order | None, PlaceOrder | None]:
-    """The next child order that closes a position, in a hurry: all of it, or a slice; (None, None) when it is dust."""
+    """The next child order that closes a position, in a hurry: all of it that is certain, or a slice; (None, None) when it is dust."""
     listed, quote = ledger.instruments[instrument], ledger.quotes.get(instrument)
     if quote is None or quote.mark is None:
         return None, None
-    units = -ledger.positions[instrument].quantity
+    held = exposure.position_units(ledger, instrument)
+    units = ZERO if held is None else -held.nearest_zero
     notional = listed.notional_of_units(units, quote.mark)
     cut = slice_of(ledger, policy, instrument, notional, now, HURRIED, selling=units < ZERO)
     contracts = listed.contracts_of_units(units)  # of the record itself: by way of base units an inverse one might lose its last contract

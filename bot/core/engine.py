@@ -292,7 +292,7 @@ _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {
     ev.CancelUnconfirmed: _on_cancel_unconfirmed,
     ev.LookUpFailed: lambda ledger, *_: ledger,
     ev.VenueReported: lambda ledger, event, _: reconciliation.apply_reading(ledger, event),
-    ev.HoldingsReported: lambda ledger, event, _: reconciliation.apply_holdings(ledger, event),
+    ev.HoldingsReported: reconciliation.apply_holdings,
     ev.VenueUnreadable: lambda ledger, event, _: reconciliation.apply_unreadable(ledger, event),
     ev.MarginObserved: _on_margin,
     ev.VenueLinkChanged: lambda ledger, event, _: reconciliation.apply_link(ledger, event),

@@ -8,7 +8,8 @@ toward zero: never more than was decided; what remains below a lot is dust, told
 
 A change of venue has two legs, one after the other. First the increasing one, in slices that over-hedge the book by no more than the
 hard band or one slice; then, in later decisions, the reducing one, up to what certain fills have over-hedged, also inside the no-trade
-band. So a leg that fills nothing, is refused or goes unanswered opens no delta. Only where every increase is refused for room that the
+band. So a leg that fills nothing, is refused or goes unanswered opens no delta. Beside an order of which nobody knows what became only
+what is certain is hedged: a move that no limit asks for begins no further. Only where every increase is refused for room that the
 reduction would free does a slice of the reduction go first, inside the hard band; and what a plan gives up goes without any. A gap does
 not wait for room that a move would free: where the two together are refused, it goes alone.
 """
@@ -26,7 +27,7 @@ from bot.core.copying import replace
 from bot.core.drafting import draft, slice_breach
 from bot.core.ledger import put
 from bot.core.limits import Breach, Limit
-from bot.core.order import Order
+from bot.core.order import Order, OrderState
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.target import Grade, Plan
@@ -113,7 +114,7 @@ def legs_of(ledger: Ledger, policy: Policy, plan: Plan, now: Millis, first: Sequ
     net = exposure.net_delta(ledger, policy, plan.asset)
     if plan.allocation is None or net is None:
         return NO_LEGS
-    free = {s.instrument: s for s in plan.slots if not ledger.is_worked(s.instrument)}
+    free = {s.instrument: s for s in plan.slots if not ledger.is_live(s.instrument)}
     changes = {s.instrument: s.short - free[s.instrument].short for s in plan.allocation.shares if s.instrument in free}
     served = frozenset(o.instrument for o in first)
     rise = {i: c for i, c in changes.items() if c > ZERO}
@@ -124,7 +125,8 @@ def legs_of(ledger: Ledger, policy: Policy, plan: Plan, now: Millis, first: Sequ
     if is_move:
         one_slice = policy.order_notional_max / (exposure.mark_of_asset(ledger, policy, plan.asset) or ONE)
         rise = {i: min(c, one_slice) for i, c in rise.items()}
-        rise_max, fall_max = max(ZERO, net.low + max(hard, one_slice)), max(ZERO, -net.high)
+        beyond = ZERO if _waits_for_answers(ledger, policy, plan, leaving) else max(hard, one_slice)
+        rise_max, fall_max = max(ZERO, net.low + beyond), max(ZERO, -net.high)
     if plan.gap < ZERO and plan.urgency is Urgency.AT_ONCE:
         rise_max = ZERO  # first what the latest slice of a move left to do
     fall_max += plan.given_up
@@ -150,6 +152,16 @@ def _may_move(ledger: Ledger, policy: Policy, leaving: Mapping[InstrumentId, Dec
     if value < policy.venue_move_notional_min:
         return False
     return any(not risk.keeps_failing(ledger, policy, i, now) for i in leaving)
+
+
+def _waits_for_answers(ledger: Ledger, policy: Policy, plan: Plan, leaving: Collection[InstrumentId]) -> bool:
+    """Whether a move that no limit asks for waits: of an order of its asset nobody knows what became. One that comes late would stand
+    beside the first leg of the move."""
+    shares = plan.allocation.shares if plan.allocation is not None else ()
+    if any(s.limits for s in shares if s.instrument in leaving):
+        return False
+    orders = (o for i in exposure.instruments_of(ledger, policy, plan.asset) for o in ledger.open_orders(i))
+    return any(o.state in (OrderState.PENDING_NEW, OrderState.IN_DOUBT) for o in orders)
 
 
 def _is_under_way(ledger: Ledger, policy: Policy, plan: Plan) -> bool:

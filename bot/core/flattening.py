@@ -3,7 +3,7 @@
 What may close is told by the person's word (`acts.Flattening`) and by `trading.may_close`. Limits of increases are not asked. A reduction
 is held to what every reduction is: a sane price, the slippage allowed, the order limit, what the touch shows, the order rate. One order at
 a time per instrument; what rests there is withdrawn first. Nothing is closed twice: what is in flight or in doubt must end before the next
-slice, and what is disputed must be settled.
+slice, and what is disputed must be settled. Beside an order in doubt that is spent (see `order`) what is certain is closed.
 
 It is not over when nothing is left: it stays until a person resumes, or the hedge would come back.
 """
@@ -48,7 +48,7 @@ def closed(ledger: Ledger, policy: Policy, now: Millis) -> Closing:
         ledger, cancels = _withdrawn(ledger, policy, instrument, now)
         commands.extend(cancels)
         held = ledger.positions.get(instrument)
-        if held is None or held.quantity == ZERO or ledger.is_worked(instrument):
+        if held is None or held.quantity == ZERO or ledger.is_live(instrument):
             continue
         ledger, command, breach = _reduced(ledger, policy, instrument, now)
         refused += [breach] if breach is not None else []

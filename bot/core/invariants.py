@@ -52,8 +52,8 @@ def _of_orders(ledger: Ledger, changed: Iterable[Order]) -> list[str]:
             found.append(f"order {order.client_order_id} is {order.state.value} without an end")
         if order.expires_at <= order.placed_at:
             found.append(f"order {order.client_order_id} expires before it is placed")
-    # One that the venue reopened after its end is not our doing, and not counted.
-    open_per_instrument = Counter([o.instrument for o in ledger.open_orders() if o.closed_at is None])
+    # One that the venue reopened after its end is not our doing, and of a spent one nothing can execute: neither is counted.
+    open_per_instrument = Counter([o.instrument for o in ledger.open_orders() if o.closed_at is None and not o.is_spent])
     for instrument, count in sorted(open_per_instrument.items()):
         if count > 1:
             found.append(f"{count} orders are open on {instrument}, where one at a time is the rule")

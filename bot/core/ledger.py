@@ -20,7 +20,7 @@ from bot.core import events as ev
 from bot.core.copying import replace
 from bot.core.foreign_order import OURS, left_after
 from bot.core.instrument import ContractKind, Instrument
-from bot.core.order import Order, OrderState, Trigger, absence_is_proven, advance, is_of, parts_of, with_fill, with_report
+from bot.core.order import Order, OrderState, Trigger, absence_is_proven, advance, is_of, parts_of, spent, with_fill, with_report
 from bot.core.policy import Policy
 from bot.core.records import (
     FILLS_REMEMBERED,
@@ -292,7 +292,8 @@ def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledg
     """Ends a doubt by proven absence, or leaves it: the venue's clock, two successful queries, and a position that is explained.
 
     Explained means that a complete reading, asked for after the order must have been over, agreed with our record: what the queries
-    did not find did not move the position either. Fills that were found of it count, and it then ends with them.
+    did not find did not move the position either. Fills that were found of it count, and it then ends with them. What cannot be proven yet
+    may be over all the same: then it is spent (see `order`).
     """
     order = ledger.orders.get(event.client_order_id)
     if order is None or order.state is not OrderState.IN_DOUBT:
@@ -304,7 +305,10 @@ def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledg
         if not order.state.is_open:
             return ledger
     record = venue_record(ledger, ledger.venue_of(order.instrument))
-    if record.clock_offset_ms is None or record.agreed_at is None:
+    if record.clock_offset_ms is None:
+        return ledger
+    ledger = with_order(ledger, spent(order, event.venue_clock_at, record.clock_offset_ms, policy.doubt_margin_ms, event.at), event.at)
+    if record.agreed_at is None:
         return ledger
     if not record.reconciled or order.over_at is None or record.agreed_at <= order.over_at:
         return ledger
@@ -314,6 +318,17 @@ def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledg
         return ledger
     proven = Trigger.PROVEN_ABSENT if order.filled == ZERO else Trigger.ENDED
     return change_order(ledger, event.client_order_id, proven, event.at)
+
+
+def with_spent(ledger: Ledger, event: ev.HoldingsReported, policy: Policy) -> Ledger:
+    """Of a venue that told its open orders: those in doubt that it does not name are spent, once they must be over by its clock."""
+    named = {order.client_order_id for report in event.orders if (order := order_of(ledger, report)) is not None}
+    asked_at = event.asked_at + event.clock_offset_ms
+    for order in ledger.open_orders():
+        if ledger.venue_of(order.instrument) == event.venue and order.client_order_id not in named:
+            over = spent(order, asked_at, event.clock_offset_ms, policy.doubt_margin_ms, event.at)
+            ledger = with_order(ledger, over, event.at)
+    return ledger
 
 
 def end_doubt(ledger: Ledger, order_id: ClientOrderId, filled: Decimal, at: Millis) -> Ledger:

@@ -52,6 +52,10 @@ class Lookups:
         """Orders that may still fill, of one instrument or of all."""
         return self._open if instrument is None else self._open_by_instrument.get(instrument, ())
 
+    def live_orders(self, instrument: InstrumentId) -> tuple[Order, ...]:
+        """Orders of one instrument of which something may still execute: those that are open and not spent."""
+        return tuple(o for o in self.open_orders(instrument) if not o.is_spent)
+
     def taken_orders(self, instrument: InstrumentId) -> tuple[ForeignOrder, ...]:
         """Orders of an instrument that are not of our record, that somebody took over, and that are being withdrawn."""
         record = self.venues.get(_venue_of(instrument))
@@ -60,8 +64,12 @@ class Lookups:
         return tuple(o for o in record.taken_orders if o.instrument == instrument)
 
     def is_worked(self, instrument: InstrumentId) -> bool:
-        """Whether an order works there that may still fill, ours or taken over: nothing else is placed meanwhile."""
+        """Whether an order works there that may still fill, ours or taken over: nothing increases meanwhile."""
         return bool(self.open_orders(instrument) or self.taken_orders(instrument))
+
+    def is_live(self, instrument: InstrumentId) -> bool:
+        """Whether anything may still execute there, of an order of ours or of one taken over: nothing else is placed meanwhile."""
+        return bool(self.live_orders(instrument) or self.taken_orders(instrument))
 
     @cached_property
     def _open(self) -> tuple[Order, ...]:

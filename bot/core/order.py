@@ -8,8 +8,12 @@ Theory of operation. An order is entered as PENDING_NEW before its first byte le
 2. A pair that the table does not list means that the venue contradicts itself: the order is IN_DOUBT, which is a state and not a crash.
 3. An order leaves IN_DOUBT only by evidence: the venue knows it, or its absence is proven (see `absence_is_proven`). One that filled
    in part and that the venue does not know by its id ends by the same proof, with those fills, once nothing of it can execute any more.
+4. Two questions are told apart of an order in doubt: can anything of it still execute, and how much of it did. Of a spent one the first
+   is answered (it cannot) and the second is not: it counts at its worst as before and lets nothing increase beside it, and what is
+   certain whatever became of it may be reduced (see `risk.instrument_breach`). A venue whose past cannot be read delays no protection.
 
-An order that the venue speaks of after its end is open again and keeps the instant of its first end.
+An order that the venue speaks of after its end, or of which it said that nothing can execute any more, is open again and keeps the
+instant of its first end.
 
 An IOC order is over a little after its request's expiry, whatever became of it. A post-only one rests: its expiry fences only the
 request, and it may execute until the venue says that it ended (see `over_at`).
@@ -110,7 +114,8 @@ class Order:
     """One child order. Quantities are signed contract units (see `instrument`); `placed_at`, `expires_at`, `closed_at`, `asked_at` and
     `cancel_asked_at` are our clock.
 
-    `closed_at` is its first end, kept when it is reopened. `reported_filled` is the venue's cumulative figure, `fills_filled` the sum
+    `closed_at` is its first end, kept when it is reopened; `spent_at`: since when it is known of one in doubt that nothing of it can
+    execute any more (our clock). `reported_filled` is the venue's cumulative figure, `fills_filled` the sum
     of the distinct fills; `clock_offset_ms` is the venue's clock minus ours when it was placed; `arrival_mid` is the middle of the book
     when it was decided, against which slippage is measured.
     """
@@ -134,6 +139,7 @@ class Order:
     asked_at: Millis | None = None
     cancel_asked_at: Millis | None = None
     doubted_at: Millis | None = None
+    spent_at: Millis | None = None
 
     @property
     def filled(self) -> Decimal:
@@ -144,6 +150,11 @@ class Order:
     def leaves(self) -> Decimal:
         """Signed quantity that may still fill; zero when closed."""
         return self.quantity - self.filled if self.state.is_open else ZERO
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing of it can execute any more, though how much did is not known."""
+        return self.state is OrderState.IN_DOUBT and self.spent_at is not None
 
     @property
     def is_resting(self) -> bool:
@@ -205,9 +216,16 @@ def advance(order: Order, trigger: Trigger, at: Millis) -> Order:
         state = OrderState.IN_DOUBT  # a refused order that filled is a contradiction, not a refusal
     if state is order.state:
         return order
-    closed_at = order.closed_at if state.is_open else (order.closed_at or at)
+    closed_at = order.closed_at or (order.spent_at if state.is_open else at)
     doubted_at = (order.doubted_at or at) if state is OrderState.IN_DOUBT else None
-    return replace(order, state=state, closed_at=closed_at, doubted_at=doubted_at)
+    return replace(order, state=state, closed_at=closed_at, doubted_at=doubted_at, spent_at=None)
+
+
+def spent(order: Order, venue_clock_at: Millis, clock_offset_ms: Millis, margin_ms: Millis, at: Millis) -> Order:
+    """The order after its venue, with its clock at `venue_clock_at`, did not find it: one in doubt is spent when its time was over."""
+    if order.state is not OrderState.IN_DOUBT or order.is_spent:
+        return order
+    return replace(order, spent_at=at) if absence_is_proven(order, venue_clock_at, clock_offset_ms, margin_ms) else order
 
 
 def with_report(order: Order, status: VenueOrderStatus, filled: Decimal | None, venue_order_id: str | None, at: Millis) -> Order:

@@ -37,9 +37,11 @@ from bot.core.ledger import (
     venue_record,
     with_break,
     with_move,
+    with_spent,
     with_venue,
 )
 from bot.core.limits import Limit
+from bot.core.policy import Policy
 from bot.core.records import BreakCause, Dispute, Ledger, Note, Position
 from bot.core.seen import NOTHING_SEEN
 from bot.core.units import CLOCK_STEP_TOLERANCE_MS, ZERO, InstrumentId, Millis, VenueId, is_ahead
@@ -91,13 +93,13 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
     return with_venue(ledger, event.venue, record)
 
 
-def apply_holdings(ledger: Ledger, event: ev.HoldingsReported) -> Ledger:
-    """Folds a telling of the present without fills (7.). Of a venue that this journal has read in full it changes nothing.
+def apply_holdings(ledger: Ledger, event: ev.HoldingsReported, policy: Policy) -> Ledger:
+    """Folds a telling of the present without fills (7.). Of a venue that this journal has read in full it tells which orders are spent.
 
     A position that moves between the two tellings makes them differ, or its fill is told later and counts then. A fill that was told
     before its position was known has counted nowhere: one from after the question stands in the way of the answer.
     """
-    record = venue_record(ledger, event.venue)
+    ledger, record = with_spent(ledger, event, policy), venue_record(ledger, event.venue)
     if record.reported_at is not None:
         return ledger
     ledger = strangers.observed(ledger, event)

@@ -10,6 +10,7 @@ Un-neutrality is the risk that this bot exists to end: a net-delta breach pages 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from bot.core import exposure, obstacles, records, staleness, trading, traffic
@@ -18,7 +19,7 @@ from bot.core.copying import replace
 from bot.core.events import Quote, VenueLink
 from bot.core.limit_table import nearing
 from bot.core.limits import Breach, Effect, Limit
-from bot.core.order import OrderState
+from bot.core.order import Order, OrderState
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import ZERO, Asset, InstrumentId, Millis, VenueId, is_recent
@@ -222,7 +223,10 @@ def _is_fresh(quote: Quote, policy: Policy, now: Millis) -> bool:
 
 
 def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Breach | None:
-    """Why no order at all may leave for an instrument now: something is in flight, in doubt or disputed, or reductions came to nothing."""
+    """Why no order at all may leave for an instrument now: something may execute there or is disputed, or reductions came to nothing.
+
+    Beside an order in doubt that is spent nothing increases (see `increase_breaches`), and what is certain may be reduced.
+    """
     venue = ledger.venue_of(instrument)
     if venue_state(ledger, venue) is TradingState.HALTED and not trading.may_close(ledger, instrument):
         return _cause_breaches(ledger, venue)[0]
@@ -231,13 +235,21 @@ def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
         return Breach(Limit.UNRECONCILED, instrument, None, None, "its position was never told")
     if position.dispute is not None:
         return Breach(Limit.DISPUTED, instrument, position.dispute.observed, position.quantity)
-    open_orders = ledger.open_orders(instrument)
-    if open_orders:
-        return Breach(Limit.IN_DOUBT, instrument, Decimal(len(open_orders)), ZERO, open_orders[0].state.value)
+    if (found := _in_doubt_breach(ledger.live_orders(instrument))) is not None:
+        return found
     if taken := ledger.taken_orders(instrument):
         return Breach(Limit.IN_DOUBT, instrument, Decimal(len(taken)), ZERO, f"order {taken[0].name} is withdrawn")
     resting = rest_breach(ledger, policy, instrument, now, reductions=True)
     return resting or quote_breach(ledger, policy, instrument, now)
+
+
+def spent_breach(ledger: Ledger, instrument: InstrumentId) -> Breach | None:
+    """Why an instrument takes no increase beside what executes nothing more but may have executed: nobody knows how much."""
+    return _in_doubt_breach([o for o in ledger.open_orders(instrument) if o.is_spent])
+
+
+def _in_doubt_breach(orders: Sequence[Order]) -> Breach | None:
+    return Breach(Limit.IN_DOUBT, orders[0].instrument, Decimal(len(orders)), ZERO, orders[0].state.value) if orders else None
 
 
 def rest_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis, *, reductions: bool = False) -> Breach | None:
@@ -284,6 +296,7 @@ def increase_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
     first = (
         _flattened_breach(ledger, instrument),
         unnamed_breach(ledger, policy, instrument),
+        spent_breach(ledger, instrument),
         rest_breach(ledger, policy, instrument, now),
     )
     own = obstacles.of_instrument(ledger, policy, instrument, now)

@@ -28,6 +28,7 @@ def breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
         for instrument in exposure.instruments_of(ledger, policy, asset):
             own = (
                 risk.unnamed_breach(ledger, policy, instrument),
+                risk.spent_breach(ledger, instrument),
                 risk.rest_breach(ledger, policy, instrument, now),
                 risk.last_resort_breach(ledger, policy, instrument, now),
                 repetition.repetition_breach(ledger, policy, instrument),

@@ -25,6 +25,7 @@ from tests.core.playbook import (
     filled,
     holds,
     net_delta,
+    not_found,
     nothing,
     outcome_unknown,
     place,
@@ -104,6 +105,15 @@ def test_it_survives_a_restart_and_what_is_in_doubt_is_not_closed_twice() -> Non
     story << query(OKX)
     assert not [c for c in story.outbox if type(c).__name__ == "PlaceOrder"]
     assert set(instruments_to_close(story.ledger)) == set(ALL)
+
+
+def test_what_is_in_doubt_and_over_does_not_keep_what_is_certain_from_being_closed() -> None:
+    """A reduction of 4 of 10 went unanswered; its venue does not find it, and tells no fills by which the doubt could end."""
+    story = hedged("30") >> after(500) >> collateral("ETH", "26") >> decision_due() << place(OKX, "4", reduce_only=True)
+    story >> outcome_unknown(OKX) >> flattens("alice", "okx") >> after(500) >> confirmed() >> decision_due() << query(OKX)
+    story >> after(8_000) >> confirmed() >> decision_due() << query(OKX) >> not_found(OKX) >> decision_due()
+    story << place(OKX, "6", reduce_only=True) >> filled(OKX) << holds(OKX, "-4") << net_delta("ETH", "2", "6")
+    assert not is_closed(story.ledger, InstrumentId(OKX))
 
 
 def test_a_large_position_goes_slice_by_slice_whatever_limits_of_increases_say() -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from bot.core.engine import step
 from bot.core.events import CollateralConfirmed, OperatorActed, OperatorAction, SessionStarted
 from bot.core.invariants import broken
-from bot.core.order import Order, OrderState
+from bot.core.order import Order, OrderState, Trigger, advance
 from bot.core.records import Holding, Ledger, Position
 from bot.core.seen import Seen
 from bot.core.units import Asset, ClientOrderId, InstrumentId, VenueId
@@ -46,6 +46,13 @@ def test_two_open_orders_of_one_instrument() -> None:
 
 def test_an_order_that_the_venue_reopened_is_the_venues_contradiction_and_not_ours() -> None:
     assert broken(holding(order(), order(OrderState.IN_DOUBT, closed_at=500))) == ()
+
+
+def test_an_order_beside_one_of_which_nothing_can_execute_any_more() -> None:
+    over = order(OrderState.IN_DOUBT, doubted_at=100, spent_at=900)
+    assert broken(holding(over, order())) == ()
+    assert broken(holding(advance(over, Trigger.ACCEPTED, 950), order())) == ()  # the venue's contradiction, not ours
+    assert broken(holding(over, order(), order())) == ("2 orders are open on okx:ETH, where one at a time is the rule",)
 
 
 def test_negative_collateral() -> None:

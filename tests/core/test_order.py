@@ -11,7 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.events import VenueOrderStatus
-from bot.core.order import OVER_AFTER_MS, Order, OrderState, Trigger, absence_is_proven, advance, is_of, trigger_of, with_fill, with_report
+from bot.core.order import (
+    OVER_AFTER_MS,
+    Order,
+    OrderState,
+    Trigger,
+    absence_is_proven,
+    advance,
+    is_of,
+    spent,
+    trigger_of,
+    with_fill,
+    with_report,
+)
 from bot.core.units import ClientOrderId, InstrumentId, Range
 
 D = Decimal
@@ -177,6 +189,26 @@ def test_f02_f03_absence_needs_the_venues_own_clock_past_expiry_offset_and_margi
 def test_the_widest_offset_measured_counts_not_the_newest(at_placing: int, now: int, clock: int, proven: bool) -> None:
     doubted = order(OrderState.IN_DOUBT, clock_offset_ms=at_placing)
     assert absence_is_proven(doubted, clock, now, 1_000) is proven
+
+
+def test_an_order_in_doubt_is_spent_once_its_venue_does_not_find_it_after_its_time() -> None:
+    doubted = order(OrderState.IN_DOUBT, doubted_at=100)
+    assert spent(doubted, 6_000, 0, 1_000, 6_050) is doubted
+    over = spent(doubted, 6_001, 0, 1_000, 6_050)
+    assert (over.is_spent, over.spent_at, over.may_fill) == (True, 6_050, Range(D(-10), D(0)))  # how much of it filled nobody knows
+    assert spent(over, 9_000, 0, 1_000, 9_050) is over
+    assert not any(spent(order(s), 10**9, 0, 1_000, 10**9).is_spent for s in OrderState if s is not OrderState.IN_DOUBT)
+
+
+def test_a_spent_order_stays_so_until_its_venue_says_otherwise() -> None:
+    over = spent(order(OrderState.IN_DOUBT, doubted_at=100), 6_001, 0, 1_000, 6_050)
+    assert advance(over, Trigger.RESTARTED, 7_000).is_spent
+    assert with_fill(over, D(-3), None, 7_000).is_spent
+    ended = advance(over, Trigger.PROVEN_ABSENT, 7_000)
+    assert (ended.is_spent, ended.spent_at, ended.closed_at) == (False, None, 7_000)
+    works = advance(over, Trigger.ACCEPTED, 7_000)
+    assert (works.state, works.spent_at, works.closed_at) == (OrderState.WORKING, None, 6_050)  # the venue reopened it
+    assert not advance(works, Trigger.RESTARTED, 8_000).is_spent
 
 
 def test_when_it_must_be_over() -> None:

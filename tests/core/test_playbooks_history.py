@@ -5,6 +5,7 @@ The language is in `playbook`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,18 +14,26 @@ from bot.core import events as ev
 from bot.core.commands import PlaceOrder
 from bot.core.units import ZERO, InstrumentId, VenueId
 from tests.core.market_words import market, wide
-from tests.core.openings import BINANCE, BYBIT, ETH, OKX
+from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged
 from tests.core.playbook import (
+    accepted,
     after,
     breach,
     collateral,
     confirmed,
     decision_due,
+    fill_report,
     filled,
     holds,
     link,
     net_delta,
+    not_found,
+    nothing,
+    order_report,
+    outcome_unknown,
+    place,
     position_report,
+    query,
     reading,
     started,
     unreadable,
@@ -176,3 +185,78 @@ def test_what_was_reduced_is_in_the_record_that_the_late_readings_agree_with() -
     for venue in VENUES:
         story >> reading(venue)
     assert all(r.reconciled for r in story.ledger.venues.values())
+
+
+# Orders in doubt whose end only the past could tell
+
+
+def reduction_in_doubt(held: str = "24") -> Story:
+    """A hedge of 30 of which a reduction at OKX went unanswered, and a run that is started on its journal while no past is told."""
+    story = hedged("30") >> after(500) >> collateral("ETH", held) >> decision_due()
+    story << place(OKX, f"{30 - int(held)}", reduce_only=True) >> outcome_unknown(OKX) >> started()
+    for venue in VENUES:
+        story >> link(venue, "up")
+    return story
+
+
+def without_its_past(story: Story, ms: int) -> Story:
+    """No reading comes through, time passes, the source is heard, and it is time to decide."""
+    for venue in VENUES:
+        story >> unreadable(venue)
+    return story >> after(ms) >> confirmed() >> decision_due()
+
+
+def test_c22_beside_an_order_in_doubt_that_is_over_what_is_certain_is_reduced_without_its_past() -> None:
+    story = reduction_in_doubt() >> collateral("ETH", "0")
+    without_its_past(story, 100) << query(OKX) << place(BINANCE, "10", reduce_only=True) << place(BYBIT, "10", reduce_only=True)
+    story >> filled(BINANCE, BYBIT) << net_delta("ETH", "-10", "-4")
+    without_its_past(story >> not_found(OKX), 600) << nothing()  # it may still come
+    without_its_past(story, 8_000) << query(OKX) >> not_found(OKX)
+    without_its_past(story, 100) << place(OKX, "4", reduce_only=True) >> filled(OKX) << holds(OKX, "-6") << net_delta("ETH", "-6", "0")
+    without_its_past(story, 1_000) << query(OKX)  # of the rest nobody knows whether it is there
+
+
+def test_what_was_reduced_beside_a_spent_order_is_right_whatever_became_of_it() -> None:
+    for told in ("0", "6"):
+        story = reduction_in_doubt() >> collateral("ETH", "0")
+        without_its_past(story, 100) << query(OKX) << place(BINANCE, "10", reduce_only=True) << place(BYBIT, "10", reduce_only=True)
+        doubted = story.order(OKX)
+        story >> filled(BINANCE, BYBIT)
+        without_its_past(story, 8_000) << query(OKX) >> not_found(OKX)
+        without_its_past(story, 100) << place(OKX, "4", reduce_only=True) >> filled(OKX) >> after(600)
+        gone = replace(fill_report(story, OKX, "6"), client_order_id=doubted.client_order_id, venue_order_id="v-doubted")
+        story >> reading("okx", fills=(gone,) if told == "6" else (), ETH=f"{int(told) - 6}")
+        story.feed(ev.OrderAbsent(at=story.now, client_order_id=doubted.client_order_id, venue_clock_at=story.now))
+        assert not story.ledger.orders[doubted.client_order_id].state.is_open
+        story << net_delta("ETH", f"{int(told) - 6}") >> confirmed() >> decision_due()
+        assert [c.quantity for c in sent(story)] == ([] if told == "6" else [6])
+
+
+def test_beside_a_spent_order_nothing_increases() -> None:
+    story = without_its_past(reduction_in_doubt() >> collateral("ETH", "24"), 8_000) << query(OKX) >> not_found(OKX)
+    for venue in ("binance", "bybit"):
+        story >> reading(venue)
+    story >> wide() >> collateral("ETH", "60")
+    for _ in range(5):
+        without_its_past(story, 1_000)
+        assert not [c for c in sent(story) if c.instrument == OKX and c.quantity < ZERO]
+        story.outbox.clear()
+    story << breach("in_doubt", OKX)
+
+
+def test_a_spent_order_that_its_venue_knows_after_all_is_live_again() -> None:
+    story = without_its_past(reduction_in_doubt() >> collateral("ETH", "24"), 8_000) << query(OKX) >> not_found(OKX)
+    assert story.order(OKX).is_spent
+    story >> accepted(OKX) >> collateral("ETH", "0")
+    assert not story.order(OKX).is_spent
+    assert not [c for c in sent(without_its_past(story, 100)) if c.instrument == OKX]
+
+
+def test_open_orders_that_are_told_without_fills_tell_which_in_doubt_are_spent() -> None:
+    story = reduction_in_doubt() >> after(1_000) >> holdings("okx", "-10")
+    assert not story.order(OKX).is_spent
+    story >> after(8_000) >> holdings("okx", "-10", order_report(story, OKX, "accepted", "0"))
+    assert not story.order(OKX).is_spent
+    story >> holdings("okx", "-10")
+    assert story.order(OKX).is_spent
+    assert story.ledger.positions[InstrumentId(OKX)].quantity == -10
