@@ -19,7 +19,9 @@ from bot import __version__, cli_control
 from bot.cli_words import (
     FLAG,
     ConfigArgument,
+    StateOption,
     milliseconds_of,
+    place_of,
     refuse,
     refusing,
     refusing_at_once,
@@ -103,6 +105,7 @@ def simulate(
 def status(
     config: ConfigArgument,
     as_json: Annotated[bool, typer.Option("--json", metavar=FLAG, help="The whole statement as JSON instead of a screen.")] = False,
+    state: StateOption = None,
 ) -> None:
     """Show what the bot that runs on CONFIG holds, where it is hedged, and what it decided last and why.
 
@@ -110,8 +113,8 @@ def status(
     """
     from bot.drivers.status import show_status
 
-    settings = settings_of(config)
-    raise typer.Exit(run_async(lambda: show_status(settings, as_json=as_json)))
+    place = place_of(config, state)
+    raise typer.Exit(run_async(lambda: show_status(place, as_json=as_json)))
 
 
 @app.command()

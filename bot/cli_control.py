@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import sys
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bot.cli_words import FLAG, ConfigArgument, milliseconds_of, refuse, run_async, settings_of
+from bot.cli_words import FLAG, ConfigArgument, StateOption, milliseconds_of, place_of, refuse, run_async, settings_of
 
 ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who asks: it stays in the journal.", show_default=False)]
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why: it stays in the journal.", show_default=False)]
 VenueOption = Annotated[str | None, typer.Option("--venue", metavar="VENUE", help="Only this venue, not the whole book.")]
 
 
-def reduce(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
+def reduce(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None, state: StateOption = None) -> None:
     """Let the bot that runs on CONFIG only reduce: at one venue, or in the whole book what brings its net delta nearer to zero.
 
     It stays so, over every restart, until somebody resumes it.
     """
-    _operate(config, "reduce", by=by, why=why, venue=venue)
+    _operate(place_of(config, state), "reduce", by=by, why=why, venue=venue)
 
 
-def halt(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
+def halt(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None, state: StateOption = None) -> None:
     """Stop the bot that runs on CONFIG from placing anything, and cancel what works. The hedges stay.
 
     It tells venue by venue, within five seconds, what is still open. For the whole book a file named HALT is written beside the journal
     first: it counts also while the bot does not answer. It stays so, over every restart, until somebody resumes it.
     """
-    _operate(config, "halt", by=by, why=why, venue=venue)
+    _operate(place_of(config, state), "halt", by=by, why=why, venue=venue)
 
 
-def resume(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None) -> None:
+def resume(config: ConfigArgument, by: ByOption, why: WhyOption, venue: VenueOption = None, state: StateOption = None) -> None:
     """Let the bot that runs on CONFIG, or one venue, go on. What still stands in the way counts again at once."""
-    _operate(config, "resume", by=by, why=why, venue=venue)
+    _operate(place_of(config, state), "resume", by=by, why=why, venue=venue)
 
 
 def resolve(
@@ -46,6 +45,7 @@ def resolve(
         str, typer.Option("--filled", metavar="QUANTITY", help="How much of it executed, in its own unit: base coin, or quote if inverse.")
     ] = "0",
     why: WhyOption = "looked at the venue",
+    state: StateOption = None,
 ) -> None:
     """End the doubt about one ORDER with what you found of it at the venue. The venue is then read before anything increases there."""
     from bot.core.units import ClientOrderId
@@ -54,7 +54,7 @@ def resolve(
         executed = Decimal(filled)
     except InvalidOperation:
         refuse(f"--filled: {filled!r} is not a number")
-    _operate(config, "resolve", by=by, why=why, order=ClientOrderId(order), filled=executed)
+    _operate(place_of(config, state), "resolve", by=by, why=why, order=ClientOrderId(order), filled=executed)
 
 
 def flatten(
@@ -64,6 +64,7 @@ def flatten(
     venue: VenueOption = None,
     asset: Annotated[str | None, typer.Option("--asset", metavar="ASSET", help="Only this asset, at every venue.")] = None,
     yes: Annotated[bool, typer.Option("--yes", metavar=FLAG, help="Do not ask: close it.")] = False,
+    state: StateOption = None,
 ) -> None:
     """Close positions: everything, one venue's, or one asset's, with reduce-only orders, slice by slice.
 
@@ -75,14 +76,14 @@ def flatten(
 
     if venue is not None and asset is not None:
         refuse("--asset: flatten closes the book, a venue or an asset; give --venue or --asset, not both")
-    settings = settings_of(config)
+    place = place_of(config, state)
     if not yes:
-        shown = run_async(lambda: preview(settings, venue, asset))
+        shown = run_async(lambda: preview(place, venue, asset))
         if shown is None:
             raise typer.Exit(1)
         typer.echo(shown)
         _confirmed("Close it?", "nothing is closed")
-    _operate(config, "flatten", by=by, why=why, venue=venue, asset=asset)
+    _operate(place, "flatten", by=by, why=why, venue=venue, asset=asset)
 
 
 def adopt(
@@ -92,6 +93,7 @@ def adopt(
     venue: VenueOption = None,
     positions: Annotated[bool, typer.Option("--positions", metavar=FLAG, help="Only positions: orders of others stay.")] = False,
     yes: Annotated[bool, typer.Option("--yes", metavar=FLAG, help="Do not ask: take it over.")] = False,
+    state: StateOption = None,
 ) -> None:
     """Take over what no order of the bot brought: positions and working orders from before its first start, or that nobody explained.
 
@@ -101,8 +103,8 @@ def adopt(
     """
     from bot.drivers.adopt import preview
 
-    settings = settings_of(config)
-    found = run_async(lambda: preview(settings, venue, positions_only=positions))
+    place = place_of(config, state)
+    found = run_async(lambda: preview(place, venue, positions_only=positions))
     if found is None:
         raise typer.Exit(1)
     lines, adopting = found
@@ -111,7 +113,7 @@ def adopt(
         raise typer.Exit(2)
     if not yes:
         _confirmed("Take it over?", "nothing is adopted")
-    _operate(config, "adopt", by=by, why=why, venue=venue, adopting=adopting)
+    _operate(place, "adopt", by=by, why=why, venue=venue, adopting=adopting)
 
 
 def reload(config: ConfigArgument, by: ByOption, why: WhyOption) -> None:
@@ -119,7 +121,8 @@ def reload(config: ConfigArgument, by: ByOption, why: WhyOption) -> None:
 
     A bad file is refused and changes nothing; so is one in which anything else is written otherwise: that needs a restart.
     """
-    _operate(config, "reload", by=by, why=why)
+    settings_of(config)
+    _operate(place_of(config, None), "reload", by=by, why=why)
 
 
 def quarantine(
@@ -127,13 +130,14 @@ def quarantine(
     venue: Annotated[str, typer.Argument(metavar="VENUE", help="Whose word is not to be believed.", show_default=False)],
     by: ByOption,
     why: WhyOption,
+    state: StateOption = None,
 ) -> None:
     """Halt VENUE because its word is not to be believed: nothing is placed there, what rests is cancelled, its positions count as recorded,
     and its prices vouch for no other venue's.
 
     `resume --venue VENUE` ends it; the venue is then read in full, and must agree, before anything increases there.
     """
-    _operate(config, "quarantine", by=by, why=why, venue=venue)
+    _operate(place_of(config, state), "quarantine", by=by, why=why, venue=venue)
 
 
 def override(
@@ -165,7 +169,7 @@ def override(
     if not yes:
         typer.echo(f"{field}: configured {getattr(policy, field)}, then {wanted:f} for {lasts}")
         _confirmed("Set it?", "nothing is set")
-    _operate(config, "override", by=by, why=why, setting=limit, value=wanted, lasts_ms=lasts_ms)
+    _operate(place_of(config, None), "override", by=by, why=why, setting=limit, value=wanted, lasts_ms=lasts_ms)
 
 
 def _confirmed(question: str, otherwise: str) -> None:
@@ -176,13 +180,12 @@ def _confirmed(question: str, otherwise: str) -> None:
         refuse(otherwise)
 
 
-def _operate(config: Path, action: str, *, by: str, why: str, venue: str | None = None, **more: Any) -> NoReturn:
+def _operate(place: Any, action: str, *, by: str, why: str, venue: str | None = None, **more: Any) -> NoReturn:
     from bot.core.events import OperatorAction
     from bot.core.units import VenueId
     from bot.drivers.operate import operate
     from bot.operating import OperatorRequest
 
-    settings = settings_of(config)
     request = OperatorRequest(
         action=OperatorAction(action),
         by=by,
@@ -190,7 +193,7 @@ def _operate(config: Path, action: str, *, by: str, why: str, venue: str | None 
         venue=None if venue is None else VenueId(venue),
         **more,
     )
-    raise typer.Exit(run_async(lambda: operate(settings, request)))
+    raise typer.Exit(run_async(lambda: operate(place, request)))
 
 
 def _config() -> None:

@@ -14,6 +14,10 @@ import typer
 FLAG = " "
 """What a flag takes: nothing, instead of the type that would be shown."""
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML configuration.", show_default=False)]
+StateOption = Annotated[
+    Path | None,
+    typer.Option("--state", metavar="DIR", help="Its state_dir, for a CONFIG that cannot be read any more.", show_default=False),
+]
 T = TypeVar("T")
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
@@ -40,6 +44,20 @@ def settings_of(config: Path) -> Any:
         return load(config)
     except ConfigError as error:
         refuse(str(error))
+
+
+def place_of(config: Path, state: Path | None) -> Any:
+    """Where the bot that runs on a configuration is asked, however much of that can be read; what cannot is told."""
+    from bot.config import ConfigError
+    from bot.drivers.control_place import found_place
+
+    try:
+        place, unread = found_place(config, state)
+    except ConfigError as error:
+        refuse(str(error))
+    if unread is not None:
+        typer.echo(f"hedgebot: {unread}", err=True)
+    return place
 
 
 async def refusing(work: Coroutine[Any, Any, T]) -> T | int:

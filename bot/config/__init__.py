@@ -6,6 +6,7 @@ missing secret or a book that its own caps make impossible to hedge is a `Config
 
 from __future__ import annotations
 
+from bot.config.document import CONTROL_SOCKET, HALT_FILE, state_dir_written_in
 from bot.config.errors import ConfigError
 from bot.config.sections import Environment, FileSourceSettings, LogFormat, LogLevel, SimulatorSettings, VenueSettings
 from bot.config.settings import Settings, load, settings_from
@@ -13,6 +14,8 @@ from bot.config.values import Address, Credentials, Secret
 from bot.config.words import policy_in_words
 
 __all__ = [
+    "CONTROL_SOCKET",
+    "HALT_FILE",
     "Address",
     "ConfigError",
     "Credentials",
@@ -27,4 +30,5 @@ __all__ = [
     "load",
     "policy_in_words",
     "settings_from",
+    "state_dir_written_in",
 ]

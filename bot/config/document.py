@@ -18,6 +18,9 @@ import yaml
 from bot.config.errors import ConfigError
 from bot.config.values import is_ordinary
 
+CONTROL_SOCKET, HALT_FILE = "control.sock", "HALT"
+"""What the bot's unix socket, and the file that halts it, are called in its `state_dir`."""
+_STATE_DIR = re.compile(r"^state_dir[ \t]*:[ \t]*(?P<told>[^\r\n]*)", re.MULTILINE)
 _FLOAT_TAG = "tag:yaml.org,2002:float"
 _INT_TAG = "tag:yaml.org,2002:int"
 _TEXT_TAG = "tag:yaml.org,2002:str"
@@ -100,3 +103,18 @@ def _mapping(text: str, path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected keys and values at the top, found {type(document).__name__}")
     return document
+
+
+def state_dir_written_in(path: Path) -> Path | None:
+    """The `state_dir` of a configuration that may be of no use otherwise, also one that is no YAML as a whole; None: none can be read.
+
+    A later line counts before an earlier one, as in YAML. It is for reaching a bot that runs already, never for starting one.
+    """
+    try:
+        lines = _STATE_DIR.findall(path.read_text(encoding="utf-8", errors="replace"))
+        told = yaml.load(lines[-1], Loader=_StrictLoader) if lines else None  # noqa: S506  as above
+    except (OSError, yaml.YAMLError):
+        return None
+    if not isinstance(told, str) or not told.strip():
+        return None
+    return path.absolute().parent / Path(told).expanduser()

@@ -16,7 +16,7 @@ from bot.config.balances_section import VENUES_WITH_BALANCES, WALLET_HOSTS, Venu
 from bot.config.claims_section import RedisSourceSettings
 from bot.config.control_section import ControlSettings
 from bot.config.custodian_section import CustodianSourceSettings
-from bot.config.document import read_document
+from bot.config.document import CONTROL_SOCKET, HALT_FILE, read_document
 from bot.config.errors import ConfigError, did_you_mean, one_sentence
 from bot.config.evm_section import EvmSourceSettings
 from bot.config.journal_section import JournalSettings
@@ -123,12 +123,12 @@ class Settings(BaseModel):
     @property
     def control_path(self) -> Path:
         """The unix socket on which a running bot tells its statement."""
-        return self.state_dir / "control.sock"
+        return self.state_dir / CONTROL_SOCKET
 
     @property
     def halt_path(self) -> Path:
         """The file that halts the book while it is there."""
-        return self.state_dir / "HALT"
+        return self.state_dir / HALT_FILE
 
     @property
     def intents_path(self) -> Path:

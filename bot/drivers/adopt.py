@@ -6,19 +6,18 @@ import sys
 from collections.abc import Sequence
 
 from bot.adapters.telemetry.endpoints import EndpointUnavailable, fetch_statement
-from bot.config import Settings
 from bot.core.acts import Adopted
 from bot.core.operation import Unadopted
 from bot.core.statement import BookStatement
 from bot.core.units import Range
-from bot.drivers.control_place import control_of
+from bot.drivers.control_place import Place
 from bot.drivers.flatten import span_of
 
 
-async def preview(settings: Settings, venue: str | None, *, positions_only: bool) -> tuple[str, tuple[Adopted, ...]] | None:
+async def preview(place: Place, venue: str | None, *, positions_only: bool) -> tuple[str, tuple[Adopted, ...]] | None:
     """Some lines for people and what they show; None, and one sentence on the standard error, when no bot answers."""
     try:
-        told = await fetch_statement(control_of(settings))
+        told = await fetch_statement(place.control)
     except EndpointUnavailable as unavailable:
         sys.stderr.write(f"hedgebot: {unavailable}; nothing is adopted\n")
         return None

@@ -6,16 +6,15 @@ import sys
 from collections.abc import Sequence
 
 from bot.adapters.telemetry.endpoints import EndpointUnavailable, fetch_statement
-from bot.config import Settings
 from bot.core.statement import BookStatement, InstrumentStatement
 from bot.core.units import ZERO, Range
-from bot.drivers.control_place import control_of
+from bot.drivers.control_place import Place
 
 
-async def preview(settings: Settings, venue: str | None, asset: str | None) -> str | None:
+async def preview(place: Place, venue: str | None, asset: str | None) -> str | None:
     """Some lines for people; None, and one sentence on the standard error, when no bot answers."""
     try:
-        told = await fetch_statement(control_of(settings))
+        told = await fetch_statement(place.control)
     except EndpointUnavailable as unavailable:
         sys.stderr.write(f"hedgebot: {unavailable}; nothing is closed\n")
         return None

@@ -8,31 +8,31 @@ nothing was done.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from bot.adapters.halt_file import HaltFile
 from bot.adapters.telemetry.codec import RequestRefused, request_to_json
 from bot.adapters.telemetry.endpoints import EndpointUnavailable, ask_to_act
-from bot.config import Settings
 from bot.core.events import OperatorAction
-from bot.drivers.control_place import control_of
+from bot.drivers.control_place import Place
 from bot.operating import OperatorRequest
 
 
-async def operate(settings: Settings, request: OperatorRequest) -> int:
+async def operate(place: Place, request: OperatorRequest) -> int:
     """Asks the running bot; prints one sentence and returns the exit code."""
     try:
         request_to_json(request)
     except RequestRefused as refusal:
         return _failed(2, str(refusal))
-    if request.venue is not None and request.venue not in settings.venues:
-        return _failed(2, f"venue: {request.venue!r} is not one of {', '.join(sorted(settings.venues))}")
+    if request.venue is not None and place.venues is not None and request.venue not in place.venues:
+        return _failed(2, f"venue: {request.venue!r} is not one of {', '.join(sorted(place.venues))}")
     halts = request.action is OperatorAction.HALT and request.venue is None
-    file_did = _write(settings, request) if halts else ""
+    file_did = _write(place.halt_path, request) if halts else ""
     try:
-        answer = await ask_to_act(control_of(settings), request)
+        answer = await ask_to_act(place.control, request)
     except EndpointUnavailable as unavailable:
         if request.action is OperatorAction.RESUME and request.venue is None:
-            file_did = _remove(settings)
+            file_did = _remove(place.halt_path)
         return _failed(1, f"{unavailable}{file_did}")
     if not answer.accepted:
         return _failed(1 if halts else 2, f"{request.action.value}: {answer.sentence}{file_did}")
@@ -40,23 +40,23 @@ async def operate(settings: Settings, request: OperatorRequest) -> int:
     return 0
 
 
-def _write(settings: Settings, request: OperatorRequest) -> str:
+def _write(path: Path, request: OperatorRequest) -> str:
     """What the halt file is good for now, to be told when nobody answers."""
-    file = HaltFile(settings.halt_path)
+    file = HaltFile(path)
     try:
         file.write(request.by, request.why)
     except OSError as error:
         if file.told() is not None:
-            return f"; {settings.halt_path} cannot be written ({error.strerror}), but what is there halts as well"
-        return f", and {settings.halt_path} cannot be written ({error.strerror}): nothing is halted"
-    return f"; {settings.halt_path} is written, and whatever runs on this configuration is HALTED within a second and from its start"
+            return f"; {path} cannot be written ({error.strerror}), but what is there halts as well"
+        return f", and {path} cannot be written ({error.strerror}): nothing is halted"
+    return f"; {path} is written, and whatever runs with that state_dir is HALTED within a second and from its start"
 
 
-def _remove(settings: Settings) -> str:
+def _remove(path: Path) -> str:
     try:
-        HaltFile(settings.halt_path).clear()
+        HaltFile(path).clear()
     except OSError as error:
-        return f", and {settings.halt_path} cannot be removed ({error.strerror})"
+        return f", and {path} cannot be removed ({error.strerror})"
     return "; the halt file is gone, and what the journal holds stays until a running bot is resumed"
 
 

@@ -10,6 +10,7 @@ import pytest
 from bot.config import load
 from bot.core.events import OperatorAction
 from bot.drivers.adopt import in_words as adoption
+from bot.drivers.control_place import place_of
 from bot.drivers.flatten import in_words
 from bot.drivers.operate import operate
 from bot.operating import OperatorAnswer, OperatorRequest
@@ -95,12 +96,12 @@ async def test_a_halt_that_a_busy_bot_does_not_take_in_time_stands_by_its_file(t
     bot = Bot()
     bot.answer = TimeoutError()
     async with listening(bot, settings.control_path):
-        assert await operate(settings, OperatorRequest(action=OperatorAction.HALT, by="alice", why="a drill")) == 1
+        assert await operate(place_of(settings), OperatorRequest(action=OperatorAction.HALT, by="alice", why="a drill")) == 1
         said = capsys.readouterr().err
         assert "did not take it in time" in said
         assert f"{settings.halt_path} is written" in said
         assert settings.halt_path.exists()
-        assert await operate(settings, OperatorRequest(action=OperatorAction.REDUCE, by="alice", why="a drill")) == 2
+        assert await operate(place_of(settings), OperatorRequest(action=OperatorAction.REDUCE, by="alice", why="a drill")) == 2
 
 
 @pytest.mark.parametrize(("action", "code"), [(OperatorAction.HALT, 1), (OperatorAction.REDUCE, 2), (OperatorAction.RESUME, 2)])
@@ -111,7 +112,7 @@ async def test_what_a_bot_could_not_take_is_told_in_one_sentence_and_by_the_exit
     bot = Bot()
     bot.answer = OperatorAnswer(accepted=False, sentence="the bot did not take it", trading_state="active")
     async with listening(bot, settings.control_path):
-        assert await operate(settings, OperatorRequest(action=action, by="alice", why="a drill")) == code
+        assert await operate(place_of(settings), OperatorRequest(action=action, by="alice", why="a drill")) == code
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.startswith(f"hedgebot: {action.value}: the bot did not take it")

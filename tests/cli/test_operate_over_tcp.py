@@ -19,7 +19,7 @@ from bot.adapters.telemetry.endpoints import Endpoints
 from bot.adapters.telemetry.prometheus import Metrics
 from bot.config import Settings, load
 from bot.core.events import OperatorActed, OperatorAction
-from bot.drivers.control_place import door_of
+from bot.drivers.control_place import door_of, place_of
 from bot.drivers.operate import operate
 from bot.operating import OperatorRequest
 from tests.adapters.telemetry.books import BOOK
@@ -88,7 +88,7 @@ async def test_a_halt_with_another_token_is_told_and_stands_by_its_file(tmp_path
     served = endpoints(settings, bot, Door(mine.host, mine.port, TOKEN[::-1]))
     await served.start()
     try:
-        assert await operate(settings, OperatorRequest(action=OperatorAction.HALT, by="alice", why="a drill")) == 1
+        assert await operate(place_of(settings), OperatorRequest(action=OperatorAction.HALT, by="alice", why="a drill")) == 1
     finally:
         await served.stop()
     said = capsys.readouterr().err
