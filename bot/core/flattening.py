@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import takewhile
 
-from bot.core import gate, questions, trading, working
+from bot.core import gate, questions, risk, trading, working
 from bot.core.commands import CancelOrder, Command, PlaceOrder
 from bot.core.drafting import draft_closing
 from bot.core.ledger import noted, put
@@ -37,6 +38,21 @@ class Closing:
 def instruments_to_close(ledger: Ledger) -> tuple[InstrumentId, ...]:
     """Every listed instrument of which a person wants nothing held, sorted."""
     return tuple(i for i in sorted(ledger.instruments) if trading.flattening_of(ledger, i) is not None) if ledger.flattenings else ()
+
+
+def unlisted_to_close(ledger: Ledger, policy: Policy) -> tuple[InstrumentId, ...]:
+    """Instruments of which a person wants nothing held, and of which it is not known what they are, sorted: their venue has not listed them.
+
+    One that is known to hold nothing is none of them. Of what is wanted of one asset alone nobody knows whether it is meant: it counts.
+    """
+    venues = {f.venue for f in ledger.flattenings}
+    unlisted = sorted({*policy.instruments, *ledger.positions} - ledger.instruments.keys()) if venues else ()
+    return tuple(i for i in unlisted if ledger.venue_of(i) in venues and not _is_flat(ledger, i))
+
+
+def _is_flat(ledger: Ledger, instrument: InstrumentId) -> bool:
+    held = ledger.positions.get(instrument)
+    return held is not None and held.quantity == ZERO and held.dispute is None and not ledger.is_worked(instrument)
 
 
 def closed(ledger: Ledger, policy: Policy, now: Millis) -> Closing:
@@ -69,7 +85,7 @@ def _reduced(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Mill
     reason = f"{ledger.instruments[instrument].base}: flattened by {asked.by if asked else 'nobody'}"
     order, command = draft_closing(ledger, policy, instrument, now, reason)
     if order is None or command is None:
-        return ledger, None, None
+        return _why_nothing(ledger, policy, instrument, now)
     breach = gate.order_breach(ledger, policy, order, now)
     if breach is not None:
         return ledger, None, breach
@@ -78,6 +94,20 @@ def _reduced(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Mill
     sentence = f"{verb} {abs(order.quantity):f} at {order.price:f} or better; {reason}"
     note = Note(at=now, kind="decision", subject=instrument, sentence=sentence, order=order.client_order_id)
     return noted(ledger, note), command, None
+
+
+def _why_nothing(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> tuple[Ledger, None, Breach | None]:
+    """Nothing of what is held could be drafted: no quote to price it on, less than a lot is left, or the touch shows less than one."""
+    breach = risk.quote_breach(ledger, policy, instrument, now)
+    if breach is not None or is_closed(ledger, instrument):
+        return ledger, None, breach
+    sentence = (
+        f"not closed: the touch shows less than a lot of {ledger.instruments[instrument].lot:f} contracts; tried again at each decision"
+    )
+    of_subject = (n for n in reversed(ledger.notes) if n.subject == instrument)
+    if any(n.sentence == sentence for n in takewhile(lambda n: n.kind == "breach", of_subject)):
+        return ledger, None, None
+    return noted(ledger, Note(at=now, kind="breach", subject=instrument, sentence=sentence)), None, None
 
 
 def is_closed(ledger: Ledger, instrument: InstrumentId) -> bool:

@@ -2,7 +2,7 @@
 
 An override is part of the record: it stands over a restart and a changed configuration, and ends by itself, at the first decision from its
 end on. One of the same field takes the place of the one before; one that lasts no time ends it. Where our clock steps back before its
-beginning it ends, rather than last longer than was asked.
+beginning it ends, rather than last longer than was asked; and so does one beyond the ceilings of a version that came after it.
 """
 
 from __future__ import annotations
@@ -64,11 +64,17 @@ def apply_override(ledger: Ledger, event: OperatorActed, policy: Policy) -> Ledg
 
 def expired(ledger: Ledger, now: Millis) -> Ledger:
     """The ledger without the overrides whose time is up at `now`, our clock."""
-    over = tuple(o for o in ledger.overrides if now >= o.until or is_ahead(o.since, now))
+    over = tuple(o for o in ledger.overrides if now >= o.until or is_ahead(o.since, now) or not _is_within(o))
     for each in over:
         sentence = f"the override of {each.field} to {each.value:f} by {each.by} is over"
         ledger = noted(ledger, Note(at=now, kind="operator", subject="book", sentence=sentence))
     return replace(ledger, overrides=tuple(o for o in ledger.overrides if o not in over)) if over else ledger
+
+
+def _is_within(made: Override) -> bool:
+    """Whether a value is within the ceilings of this version, which may be others than those it was set under."""
+    ceiling = CEILINGS.get(made.field)
+    return ceiling is not None and ceiling.lowest <= made.value <= ceiling.highest
 
 
 def in_force(ledger: Ledger, policy: Policy) -> Policy:
@@ -77,7 +83,7 @@ def in_force(ledger: Ledger, policy: Policy) -> Policy:
         return policy
     known: tuple[Policy, Policy] | None = ledger.__dict__.get("_in_force")
     if known is None or known[0] is not policy:
-        changes = {o.field: type(getattr(policy, o.field))(o.value) for o in ledger.overrides}
+        changes = {o.field: type(getattr(policy, o.field))(o.value) for o in ledger.overrides if _is_within(o)}
         known = (policy, replace(policy, **changes))
         ledger.__dict__["_in_force"] = known
     return known[1]

@@ -19,16 +19,16 @@ from decimal import Decimal
 
 import structlog
 
-from bot.core.acts import Adopted
+from bot.core.acts import Adopted, Override
 from bot.core.events import OperatorActed, OperatorAction
-from bot.core.flattening import instruments_to_close, is_closed
+from bot.core.flattening import instruments_to_close, is_closed, unlisted_to_close
 from bot.core.limits import Limit
 from bot.core.operation import unadopted, why_not_adopted, why_not_flattened, why_not_resolved
 from bot.core.overriding import field_of, in_force, why_not
 from bot.core.policy import Policy
 from bot.core.records import TradingState
 from bot.core.trading import causes
-from bot.core.units import ZERO, VenueId
+from bot.core.units import ZERO, Millis, VenueId
 from bot.operating import HaltSwitch, HaltTold, OperatorAnswer, OperatorRequest, Reload
 from bot.ports import Clock
 from bot.shell.loop import Loop
@@ -100,11 +100,46 @@ class Control:
         found = "there is no configuration to be read again" if self._reload is None else self._reload(self._loop.policy)
         if isinstance(found, str):
             return self._answer(request, found, accepted=False)
+        if (refusal := self._not_beside_overrides(found.policy)) is not None:
+            return self._answer(request, f"{refusal}; the configuration of before stays", accepted=False)
         event = replace(self._event(request), policy=found.policy, config_hash=found.config_hash, hash_before=self._loop.config_hash)
         unwritten = await self._entered(event)
         if unwritten is None:
             return self._answer(request, NO_ROOM, accepted=False)
-        return self._answer(request, found.sentence + unwritten, accepted=True)
+        return self._answer(
+            request, "; ".join([found.sentence, *map(self._standing, self._loop.ledger.overrides)]) + unwritten, accepted=True
+        )
+
+    def _not_beside_overrides(self, policy: Policy) -> str | None:
+        """Why a policy cannot be together with what people set for a while; None when it can, or nothing is set."""
+        made = self._loop.ledger.overrides
+        why = self._contradiction(in_force(self._loop.ledger, policy)) if made else None
+        if why is None:
+            return None
+        words = ", ".join(f"{o.field} to {o.value:f} by {o.by}" for o in made)
+        return f"{why}, with the override of {words}: end it first (`override LIMIT VALUE --for 0`)"
+
+    def _standing(self, made: Override) -> str:
+        """What of a new configuration does not count yet."""
+        return f"{made.field} is {made.value:f} until {_instant(made.until)}, set by {made.by}"
+
+    def end_contradicting(self, policy: Policy) -> None:
+        """Ends what people set for a while where a run begins with limits of which it makes a contradiction: the configuration counts."""
+        why = self._contradiction(in_force(self._loop.ledger, policy)) if self._loop.ledger.overrides else None
+        if why is None:
+            return
+        for made in self._loop.ledger.overrides:
+            log.error("override_ended", field=made.field, value=str(made.value), by=made.by, reason=why)
+            ends = OperatorActed(
+                at=self._clock.now(),
+                action=OperatorAction.OVERRIDE,
+                by=made.by,
+                why=f"ended at the start: {why}",
+                setting=made.field,
+                value=made.value,
+                lasts_ms=0,
+            )
+            self._loop.put(ends)
 
     def _refusal(self, request: OperatorRequest) -> str | None:
         if request.venue is not None and request.venue not in self._venues:
@@ -192,8 +227,12 @@ class Control:
 
     async def _closed(self, deadline: float) -> None:
         """Until nothing is held of what is to be closed, or the time is up."""
-        while self._clock.steady() < deadline and not all(is_closed(self._loop.ledger, i) for i in instruments_to_close(self._loop.ledger)):
+        while self._clock.steady() < deadline and not self._is_all_closed():
             await self._clock.sleep(0.01)
+
+    def _is_all_closed(self) -> bool:
+        ledger = self._loop.ledger
+        return all(is_closed(ledger, i) for i in instruments_to_close(ledger)) and not unlisted_to_close(ledger, self._loop.policy)
 
     def _scope(self, venue: VenueId | None) -> tuple[VenueId, ...]:
         return self._venues if venue is None else (venue,)
@@ -227,8 +266,7 @@ class Control:
         made = next((o for o in self._loop.ledger.overrides if o.field == field), None)
         if made is None:
             return f"{field} is {configured:f} again, as configured"
-        until = datetime.fromtimestamp(made.until / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        return f"{field} is {made.value:f} instead of {configured:f} until {until}"
+        return f"{field} is {made.value:f} instead of {configured:f} until {_instant(made.until)}"
 
     def _adopted(self, shown: Sequence[Adopted]) -> str:
         """What was taken over, and what had changed before it was: the fold takes only what is as it was shown."""
@@ -258,9 +296,10 @@ class Control:
                 left = "unknown" if held is None else f"{held.quantity:+f}"
                 words = f"{left} of {instrument} left" + (f", {opened} orders open" if opened else "")
                 told[ledger.venue_of(instrument)].append(words)
-        for instrument in sorted({*self._loop.policy.instruments, *ledger.positions} - ledger.instruments.keys()):
-            if (venue := ledger.venue_of(instrument)) in told:
-                told[venue].append(f"unknown of {instrument} left, which the venue has not listed yet")
+        for instrument in unlisted_to_close(ledger, self._loop.policy):
+            held = ledger.positions.get(instrument)
+            left = "unknown" if held is None else f"{held.quantity:+f}"
+            told[ledger.venue_of(instrument)].append(f"{left} of {instrument} left, which the venue has not listed yet")
         return [f"{venue}: {', '.join(words) if words else 'nothing left'}" for venue, words in told.items()]
 
     def _state(self, request: OperatorRequest) -> str:
@@ -296,3 +335,7 @@ class Control:
             return None
         self._loop.put(OperatorActed(at=self._clock.now(), action=OperatorAction.HALT, by=told.by, why=told.why))
         return told
+
+
+def _instant(at: Millis) -> str:
+    return datetime.fromtimestamp(at / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

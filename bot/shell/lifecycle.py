@@ -254,7 +254,8 @@ class Run:
         policy, hashed = self._policy, self._config_hash
         begun = SessionStarted(at=now, epoch=epoch, config_hash=hashed, policy=policy, is_fresh=fresh, silent_ms=silent)
         self.loop.put(replace(begun, observing=self._world.observing))
-        self.control.heed_switch()  # before the first decision
+        self.control.heed_switch()  # before the first decision, as what follows
+        self.control.end_contradicting(policy)
 
     async def _supervise(self) -> None:
         tasks = [asyncio.create_task(c, name=n) for n, c in self._background()]

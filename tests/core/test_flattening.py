@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from bot.core.acts import Flattening, OperatorAction
 from bot.core.copying import replace
 from bot.core.engine import step
 from bot.core.events import DecisionDue, OperatorActed
-from bot.core.flattening import instruments_to_close, is_closed
+from bot.core.flattening import instruments_to_close, is_closed, unlisted_to_close
 from bot.core.units import InstrumentId, VenueId
 from tests.core.coin_words import coins_at, marks
 from tests.core.market_words import narrow
@@ -155,3 +157,37 @@ def test_the_whole_of_an_inverse_position_closes_to_the_last_contract() -> None:
     story << place(BYBIT, "-10") << place(inverse_at, "-30000") >> filled(BYBIT, inverse_at)
     story >> marks("ETH", "3007.7") >> flattens("alice", "okx") >> decision_due() << place(inverse_at, "30000", reduce_only=True)
     (story >> filled(inverse_at) << holds(inverse_at, "0")).close()
+
+
+def test_a_touch_that_shows_less_than_a_lot_is_told_once_and_closes_when_it_shows_more() -> None:
+    story = hedged("30") >> flattens("alice", "okx")
+    lot = story.ledger.instruments[InstrumentId(OKX)].lot
+    thin = tuple(replace(q, ask_quantity=lot / 1_000) if q.instrument == OKX else q for q in story.quotes())
+    for _ in range(3):
+        story.feed(DecisionDue(at=story.now, quotes=thin))
+        assert [c for c in story.outbox if getattr(c, "instrument", "") == OKX] == []
+        story >> after(100) >> confirmed()
+    words = f"not closed: the touch shows less than a lot of {lot:f} contracts; tried again at each decision"
+    assert [n.sentence for n in story.ledger.notes if n.subject == OKX].count(words) == 1
+    story >> decision_due() << place(OKX, "10", reduce_only=True)
+
+
+def test_without_a_quote_it_is_told_that_there_is_none() -> None:
+    story = hedged("30") >> flattens("alice", "okx")
+    story.feed(DecisionDue(at=story.now, quotes=tuple(q for q in story.quotes() if q.instrument != OKX)))
+    story << says("not closed: quote_age")
+
+
+def test_what_no_venue_has_listed_is_to_be_closed_until_it_is_known_to_be_flat() -> None:
+    story = hedged("30") >> flattens("alice", "okx")
+    okx = InstrumentId(OKX)
+    assert unlisted_to_close(story.ledger, story.policy) == ()
+    bare = replace(story.ledger, instruments={i: listed for i, listed in story.ledger.instruments.items() if i != okx})
+    assert unlisted_to_close(bare, story.policy) == (okx,)
+    gone = replace(story.policy, instruments=story.policy.instruments - {okx})
+    assert unlisted_to_close(bare, gone) == (okx,), "it is held, whatever the configuration names"
+    flat = replace(bare, positions={**bare.positions, okx: replace(bare.positions[okx], quantity=Decimal(0))})
+    assert unlisted_to_close(flat, gone) == ()
+    unknown = replace(bare, positions={i: p for i, p in bare.positions.items() if i != okx})
+    assert (unlisted_to_close(unknown, story.policy), unlisted_to_close(unknown, gone)) == ((okx,), ())
+    assert unlisted_to_close(replace(bare, flattenings=()), story.policy) == ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from bot.core.acts import OperatorAction
+from bot.core.ceilings import CEILINGS
 from bot.core.events import DecisionDue, OperatorActed
 from bot.core.overriding import LASTS_MAX_MS, field_of, in_force, why_not
 from bot.core.policy import Policy
@@ -92,3 +94,15 @@ def test_what_is_in_force_is_the_very_same_policy_while_nothing_changes() -> Non
     story >> after(10) >> confirmed()
     assert in_force(story.ledger, story.policy) is once
     assert in_force(story.ledger, Policy()).spread_max == D("0.003")
+
+
+def test_one_beyond_the_ceilings_of_a_later_version_counts_no_more_and_is_told() -> None:
+    story = hedged("30") >> overrides("venue_share_max", "0.3")
+    (made,) = story.ledger.overrides
+    beyond = CEILINGS["venue_share_max"].highest + 1
+    story.ledger = replace(story.ledger, overrides=(replace(made, value=beyond),))
+    assert values(story, "venue_share_max") == (D("0.6"), D("0.6"))
+    story >> started() >> after(1)
+    story.feed(DecisionDue(at=story.now, quotes=story.quotes()))
+    assert story.ledger.overrides == ()
+    story << says(f"the override of venue_share_max to {beyond:f} by alice is over")

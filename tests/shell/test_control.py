@@ -11,6 +11,7 @@ import pytest
 from bot.core.commands import CancelOrder
 from bot.core.events import OperatorActed, OperatorAction
 from bot.core.order import OrderState
+from bot.core.policy import Policy
 from bot.core.records import TradingState
 from bot.core.trading import state_of
 from bot.core.units import ClientOrderId, VenueId
@@ -342,6 +343,56 @@ async def test_an_override_that_contradicts_another_limit_is_refused() -> None:
     bench.life.run.control._contradiction = lambda policy: "no" if policy.slippage_max > policy.price_collar else None
     refused = await asked(bench, OperatorAction.OVERRIDE, setting="slippage_max", value=D("0.02"), lasts_ms=1_000)
     assert (refused.accepted, refused.sentence) == (False, "no")
+
+
+def too_slippery(policy: Policy) -> str | None:
+    return "slippage_max: is more than price_collar" if policy.slippage_max > policy.price_collar else None
+
+
+@virtual
+async def test_a_reload_is_judged_together_with_what_is_set_for_a_while() -> None:
+    bench = await hedged_bench()
+    control, before = bench.life.run.control, bench.policy
+    control._contradiction = too_slippery
+    wide = before.slippage_max * 2
+    assert (await asked(bench, OperatorAction.OVERRIDE, setting="slippage_max", value=wide, lasts_ms=60_000)).accepted
+    narrow = replace(before, price_collar=before.slippage_max)
+    assert too_slippery(narrow) is None
+    control._reload = lambda running: Reloaded(narrow, "f00d", "configuration f00d counts")
+    refused = await asked(bench, OperatorAction.RELOAD)
+    assert not refused.accepted
+    assert refused.sentence == (
+        f"slippage_max: is more than price_collar, with the override of slippage_max to {wide:f} by alice: end it first"
+        " (`override LIMIT VALUE --for 0`); the configuration of before stays"
+    )
+    assert (bench.life.run.loop.policy, bench.life.run.loop.config_hash) == (before, "c0ffee")
+    control._reload = lambda running: Reloaded(replace(before, order_notional_max=D(20_000)), "beef", "configuration beef counts")
+    taken = await asked(bench, OperatorAction.RELOAD)
+    assert taken.accepted
+    assert taken.sentence.startswith(f"configuration beef counts; slippage_max is {wide:f} until ")
+    assert taken.sentence.endswith(", set by alice")
+    await asked(bench, OperatorAction.OVERRIDE, setting="slippage_max", value=wide, lasts_ms=0)
+    control._reload = lambda running: Reloaded(narrow, "f00d", "configuration f00d counts")
+    assert (await asked(bench, OperatorAction.RELOAD)).sentence == "configuration f00d counts"
+    await bench.stop()
+
+
+@virtual
+async def test_a_run_that_begins_with_limits_that_an_override_contradicts_ends_it() -> None:
+    bench = await hedged_bench()
+    wide = bench.policy.slippage_max * 2
+    assert (await asked(bench, OperatorAction.OVERRIDE, setting="slippage_max", value=wide, lasts_ms=3_600_000)).accepted
+    control = bench.life.run.control
+    control.end_contradicting(bench.policy)
+    await bench.passes(1)
+    assert [o.field for o in bench.ledger.overrides] == ["slippage_max"], "together they are none"
+    control._contradiction = too_slippery
+    control.end_contradicting(replace(bench.policy, price_collar=bench.policy.slippage_max))
+    await bench.passes(1)
+    assert bench.ledger.overrides == ()
+    assert written(bench)[-1].why == "ended at the start: slippage_max: is more than price_collar"
+    await bench.stop()
+    assert same_but_for_market(bench.replayed(), bench.ledger)
 
 
 @virtual
