@@ -220,7 +220,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", metavar=FLAG, help="With --connect: only what was found, as JSON.")] = False,
 ) -> None:
     """Check CONFIG and explain it: the resolved settings with secrets masked, the policy in words, the config hash, and every host that
-    the venues' client will use, held against the list of what may leave in this environment.
+    the venues' client will use, held against the list of what may leave in this environment, and those of custodians, chains and Redis.
 
     Without --connect nothing is opened and nothing is sent. With it each venue is asked what the key may do, what its clock says, how the
     account is set and what the instruments are like: nothing that could change something leaves. Exit code 1 when something is refused.
@@ -228,7 +228,7 @@ def check(
     import yaml
 
     from bot.config import policy_in_words
-    from bot.drivers.check import hosts_in_use, mismatch, table
+    from bot.drivers.check import hosts_in_use, mismatch, tables
 
     if as_json and not connect:
         refuse("--json: is for --connect")
@@ -245,8 +245,7 @@ def check(
     found = run_async(lambda: refusing(hosts_in_use(settings)))
     if isinstance(found, int):
         raise typer.Exit(found)
-    typer.echo(f"\nHosts that ccxt will use in {settings.environment.value}:")
-    for line in table(found):
+    for line in tables(settings, found):
         typer.echo(line)
     if (fault := mismatch(found)) is not None:
         refuse(fault)

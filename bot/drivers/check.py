@@ -1,4 +1,5 @@
-"""`hedgebot check CONFIG`: which hosts ccxt will use for each configured venue, held against the list of what may leave. Sends nothing."""
+"""`hedgebot check CONFIG`: which hosts ccxt will use for each configured venue, held against the list of what may leave, and which others a
+run needs. Sends nothing."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from bot.adapters.venue.settings import Environment
 from bot.adapters.venue.settings import VenueSettings as AccountSettings
 from bot.config import Settings
 from bot.core.units import VenueId
+from bot.drivers.beside import TITLES, hosts_beside
 from bot.ports import VenueNotReady
 from bot.shell.clock import SystemClock
 
@@ -111,10 +113,19 @@ def account_of(settings: Settings, name: str) -> AccountSettings:
     )
 
 
-def table(found: Iterable[HostUse]) -> Iterator[str]:
-    """Lines of a table for people."""
-    rows = [_TITLES, *(use.cells() for use in found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_TITLES))]
+def tables(settings: Settings, found: Iterable[HostUse]) -> Iterator[str]:
+    """Lines for people: the hosts beside the venues', where there are any, and those of the venues."""
+    beside = [each.cells() for each in hosts_beside(settings)]
+    if beside:
+        yield "\nHosts of custodians, chains and Redis:"
+        yield from _table(TITLES, beside)
+    yield f"\nHosts that ccxt will use in {settings.environment.value}:"
+    yield from _table(_TITLES, [use.cells() for use in found])
+
+
+def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    rows = [titles, *rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 

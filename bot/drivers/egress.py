@@ -1,7 +1,7 @@
 """`python -m bot.drivers.egress CONFIG`: the names of all hosts that a configuration needs outside, one a line, for a proxy's allow-list.
 
-It is the list that `hedgebot check` prints, with the hosts of custodians and chains: what is not on it the bot refuses by itself. Redis
-is not on it: it is reached directly. Nothing is opened or sent.
+It is the list that `hedgebot check` prints, but for Redis, which is reached directly: what is not on it the bot refuses by itself. Nothing
+is opened or sent.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bot.config import ConfigError, Settings, load
+from bot.drivers.beside import hosts_beside
 from bot.drivers.check import hosts_in_use, mismatch
 from bot.ports import VenueNotReady
 
@@ -23,10 +23,7 @@ async def hosts_outside(settings: Settings) -> list[str]:
     found = await hosts_in_use(settings)
     if (fault := mismatch(found)) is not None:
         raise VenueNotReady(fault)
-    hosts = {use.host for use in found} | {source.host for source in settings.collateral.custodians()}
-    for source in settings.collateral.chains():
-        hosts |= {urlsplit(endpoint.reveal()).hostname or "" for endpoint in source.endpoints}
-    return sorted(hosts - {""})
+    return sorted({use.host for use in found} | {each.host for each in hosts_beside(settings) if each.is_outside})
 
 
 def page(hosts: list[str]) -> str:

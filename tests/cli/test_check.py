@@ -128,3 +128,46 @@ def test_a_run_whose_client_would_use_mainnet_is_refused_with_two(monkeypatch: p
     done = CliRunner().invoke(app, ["run", str(path)])
     assert done.exit_code == 2
     assert done.stderr.splitlines()[-1].startswith("hedgebot: okx: what ccxt would send does not fit the demo environment: ")
+
+
+@pytest.mark.usefixtures("keys")
+def test_the_hosts_of_custodians_chains_and_redis_are_listed_and_no_secret_of_theirs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (("NODE", "wss://user:canary-key@node.example/v2/canary-key"), ("STREAM", "rediss://:canary-key@stream.example")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PRIME", "canary-key")
+    text = (ROOT / "config" / "testnet.yaml").read_text(encoding="utf-8")
+    sources = """  sources:
+    - {kind: custodian, name: prime, url: 'https://api.custodian.example/v1/custody', api_key: {env: PRIME}}
+    - {kind: redis, name: backend, url: {env: STREAM}}
+    - kind: evm
+      name: ethereum
+      chain_id: 1
+      endpoints: [{env: NODE}, https://other.example]
+      tokens: {ETH: {}}
+      wallets: {cold: '0x2CC440b721d2CaFd6D64908D6d8C4aCC57F8Afc3'}
+"""
+    journal = "journal: {url: 'redis+sentinel://one.example:26379,two.example:26379/book'}\n"
+    assert "  sources:\n" in text
+    (tmp_path / "testnet.yaml").write_text(journal + text.replace("  sources:\n", sources), encoding="utf-8")
+    done = CliRunner().invoke(app, ["check", str(tmp_path / "testnet.yaml")])
+    assert done.exit_code == 0, done.output
+    _, beside, _ = re.split(r"Hosts of custodians, chains and Redis:\n|\nHosts that ccxt will use in \w+:\n", done.output)
+    rows = [re.split(r"\s{2,}", line.strip()) for line in beside.splitlines()]
+    assert rows == [
+        ["who", "for", "host", "lives at", "way"],
+        ["prime", "custodian", "api.custodian.example", "itself", "directly"],
+        ["ethereum", "first endpoint", "node.example", "itself", "directly"],
+        ["ethereum", "second endpoint", "other.example", "itself", "directly"],
+        ["backend", "Redis", "stream.example:6379", "itself", "directly"],
+        ["journal", "Sentinel of book", "one.example:26379", "itself", "directly"],
+        ["journal", "Sentinel of book", "two.example:26379", "itself", "directly"],
+    ]
+    assert "canary-key" not in done.output
+
+
+@pytest.mark.usefixtures("keys")
+def test_where_there_are_no_such_hosts_no_table_of_them_is_printed() -> None:
+    done = CliRunner().invoke(app, ["check", str(ROOT / "config" / "testnet.yaml")])
+    assert "Hosts of custodians" not in done.output
