@@ -110,9 +110,14 @@ def unrated(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Holding, ...]
 @lasting
 def dust_without_rate(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
     """Base units that all of `unrated` may be at most, where that is worth no rebalance (`rebalance_notional_min`); else None."""
-    most = sum((h.quantity for h in unrated(ledger, policy, asset)), ZERO) * RATE_PLAUSIBLE_MAX
-    value = in_usd(ledger, policy, asset, most)
-    return most if value is not None and value <= policy.rebalance_notional_min else None
+    held = sum((h.quantity for h in unrated(ledger, policy, asset)), ZERO)
+    return held * RATE_PLAUSIBLE_MAX if is_dust(ledger, policy, asset, held) else None
+
+
+def is_dust(ledger: Ledger, policy: Policy, asset: Asset, tokens: Decimal) -> bool:
+    """Whether tokens that are hedged as an asset are worth no rebalance at any rate that they could have; nothing always is."""
+    value = in_usd(ledger, policy, asset, abs(tokens) * RATE_PLAUSIBLE_MAX)
+    return value is not None and value <= policy.rebalance_notional_min
 
 
 @lasting

@@ -26,6 +26,7 @@ from bot.core.collateral import (
     collateral,
     counted_holdings,
     in_usd,
+    is_dust,
     nothing_is_told,
     stable_holdings,
     told_at_least,
@@ -42,7 +43,10 @@ from bot.core.units import ZERO, Asset, Range, VenueId
 
 @lasting
 def coin_equity(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal | None:
-    """Base units of an asset in our accounts at venues, unrealised PnL included, at the marks of now; None while a part is unknown."""
+    """Base units of an asset in our accounts at venues, unrealised PnL included, at the marks of now; None while a part is unknown.
+
+    Dust that no rate is known of counts as nothing.
+    """
     total = ZERO
     for venue in accounts(ledger, policy):
         part = coin_equity_at(ledger, policy, venue, asset)
@@ -67,11 +71,24 @@ def coin_equity_at(ledger: Ledger, policy: Policy, venue: VenueId, asset: Asset)
         if coins is None:
             return None
         coins -= custody.delegated_at(ledger, policy, venue).get(told.asset, ZERO)
-        rate = ZERO if coins == ZERO else redemption_rate(ledger, policy, told.asset)
-        if rate is None:
+        rate = redemption_rate(ledger, policy, told.asset)
+        if rate is None and not is_dust(ledger, policy, asset, coins):
             return None
-        total += coins * rate
+        total += coins * (rate or ZERO)
     return total
+
+
+@lasting
+def unrated_in_accounts(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[tuple[VenueId, Asset, Decimal], ...]:
+    """What accounts tell of tokens that are hedged as an asset and that no redemption rate was told of: venue, token, how many."""
+    found: list[tuple[VenueId, Asset, Decimal]] = []
+    for venue in accounts(ledger, policy):
+        record, delegated = ledger.venues[venue], custody.delegated_at(ledger, policy, venue)
+        for told in record.equity_told.values():
+            if hedged_as(policy, told.asset) == asset and redemption_rate(ledger, policy, told.asset) is None:
+                tokens = (_equity_now(ledger, policy, record, told) or ZERO) - delegated.get(told.asset, ZERO)
+                found += [(venue, told.asset, tokens)] if tokens != ZERO else []
+    return tuple(found)
 
 
 @lasting

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from bot.core import exposure, obstacles, records, staleness, trading, traffic
-from bot.core.collateral import dust_without_rate, unrated, waits_for
+from bot.core.collateral import dust_without_rate, is_dust, unrated, waits_for
 from bot.core.copying import replace
 from bot.core.events import Quote, VenueLink
+from bot.core.holdings import unrated_in_accounts
 from bot.core.limit_table import nearing
 from bot.core.limits import Breach, Effect, Limit
 from bot.core.order import Order, OrderState
@@ -47,6 +48,11 @@ def unknown_breaches(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Brea
     if dust_without_rate(ledger, policy, asset) is None:
         unrated_here = unrated(ledger, policy, asset)
         found.extend(Breach(Limit.COLLATERAL_UNKNOWN, held.asset, None, None, "no redemption rate") for held in unrated_here)
+    found.extend(
+        Breach(Limit.COLLATERAL_UNKNOWN, f"{token}@{venue}", held, None, "no redemption rate")
+        for venue, token, held in unrated_in_accounts(ledger, policy, asset)
+        if not is_dust(ledger, policy, asset, held)
+    )
     return tuple(found)
 
 
@@ -81,8 +87,10 @@ def stale_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach,
     for asset in exposure.hedged_assets(policy):
         dust = dust_without_rate(ledger, policy, asset)
         words = f"no redemption rate, and not worth {policy.rebalance_notional_min:f} USD at any that it could have: it may be there"
-        here = () if dust is None else unrated(ledger, policy, asset)
-        found.extend(Breach(Limit.COLLATERAL_UNKNOWN, held.asset, held.quantity, None, words, Effect.TELLS) for held in here)
+        here = [] if dust is None else [(str(h.asset), h.quantity) for h in unrated(ledger, policy, asset)]
+        at_venues = unrated_in_accounts(ledger, policy, asset)
+        here += [(f"{token}@{venue}", held) for venue, token, held in at_venues if is_dust(ledger, policy, asset, held)]
+        found.extend(Breach(Limit.COLLATERAL_UNKNOWN, what, held, None, words, Effect.TELLS) for what, held in here)
     return tuple(found)
 
 
