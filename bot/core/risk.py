@@ -13,11 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from bot.core import exposure, obstacles, records, staleness, trading, traffic
-from bot.core.collateral import dust_without_rate, is_dust, unrated, waits_for
+from bot.core import exposure, obstacles, records, trading, traffic
+from bot.core.collateral_limits import unknown_breaches
 from bot.core.copying import replace
 from bot.core.events import Quote, VenueLink
-from bot.core.holdings import unrated_in_accounts
 from bot.core.limit_table import nearing
 from bot.core.limits import Breach, Effect, Limit
 from bot.core.order import Order, OrderState
@@ -40,58 +39,6 @@ def state_breaches(ledger: Ledger, policy: Policy) -> tuple[Breach, ...]:
     if ledger.journal_doubt is not None:
         found.append(Breach(Limit.JOURNAL_DOUBT, "book", None, None, ledger.journal_doubt))
     return (*found, *doubt_breaches(ledger, policy))
-
-
-def unknown_breaches(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Breach, ...]:
-    """Why it is not known how much of an asset is held as collateral: it waits, and no other asset does."""
-    found = [Breach(Limit.COLLATERAL_UNKNOWN, name, None, None, _unheard(ledger, name)) for name in waits_for(ledger, policy, asset)]
-    if dust_without_rate(ledger, policy, asset) is None:
-        unrated_here = unrated(ledger, policy, asset)
-        found.extend(Breach(Limit.COLLATERAL_UNKNOWN, held.asset, None, None, "no redemption rate") for held in unrated_here)
-    found.extend(
-        Breach(Limit.COLLATERAL_UNKNOWN, f"{token}@{venue}", held, None, "no redemption rate")
-        for venue, token, held in unrated_in_accounts(ledger, policy, asset)
-        if not is_dust(ledger, policy, asset, held)
-    )
-    return tuple(found)
-
-
-def _unheard(ledger: Ledger, source: str) -> str:
-    """Why nothing is known of a source."""
-    reason = ledger.sources_unreadable.get(source, "")
-    known = "what it told before counts when it had a minute to" if source in ledger.sources_heard_at else "nothing is remembered of it"
-    return f"the source has not spoken in this run, and {known}" + (f"; {reason}" if reason else "")
-
-
-def stale_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
-    """Sources that are silent for too long and redemption rates that grew old: what they would change waits, and nothing else does.
-
-    Also what is silent for so long that nothing of it is certain, and dust that no rate is known of.
-    """
-    found = []
-    for name in sorted(policy.collateral_sources):
-        silent = staleness.silence(ledger, policy, name, now)
-        if silent is not None:
-            why = ledger.sources_unreadable.get(name, "")
-            words = "ms of silence: its last totals stay, as a range" + (f"; {why}" if why else "")
-            found.append(Breach(Limit.COLLATERAL_AGE, name, Decimal(silent), Decimal(policy.collateral_age_max_ms), words))
-        if staleness.is_lost(ledger, policy, name, now):
-            words = "silent for so long that nothing of its last totals is certain"
-            found.append(Breach(Limit.COLLATERAL_UNKNOWN, name, None, None, words, Effect.PAGES))
-    for asset, hedge in sorted(policy.collateral_assets.items()):
-        told = None if asset == hedge else exposure.newest_rated(ledger, policy, asset)
-        old = None if told is None else staleness.rate_silence(ledger, policy, told, now)
-        if old is not None:
-            words = "ms since its redemption rate was told: the last one stays, as a range"
-            found.append(Breach(Limit.RATE_AGE, asset, Decimal(old), Decimal(policy.rate_age_max_ms), words))
-    for asset in exposure.hedged_assets(policy):
-        dust = dust_without_rate(ledger, policy, asset)
-        words = f"no redemption rate, and not worth {policy.rebalance_notional_min:f} USD at any that it could have: it may be there"
-        here = [] if dust is None else [(str(h.asset), h.quantity) for h in unrated(ledger, policy, asset)]
-        at_venues = unrated_in_accounts(ledger, policy, asset)
-        here += [(f"{token}@{venue}", held) for venue, token, held in at_venues if is_dust(ledger, policy, asset, held)]
-        found.extend(Breach(Limit.COLLATERAL_UNKNOWN, what, held, None, words, Effect.TELLS) for what, held in here)
-    return tuple(found)
 
 
 def doubt_breaches(ledger: Ledger, policy: Policy) -> tuple[Breach, ...]:

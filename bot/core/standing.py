@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.core import allowances, deployment, exposure, funding_statement, margin, obstacles, repetition, risk, target, traffic, working
+from bot.core import (
+    allowances,
+    collateral_limits,
+    deployment,
+    exposure,
+    funding_statement,
+    margin,
+    obstacles,
+    repetition,
+    risk,
+    target,
+    traffic,
+    working,
+)
 from bot.core.limits import Breach, Effect, Limit
 from bot.core.policy import Policy
 from bot.core.records import Ledger
@@ -13,8 +26,8 @@ from bot.core.units import Millis
 
 def breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
     """Every limit that binds, is broken, or of which people are told now, each (limit, subject, effect) once; what acts comes first."""
-    found = [*risk.state_breaches(ledger, policy), *risk.stale_breaches(ledger, policy, now)]
-    found.extend(b for asset in exposure.hedged_assets(policy) for b in risk.unknown_breaches(ledger, policy, asset))
+    found = [*risk.state_breaches(ledger, policy), *collateral_limits.stale_breaches(ledger, policy, now)]
+    found.extend(b for asset in exposure.hedged_assets(policy) for b in collateral_limits.unknown_breaches(ledger, policy, asset))
     hedged, plans = exposure.hedged_assets(policy), {p.asset: p for p in target.plan_book(working.as_if_withdrawn(ledger), policy, now)}
     for venue in exposure.venues_in_book(ledger, policy):
         found.extend(risk.venue_breaches(ledger, policy, venue, now))

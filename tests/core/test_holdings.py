@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core import exposure, holdings, risk
+from bot.core import collateral_limits, exposure, holdings
 from bot.core.limits import Effect, Limit
 from bot.core.order import Order, OrderState
 from bot.core.records import Ledger, VenueRecord
@@ -147,10 +147,10 @@ def test_dust_of_a_token_in_an_account_without_a_rate_counts_as_nothing_and_is_t
     """Ten base units for each are worth 24 USD, and a rebalance begins at 25."""
     dust, more = (ledger_with(account("ETH", "10"), account("wstETH", quantity)) for quantity in ("0.0008", "0.0009"))
     assert (holdings.coin_equity(dust, POLICY, ETH), holdings.coin_equity(more, POLICY, ETH)) == (10, None)
-    told_only = [b for b in risk.stale_breaches(dust, POLICY, T0) if b.limit is Limit.COLLATERAL_UNKNOWN]
+    told_only = [b for b in collateral_limits.stale_breaches(dust, POLICY, T0) if b.limit is Limit.COLLATERAL_UNKNOWN]
     assert [(b.subject, b.observed, b.effect) for b in told_only] == [("wstETH@okx", D("0.0008"), Effect.TELLS)]
-    assert risk.unknown_breaches(dust, POLICY, ETH) == ()
-    assert [(b.subject, b.effect) for b in risk.unknown_breaches(more, POLICY, ETH)] == [("wstETH@okx", Effect.BLOCKS)]
+    assert collateral_limits.unknown_breaches(dust, POLICY, ETH) == ()
+    assert [(b.subject, b.effect) for b in collateral_limits.unknown_breaches(more, POLICY, ETH)] == [("wstETH@okx", Effect.BLOCKS)]
     rated = replace(more, holdings=held_as(holding("wstETH", "0", "1.2")))
     assert (holdings.coin_equity(rated, POLICY, ETH), holdings.unrated_in_accounts(rated, POLICY, ETH)) == (D("10.00108"), ())
 

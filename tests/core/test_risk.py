@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.core import exposure, gate, risk
+from bot.core import collateral_limits, exposure, gate, risk
 from bot.core.ceilings import CEILINGS
 from bot.core.drafting import draft
 from bot.core.events import Quote, VenueLink
@@ -243,18 +243,18 @@ def test_book_wide_reasons_to_reduce() -> None:
     one = desk()
     assert risk.trading_state(one.ledger, one.policy) is risk.TradingState.ACTIVE
     aged = one.now + 60_001 - (one.now - one.ledger.sources_confirmed_at["custody"])
-    assert [b.limit for b in risk.stale_breaches(one.ledger, one.policy, aged)] == [Limit.COLLATERAL_AGE]
-    assert risk.stale_breaches(one.ledger, one.policy, aged - 1) == ()
+    assert [b.limit for b in collateral_limits.stale_breaches(one.ledger, one.policy, aged)] == [Limit.COLLATERAL_AGE]
+    assert collateral_limits.stale_breaches(one.ledger, one.policy, aged - 1) == ()
     assert risk.state_breaches(one.ledger, one.policy) == (), "what the source would change waits, and nothing else"
     stepped_back = one.ledger.sources_confirmed_at["custody"] - 1_001
-    assert [b.limit for b in risk.stale_breaches(one.ledger, one.policy, stepped_back)] == [Limit.COLLATERAL_AGE]
-    assert risk.stale_breaches(one.ledger, one.policy, stepped_back + 1) == ()
+    assert [b.limit for b in collateral_limits.stale_breaches(one.ledger, one.policy, stepped_back)] == [Limit.COLLATERAL_AGE]
+    assert collateral_limits.stale_breaches(one.ledger, one.policy, stepped_back + 1) == ()
     ten_days = one.now + 10 * 86_400_000
-    lost = risk.stale_breaches(one.ledger, one.policy, ten_days)
+    lost = collateral_limits.stale_breaches(one.ledger, one.policy, ten_days)
     assert [(b.limit, b.effect) for b in lost] == [(Limit.COLLATERAL_AGE, Effect.BLOCKS), (Limit.COLLATERAL_UNKNOWN, Effect.PAGES)]
     assert [b.limit for b in risk.state_breaches(doubts(4)(one).ledger, one.policy)] == [Limit.ORDERS_IN_DOUBT]
     rateless = (hedged_story() >> collateral("wstETH", "1", rate=None)).ledger
-    assert [b.subject for b in risk.unknown_breaches(rateless, one.policy, Asset("ETH"))] == ["wstETH"]
+    assert [b.subject for b in collateral_limits.unknown_breaches(rateless, one.policy, Asset("ETH"))] == ["wstETH"]
     assert risk.trading_state(rateless, one.policy) is risk.TradingState.ACTIVE, "its own asset waits, and no other"
     stopped = replace(one.ledger, stopping=True)
     assert risk.trading_state(stopped, one.policy) is risk.TradingState.HALTED

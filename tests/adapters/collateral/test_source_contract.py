@@ -22,7 +22,7 @@ from bot.adapters.collateral import custodian, redis_stream
 from bot.adapters.collateral.evm import web3_node
 from bot.adapters.venue import ccxt_client
 from bot.config.sections import SourceSettings
-from bot.core import exposure, risk
+from bot.core import collateral_limits, exposure
 from bot.core.engine import fold
 from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, CustodyReported, Event
 from bot.core.limits import Limit
@@ -107,7 +107,7 @@ class Told(Heard):
 
 def ages(ledger: Ledger, now: int) -> list[str]:
     """What is said of the sources that are too old, at an instant."""
-    return [breach.detail for breach in risk.stale_breaches(ledger, POLICY, now) if breach.limit is Limit.COLLATERAL_AGE]
+    return [breach.detail for breach in collateral_limits.stale_breaches(ledger, POLICY, now) if breach.limit is Limit.COLLATERAL_AGE]
 
 
 async def test_all_totals_come_before_the_first_confirmation_with_where_they_are_from_and_when(stand: Stand) -> None:
