@@ -23,7 +23,9 @@ ON_THE_WAY = 'hedgebot_collateral_state_units{state=~"pending|leaving|held_back"
 MIRRORED = " by (custodian, venue, asset)"
 WHICH = "{{asset}} at {{venue}} by {{custodian}}"
 NEUTRAL: States = {1: ("neutral", GREEN), 0: ("not neutral", RED)}
-EARNED = "sum(hedgebot_funding_received_usd) - sum(hedgebot_fees_paid_usd) - sum(hedgebot_slippage_paid_usd)"
+FUNDING = "(sum(hedgebot_funding_received_usd) or 0 * sum(hedgebot_fees_paid_usd))"
+"""Nothing was received before the first settlement: venues without one have no sample."""
+EARNED = f"{FUNDING} - sum(hedgebot_fees_paid_usd) - sum(hedgebot_slippage_paid_usd)"
 
 
 def _held(asset: str) -> str:
@@ -151,7 +153,7 @@ _EARNING = (
     lines(
         "Earned and paid",
         "Over the life of the journal.",
-        ("sum(hedgebot_funding_received_usd)", "funding"),
+        (FUNDING, "funding"),
         ("- sum(hedgebot_fees_paid_usd)", "fees"),
         ("- sum(hedgebot_slippage_paid_usd)", "slippage"),
         (EARNED, "earned"),
@@ -162,6 +164,7 @@ _EARNING = (
         "Received less paid, over the life of the journal.",
         ("sum by (venue) (hedgebot_funding_received_usd)", "{{venue}}"),
         unit="currencyUSD",
+        none="no settlement yet",
     ),
     lines(
         "Since funding was read",
