@@ -6,7 +6,7 @@ The one line that differs between a simulation, a testnet, a demo and (one day) 
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -218,8 +218,13 @@ def _run_on(
         policy, config_hash = at_its_turn(settings, stage.reload, recovery[0].policy)
     run = Run(world, policy, config_hash, recovery=recovery)
     known = run.loop.ledger  # sources need to know what the journal remembers of them
-    sources.extend(sources_of(settings, known, clock, venues, observe=world.observing))
+    sources.extend(sources_of(settings, known, clock, venues, observe=world.observing, refused=counted_by(metrics)))
     return run
+
+
+def counted_by(metrics: Metrics) -> Callable[[str], Callable[[], None]]:
+    """What counts a source's messages that can never be taken, from its name on; one that has none yet shows zero."""
+    return lambda source: metrics.refused_messages.labels(source).inc
 
 
 def _contradiction(venues: int, policy: Policy) -> str | None:

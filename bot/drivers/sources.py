@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bot.adapters.collateral.custodian import CustodianSource, Endpoint
@@ -29,11 +29,18 @@ if TYPE_CHECKING:
 
 
 def sources_of(
-    settings: Settings, ledger: Ledger, clock: Clock, venues: Mapping[VenueId, HasWallets], *, observe: bool = False
+    settings: Settings,
+    ledger: Ledger,
+    clock: Clock,
+    venues: Mapping[VenueId, HasWallets],
+    *,
+    observe: bool = False,
+    refused: Callable[[str], Callable[[], None]] = lambda _: lambda: None,
 ) -> list[CollateralSource]:
     """Every configured source. `ledger` is what the journal remembers: a source must know what it has told before.
 
     `observe`: a stream is read past its group, so that a run that trades misses none of its messages. All others only read in any case.
+    `refused` gives what counts the messages of a source, by its name, that can never be taken.
     """
     hedged_as = settings.collateral.hedged_as()
     found: list[CollateralSource] = []
@@ -49,7 +56,8 @@ def sources_of(
             as_of = [holding.as_of for holding in known]
             place = stream_of(settings, told)
             kind = WatchedStream if observe else RedisStreamSource
-            found.append(kind(told.name, place, clock, known=as_of, hedged_as=hedged_as, age_max=told.max_age_ms))
+            count = refused(told.name)
+            found.append(kind(told.name, place, clock, known=as_of, hedged_as=hedged_as, age_max=told.max_age_ms, refused=count))
             continue
         places = [(holding.asset, holding.location) for holding in known]
         if isinstance(told, VenueBalancesSettings):

@@ -88,6 +88,7 @@ CASES: dict[str, Case] = {
     "HedgebotExposureLimit": Case({SHARE: 1, BAND: 1}, {BAND: 0}),
     "HedgebotCollateralTotal": breach("collateral_total"),
     "HedgebotClaimNotTaken": gauge('hedgebot_claims{state="held"}', 2, 3, step=60),
+    "HedgebotMessagesRefused": gauge('hedgebot_refused_messages_total{source="backend"}', "+0", "+1", looks_back=900, step=60),
     "HedgebotTransferAdvised": gauge('hedgebot_recommended_transfer_usd{venue="okx"}', 0, 6_000, step=60),
     "HedgebotFundingPaid": gauge("hedgebot_book_funding_annual_ratio", 0.1, -0.02, step=60),
     "HedgebotReserveShort": gauge("hedgebot_reserve_runway_seconds", "-", 86_400, step=60),

@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400), pytest.mark.xdist_group
 
 ONLY_WHERE = {
     "book: On the way, leaving, held back A": "deposits are announced on a stream",
+    "book: Claims B": "deposits are announced on a stream",
     "book: Stable sleeve A": "stablecoins are held as collateral",
     "book: Settlements A": "a custodian mirrors collateral at a venue",
     "book: Can it be moved? A": "a custodian mirrors collateral at a venue",

@@ -92,9 +92,13 @@ class RedisStreamSource:
         known: Iterable[Millis | None] = (),
         hedged_as: Mapping[Asset, Asset] | None = None,
         age_max: Millis | None = None,
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
-        """`known` tells of each holding that the ledger has of this source the instant at which the backend told it. Nothing is sent."""
-        self.name = name
+        """`known` tells of each holding that the ledger has of this source the instant at which the backend told it. Nothing is sent.
+
+        `refused` is called for each message that can never be taken.
+        """
+        self.name, self._refused = name, refused
         self._place, self._clock, self._age_max = place, clock, age_max
         self._hedged_as = dict(hedged_as or {})
         told = list(known)
@@ -188,6 +192,7 @@ class RedisStreamSource:
             await self._acknowledge(kept)
         for entry_id, fields, reason in refused:
             log.warning("message_refused", source=self.name, id=entry_id.decode(), reason=reason)
+            self._refused()
             await self._bury(entry_id, fields, reason)
         return len(kept) == len(waiting)
 

@@ -53,6 +53,9 @@ class Metrics:
             "journal_append_seconds", "Time until a durable append was on disk.", buckets=_JOURNAL_BUCKETS, **own
         )
         self._watch_venues(own)
+        self.refused_messages = Counter(
+            "refused_messages", "Messages on a stream of announcements that can never be taken, and were put aside.", ["source"], **own
+        )
         self.loop_lag_seconds = Gauge("loop_lag_seconds", "How late the event loop's last beat was.", **own)
         self.loop_tasks = Gauge("loop_tasks", "Tasks on the event loop: flat when nothing leaks.", **own)
         self.journal_quarantined = Gauge(

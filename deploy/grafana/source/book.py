@@ -228,8 +228,9 @@ _COLLATERAL = (
     ),
     lines(
         "Claims",
-        "Announced deposits and redemptions by where they stand; held ones are not believed.",
+        "Announced deposits and redemptions by where they stand; held ones are not believed. Messages put aside could not be read.",
         ('sum by (state) (hedgebot_claims{state!~"confirmed|canceled"})', "{{state}}"),
+        ("sum by (source) (hedgebot_refused_messages_total)", "{{source}}: put aside"),
         unit="none",
         stepped=True,
         least=0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -96,9 +96,11 @@ class RedisStand:
         return StreamPlace(**(told | changes))
 
     def source(
-        self, *, name: str = "desk", known: Iterable[int | None] = (), age_max: int | None = None, **changes: Any
+        self, *, name: str = "desk", known: Iterable[int | None] = (), refused: Callable[[], None] = lambda: None, **changes: Any
     ) -> RedisStreamSource:
-        return RedisStreamSource(name, self.place(**changes), RealClock(), known=known, hedged_as=HEDGED_AS, age_max=age_max)
+        age_max = changes.pop("age_max", None)
+        place = self.place(**changes)
+        return RedisStreamSource(name, place, RealClock(), known=known, hedged_as=HEDGED_AS, age_max=age_max, refused=refused)
 
     def instant(self) -> int:
         """The backend's clock: it never tells the same instant twice."""

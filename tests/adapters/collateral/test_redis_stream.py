@@ -218,3 +218,13 @@ async def test_a_burst_is_read_in_batches_and_nothing_of_it_is_lost(stand: Redis
         await until(lambda: len(heard.of(CollateralAnnounced)) == 1_000, 20)
         await until(lambda: stand.pending() == 0)
         assert [e.claim for e in heard.of(CollateralAnnounced)] == [f"d{number}" for number in range(1_000)]
+
+
+async def test_each_message_that_can_never_be_taken_is_counted_once(signed: RedisStand) -> None:
+    counted: list[None] = []
+    signed.add({b"message": b"{"})
+    signed.add(message() | {SIGNATURE: b"00"})
+    signed.announce("d2", "1")
+    async with heard_from(signed.source(refused=lambda: counted.append(None))):
+        await until(lambda: len(signed.dead()) == 2)
+    assert len(counted) == 2

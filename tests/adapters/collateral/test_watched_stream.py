@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from bot.adapters.collateral.redis_stream import RedisStreamSource
 from bot.adapters.collateral.watched_stream import WatchedStream
+from bot.adapters.telemetry.prometheus import Metrics
+from bot.config import load
 from bot.core.events import CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable
+from bot.core.records import Ledger
+from bot.drivers.live import counted_by
+from bot.drivers.sources import sources_of
 from tests.adapters.collateral.heard import Heard, RealClock, heard_from, until
 from tests.adapters.collateral.stands import HEDGED_AS, RedisStand
 from tests.adapters.journal.redis_process import RedisProcess
+
+CONFIG = Path(__file__).parents[3] / "config" / "collateral-redis.yaml"
 
 
 @pytest.fixture
@@ -73,3 +83,12 @@ async def test_where_nothing_was_ever_told_nothing_is_made_and_absence_is_not_ze
         await until(lambda: bool(heard.of(CollateralUnreadable)))
         assert not heard.of(CollateralConfirmed)
     assert kept(stand) == {}
+
+
+@pytest.mark.parametrize("observe", [True, False])
+async def test_a_run_reads_its_streams_past_the_group_only_where_it_only_watches(observe: bool) -> None:
+    settings = load(CONFIG)
+    metrics = Metrics()
+    (source,) = sources_of(settings, Ledger(), RealClock(), {}, observe=observe, refused=counted_by(metrics))
+    assert type(source) is (WatchedStream if observe else RedisStreamSource)
+    assert 'hedgebot_refused_messages_total{source="backend"} 0.0' in metrics.render().decode(), "before the first, so that one is a change"

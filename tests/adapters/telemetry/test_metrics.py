@@ -53,7 +53,7 @@ COUNTS_AND_FLAGS = {
         "breaches", "limit_warnings", "invariants_broken", "orders_in_doubt", "venue_orders_in_doubt", "venue_orders_working", "fills",
         "orders", "breaks", "events", "commands", "stay_away", "standby_entries", "funding_settlements", "loop_tasks",
         "journal_quarantined_tails", "journal_waiting_entries", "journal_rewritten_entries", "dead_man_switch_armed", "lease_held",
-        "claims", "lease_epoch", "filled_notional_usd", "request_budget_ratio",
+        "claims", "refused_messages", "lease_epoch", "filled_notional_usd", "request_budget_ratio",
     )
 }  # fmt: skip
 CLOSED_LABELS = {
