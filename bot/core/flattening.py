@@ -41,7 +41,7 @@ def instruments_to_close(ledger: Ledger) -> tuple[InstrumentId, ...]:
 
 
 def unlisted_to_close(ledger: Ledger, policy: Policy) -> tuple[InstrumentId, ...]:
-    """Instruments of which a person wants nothing held, and of which it is not known what they are, sorted: their venue has not listed them.
+    """Instruments of which a person wants nothing held and nobody knows what they are, sorted: their venue has not listed them.
 
     One that is known to hold nothing is none of them. Of what is wanted of one asset alone nobody knows whether it is meant: it counts.
     """
