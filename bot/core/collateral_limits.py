@@ -33,7 +33,9 @@ def unknown_breaches(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Brea
 def _unheard(ledger: Ledger, source: str) -> str:
     """Why nothing is known of a source."""
     reason = ledger.sources_unreadable.get(source, "")
-    known = "what it told before counts when it had a minute to" if source in ledger.sources_heard_at else "nothing is remembered of it"
+    known = "nothing is remembered of it"
+    if source in ledger.sources_heard_at:
+        known = "what it told to earlier runs counts from a minute after the start on"
     return f"the source has not spoken in this run, and {known}" + (f"; {reason}" if reason else "")
 
 
