@@ -320,17 +320,6 @@ def apply_absence(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledg
     return change_order(ledger, event.client_order_id, proven, event.at)
 
 
-def with_spent(ledger: Ledger, event: ev.HoldingsReported, policy: Policy) -> Ledger:
-    """Of a venue that told its open orders: those in doubt that it does not name are spent, once they must be over by its clock."""
-    named = {order.client_order_id for report in event.orders if (order := order_of(ledger, report)) is not None}
-    asked_at = event.asked_at + event.clock_offset_ms
-    for order in ledger.open_orders():
-        if ledger.venue_of(order.instrument) == event.venue and order.client_order_id not in named:
-            over = spent(order, asked_at, event.clock_offset_ms, policy.doubt_margin_ms, event.at)
-            ledger = with_order(ledger, over, event.at)
-    return ledger
-
-
 def end_doubt(ledger: Ledger, order_id: ClientOrderId, filled: Decimal, at: Millis) -> Ledger:
     """Ends an order in doubt by a person's word: `filled` (signed contract units, no less than known) of it filled, and no more will."""
     order = with_report(ledger.orders[order_id], ev.VenueOrderStatus.ACCEPTED, filled, None, at)

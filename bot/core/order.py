@@ -115,9 +115,9 @@ class Order:
     `cancel_asked_at` are our clock.
 
     `closed_at` is its first end, kept when it is reopened; `spent_at`: since when it is known of one in doubt that nothing of it can
-    execute any more (our clock). `reported_filled` is the venue's cumulative figure, `fills_filled` the sum
-    of the distinct fills; `clock_offset_ms` is the venue's clock minus ours when it was placed; `arrival_mid` is the middle of the book
-    when it was decided, against which slippage is measured.
+    execute any more (our clock), and `shown_filled` how much of it filled at the most by what its position shows (see `spent`).
+    `reported_filled` is the venue's cumulative figure, `fills_filled` the sum of the distinct fills; `clock_offset_ms` is the venue's
+    clock minus ours when it was placed; `arrival_mid` is the middle of the book when it was decided, against which slippage is measured.
     """
 
     client_order_id: ClientOrderId
@@ -140,6 +140,7 @@ class Order:
     cancel_asked_at: Millis | None = None
     doubted_at: Millis | None = None
     spent_at: Millis | None = None
+    shown_filled: Decimal | None = None
 
     @property
     def filled(self) -> Decimal:
@@ -183,8 +184,11 @@ class Order:
 
     @property
     def may_fill(self) -> Range:
-        """What it may still add to the position: anything between nothing and all that it leaves."""
-        return Range.spanning(ZERO, self.leaves)
+        """What it may still add to the position: anything between nothing and all that it leaves, or that its position shows."""
+        if not self.is_spent or self.shown_filled is None:
+            return Range.spanning(ZERO, self.leaves)
+        shown = self.shown_filled - self.filled
+        return Range.spanning(ZERO, shown if shown * self.leaves > ZERO else ZERO)
 
 
 def parts_of(order_id: str) -> tuple[str, int] | None:
@@ -218,7 +222,7 @@ def advance(order: Order, trigger: Trigger, at: Millis) -> Order:
         return order
     closed_at = order.closed_at or (order.spent_at if state.is_open else at)
     doubted_at = (order.doubted_at or at) if state is OrderState.IN_DOUBT else None
-    return replace(order, state=state, closed_at=closed_at, doubted_at=doubted_at, spent_at=None)
+    return replace(order, state=state, closed_at=closed_at, doubted_at=doubted_at, spent_at=None, shown_filled=None)
 
 
 def spent(order: Order, venue_clock_at: Millis, clock_offset_ms: Millis, margin_ms: Millis, at: Millis) -> Order:

@@ -17,7 +17,8 @@ The venue is the truth for positions, orders and fills; but one reading is a sam
    together (an account that was reset, or is not ours), is explained by nothing: the venue HALTED, its positions counted as they are.
 7. Protection does not wait for fills. Of a venue that this journal never read in full, a position is also known when two tellings of the
    present, without fills, say the same; margins and foreign orders are as told. It reconciles nothing and explains nothing: reductions
-   and limits act on it, increases wait for the complete reading, which judges it like any other record.
+   and limits act on it, increases wait for the complete reading, which judges it like any other record. Of an order in doubt it tells
+   whether it is over, and what of a reduction filled at the most (see `spent`), also where the venue was read in full before.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from bot.core import custody, strangers, trading
+from bot.core import custody, spent, strangers, trading
 from bot.core import events as ev
 from bot.core.copying import replace
 from bot.core.instrument import ContractKind
@@ -37,7 +38,6 @@ from bot.core.ledger import (
     venue_record,
     with_break,
     with_move,
-    with_spent,
     with_venue,
 )
 from bot.core.limits import Limit
@@ -94,14 +94,15 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
 
 
 def apply_holdings(ledger: Ledger, event: ev.HoldingsReported, policy: Policy) -> Ledger:
-    """Folds a telling of the present without fills (7.). Of a venue that this journal has read in full it tells which orders are spent.
+    """Folds a telling of the present without fills (7.). Of a venue that this journal has read in full it tells of orders in doubt alone.
 
     A position that moves between the two tellings makes them differ, or its fill is told later and counts then. A fill that was told
     before its position was known has counted nowhere: one from after the question stands in the way of the answer.
     """
-    ledger, record = with_spent(ledger, event, policy), venue_record(ledger, event.venue)
+    ledger, record = spent.observed(ledger, event, policy), venue_record(ledger, event.venue)
     if record.reported_at is not None:
-        return ledger
+        doubted = {p.instrument: p.quantity for p in event.positions if ledger.open_orders(p.instrument)}
+        return with_venue(ledger, event.venue, replace(record, first_told=doubted))
     ledger = strangers.observed(ledger, event)
     asked_at = event.asked_at + event.clock_offset_ms
     for told in event.positions:

@@ -22,6 +22,7 @@ from tests.core.playbook import (
     collateral,
     confirmed,
     decision_due,
+    fill,
     fill_report,
     filled,
     holds,
@@ -260,3 +261,31 @@ def test_open_orders_that_are_told_without_fills_tell_which_in_doubt_are_spent()
     story >> holdings("okx", "-10")
     assert story.order(OKX).is_spent
     assert story.ledger.positions[InstrumentId(OKX)].quantity == -10
+
+
+@pytest.mark.parametrize(("shown", "more"), [("-10", "6"), ("-7", "3"), ("-4", None), ("-11", None), ("-3", None)])
+def test_c22_a_position_told_twice_shows_how_much_of_a_reduction_filled_at_the_most(shown: str, more: str | None) -> None:
+    """A hedge of 30 where 24 are needed, a reduction of 6 in doubt, and no past: all that is too much may be in that order."""
+    story = without_its_past(reduction_in_doubt() >> collateral("ETH", "24"), 8_000) << query(OKX) >> not_found(OKX)
+    story >> holdings("okx", shown) >> holdings("okx", shown)
+    without_its_past(story, 100) << nothing() << net_delta("ETH", "-6", "0")  # positions may be late
+    without_its_past(story >> after(31_000) >> holdings("okx", shown), 100) << query(OKX)
+    if more is None:
+        (story << nothing() << net_delta("ETH", "-6", "0")).close()
+        return
+    story << place(OKX, more, reduce_only=True) >> filled(OKX) << net_delta("ETH", f"{int(more) - 6}", "0")
+
+
+def test_what_a_position_shows_of_an_order_in_doubt_lets_nothing_increase() -> None:
+    story = without_its_past(reduction_in_doubt() >> collateral("ETH", "24"), 40_000) << query(OKX) >> not_found(OKX)
+    story >> holdings("okx", "-10") >> holdings("okx", "-10") >> wide() >> collateral("ETH", "60")
+    for _ in range(3):
+        without_its_past(story, 1_000)
+        assert not [c for c in sent(story) if c.quantity < ZERO and c.instrument == OKX]
+        story.outbox.clear()
+
+
+def test_fills_that_are_told_after_all_count_once_beside_what_the_position_showed() -> None:
+    story = without_its_past(reduction_in_doubt() >> collateral("ETH", "24"), 40_000) << query(OKX) >> not_found(OKX)
+    story >> holdings("okx", "-8") << net_delta("ETH", "-6", "0") >> holdings("okx", "-8") << net_delta("ETH", "-6", "-4")
+    story >> fill(OKX, "2") << holds(OKX, "-8") << net_delta("ETH", "-4")
