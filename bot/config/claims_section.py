@@ -48,7 +48,8 @@ class ClaimsSettings(BaseModel):
     settle_max_ms: Span = _DAY_MS
     """How long after it was priced a redemption may take to settle; then its delta counts again."""
     lead_ms: Annotated[WholeNumber, Field(ge=0, le=_DAY_MS)] = 300_000
-    """How long before its announcement a total may already have contained a deposit, or lost a redemption."""
+    """How long before its announcement a total may already have contained a deposit, or lost a redemption; and how late it may show either
+    after the word that it is settled."""
     remembered_ms: Annotated[WholeNumber, Field(ge=60_000, le=60 * _DAY_MS)] = 2 * _DAY_MS
     """How long a claim is remembered after the last word on it. Words older than that are not taken, so none counts twice."""
 

@@ -57,7 +57,8 @@ class ClaimTerms:
     settle_max_ms: Millis = 24 * 3_600_000
     """How long after it was priced a redemption may take to settle; then its delta counts again."""
     lead_ms: Millis = 5 * 60_000
-    """How long before its announcement a total may already have contained a deposit, or lost a redemption."""
+    """How long before its announcement a total may already have contained a deposit, or lost a redemption; and how late it may show either
+    after the word that it is settled."""
     remembered_ms: Millis = 48 * 3_600_000
     """How long a claim is remembered after the last word on it. Words older than that are not taken."""
 

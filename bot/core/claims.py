@@ -6,8 +6,9 @@ The rule, worked out anew from the whole set of claims, so that their order neve
                 falls within an interval is told by when it was first heard, or announced if that is later: what is dated back finds no
                 room in the past, and displaces nothing. Of a backlog that comes at once as much is believed as of any other interval;
                 totals tell the rest
-    confirmed   at each place, claims take in the order in which they were announced from what the total rose (deposits) or fell
-                (redemptions) within their own time, each unit once; a claim that has all of its quantity is confirmed
+    confirmed   at each place, what the total rose or fell within the time of a claim accounts for it, each unit once (`claim_matching`); a
+                claim that has all of its quantity is confirmed. Where a deposit and a redemption may have netted out between two
+                readings, and may not, what the place counts is a range: nothing is hedged on it, and nothing inside it is undone
     deposits    what is not confirmed yet counts with `hedge_share` for certain, and up to all of it for possible; with a share of zero
                 nothing counts, so that what was merely announced stands in the way of nothing
     redemptions what is still there of a priced one counts no more, where policy ends its delta with the price, until it is overdue
@@ -23,15 +24,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.core.claim_records import MOVEMENT_MS, Claim, ClaimState, Place
+from bot.core.claim_matching import FOREVER, Matching, matched
+from bot.core.claim_records import Claim, ClaimState
 from bot.core.claim_terms import ClaimTerms, RedemptionEnd, place
 from bot.core.lasting import lasting
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.reports import ClaimKind, ClaimStage
-from bot.core.units import ZERO, Asset, Millis
+from bot.core.units import ONE, ZERO, Asset, Millis
 
-FOREVER: Millis = 1 << 62
+_AWAITED = frozenset({ClaimState.PENDING, ClaimState.LEAVING})
 KEPT_TIMES = 15
 """How many times `remembered_ms` after its announcement a claim is given up at the latest, whatever is said of it, and how long it is
 known at the most what moved: room stays bounded, and nothing that left is taken off twice."""
@@ -50,10 +52,28 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Units that the claims of one place add to its confirmed total (< 0: they end), at the least and at the most.
+
+    `unheard_low` and `unheard_high`: the same while the source that would confirm them is silent. Both what may come and what may have
+    left is then possible and nothing is certain: what was hedged before stays.
+    """
+
+    low: Decimal = ZERO
+    high: Decimal = ZERO
+    unheard_low: Decimal = ZERO
+    unheard_high: Decimal = ZERO
+
+
+NOTHING_ADDED = Reach()
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceRecord:
     """One asset at one location, in its own units: what its source confirmed, what is on the way and what is leaving, and held back.
 
-    `counted` = confirmed + the certain part of what is pending - leaving: what is hedged of it. `source` is believed of it.
+    `counted` = confirmed + `reach.low`: what is hedged of it, with the certain part of what is pending and without what is leaving.
+    `pending` and `leaving` are of the story under which the least counts. `source` is believed of it.
     """
 
     asset: Asset
@@ -64,6 +84,7 @@ class PlaceRecord:
     held_back: Decimal
     counted: Decimal
     source: str = ""
+    reach: Reach = NOTHING_ADDED
 
 
 def why_held(policy: Policy, claim: Claim) -> str:
@@ -83,24 +104,105 @@ def why_held(policy: Policy, claim: Claim) -> str:
 
 
 def judged(ledger: Ledger, policy: Policy) -> tuple[Judged, ...]:
-    """Every claim and where it stands, as of the newest decision, in the order in which they were announced."""
-    if not ledger.claims:
-        return ()
+    """Every claim and where it stands, as of the newest decision, in the order in which they were announced.
+
+    Where several stories may be true, that of a place's first one (see `claim_matching`).
+    """
+    return _book(ledger, policy).claims if ledger.claims else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """Every claim, and by place all that its claims may come to. `until`: as in `Judged`; `until_read`: the same of readings, by place."""
+
+    claims: tuple[Judged, ...]
+    reaches: Mapping[str, Reach]
+    until: Millis
+    read: Mapping[str, Millis]
+    until_read: Mapping[str, Millis]
+
+    def is_as_of(self, now: Mapping[str, Millis]) -> bool:
+        """Whether nothing has been read since that would change it."""
+        return all(at <= now[key] < self.until_read[key] for key, at in self.read.items())
+
+
+def _book(ledger: Ledger, policy: Policy) -> _Book:
     now = ledger.started_at if ledger.decided_at is None else ledger.decided_at
     kept = ledger.__dict__.get("_claims_judged")
-    if kept is not None and kept[0] is policy and kept[1] <= now <= kept[2]:
-        known: tuple[Judged, ...] = kept[3]
-        return known
-    found = _judged(ledger, policy, now)
-    ledger.__dict__["_claims_judged"] = (policy, now, min(j.until for j in found), found)
+    if kept is not None and kept[0] is policy and kept[1] <= now <= kept[2].until:
+        known: _Book = kept[2]
+        if known.is_as_of({key: read_at(ledger, key) for key in known.read}):
+            return known
+    found = _worked_out(ledger, policy, now)
+    ledger.__dict__["_claims_judged"] = (policy, now, found)
     return found
 
 
-def _judged(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Judged, ...]:
+def read_at(ledger: Ledger, where: str) -> Millis:
+    """The newest instant at which a place's total is known: its source told it, or confirmed it; before all time where none did."""
+    there = ledger.places.get(where)
+    if there is None:
+        return -FOREVER
+    told = there.tellings[-1].at if there.tellings else -FOREVER
+    return max(told, ledger.sources_confirmed_at.get(there.source, told))
+
+
+def _worked_out(ledger: Ledger, policy: Policy, now: Millis) -> _Book:
+    terms = policy.claims
     ordered = sorted(ledger.claims.values(), key=lambda c: (c.announced_at, c.id))
     why = _beyond_interval(policy, ordered)
-    left = _unconfirmed(ledger, policy.claims, [c for c in ordered if not why[c.id] and c.stage is not ClaimStage.CANCELED])
-    return tuple(_standing(policy.claims, claim, left.get(claim.id, claim.quantity), why[claim.id], now) for claim in ordered)
+    believed: dict[str, list[Claim]] = {}
+    for claim in ordered:
+        if not why[claim.id] and claim.stage is not ClaimStage.CANCELED:
+            believed.setdefault(place(claim.asset, claim.location), []).append(claim)
+    read = {where: read_at(ledger, where) for where in believed}
+    left: dict[str, Decimal] = {}
+    reaches: dict[str, Reach] = {}
+    until_read: dict[str, Millis] = {}
+    for where, its in believed.items():
+        matching = matched(ledger.places.get(where), its, terms, lambda claim: deadline(terms, claim), read[where])
+        told, reaches[where] = _reach(terms, matching, its, _confirmed(ledger, policy, where), now)
+        left |= {claim.id: told.get(claim.id, ZERO) for claim in its}
+        until_read[where] = matching.until_read
+    claims = tuple(_standing(terms, claim, left.get(claim.id, claim.quantity), why[claim.id], now) for claim in ordered)
+    return _Book(claims, reaches, min(j.until for j in claims), read, until_read)
+
+
+def _reach(
+    terms: ClaimTerms, matching: Matching, claims: Sequence[Claim], confirmed: Decimal, now: Millis
+) -> tuple[Mapping[str, Decimal], Reach]:
+    """What is left of each claim by the story under which the least counts, and how much the claims of a place add by all of them."""
+    found, by_id = [], {claim.id: claim for claim in claims}
+    for story in matching.stories:
+        coming = leaving = awaited = ZERO
+        for claim_id, left in story.items():
+            claim = by_id[claim_id]
+            state = _standing(terms, claim, left, "", now).state
+            coming += left if state is ClaimState.PENDING and claim.kind is ClaimKind.DEPOSIT else ZERO
+            leaving += left if state is ClaimState.LEAVING else ZERO
+            awaited += left if state in _AWAITED and claim.kind is ClaimKind.REDEMPTION else ZERO
+        found.append((coming, min(leaving, confirmed), awaited))
+    least = min(range(len(found)), key=lambda n: terms.hedge_share * found[n][0] - found[n][1])
+    outcomes = [(coming, leaving) for coming, leaving, _ in found]
+    if matching.is_wide:
+        netted = min(found[0][0], found[0][2])
+        outcomes += [(c - a, max(ZERO, g - b)) for c, g, _ in found[:1] for a in (ZERO, netted) for b in (ZERO, netted)]
+    return matching.stories[least], _spanned(terms.hedge_share, outcomes)
+
+
+def _spanned(share: Decimal, outcomes: Sequence[tuple[Decimal, Decimal]]) -> Reach:
+    most = ONE if share else ZERO
+    return Reach(
+        low=min(share * coming - leaving for coming, leaving in outcomes),
+        high=max(most * coming - leaving for coming, leaving in outcomes),
+        unheard_low=-max(leaving for _, leaving in outcomes),
+        unheard_high=most * max(coming for coming, _ in outcomes),
+    )
+
+
+def _confirmed(ledger: Ledger, policy: Policy, where: str) -> Decimal:
+    there = ledger.places.get(where)
+    return ZERO if there is None or there.source != policy.claims.authorities.get(where) else there.total
 
 
 def _came_at(claim: Claim) -> Millis:
@@ -128,35 +230,6 @@ def _beyond_interval(policy: Policy, ordered: Iterable[Claim]) -> Mapping[str, s
             taken.append(claim)
             sums[key] = sums.get(key, ZERO) + claim.quantity
     return found
-
-
-def _unconfirmed(ledger: Ledger, terms: ClaimTerms, believed: Sequence[Claim]) -> Mapping[str, Decimal]:
-    """How much of each believed claim no movement of its place's total accounts for."""
-    found: dict[str, Decimal] = {}
-    queues: dict[tuple[str, ClaimKind], list[Claim]] = {}
-    for claim in believed:
-        queues.setdefault((place(claim.asset, claim.location), claim.kind), []).append(claim)
-    for (where, kind), queue in queues.items():
-        there = ledger.places.get(where)
-        moved = _moved(there, kind)
-        first = 0
-        for claim in queue:
-            needed, begins, ends = claim.quantity, claim.announced_at - terms.lead_ms - MOVEMENT_MS, deadline(terms, claim)
-            while first < len(moved) and (moved[first][0] < begins or moved[first][1] == ZERO):
-                first += 1
-            at = first
-            while needed > ZERO and at < len(moved) and moved[at][0] <= ends:
-                taken = min(needed, moved[at][1])
-                moved[at] = (moved[at][0], moved[at][1] - taken)
-                needed -= taken
-                at += 1
-            found[claim.id] = needed
-    return found
-
-
-def _moved(there: Place | None, kind: ClaimKind) -> list[tuple[Millis, Decimal]]:
-    """When a place's total rose, or fell, and by how much."""
-    return [] if there is None else [(m.at, m.arrived if kind is ClaimKind.DEPOSIT else m.left) for m in there.changes()]
 
 
 def deadline(terms: ClaimTerms, claim: Claim) -> Millis:
@@ -200,12 +273,11 @@ def place_records(ledger: Ledger, policy: Policy) -> tuple[PlaceRecord, ...]:
             leaving[key] = leaving.get(key, ZERO) + each.left
         elif each.state is ClaimState.PENDING and claim.kind is ClaimKind.DEPOSIT:
             pending[key] = pending.get(key, ZERO) + each.left
+    reaches = _book(ledger, policy).reaches if ledger.claims else {}
     found = []
     for key, (asset, location) in sorted(names.items()):
-        there = ledger.places.get(key)
-        confirmed = ZERO if there is None or there.source != policy.claims.authorities[key] else there.total
+        confirmed, added = _confirmed(ledger, policy, key), reaches.get(key, NOTHING_ADDED)
         coming, going = pending.get(key, ZERO), min(leaving.get(key, ZERO), confirmed)
-        counted = confirmed + coming * policy.claims.hedge_share - going
-        source = policy.claims.authorities[key]
-        found.append(PlaceRecord(asset, location, confirmed, coming, going, held.get(key, ZERO), counted, source))
+        counted, source = confirmed + added.low, policy.claims.authorities[key]
+        found.append(PlaceRecord(asset, location, confirmed, coming, going, held.get(key, ZERO), counted, source, added))
     return tuple(found)

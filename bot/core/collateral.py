@@ -17,13 +17,13 @@ from decimal import Decimal
 
 from bot.core import staleness
 from bot.core.claim_terms import place
-from bot.core.claims import place_records
+from bot.core.claims import NOTHING_ADDED, place_records
 from bot.core.lasting import lasting
 from bot.core.marks import dollars, hedged_assets, mark_of_asset, venues_in_book
 from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger
 from bot.core.redemption import rate_of, rated_by, redemption_rate
-from bot.core.units import ONE, ZERO, Asset, Range, VenueId
+from bot.core.units import ZERO, Asset, Range, VenueId
 
 RATE_PLAUSIBLE_MAX = Decimal(10)
 """Base units that one token of any kind might redeem for, where nobody told: far more than the tokens in use."""
@@ -181,14 +181,15 @@ def announced(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Decimal, De
     if not ledger.claims:
         return certain, uncertain
     for record in place_records(ledger, policy):
-        is_counted = policy.collateral_assets.get(record.asset) == asset and (record.pending or record.leaving)
+        added = record.reach
+        is_counted = policy.collateral_assets.get(record.asset) == asset and added != NOTHING_ADDED
         rate = redemption_rate(ledger, policy, record.asset) if is_counted else None
-        if rate is not None and staleness.unheard(ledger, policy, record.source) is not None:
-            certain -= record.leaving * rate
-            uncertain += (record.leaving + (record.pending if policy.claims.hedge_share else ZERO)) * rate
-        elif rate is not None:
-            certain += (record.counted - record.confirmed) * rate
-            uncertain += record.pending * (ONE - policy.claims.hedge_share) * rate if policy.claims.hedge_share else ZERO
+        if rate is None:
+            continue
+        is_heard = staleness.unheard(ledger, policy, record.source) is None
+        low, high = (added.low, added.high) if is_heard else (added.unheard_low, added.unheard_high)
+        certain += low * rate
+        uncertain += (high - low) * rate
     return certain, uncertain
 
 

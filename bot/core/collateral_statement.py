@@ -30,7 +30,9 @@ class PlaceStatement:
     """One asset at one location, as the source that is believed of it told it.
 
     `confirmed`: there, by its newest total; `leaving` is the part of it whose delta has ended. `pending`: announced and not there yet.
-    `held_back`: announced and not believed. `counted` = confirmed - leaving + what of `pending` is hedged before it comes.
+    `held_back`: announced and not believed. `counted` = confirmed - leaving + what of `pending` is hedged before it comes: what counts for
+    certain. `possible` >= counted: the most that may count, with what may come, and with what may be there still or again because a deposit
+    and a redemption may have netted out unseen.
     `arrived` - `left` = confirmed, over the life of the journal; None where nothing was entered of it.
     """
 
@@ -44,6 +46,7 @@ class PlaceStatement:
     counted: Decimal
     arrived: Decimal | None = None
     left: Decimal | None = None
+    possible: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +158,7 @@ def _places(ledger: Ledger, policy: Policy) -> tuple[PlaceStatement, ...]:
             counted=record.counted,
             arrived=there.arrived if there is not None and is_its else None,
             left=there.left if there is not None and is_its else None,
+            possible=record.confirmed + record.reach.high,
         )
     for held in collateral.certain_holdings(ledger, policy):
         key = place(held.asset, held.location)

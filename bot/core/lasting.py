@@ -7,7 +7,7 @@ counted, a sentence for people. What is `lasting` is worked out once for each gr
               of which sources nothing is known or remembered, and which venues are in quarantine
               what each venue told of its account, digit by digit
               of every quote and market its figures, digit by digit, and whether a mark is young enough to value; not when they were told
-              while there are claims, the instant of the decision; while custodians mirror, when each venue was read
+              while there are claims, the instant of the decision and when sources spoke; while custodians mirror, when venues were read
               for how long sources are silent and rates untold, where that is too long
 
 The rule: a lasting question reads nothing of a ledger but its ground, knows no clock, and asks only lasting questions. Decimals that are
@@ -50,7 +50,7 @@ class _Ground:
         self.values = (
             unknown_sources(ledger, policy),
             ledger.quarantined,
-            (ledger.decided_at, ledger.started_at) if ledger.claims else None,
+            (ledger.decided_at, ledger.started_at, *sorted(ledger.sources_confirmed_at.items())) if ledger.claims else None,
             tuple(record.reported_at for record in ledger.venues.values()) if ledger.mirrored else None,
             silences(ledger, policy),
         )

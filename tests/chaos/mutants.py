@@ -12,6 +12,7 @@ import pytest
 
 from bot.core import claim_book, claims, engine, exposure, gate, ledger, operation, reconciliation, risk, trading
 from bot.core import events as ev
+from bot.core.claim_matching import Matching
 from bot.core.commands import Command, PlaceOrder
 from bot.core.limits import Limit
 from bot.core.order import OrderState, Trigger
@@ -197,7 +198,7 @@ def venue_cap_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def deposit_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a total has confirmed still counts as announced."""
-    monkeypatch.setattr(claims, "_unconfirmed", lambda _, __, believed: {c.id: c.quantity for c in believed})
+    monkeypatch.setattr(claims, "matched", lambda _, believed, *__: Matching(({c.id: c.quantity for c in believed},)))
 
 
 def waits_for_history(monkeypatch: pytest.MonkeyPatch) -> None:

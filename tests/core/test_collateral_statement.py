@@ -41,7 +41,7 @@ def test_each_place_adds_up_and_every_change_of_it_has_a_cause() -> None:
     told = at_vault(story)
     assert (told.source, told.confirmed, told.pending, told.leaving, told.held_back, told.counted) == ("custody", 30, 5, 10, 7, 20)
     assert told.counted == told.confirmed - told.leaving
-    assert (told.arrived, told.left) == (30, 0)
+    assert (told.arrived, told.left, told.possible) == (30, 0, 20)
     story >> collateral("ETH", "20") >> decision_due() >> collateral("ETH", "25") >> decision_due() << place(ETH, "-5") >> filled(ETH)
     told = at_vault(story)
     assert (told.confirmed, told.pending, told.leaving, told.counted, told.arrived, told.left) == (25, 0, 0, 25, 35, 10)

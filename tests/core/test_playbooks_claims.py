@@ -201,6 +201,24 @@ def test_a_canceled_redemption_counts_again_at_once() -> None:
     story.close()
 
 
+def test_a_deposit_and_a_redemption_that_net_out_within_one_reading_leave_nothing_unhedged() -> None:
+    story = hedged("30", redemption_ends=PRICED)
+    story >> deposit("d1", "10") >> redemption("r1", "7", "priced") >> decision_due() << place(ETH, "7", reduce_only=True) >> filled(ETH)
+    story >> collateral("ETH", "33") >> decision_due() << place(ETH, "-10") >> filled(ETH) << net_delta("ETH", "0")
+    story << claim("d1", "confirmed") << claim("r1", "confirmed") << record(confirmed="33", pending="0", leaving="0", counted="33")
+    story.close()
+
+
+def test_where_one_reading_shows_nothing_of_them_the_hedge_stays_until_the_word_that_one_is_settled() -> None:
+    story = hedged("30", redemption_ends=PRICED)
+    story >> deposit("d1", "10") >> redemption("r1", "10", "priced") >> decision_due() << place(ETH, "10", reduce_only=True) >> filled(ETH)
+    later(story, 1_000) << nothing() << net_delta("ETH", "0", "10")
+    story >> redemption("r1", "10", "settled") >> decision_due() << nothing()
+    later(story, 5 * MINUTE) << place(ETH, "-10") >> filled(ETH) << net_delta("ETH", "0")
+    story << claim("d1", "confirmed") << claim("r1", "confirmed")
+    story.close()
+
+
 def test_more_than_is_there_never_leaves() -> None:
     story = hedged("10", redemption_ends=PRICED)
     story >> redemption("r1", "25", "priced") >> decision_due() << place(ETH, "10", reduce_only=True) >> filled(ETH)

@@ -92,6 +92,32 @@ def redemption(stage: Stage) -> None:
     stage.later(priced_s + PENDING_S, lambda: None)
 
 
+def exchange(stage: Stage) -> None:
+    """F31: a deposit and a priced redemption of one asset come about within one reading: it shows their difference, or nothing."""
+    custody, asset = stage.world.collateral, Asset(stage.random.choice(ASSETS))
+    going = min(_some(stage, asset), _held(stage, asset))
+    coming = stage.random.choice((going, _some(stage, asset)))
+    comes = custody.promise(ClaimKind.DEPOSIT, asset, coming) if going > ZERO else None
+    goes = None if comes is None else custody.promise(ClaimKind.REDEMPTION, asset, going)
+    if comes is None or goes is None:
+        if comes is not None:
+            custody.call_off(comes)
+        return
+    stage.struck[31] += 1
+    stage.oracle.held(asset)
+    stage.story.tell("backend", f"{coming} {asset} come and {going} go within one reading")
+    custody.advance(goes, ClaimStage.PRICED)
+
+    def together() -> None:
+        if not (comes.is_over or goes.is_over):
+            custody.kept(comes)
+            custody.kept(goes)
+            hold(stage, asset, max(ZERO, _held(stage, asset) + coming - going))
+            custody.advance(goes, ClaimStage.SETTLED)
+
+    stage.later(stage.random.uniform(0.1, 30.0), together)
+
+
 def silent(stage: Stage) -> None:
     """F31: custody cannot be read for a while, and everything that happened meanwhile is told at once."""
     custody = stage.world.collateral
@@ -165,6 +191,7 @@ def huge(stage: Stage) -> None:
 STRIKES: Sequence[Strike] = (
     Strike(31, deposit, counts_itself=True),
     Strike(31, redemption, counts_itself=True),
+    Strike(31, exchange, counts_itself=True),
     Strike(31, silent, counts_itself=True),
     Strike(32, forged, counts_itself=True),
     Strike(32, two_meanings, counts_itself=True),

@@ -1,0 +1,243 @@
+"""Which announced claims the changes of one place's total account for, where deposits and redemptions may net out unseen.
+
+The rule: totals are read now and then, so what one reading shows is the sum of all that came and went since the one before it.
+
+    deposits    where nothing else was announced, they take in the order in which they were announced from what the total rose by within
+                their own time, each unit once
+    both kinds  a change is explained by whole claims of either sign that sum to it: +3 by a deposit of 10 and a redemption of 7. Where
+                nothing sums to it, claims of its own sign take from it in their order. A change that several sets explain makes several
+                stories; a story that leaves a change unexplained is dropped while another explains it. So it is with redemptions alone:
+                of two the priced one may have gone, or the other
+    no change   deposits and redemptions that were announced before the newest reading and sum to nothing may have netted out: one story
+                more. A claim that was told settled is over in every story that is believed, once a reading is `lead_ms` younger than that
+    too many    beyond `CLAIMS_TRIED` open claims of a kind, `STORIES_MAX` stories or `EFFORT_MAX` sums, anything up to the smaller of what
+                is still awaited of both kinds may have netted out
+
+Every story is worked out anew from the whole set of claims and changes, so that the order in which they became known never matters.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import islice
+
+from bot.core.claim_records import MOVEMENT_MS, Claim, Place
+from bot.core.claim_terms import ClaimTerms
+from bot.core.reports import ClaimKind, ClaimStage
+from bot.core.units import ZERO, Millis
+
+CLAIMS_TRIED = 8
+"""Open claims of each kind, the oldest, of which sets are tried."""
+STORIES_MAX = 32
+"""Stories that are followed at once."""
+EFFORT_MAX = 40_000
+"""Sets of claims that are summed for one place, all changes together."""
+FOREVER: Millis = 1 << 62
+
+_SIGNS = {ClaimKind.DEPOSIT: 1, ClaimKind.REDEMPTION: -1}
+Deadline = Callable[[Claim], Millis]
+Group = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """What a total rose (> 0) or fell (< 0) by at an instant, and no claim explains."""
+
+    at: Millis
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """What is left of each claim (id -> units > 0; a claim that is not among them is confirmed), once for each story that may be true.
+
+    The first story is the one that is told. `is_wide`: there are too many to tell them apart. `until_read`: the instant of a reading
+    that makes this another answer.
+    """
+
+    stories: tuple[Mapping[str, Decimal], ...]
+    spare: tuple[Spare, ...] = ()
+    is_wide: bool = False
+    until_read: Millis = FOREVER
+
+
+@dataclass(slots=True)
+class _Story:
+    """One way in which it may have come about: what is left of each claim by its number, oldest first, and what nothing explains."""
+
+    awaited: dict[int, OrderedDict[int, Decimal]] = field(default_factory=lambda: {1: OrderedDict(), -1: OrderedDict()})
+    given_up: dict[int, Decimal] = field(default_factory=dict)
+    spare: list[Spare] = field(default_factory=list)
+    strange: int = 0
+
+    def without(self, group: Iterable[int]) -> _Story:
+        """The same story, in which these claims came about as well."""
+        gone = frozenset(group)
+        awaited = {sign: OrderedDict((n, q) for n, q in its.items() if n not in gone) for sign, its in self.awaited.items()}
+        return _Story(awaited, dict(self.given_up), list(self.spare), self.strange)
+
+    def key(self) -> tuple[tuple[int, Decimal], ...]:
+        return (*self.awaited[1].items(), *self.awaited[-1].items(), *self.given_up.items())
+
+    def size(self) -> int:
+        return len(self.awaited[1]) + len(self.awaited[-1]) + len(self.given_up)
+
+
+def matched(there: Place | None, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline, read_at: Millis) -> Matching:
+    """How the changes of a place account for its claims, which are in the order in which they were announced; `read_at` is the newest
+    instant at which its total is known. See the rule above."""
+    return _Search(claims, terms, deadline).of(there, read_at)
+
+
+class _Search:
+    def __init__(self, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline) -> None:
+        self._claims, self._lead_ms = claims, terms.lead_ms
+        self._signs = [_SIGNS[c.kind] for c in claims]
+        self._ends = [deadline(c) for c in claims]
+        self._is_plain = -1 not in self._signs
+        self._effort, self._is_wide = EFFORT_MAX, False
+
+    def of(self, there: Place | None, read_at: Millis) -> Matching:
+        stories, entered = [_Story()], 0
+        for movement in () if there is None else there.changes():
+            while entered < len(self._claims) and self._claims[entered].announced_at - self._lead_ms - MOVEMENT_MS <= movement.at:
+                self._enter(stories, entered)
+                entered += 1
+            for sign, quantity in ((1, movement.arrived), (-1, movement.left)):
+                if quantity != ZERO:
+                    stories = self._after(stories, movement.at, sign, quantity)
+        for number in range(entered, len(self._claims)):
+            self._enter(stories, number)
+        if not self._is_plain:
+            stories = self._netted(stories, read_at)
+        least = min(self._strange(story, read_at) for story in stories)
+        kept = [story for story in stories if self._strange(story, read_at) == least]
+        left = tuple({self._claims[n].id: q for n, q in (*s.awaited[1].items(), *s.awaited[-1].items(), *s.given_up.items())} for s in kept)
+        return Matching(left, tuple(kept[0].spare), self._is_wide, self._until_read(kept, read_at))
+
+    def _enter(self, stories: Iterable[_Story], number: int) -> None:
+        for story in stories:
+            story.awaited[self._signs[number]][number] = self._claims[number].quantity
+
+    def _after(self, stories: Sequence[_Story], at: Millis, sign: int, quantity: Decimal) -> list[_Story]:
+        """The stories after one change of the total: those that explain it, or all where none does."""
+        if self._is_plain:
+            self._in_order(stories[0], at, sign, quantity)
+            return list(stories)
+        found: dict[object, _Story] = {}
+        for story in stories:
+            self._give_up(story, at)
+            for after in self._explained(story, at, sign, quantity):
+                found.setdefault(after.key(), after)
+        least = min(story.strange for story in found.values())
+        return self._bounded([story for story in found.values() if story.strange == least])
+
+    def _give_up(self, story: _Story, at: Millis) -> None:
+        for its in story.awaited.values():
+            for number in [n for n in islice(its, CLAIMS_TRIED) if self._ends[n] < at]:
+                story.given_up[number] = its.pop(number)
+
+    def _explained(self, story: _Story, at: Millis, sign: int, quantity: Decimal) -> list[_Story]:
+        groups = self._groups(story, at, sign, quantity) if self._effort > 0 else []
+        self._is_wide |= self._effort <= 0
+        if groups:
+            self._effort -= len(groups) * story.size()
+            return [story.without(group) for group in groups]
+        self._in_order(story, at, sign, quantity)
+        return [story]
+
+    def _in_order(self, story: _Story, at: Millis, sign: int, quantity: Decimal) -> None:
+        """Claims of the sign of a change take from it, the oldest first, also parts of themselves."""
+        its, rest = story.awaited[sign], quantity
+        is_part = False
+        while its and rest > ZERO:
+            number, needed = next(iter(its.items()))
+            if self._ends[number] < at:
+                story.given_up[number] = its.pop(number)
+            elif needed <= rest:
+                rest -= its.pop(number)
+            else:
+                its[number], rest, is_part = needed - rest, ZERO, True
+        if rest > ZERO:
+            story.spare.append(Spare(at, rest * sign))
+        story.strange += bool(rest > ZERO or is_part)
+
+    def _groups(self, story: _Story, at: Millis, sign: int, quantity: Decimal) -> list[Group]:
+        """Sets of whole claims that sum to a change, the fewest of the other sign first; none of them holds another."""
+        own, other = (self._sums(story, s, lambda n: self._ends[n] >= at) for s in (sign, -sign))
+        found = [(g, against) for total, some in other.items() for against in some for g in own.get(quantity + total, ())]
+        found.sort(key=lambda pair: (len(pair[1]), len(pair[0]), pair))
+        least: list[Group] = []
+        for g, against in found:
+            group = frozenset((*g, *against))
+            if not any(group > frozenset(other) for other in least):
+                least.append((*g, *against))
+        return least
+
+    def _sums(self, story: _Story, sign: int, may: Callable[[int], bool]) -> Mapping[Decimal, list[Group]]:
+        """Every sum of claims of one sign, and the sets that make it. Of claims that differ only in age the oldest come first.
+
+        What came in part is no whole claim any more: its rest takes part in the order of claims alone.
+        """
+        its = story.awaited[sign]
+        self._is_wide |= len(its) > CLAIMS_TRIED
+        alike: dict[tuple[Decimal, ClaimStage], list[int]] = {}
+        for number, quantity in islice(its.items(), CLAIMS_TRIED):
+            if quantity == self._claims[number].quantity and may(number):
+                alike.setdefault((quantity, self._claims[number].stage), []).append(number)
+        sums: dict[Decimal, list[Group]] = {ZERO: [()]}
+        for (quantity, _), numbers in alike.items():
+            longer: dict[Decimal, list[Group]] = {}
+            for total, some in sums.items():
+                for count in range(len(numbers) + 1):
+                    longer.setdefault(total + quantity * count, []).extend((*g, *numbers[:count]) for g in some)
+                    self._effort -= len(some)
+            sums = longer
+        return sums
+
+    def _netted(self, stories: Sequence[_Story], read_at: Millis) -> list[_Story]:
+        """The stories, and beside each those in which claims that sum to nothing came about between two readings."""
+        found: dict[object, _Story] = {}
+        for story in stories:
+            found.setdefault(story.key(), story)
+        for story in stories:
+            if not (story.awaited[1] and story.awaited[-1]):
+                continue
+            if self._effort <= 0:
+                self._is_wide = True
+                break
+            came, went = (self._sums(story, s, lambda n: self._claims[n].announced_at < read_at <= self._ends[n]) for s in (1, -1))
+            for total, some in came.items():
+                for group in some if total > ZERO else ():
+                    for against in went.get(total, ()):
+                        self._effort -= story.size()
+                        after = story.without((*group, *against))
+                        found.setdefault(after.key(), after)
+        return self._bounded(list(found.values()), read_at)
+
+    def _bounded(self, stories: list[_Story], read_at: Millis | None = None) -> list[_Story]:
+        """The most likely of them: at the end, those that agree with what was told settled come first."""
+        if len(stories) <= STORIES_MAX:
+            return stories
+        self._is_wide = True
+        return sorted(stories, key=lambda s: s.strange if read_at is None else self._strange(s, read_at))[:STORIES_MAX]
+
+    def _strange(self, story: _Story, read_at: Millis) -> int:
+        """How many changes a story does not explain, and how many claims it awaits that were told settled before the newest reading."""
+        awaited = (n for its in story.awaited.values() for n in its)
+        return story.strange + sum(self._settled_at(n) <= read_at <= self._ends[n] for n in awaited)
+
+    def _settled_at(self, number: int) -> Millis:
+        """From when on a reading shows a claim that was told settled."""
+        claim = self._claims[number]
+        return claim.stage_at + self._lead_ms if claim.stage is ClaimStage.SETTLED else FOREVER
+
+    def _until_read(self, stories: Iterable[_Story], read_at: Millis) -> Millis:
+        if self._is_plain:
+            return FOREVER
+        awaited = {n for story in stories for its in story.awaited.values() for n in its}
+        instants = (at for n in awaited for at in (self._claims[n].announced_at + 1, self._settled_at(n), self._ends[n] + 1))
+        return min((at for at in instants if at > read_at), default=FOREVER)
