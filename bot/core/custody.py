@@ -17,7 +17,8 @@ complete reading shows all of it. A row that an earlier report did not have is a
 The account may also be the first to show it. What a reading moves a mirrored coin's wallet by, beyond what is due to be shown, is in doubt:
 coins of our own, or mirrored ones that count at the custodian already. So it stays until the second report after it (the first may have
 been on its way), or as far as a report explains it; of a custodian that falls silent it stays. Two moves that cancel each other between
-two readings are seen by nobody.
+two readings are seen by nobody. So it is with a coin of which a custodian that was heard has no row at the venue yet, and which it holds:
+what the account shows of it may be the first delegation.
 
     idle -> frozen -> calculating -> settling -> completed | partial | failed | excluded -> the next cycle's idle
 
@@ -120,8 +121,13 @@ def _is_total(told: CustodyTotal) -> bool:
 def apply_delegations(ledger: Ledger, event: ev.CustodyReported) -> Ledger:
     """Keeps the delegations of a report that makes sense and is not late, and tells people of each change of a settlement's state."""
     mirrored = dict(ledger.mirrored)
-    for told in event.delegations:
-        key = (event.source, told.venue, told.asset)
+    rows = {(event.source, told.venue, told.asset): told for told in event.delegations}
+    unmentioned = {
+        key: known.told
+        for key, known in mirrored.items()
+        if key[0] == event.source and key not in rows and (known.unheard_up or known.unheard_down)
+    }
+    for key, told in (rows | unmentioned).items():
         before = mirrored.get(key)
         mirrored[key] = after = _followed(ledger, before or _from_nothing(ledger, event, told), told, event.at)
         if before is None or (before.told.cycle, before.told.state) != (told.cycle, told.state):
@@ -129,6 +135,8 @@ def apply_delegations(ledger: Ledger, event: ev.CustodyReported) -> Ledger:
             sentence = f"{told.asset} at {told.venue} by {event.source}: settlement {told.cycle} is {told.state.value}{due}"
             sentence += "; that contradicts what was told before" if after.is_disputed else ""
             ledger = noted(ledger, Note(at=event.at, kind="settlement", subject=told.venue, sentence=sentence))
+        if key in unmentioned and after == replace(_nothing_told(told.venue, told.asset), observed_at=after.observed_at):
+            del mirrored[key]
     return replace(ledger, mirrored=mirrored, custody_as_of={**ledger.custody_as_of, event.source: event.as_of})
 
 
@@ -140,6 +148,23 @@ def _from_nothing(ledger: Ledger, event: ev.CustodyReported, told: DelegationRep
     if event.source not in ledger.custody_as_of:
         return None
     return Delegation(told=replace(told, delegated=ZERO, settled=ZERO), observed_at=event.at)
+
+
+def _nothing_told(venue: VenueId, asset: Asset) -> Delegation:
+    """A place of which no custodian has told a row."""
+    return Delegation(told=DelegationReport(venue=venue, asset=asset, delegated=ZERO), observed_at=0)
+
+
+def _first_delegations(ledger: Ledger, venue: VenueId, now: Mapping[Asset, MarginReport]) -> dict[tuple[str, VenueId, Asset], Delegation]:
+    """Where an account tells coins which a custodian holds and has no row of: dollars move with every profit, and are nobody's delta."""
+    listed = ledger.instruments.values()
+    dollars = {i.settle for i in listed if not i.is_inverse and i.settle == i.quote} - {i.base for i in listed}
+    places = {
+        (source, venue, asset): _nothing_told(venue, asset)
+        for (source, _, asset), holding in ledger.holdings.items()
+        if source in ledger.custody_as_of and holding.quantity > ZERO and asset in now and asset not in dollars
+    }
+    return {key: place for key, place in places.items() if key not in ledger.mirrored}
 
 
 def _followed(ledger: Ledger, before: Delegation | None, told: DelegationReport, at: Millis) -> Delegation:
@@ -180,14 +205,16 @@ def _within(value: Decimal, low: Decimal, high: Decimal) -> Decimal:
 
 
 def apply_account(ledger: Ledger, venue: VenueId, before: Mapping[Asset, MarginReport], now: Mapping[Asset, MarginReport]) -> Ledger:
-    """Notes what a reading moves mirrored coins' wallets by beyond what is due to be shown. A wallet that is not told is passed over."""
-    mirrored = dict(ledger.mirrored)
-    for key, delegation in ledger.mirrored.items():
+    """Notes what a reading moves mirrored coins' wallets by beyond what is due to be shown. A wallet that is not told is passed over; where
+    no row was told and no wallet before, all of it may be mirrored."""
+    mirrored, first = dict(ledger.mirrored), _first_delegations(ledger, venue, now)
+    for key, delegation in {**ledger.mirrored, **first}.items():
         asset = delegation.told.asset
         was, told = before.get(asset), now.get(asset)
-        if key[1] != venue or was is None or told is None or was.wallet_balance is None or told.wallet_balance is None:
+        wallet = ZERO if was is None and key in first else None if was is None else was.wallet_balance
+        if key[1] != venue or told is None or wallet is None or told.wallet_balance is None:
             continue
-        moved = told.wallet_balance - was.wallet_balance
+        moved = told.wallet_balance - wallet
         if moved == ZERO:
             continue
         known = _settled(ledger, venue, delegation)

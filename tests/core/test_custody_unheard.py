@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,6 +109,43 @@ def test_what_was_told_and_is_shown_then_is_no_second_doubt() -> None:
     assert rules.delegated_at(story.ledger, story.policy, OKX) == {ETH: D(15)}
     assert held(story.ledger, story.policy) == Range(D(30), D(35)), "until it surely shows all"
     shows(story >> after_ms(rules.MIRROR_LAG_MS), "15")
+    assert held(story.ledger, story.policy) == exactly("30")
+
+
+def unmirrored(own: str = "0") -> Story:
+    """30 ETH in custody, of which the custodian mirrors nothing yet, and coins of our own at OKX; all are hedged."""
+    story = hedged("30")
+    story.margins["okx"] = account("ETH", own, own)
+    story >> custody("30") >> reading("okx") >> after_ms(1_000) >> custody("30") >> custody("30") >> reading("okx") >> decision_due()
+    story.outbox.clear()
+    assert held(story.ledger, story.policy) == exactly(str(D(30) + D(own)))
+    assert not story.ledger.mirrored
+    return story
+
+
+@pytest.mark.parametrize("own", ["0", "3"])
+def test_the_first_delegation_of_all_that_the_venue_shows_before_any_row_of_it_is_in_doubt(own: str) -> None:
+    story = shows(unmirrored(own), str(D(own) + 10))
+    assert held(story.ledger, story.policy) == Range(D(30) + D(own), D(40) + D(own))
+    story >> custody("30", mirror("okx", "10")) >> after_ms(rules.MIRROR_LAG_MS + 1) >> reading("okx")
+    assert held(story.ledger, story.policy) == exactly(str(D(30) + D(own)))
+
+
+def test_coins_of_our_own_where_no_row_comes_count_with_the_second_report() -> None:
+    story = shows(unmirrored(), "10")
+    story >> custody("30")
+    assert held(story.ledger, story.policy) == Range(D(30), D(40))
+    story >> custody("30")
+    assert held(story.ledger, story.policy) == exactly("40")
+    assert not story.ledger.mirrored
+
+
+def test_an_account_that_told_no_such_coin_before_shows_a_first_delegation_too() -> None:
+    story = hedged("30") >> custody("30") >> reading("okx") >> decision_due()
+    assert ETH not in story.ledger.venues[OKX].equity_told
+    shows(story, "10")
+    assert held(story.ledger, story.policy) == Range(D(30), D(40))
+    story >> custody("30", mirror("okx", "10")) >> after_ms(rules.MIRROR_LAG_MS + 1) >> reading("okx")
     assert held(story.ledger, story.policy) == exactly("30")
 
 
