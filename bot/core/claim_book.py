@@ -87,7 +87,7 @@ def announce(ledger: Ledger, event: ev.CollateralAnnounced, policy: Policy) -> L
         heard_at=event.at,
     )
     before = ledger.claims.get(event.claim)
-    claim = word if before is None else before.met(word)
+    claim = (before or word).met(word)
     if claim == before:
         return ledger
     after = replace(ledger, claims=put(ledger.claims, claim.id, claim))

@@ -37,11 +37,35 @@ class ClaimState(StrEnum):
     CANCELED = "canceled"
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The newest instants, by its own clock, at which one announcer said of a claim that it goes on, and that it is called off."""
+
+    source: str
+    on_at: Millis | None = None
+    off_at: Millis | None = None
+
+    @property
+    def is_off(self) -> bool:
+        """Whether its newest word is that it is called off."""
+        return self.off_at is not None and (self.on_at is None or self.on_at <= self.off_at)
+
+    def met(self, other: Said) -> Said:
+        """Both words of one announcer together."""
+        return Said(self.source, _newest(self.on_at, other.on_at), _newest(self.off_at, other.off_at))
+
+
+def _newest(one: Millis | None, other: Millis | None) -> Millis | None:
+    return max((at for at in (one, other) if at is not None), default=None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """One announced deposit or redemption: `quantity` > 0 in the asset's own units, instants by the announcer's clock.
 
-    `announced_at` is of the earliest word, `stage_at` of the earliest that told the stage, `newest_at` of the latest of all.
+    `announced_at` is of the earliest word, `stage_at` of the earliest that told the stage, `newest_at` of the latest of all. It is CANCELED
+    while the newest word of any announcer is that; one that says later that it goes on takes its own cancel back, and no other's.
+    `furthest` is the stage that it had or would have, `said` every announcer's newest words (empty in a record of a former version).
     `heard_at` is when its first word reached us, by our clock. `is_disputed`: it was told with different terms. `told` is the state of
     which people were told last.
     """
@@ -60,11 +84,19 @@ class Claim:
     heard_at: Millis = 0
     is_disputed: bool = False
     told: ClaimState | None = None
+    furthest: ClaimStage | None = None
+    furthest_at: Millis = 0
+    said: tuple[Said, ...] = ()
 
     def met(self, other: Claim) -> Claim:
         """Both words on one claim together. Where their terms differ neither is believed, and the same one of them stands."""
         first = min(self, other, key=_terms)
-        _, _, stage_at, stage = max((_RANKS[c.stage], -c.stage_at, c.stage_at, c.stage) for c in (self, other))
+        said = dict(self._said())
+        said |= {name: word.met(said.get(name, word)) for name, word in other._said().items()}
+        reached = (c._reached() for c in (self, other))
+        furthest, furthest_at = max((f for f in reached if f is not None), key=lambda f: (_RANKS[f[0]], -f[1]), default=(None, 0))
+        off = [word.off_at for word in said.values() if word.off_at is not None and (word.is_off or furthest is None)]
+        stage, stage_at = (ClaimStage.CANCELED, min(off)) if off or furthest is None else (furthest, furthest_at)
         return replace(
             first,
             source=min(self.source, other.source),
@@ -75,7 +107,21 @@ class Claim:
             heard_at=min(self.heard_at, other.heard_at),
             is_disputed=self.is_disputed or other.is_disputed or _terms(self) != _terms(other),
             told=self.told,
+            furthest=furthest,
+            furthest_at=furthest_at,
+            said=tuple(said[name] for name in sorted(said)),
         )
+
+    def _said(self) -> dict[str, Said]:
+        is_off = self.stage is ClaimStage.CANCELED
+        plain = Said(self.source, None if is_off else self.newest_at, self.stage_at if is_off else None)
+        return {word.source: word for word in self.said or (plain,)}
+
+    def _reached(self) -> tuple[ClaimStage, Millis] | None:
+        """The furthest stage beside CANCELED that was told, and the earliest instant of it."""
+        if self.furthest is not None:
+            return self.furthest, self.furthest_at
+        return None if self.stage is ClaimStage.CANCELED else (self.stage, self.stage_at)
 
 
 def _terms(claim: Claim) -> tuple[str, str, str, str, Decimal]:

@@ -40,7 +40,8 @@ class ClaimKind(StrEnum):
 
 
 class ClaimStage(StrEnum):
-    """How far the announcer says that a claim has come. PRICED: the redeemer's price is fixed. A later stage is never taken back."""
+    """How far the announcer says that a claim has come. PRICED: the redeemer's price is fixed. A later stage is never taken back,
+    but for CANCELED: a later word of the same announcer ends it, as where a transaction that a reorg took away is on the chain again."""
 
     ANNOUNCED = "announced"
     PRICED = "priced"

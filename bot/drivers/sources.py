@@ -16,7 +16,7 @@ from bot.config.claims_section import RedisSourceSettings
 from bot.config.custodian_section import CustodianSourceSettings
 from bot.config.evm_section import EvmSourceSettings
 from bot.config.settings import Settings
-from bot.core.claim_records import ClaimState
+from bot.core.claim_records import Claim, ClaimState
 from bot.core.claims import judged
 from bot.core.records import Ledger
 from bot.core.units import ZERO, Asset, VenueId
@@ -94,6 +94,10 @@ def _on_chain(settings: Settings, told: EvmSourceSettings, ledger: Ledger, clock
     from bot.adapters.collateral.evm.source import EvmSource
     from bot.adapters.collateral.evm.web3_node import Web3Node  # an optional extra, and two seconds to load
 
+    its: dict[ClaimState, list[Claim]] = {}
+    for each in judged(ledger, settings.to_policy()):
+        if each.claim.source == told.name:
+            its.setdefault(each.state, []).append(each.claim)
     urls = [endpoint.reveal() for endpoint in told.endpoints]
     return EvmSource(
         told.name,
@@ -105,11 +109,8 @@ def _on_chain(settings: Settings, told: EvmSourceSettings, ledger: Ledger, clock
             for holding in ledger.holdings.values()
             if holding.source == told.name and holding.quantity != ZERO
         ],
-        announced=[
-            each.claim
-            for each in judged(ledger, settings.to_policy())
-            if each.claim.source == told.name and each.state in (ClaimState.PENDING, ClaimState.LEAVING)
-        ],
+        announced=[claim for state in (ClaimState.PENDING, ClaimState.LEAVING) for claim in its.get(state, ())],
+        taken_back=[claim.id for claim in its.get(ClaimState.CANCELED, ())],
         announcer=LoggedAnnouncements(),
     )
 

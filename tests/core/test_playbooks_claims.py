@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from bot.core.claim_terms import RedemptionEnd
 from bot.core.limits import Effect, Limit
+from bot.core.reports import ClaimStage
 from tests.core.claim_words import claim, claims_policy, deposit, forgotten, record, redemption
 from tests.core.playbook import (
     after,
@@ -216,6 +217,25 @@ def test_where_one_reading_shows_nothing_of_them_the_hedge_stays_until_the_word_
     story >> redemption("r1", "10", "settled") >> decision_due() << nothing()
     later(story, 5 * MINUTE) << place(ETH, "-10") >> filled(ETH) << net_delta("ETH", "0")
     story << claim("d1", "confirmed") << claim("r1", "confirmed")
+    story.close()
+
+
+def test_what_a_reorg_took_away_and_put_back_is_awaited_again_and_confirmed() -> None:
+    story = hedged("10", hedge_share=1)
+    story >> deposit("d1", "5", source="chain") >> decision_due() << place(ETH, "-5") >> filled(ETH)
+    story >> after(1) >> deposit("d1", "5", source="chain", stage=ClaimStage.CANCELED) >> decision_due()
+    story << place(ETH, "5", reduce_only=True) << claim("d1", "canceled") >> filled(ETH)
+    later(story, MINUTE) >> deposit("d1", "5", source="chain") >> decision_due() << place(ETH, "-5") << claim("d1", "pending")
+    story >> filled(ETH) >> collateral("ETH", "15") >> decision_due() << nothing() << claim("d1", "confirmed")
+    story.close()
+
+
+def test_nobody_takes_back_what_another_called_off_and_an_old_word_takes_back_nothing() -> None:
+    story = hedged("10", hedge_share=1)
+    said = story.now
+    story >> deposit("d1", "5") >> after(1) >> deposit("d1", "5", stage=ClaimStage.CANCELED) >> decision_due() << nothing()
+    story >> after(1) >> deposit("d1", "5", source="chain") >> deposit("d1", "5", announced_at=said) >> decision_due() << nothing()
+    story << claim("d1", "canceled")
     story.close()
 
 

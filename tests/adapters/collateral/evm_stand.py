@@ -110,13 +110,20 @@ class Stand:
 
     @asynccontextmanager
     async def watched(
-        self, *urls: str, heard: HeardBoth | None = None, clock: Any = None, known: Any = (), announced: Any = (), **told: Any
+        self,
+        *urls: str,
+        heard: HeardBoth | None = None,
+        clock: Any = None,
+        known: Any = (),
+        announced: Any = (),
+        taken_back: Any = (),
+        **told: Any,
     ) -> AsyncIterator[HeardBoth]:
         """The source listening through these endpoints (the node itself, twice), under terms changed by `told`."""
         heard, clock = heard or HeardBoth(), clock or ShiftedClock()
         endpoints = urls or (self.anvil.url, self.anvil.socket_url)
         nodes = [Web3Node(f"{which} endpoint", url, clock) for which, url in zip(("first", "second"), endpoints, strict=True)]
         terms = dataclasses.replace(self.terms, **told)
-        source = EvmSource("ethereum", terms, nodes, clock, known=known, announced=announced, announcer=heard)
+        source = EvmSource("ethereum", terms, nodes, clock, known=known, announced=announced, taken_back=taken_back, announcer=heard)
         async with heard_from(source, heard):
             yield heard

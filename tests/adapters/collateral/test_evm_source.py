@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import permutations
 
 import pytest
 
@@ -108,6 +109,43 @@ async def test_a_deposit_that_a_reorg_took_away_while_nobody_watched_is_taken_ba
         assert word.claim == known[1].id
         assert known[1].met(as_claim(word)).stage is ClaimStage.CANCELED
         assert not known[1].met(as_claim(word)).is_disputed
+
+
+async def test_a_deposit_that_was_taken_back_and_is_on_the_chain_again_is_announced_anew_and_counts_once(stand: Stand) -> None:
+    raw = stand.anvil.signed(stand.mints.functions.mint("RFQ-1", stand.token.address, 5 * UNIT, 5 * UNIT, stand.copper))
+    five = (Decimal(5), "copper")
+    async with stand.watched(lag_blocks_max=50) as heard:
+        await until(lambda: heard.confirmations)
+        before = stand.anvil.snapshot()
+        stand.anvil.send_raw(raw)
+        await until(lambda: len(heard.claims) == 1)
+        stand.anvil.revert(before)
+        stand.anvil.mine(4)
+        await until(lambda: len(heard.claims) == 2)
+        stand.anvil.send_raw(raw)
+        await until(lambda: len(heard.claims) == 3)
+        assert heard.claims == [("deposit", "announced", *five), ("deposit", "canceled", *five), ("deposit", "announced", *five)]
+        first, gone, back = [as_claim(event) for event in heard.of(CollateralAnnounced)]
+        assert first.met(gone).stage is ClaimStage.CANCELED
+        for words in permutations((first, gone, back)):
+            assert words[0].met(words[1]).met(words[2]).stage is ClaimStage.ANNOUNCED
+        stand.anvil.mine(stand.terms.confirmations)
+        await until(lambda: heard.totals_at("copper")[-1] == 5)
+
+
+async def test_one_that_is_back_and_confirmed_when_the_next_run_looks_is_announced_anew_too(stand: Stand) -> None:
+    async with stand.watched() as heard:
+        await until(lambda: heard.confirmations)
+        stand.mint(5)
+        await until(lambda: heard.claims)
+    (word,) = heard.of(CollateralAnnounced)
+    stand.anvil.mine(stand.terms.confirmations + 1)
+    async with stand.watched(taken_back=[word.claim], lag_blocks_max=50) as heard:
+        await until(lambda: heard.claims)
+        assert heard.claims == [("deposit", "announced", Decimal(5), "copper")]
+    async with stand.watched(lag_blocks_max=50) as heard:
+        await until(lambda: heard.standings)
+        assert heard.claims == [], "what was never taken back needs no word"
 
 
 def as_claim(word: CollateralAnnounced) -> Claim:

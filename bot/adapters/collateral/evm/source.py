@@ -35,6 +35,8 @@ from bot.supervision import never_ending, set_or_after
 
 CONFIRM_SECONDS = 1.0
 """Shortest time between two confirmations of the same totals."""
+TAKEN_BACK_MAX = 10_000
+"""Canceled announcements that are remembered."""
 
 _KINDS = {MintKind.MINT: ClaimKind.DEPOSIT, MintKind.REDEEM: ClaimKind.REDEMPTION}
 _STAGES = {Standing.PROVISIONAL: ClaimStage.ANNOUNCED, Standing.TAKEN_BACK: ClaimStage.CANCELED}
@@ -54,9 +56,11 @@ class EvmSource:
         *,
         known: Iterable[Place] = (),
         announced: Iterable[Claim] = (),
+        taken_back: Iterable[str] = (),
         announcer: Announcer | None = None,
     ) -> None:
-        """`known` are the holdings, other than zero, that the ledger has of this source, `announced` the claims that it still awaits of it.
+        """`known` are the holdings, other than zero, that the ledger has of this source, `announced` the claims that it still awaits of it,
+        `taken_back` the ids of those that were canceled.
 
         Raises ValueError unless there are two nodes.
         """
@@ -69,6 +73,8 @@ class EvmSource:
         self._announcements = Announcements(terms, self._changed)
         self._unseen = {claim.id: claim for claim in announced if claim.id.startswith(f"{terms.chain_id}:")}
         """What an earlier run announced and this one has not seen on the chain."""
+        self._taken_back = dict.fromkeys(taken_back)
+        """What is canceled, the oldest first: when it is back, it is announced anew however certain it is by then."""
         self._sure_from: int | None = None
         """The head up to which was looked first: when it is confirmed, what was not seen is gone."""
         self._scales: Mapping[Asset, Scale] = {}
@@ -122,6 +128,7 @@ class EvmSource:
             return
         at = self._clock.now()
         for claim in self._unseen.values():
+            self._note(claim.id, is_back=False)
             self._inbox.put(
                 CollateralAnnounced(
                     at=at,
@@ -160,11 +167,21 @@ class EvmSource:
         self._announcer.announced(announcement)
         self._claim(announcement)
 
+    def _note(self, claim: str, *, is_back: bool) -> None:
+        self._taken_back.pop(claim, None)
+        if not is_back:
+            self._taken_back[claim] = None
+        while len(self._taken_back) > TAKEN_BACK_MAX:
+            del self._taken_back[next(iter(self._taken_back))]
+
     def _claim(self, told: Announcement) -> None:
         """Tells the core of an announcement that no total holds yet, or that none ever will."""
         stage = _STAGES.get(told.standing)
+        if told.standing is Standing.CONFIRMED and told.id in self._taken_back:
+            stage = ClaimStage.ANNOUNCED
         if self._inbox is None or stage is None or told.asset is None or told.quantity is None or told.quantity <= ZERO:
             return
+        self._note(told.id, is_back=stage is not ClaimStage.CANCELED)
         at = self._clock.now()
         self._inbox.put(
             CollateralAnnounced(
