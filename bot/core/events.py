@@ -106,7 +106,7 @@ class CollateralAnnounced(Event):
     """Somebody says that collateral will come or go, or how far that has come: a claim, which only a total can confirm.
 
     `claim` is the announcer's own id: the same one told again, by whatever source, is the same claim. `quantity` is in the asset's own
-    units, > 0. `announced_at` is the announcer's clock when it said this. `is_authentic` False: it is signed, but not by whom it should be.
+    units, > 0. `announced_at` is the announcer's clock when it said this. `is_authentic` False: signed by somebody else; it stands for `beside` more.
     """
 
     source: str
@@ -119,6 +119,7 @@ class CollateralAnnounced(Event):
     depositor: str
     announced_at: Millis
     is_authentic: bool = True
+    beside: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

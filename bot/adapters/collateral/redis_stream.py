@@ -4,7 +4,8 @@ Rules:
 - A message is acknowledged when the journal has it durably, and not before: whatever dies in between, it comes again. A message that comes
   again changes nothing (a claim's id, and a total's own clock, see `bot.core.claim_book` and `observations`).
 - What can never be taken (broken schema, wrong signature) goes to the stream `STREAM:dead` with the reason, and is acknowledged by the
-  same step. Of a huge one a bounded part is kept there, and `left_out` tells how much is not.
+  same step. Of a huge one a bounded part is kept there, and `left_out` tells how much is not. Of forged announcements people are told; of a
+  flood of them the journal gets a part, and how many there were.
 - At the start, and on a beat, messages that a consumer read and never acknowledged are taken over: our own of an earlier life first.
 - The group begins at the first entry, so that what was announced before the bot first ran is not missed.
 - Totals are confirmed while the server answers and nothing waits to be read. A server that is gone makes the source unreadable: what was
@@ -25,6 +26,7 @@ from typing import Any, NoReturn, TypeVar
 import structlog
 
 from bot.adapters.collateral.announcements import MESSAGE, SIGNATURE, Poison, read
+from bot.adapters.collateral.forgeries import Forgeries
 from bot.adapters.collateral.voice import Voice
 from bot.adapters.journal.redis_link import RedisLink, RedisServer, Script, StoreFailed, Word
 from bot.core.events import CollateralAnnounced, CollateralObserved
@@ -104,6 +106,7 @@ class RedisStreamSource:
         told = list(known)
         self._has_totals = bool(told)
         self._newest_total: Millis = max((at for at in told if at is not None), default=0)
+        self._forgeries = Forgeries(clock)
         self._voice = Voice(name, clock, every_s=CONFIRM_S)
         self._link = RedisLink(place.server, answer_s=ANSWER_S)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"collateral-{name}")
@@ -145,6 +148,8 @@ class RedisStreamSource:
                 taken_over_at = self._clock.steady()
                 if not await self._take_over(inbox):
                     return
+            if (forged := self._forgeries.due()) is not None:
+                await inbox.put_awaited(forged)
             entries = await self._read(NEW)
             if entries and not await self._take(inbox, entries):
                 return
@@ -180,8 +185,9 @@ class RedisStreamSource:
                 fact = read(fields, self._place.key, self.name, self._clock.now(), self._hedged_as)
             except Poison as poison:
                 refused.append((entry_id, fields, str(poison)))
-                if poison.forged is not None:
-                    forged.append(inbox.put_awaited(poison.forged))  # awaited together: a flood of them delays nobody's message
+                told = None if poison.forged is None else self._forgeries.heard(poison.forged)
+                if told is not None:
+                    forged.append(inbox.put_awaited(told))  # awaited together: a flood of them delays nobody's message
                 continue
             self._note(fact)
             waiting.append((entry_id, inbox.put_awaited(fact)))

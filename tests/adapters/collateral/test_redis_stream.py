@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.adapters.collateral import redis_stream
+from bot.adapters.collateral import forgeries, redis_stream
 from bot.adapters.collateral.announcements import MESSAGE, SIGNATURE, ClaimMessage, signature_of, written
 from bot.core.events import ClaimKind, ClaimStage, CollateralAnnounced, CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event
 from tests.adapters.collateral.heard import Heard, heard_from, until
@@ -183,6 +183,25 @@ async def test_a_signed_message_is_believed_and_a_forged_one_is_told_and_put_asi
         b"its signature is wrong",
         b"its signature is wrong",
     ]
+
+
+async def test_of_a_flood_of_forged_messages_the_journal_gets_a_part_and_their_number_and_the_dead_stream_all(
+    signed: RedisStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgeries, "EVERY_S", 2.0)
+    flood = 700
+    for number in range(flood):
+        signed.add(message(claim=f"f{number:03}"))
+    signed.announce("d1", "5")
+    async with heard_from(signed.source()) as heard:
+        await until(lambda: len(signed.dead()) == flood and signed.pending() == 0)
+        await until(lambda: heard.of(CollateralAnnounced)[-1].claim == f"f{flood - 1}")
+        words = [word for word in heard.of(CollateralAnnounced) if not word.is_authentic]
+        assert sum(1 + word.beside for word in words) == flood, "all are counted"
+        assert [word.claim for word in words[:3]] == ["f000", "f001", "f002"]
+        assert len(words) < 100
+        assert [word.claim for word in heard.of(CollateralAnnounced) if word.is_authentic] == ["d1"]
+    assert [dead[b"reason"] for dead in signed.dead()] == [b"it is not signed"] * flood
 
 
 async def test_a_backend_that_tells_no_total_any_more_ages_and_is_believed_again(stand: RedisStand) -> None:
