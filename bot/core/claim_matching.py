@@ -89,18 +89,18 @@ class _Story:
 def matched(there: Place | None, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline, read_at: Millis) -> Matching:
     """How the changes of a place account for its claims, which are in the order in which they were announced; `read_at` is the newest
     instant at which its total is known. See the rule above."""
-    return _Search(claims, terms, deadline).of(there, read_at)
+    return _Search(claims, terms, deadline, read_at).of(there)
 
 
 class _Search:
-    def __init__(self, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline) -> None:
-        self._claims, self._lead_ms = claims, terms.lead_ms
+    def __init__(self, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline, read_at: Millis) -> None:
+        self._claims, self._lead_ms, self._read_at = claims, terms.lead_ms, read_at
         self._signs = [_SIGNS[c.kind] for c in claims]
         self._ends = [deadline(c) for c in claims]
         self._is_plain = -1 not in self._signs
         self._effort, self._is_wide = EFFORT_MAX, False
 
-    def of(self, there: Place | None, read_at: Millis) -> Matching:
+    def of(self, there: Place | None) -> Matching:
         stories, entered = [_Story()], 0
         for movement in () if there is None else there.changes():
             while entered < len(self._claims) and self._claims[entered].announced_at - self._lead_ms - MOVEMENT_MS <= movement.at:
@@ -112,11 +112,11 @@ class _Search:
         for number in range(entered, len(self._claims)):
             self._enter(stories, number)
         if not self._is_plain:
-            stories = self._netted(stories, read_at)
-        least = min(self._strange(story, read_at) for story in stories)
-        kept = [story for story in stories if self._strange(story, read_at) == least]
+            stories = self._netted(stories)
+        least = min(self._strange(story) for story in stories)
+        kept = [story for story in stories if self._strange(story) == least]
         left = tuple({self._claims[n].id: q for n, q in (*s.awaited[1].items(), *s.awaited[-1].items(), *s.given_up.items())} for s in kept)
-        return Matching(left, tuple(kept[0].spare), self._is_wide, self._until_read(kept, read_at))
+        return Matching(left, tuple(kept[0].spare), self._is_wide, self._until_read(kept))
 
     def _enter(self, stories: Iterable[_Story], number: int) -> None:
         for story in stories:
@@ -184,12 +184,12 @@ class _Search:
         """
         its = story.awaited[sign]
         self._is_wide |= len(its) > CLAIMS_TRIED
-        alike: dict[tuple[Decimal, ClaimStage], list[int]] = {}
+        alike: dict[tuple[Decimal, ClaimStage, bool], list[int]] = {}
         for number, quantity in islice(its.items(), CLAIMS_TRIED):
             if quantity == self._claims[number].quantity and may(number):
-                alike.setdefault((quantity, self._claims[number].stage), []).append(number)
+                alike.setdefault((quantity, self._claims[number].stage, self._is_due(number)), []).append(number)
         sums: dict[Decimal, list[Group]] = {ZERO: [()]}
-        for (quantity, _), numbers in alike.items():
+        for (quantity, *_), numbers in alike.items():
             longer: dict[Decimal, list[Group]] = {}
             for total, some in sums.items():
                 for count in range(len(numbers) + 1):
@@ -198,7 +198,7 @@ class _Search:
             sums = longer
         return sums
 
-    def _netted(self, stories: Sequence[_Story], read_at: Millis) -> list[_Story]:
+    def _netted(self, stories: Sequence[_Story]) -> list[_Story]:
         """The stories, and beside each those in which claims that sum to nothing came about between two readings."""
         found: dict[object, _Story] = {}
         for story in stories:
@@ -209,35 +209,39 @@ class _Search:
             if self._effort <= 0:
                 self._is_wide = True
                 break
-            came, went = (self._sums(story, s, lambda n: self._claims[n].announced_at < read_at <= self._ends[n]) for s in (1, -1))
+            came, went = (self._sums(story, s, lambda n: self._claims[n].announced_at < self._read_at <= self._ends[n]) for s in (1, -1))
             for total, some in came.items():
                 for group in some if total > ZERO else ():
                     for against in went.get(total, ()):
                         self._effort -= story.size()
                         after = story.without((*group, *against))
                         found.setdefault(after.key(), after)
-        return self._bounded(list(found.values()), read_at)
+        return self._bounded(list(found.values()), is_end=True)
 
-    def _bounded(self, stories: list[_Story], read_at: Millis | None = None) -> list[_Story]:
+    def _bounded(self, stories: list[_Story], *, is_end: bool = False) -> list[_Story]:
         """The most likely of them: at the end, those that agree with what was told settled come first."""
         if len(stories) <= STORIES_MAX:
             return stories
         self._is_wide = True
-        return sorted(stories, key=lambda s: s.strange if read_at is None else self._strange(s, read_at))[:STORIES_MAX]
+        return sorted(stories, key=lambda s: self._strange(s) if is_end else s.strange)[:STORIES_MAX]
 
-    def _strange(self, story: _Story, read_at: Millis) -> int:
+    def _strange(self, story: _Story) -> int:
         """How many changes a story does not explain, and how many claims it awaits that were told settled before the newest reading."""
         awaited = (n for its in story.awaited.values() for n in its)
-        return story.strange + sum(self._settled_at(n) <= read_at <= self._ends[n] for n in awaited)
+        return story.strange + sum(self._is_due(n) for n in awaited)
+
+    def _is_due(self, number: int) -> bool:
+        """Whether the newest reading shows a claim that was told settled."""
+        return self._settled_at(number) <= self._read_at <= self._ends[number]
 
     def _settled_at(self, number: int) -> Millis:
         """From when on a reading shows a claim that was told settled."""
         claim = self._claims[number]
         return claim.stage_at + self._lead_ms if claim.stage is ClaimStage.SETTLED else FOREVER
 
-    def _until_read(self, stories: Iterable[_Story], read_at: Millis) -> Millis:
+    def _until_read(self, stories: Iterable[_Story]) -> Millis:
         if self._is_plain:
             return FOREVER
         awaited = {n for story in stories for its in story.awaited.values() for n in its}
         instants = (at for n in awaited for at in (self._claims[n].announced_at + 1, self._settled_at(n), self._ends[n] + 1))
-        return min((at for at in instants if at > read_at), default=FOREVER)
+        return min((at for at in instants if at > self._read_at), default=FOREVER)

@@ -135,6 +135,17 @@ def test_a_deposit_that_comes_in_parts_settles_no_redemption() -> None:
     assert book.states["d"] == "pending"
 
 
+def test_of_claims_that_are_alike_those_that_were_told_settled_before_the_reading_are_over() -> None:
+    book = Book(policy_of())
+    for name in "abc":
+        book.deposit(name, "1", BEGUN)
+    book.redemption("r", "1", BEGUN).redemption("s", "1", BEGUN + 1).read(BEGUN + 6 * SECOND, "101")
+    book.deposit("a", "1", BEGUN + 7 * SECOND, "settled")
+    word = replace(announcement("b", "1", BEGUN + SECOND, stage=ClaimStage.SETTLED), at=BEGUN + 9 * SECOND)
+    book.told(word, replace(word, claim="c"), ev.DecisionDue(at=BEGUN + 9 * SECOND, quotes=()))
+    assert book.known == Range(D(100), D(101)), "b and c came, and one redemption went with them, or a and another as well"
+
+
 def test_what_nobody_believes_explains_nothing() -> None:
     book = Book(policy_of())
     forged = announcement("d", "10", BEGUN, depositor="nobody")
