@@ -12,8 +12,9 @@ from decimal import Decimal
 
 from bot.core import events as ev
 from bot.core.claim_records import MOVEMENT_MS, Claim, ClaimState, Place
+from bot.core.claim_standing import KEPT_TIMES
 from bot.core.claim_terms import place
-from bot.core.claims import KEPT_TIMES, judged, why_held
+from bot.core.claims import judged, why_held
 from bot.core.collateral import confirmed_totals
 from bot.core.copying import replace
 from bot.core.ledger import noted, put

@@ -55,13 +55,14 @@ class Matching:
     """What is left of each claim (id -> units > 0; a claim that is not among them is confirmed), once for each story that may be true.
 
     The first story is the one that is told. `is_wide`: there are too many to tell them apart. `until_read`: the instant of a reading
-    that makes this another answer.
+    that makes this another answer. `strange`: how much of what was told and shown the stories do not explain.
     """
 
     stories: tuple[Mapping[str, Decimal], ...]
     spare: tuple[Spare, ...] = ()
     is_wide: bool = False
     until_read: Millis = FOREVER
+    strange: int = 0
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class _Search:
         least = min(self._strange(story) for story in stories)
         kept = [story for story in stories if self._strange(story) == least]
         left = tuple({self._claims[n].id: q for n, q in (*s.awaited[1].items(), *s.awaited[-1].items(), *s.given_up.items())} for s in kept)
-        return Matching(left, tuple(kept[0].spare), self._is_wide, self._until_read(kept))
+        return Matching(left, tuple(kept[0].spare), self._is_wide, self._until_read(kept), least)
 
     def _enter(self, stories: Iterable[_Story], number: int) -> None:
         for story in stories:

@@ -7,6 +7,7 @@ at one location; what moved its total stands in its movements, and arrived - lef
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -122,6 +123,11 @@ class Claim:
         if self.furthest is not None:
             return self.furthest, self.furthest_at
         return None if self.stage is ClaimStage.CANCELED else (self.stage, self.stage_at)
+
+
+def further(claims: Iterable[Claim]) -> Claim:
+    """Of claims that are not canceled the one that has come furthest, and there the earliest."""
+    return max(claims, key=lambda c: (_RANKS[c.stage], -c.stage_at))
 
 
 def _terms(claim: Claim) -> tuple[str, str, str, str, Decimal]:

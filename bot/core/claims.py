@@ -9,6 +9,8 @@ The rule, worked out anew from the whole set of claims, so that their order neve
     confirmed   at each place, what the total rose or fell within the time of a claim accounts for it, each unit once (`claim_matching`); a
                 claim that has all of its quantity is confirmed. Where a deposit and a redemption may have netted out between two
                 readings, and may not, what the place counts is a range: nothing is hedged on it, and nothing inside it is undone
+    once        what several announcers tell of, or what came to another place than it was announced at, counts once (`claim_announcers`,
+                `claim_reach`)
     deposits    what is not confirmed yet counts with `hedge_share` for certain, and up to all of it for possible; with a share of zero
                 nothing counts, so that what was merely announced stands in the way of nothing
     redemptions what is still there of a priced one counts no more, where policy ends its delta with the price, until it is overdue
@@ -24,48 +26,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.core.claim_matching import FOREVER, Matching, matched
+from bot.core.claim_matching import FOREVER, Spare, matched
+from bot.core.claim_reach import NOTHING_ADDED, Grounds, Reach, Standing, elsewhere, reach
 from bot.core.claim_records import Claim, ClaimState
-from bot.core.claim_terms import ClaimTerms, RedemptionEnd, place
+from bot.core.claim_standing import Judged, standing
+from bot.core.claim_terms import place
+from bot.core.copying import replace
 from bot.core.lasting import lasting
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.reports import ClaimKind, ClaimStage
-from bot.core.units import ONE, ZERO, Asset, Millis
-
-_AWAITED = frozenset({ClaimState.PENDING, ClaimState.LEAVING})
-KEPT_TIMES = 15
-"""How many times `remembered_ms` after its announcement a claim is given up at the latest, whatever is said of it, and how long it is
-known at the most what moved: room stays bounded, and nothing that left is taken off twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A claim, where it stands, how much of it no total has shown yet (asset units), and why it is held back ("" unless it is)."""
-
-    claim: Claim
-    state: ClaimState
-    left: Decimal
-    why: str = ""
-    until: Millis = FOREVER
-    """The instant beyond which time alone makes this another answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Units that the claims of one place add to its confirmed total (< 0: they end), at the least and at the most.
-
-    `unheard_low` and `unheard_high`: the same while the source that would confirm them is silent. Both what may come and what may have
-    left is then possible and nothing is certain: what was hedged before stays.
-    """
-
-    low: Decimal = ZERO
-    high: Decimal = ZERO
-    unheard_low: Decimal = ZERO
-    unheard_high: Decimal = ZERO
-
-
-NOTHING_ADDED = Reach()
+from bot.core.units import ZERO, Asset, Millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,49 +126,49 @@ def _worked_out(ledger: Ledger, policy: Policy, now: Millis) -> _Book:
     for claim in ordered:
         if not why[claim.id] and claim.stage is not ClaimStage.CANCELED:
             believed.setdefault(place(claim.asset, claim.location), []).append(claim)
-    read = {where: read_at(ledger, where) for where in believed}
-    left: dict[str, Decimal] = {}
-    reaches: dict[str, Reach] = {}
-    until_read: dict[str, Millis] = {}
+    read, found = {where: read_at(ledger, where) for where in believed}, {}
+    counts: dict[str, tuple[Claim, Decimal, str]] = {}
     for where, its in believed.items():
-        matching = matched(ledger.places.get(where), its, terms, lambda claim: deadline(terms, claim), read[where])
-        told, reaches[where] = _reach(terms, matching, its, _confirmed(ledger, policy, where), now)
-        left |= {claim.id: told.get(claim.id, ZERO) for claim in its}
-        until_read[where] = matching.until_read
-    claims = tuple(_standing(terms, claim, left.get(claim.id, claim.quantity), why[claim.id], now) for claim in ordered)
-    return _Book(claims, reaches, min(j.until for j in claims), read, until_read)
+        grounds = Grounds(terms, ledger.places.get(where), _confirmed(ledger, policy, where), now, read[where])
+        found[where] = stands = grounds.standing(its)
+        for each in stands.told:
+            left = stands.left.get(each.claim.id, ZERO)
+            counts |= {c.id: (each.claim, left, "" if c is each.members[0] else each.claim.id) for c in each.members}
+    claims = []
+    for claim in ordered:
+        counted, left, told_by = counts.get(claim.id, (claim, claim.quantity, ""))
+        stands_as = standing(terms, counted, left, why[claim.id], now)
+        claims.append(stands_as if counted is claim else replace(stands_as, claim=claim, told_by=told_by))
+    until = min((stands.until for stands in found.values()), default=FOREVER)
+    reaches = _reaches(ledger, policy, found, claims)
+    return _Book(tuple(claims), reaches, until, read, {where: stands.until_read for where, stands in found.items()})
 
 
-def _reach(
-    terms: ClaimTerms, matching: Matching, claims: Sequence[Claim], confirmed: Decimal, now: Millis
-) -> tuple[Mapping[str, Decimal], Reach]:
-    """What is left of each claim by the story under which the least counts, and how much the claims of a place add by all of them."""
-    found, by_id = [], {claim.id: claim for claim in claims}
-    for story in matching.stories:
-        coming = leaving = awaited = ZERO
-        for claim_id, left in story.items():
-            claim = by_id[claim_id]
-            state = _standing(terms, claim, left, "", now).state
-            coming += left if state is ClaimState.PENDING and claim.kind is ClaimKind.DEPOSIT else ZERO
-            leaving += left if state is ClaimState.LEAVING else ZERO
-            awaited += left if state in _AWAITED and claim.kind is ClaimKind.REDEMPTION else ZERO
-        found.append((coming, min(leaving, confirmed), awaited))
-    least = min(range(len(found)), key=lambda n: terms.hedge_share * found[n][0] - found[n][1])
-    outcomes = [(coming, leaving) for coming, leaving, _ in found]
-    if matching.is_wide:
-        netted = min(found[0][0], found[0][2])
-        outcomes += [(c - a, max(ZERO, g - b)) for c, g, _ in found[:1] for a in (ZERO, netted) for b in (ZERO, netted)]
-    return matching.stories[least], _spanned(terms.hedge_share, outcomes)
+def _reaches(ledger: Ledger, policy: Policy, found: Mapping[str, Standing], claims: Iterable[Judged]) -> Mapping[str, Reach]:
+    """What each place's claims add. What may be theirs elsewhere is looked for where it would change anything."""
+    share = policy.claims.hedge_share
+    awaited: dict[tuple[str, ClaimKind], list[Judged]] = {}
+    for each in claims:
+        if not each.told_by and (each.state is ClaimState.LEAVING or (each.state is ClaimState.PENDING and share)):
+            awaited.setdefault((place(each.claim.asset, each.claim.location), each.claim.kind), []).append(each)
+    moved: dict[tuple[str, ClaimKind], Decimal] = {}
+    for (where, kind), its in awaited.items():
+        others = [key for key in sorted(ledger.places) if key != where and _is_of(ledger, policy, key, its[0].claim.asset)]
+        spare = [s for key in others for s in _spare(ledger, policy, found, key) if (s.quantity > ZERO) is (kind is ClaimKind.DEPOSIT)]
+        if spare:
+            moved[where, kind] = elsewhere([(j.claim, j.left) for j in its], spare, [j.until for j in its])
+    kinds = (ClaimKind.DEPOSIT, ClaimKind.REDEMPTION)
+    return {where: reach(share, stands.outcomes, *(moved.get((where, kind), ZERO) for kind in kinds)) for where, stands in found.items()}
 
 
-def _spanned(share: Decimal, outcomes: Sequence[tuple[Decimal, Decimal]]) -> Reach:
-    most = ONE if share else ZERO
-    return Reach(
-        low=min(share * coming - leaving for coming, leaving in outcomes),
-        high=max(most * coming - leaving for coming, leaving in outcomes),
-        unheard_low=-max(leaving for _, leaving in outcomes),
-        unheard_high=most * max(coming for coming, _ in outcomes),
-    )
+def _is_of(ledger: Ledger, policy: Policy, where: str, asset: Asset) -> bool:
+    there = ledger.places[where]
+    return there.asset == asset and there.source == policy.claims.authorities.get(where)
+
+
+def _spare(ledger: Ledger, policy: Policy, found: Mapping[str, Standing], where: str) -> Sequence[Spare]:
+    """What the claims of a place do not explain of its changes: all of them where it has none."""
+    return found[where].spare if where in found else matched(ledger.places[where], (), policy.claims, lambda _: 0, 0).spare
 
 
 def _confirmed(ledger: Ledger, policy: Policy, where: str) -> Decimal:
@@ -232,29 +203,6 @@ def _beyond_interval(policy: Policy, ordered: Iterable[Claim]) -> Mapping[str, s
     return found
 
 
-def deadline(terms: ClaimTerms, claim: Claim) -> Millis:
-    """When an unconfirmed claim is given up: a deposit is no longer awaited, a priced redemption counts again."""
-    if claim.kind is ClaimKind.DEPOSIT:
-        return claim.announced_at + terms.pending_max_ms
-    return min(claim.stage_at + terms.settle_max_ms, claim.announced_at + KEPT_TIMES * terms.remembered_ms)
-
-
-def _standing(terms: ClaimTerms, claim: Claim, left: Decimal, why: str, now: Millis) -> Judged:
-    if claim.stage is ClaimStage.CANCELED:
-        return Judged(claim, ClaimState.CANCELED, ZERO)
-    if why:
-        return Judged(claim, ClaimState.HELD, left, why)
-    if left == ZERO:
-        return Judged(claim, ClaimState.CONFIRMED, ZERO)
-    ends = deadline(terms, claim)
-    if now > ends:
-        return Judged(claim, ClaimState.EXPIRED if claim.kind is ClaimKind.DEPOSIT else ClaimState.OVERDUE, left)
-    is_leaving = claim.kind is ClaimKind.REDEMPTION and claim.stage is not ClaimStage.ANNOUNCED
-    if is_leaving and terms.redemption_ends is RedemptionEnd.PRICED:
-        return Judged(claim, ClaimState.LEAVING, left, until=ends)
-    return Judged(claim, ClaimState.PENDING, left, until=ends)
-
-
 @lasting
 def place_records(ledger: Ledger, policy: Policy) -> tuple[PlaceRecord, ...]:
     """The record of collateral per asset and location, sorted: every place that a total or a believed claim names."""
@@ -264,7 +212,7 @@ def place_records(ledger: Ledger, policy: Policy) -> tuple[PlaceRecord, ...]:
     names = {key: (p.asset, p.location) for key, p in ledger.places.items() if key in policy.claims.authorities}
     for each in judged(ledger, policy):
         claim, key = each.claim, place(each.claim.asset, each.claim.location)
-        if key not in policy.claims.authorities:
+        if key not in policy.claims.authorities or each.told_by:
             continue
         names[key] = (claim.asset, claim.location)
         if each.state is ClaimState.HELD:

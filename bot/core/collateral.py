@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from bot.core import staleness
+from bot.core.claim_reach import NOTHING_ADDED
 from bot.core.claim_terms import place
-from bot.core.claims import NOTHING_ADDED, place_records
+from bot.core.claims import place_records
 from bot.core.lasting import lasting
 from bot.core.marks import dollars, hedged_assets, mark_of_asset, venues_in_book
 from bot.core.policy import Policy

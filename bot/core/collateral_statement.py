@@ -12,8 +12,9 @@ from decimal import Decimal
 
 from bot.core import allowances, collateral, holdings, obstacles
 from bot.core.claim_records import ClaimState
+from bot.core.claim_standing import Judged
 from bot.core.claim_terms import place
-from bot.core.claims import Judged, judged, place_records
+from bot.core.claims import judged, place_records
 from bot.core.policy import Policy
 from bot.core.records import Delegation, Ledger
 from bot.core.reports import SettlementState
@@ -51,7 +52,10 @@ class PlaceStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimStatement:
-    """One announced deposit or redemption that is not over: where it stands, how much of it no total shows yet, and why it is held back."""
+    """One announced deposit or redemption that is not over: where it stands, how much of it no total shows yet, and why it is held back.
+
+    `told_by`: the claim of another announcer that counts for both, "" where it counts itself.
+    """
 
     claim: str
     kind: str
@@ -64,6 +68,7 @@ class ClaimStatement:
     left: Decimal
     announced_at: Millis
     why: str
+    told_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +195,7 @@ def _claim(each: Judged) -> ClaimStatement:
         left=each.left,
         announced_at=claim.announced_at,
         why=each.why,
+        told_by=each.told_by,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.core import claim_book, claims, engine, exposure, gate, ledger, operation, reconciliation, risk, trading
+from bot.core import claim_book, claim_reach, engine, exposure, gate, ledger, operation, reconciliation, risk, trading
 from bot.core import events as ev
 from bot.core.claim_matching import Matching
 from bot.core.commands import Command, PlaceOrder
@@ -198,7 +198,7 @@ def venue_cap_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def deposit_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a total has confirmed still counts as announced."""
-    monkeypatch.setattr(claims, "matched", lambda _, believed, *__: Matching(({c.id: c.quantity for c in believed},)))
+    monkeypatch.setattr(claim_reach, "matched", lambda _, believed, *__: Matching(({c.id: c.quantity for c in believed},)))
 
 
 def waits_for_history(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from bot.core import events as ev
 from bot.core import invariants
 from bot.core.claim_records import MOVEMENT_MS, TELLINGS_KEPT, Movement, Place
+from bot.core.claim_standing import KEPT_TIMES
 from bot.core.claim_terms import ClaimTerms, RedemptionEnd
-from bot.core.claims import KEPT_TIMES, judged, place_records
+from bot.core.claims import judged, place_records
 from bot.core.collateral import collateral, counted_holdings
 from bot.core.engine import step
 from bot.core.policy import Policy

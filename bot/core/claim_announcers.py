@@ -1,0 +1,58 @@
+"""One deposit or redemption that several announcers tell of, each under an id of its own: it counts once.
+
+The rule: what different announcers say of the same kind, quantity, asset and place, the later one while the earlier is still waited for, is
+one and the same, the oldest with the oldest; unless the total is explained better by taking each for itself. Who deposits is told by each
+in its own words, so that it tells nothing. Where two really were meant, the second counts when a total shows it: a claim that is taken for
+another one's is hedged later, and never twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from bot.core.claim_records import Claim, further
+from bot.core.copying import replace
+from bot.core.reports import ClaimKind
+from bot.core.units import Millis
+
+
+@dataclass(slots=True)
+class Told:
+    """One deposit or redemption: the claim that counts, with the furthest stage that anybody told of it, and who tells of it."""
+
+    claim: Claim
+    members: list[Claim] = field(default_factory=list)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Who tells of it."""
+        return frozenset(claim.source for claim in self.members)
+
+
+def told_once(claims: Sequence[Claim], deadline: Callable[[Claim], Millis]) -> list[Told]:
+    """The deposits and redemptions of one place that these claims tell of, in the order in which they were announced, as the claims are."""
+    if len({claim.source for claim in claims}) < 2:
+        return [Told(claim, [claim]) for claim in claims]
+    found: list[Told] = []
+    alike: dict[tuple[ClaimKind, Decimal], list[Told]] = {}
+    looked: dict[tuple[ClaimKind, Decimal, str], int] = {}
+    for claim in claims:
+        same = alike.setdefault((claim.kind, claim.quantity), [])
+        key = (claim.kind, claim.quantity, claim.source)
+        at = looked.get(key, 0)
+        while at < len(same) and (claim.source in same[at].sources or deadline(same[at].claim) < claim.announced_at):
+            at += 1
+        looked[key] = at
+        if at == len(same):
+            same.append(Told(claim))
+            found.append(same[at])
+        same[at].members.append(claim)
+        same[at].claim = _furthest(same[at])
+    return found
+
+
+def _furthest(told: Told) -> Claim:
+    first, last = told.members[0], further(told.members)
+    return first if last.stage is first.stage else replace(first, stage=last.stage, stage_at=last.stage_at)

@@ -1,0 +1,146 @@
+"""How much the announcements of one place add to its confirmed total, at the least and at the most.
+
+Several stories may be true (`claim_matching`), several announcers may tell of the same (`claim_announcers`), and what was announced at one
+place may have come to, or gone from, another. Of all that the least counts for certain and the most for possible: nothing is hedged on what
+lies between, and nothing inside it is undone. So no coin is hedged twice, and none that a total shows is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bot.core.claim_announcers import Told, told_once
+from bot.core.claim_matching import FOREVER, Matching, Spare, matched
+from bot.core.claim_records import Claim, ClaimState, Place
+from bot.core.claim_standing import deadline, standing
+from bot.core.claim_terms import ClaimTerms
+from bot.core.reports import ClaimKind
+from bot.core.units import ONE, ZERO, Millis
+
+_AWAITED = frozenset({ClaimState.PENDING, ClaimState.LEAVING})
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Units that the claims of one place add to its confirmed total (< 0: they end), at the least and at the most.
+
+    `unheard_low` and `unheard_high`: the same while the source that would confirm them is silent. Both what may come and what may have
+    left is then possible and nothing is certain: what was hedged before stays.
+    """
+
+    low: Decimal = ZERO
+    high: Decimal = ZERO
+    unheard_low: Decimal = ZERO
+    unheard_high: Decimal = ZERO
+
+
+NOTHING_ADDED = Reach()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one story leaves, in units: deposits that may still come, redemptions whose delta has ended, and all that may still go."""
+
+    coming: Decimal
+    leaving: Decimal
+    awaited: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the claims of one place come to: what is left of each by the story under which the least counts, all outcomes, and until when.
+
+    `told` is how the claims were taken, those that several announcers tell of together. `spare` are the changes of the total that this
+    story does not explain.
+    """
+
+    told: Sequence[Told]
+    left: Mapping[str, Decimal]
+    outcomes: tuple[Outcome, ...]
+    spare: tuple[Spare, ...]
+    until: Millis
+    until_read: Millis
+
+
+class Grounds:
+    """What the claims of a place are held against: its total as it moved, the terms, and two instants: the decision's, and the newest at
+    which the total is known."""
+
+    def __init__(self, terms: ClaimTerms, there: Place | None, confirmed: Decimal, now: Millis, read_at: Millis) -> None:
+        self._terms, self._there, self._confirmed, self._now, self._read_at = terms, there, confirmed, now, read_at
+
+    def standing(self, claims: Sequence[Claim]) -> Standing:
+        """Of the claims that are believed of the place, in the order in which they were announced."""
+        told, matching = self._taken(claims)
+        share, claims = self._terms.hedge_share, [each.claim for each in told]
+        outcomes, until = self._outcomes(matching, claims)
+        least = min(range(len(outcomes)), key=lambda n: share * outcomes[n].coming - outcomes[n].leaving)
+        if matching.is_wide:
+            first = outcomes[0]
+            netted = min(first.coming, first.awaited)
+            spans = ((a, b) for a in (ZERO, netted) for b in (ZERO, netted))
+            outcomes += [Outcome(first.coming - a, max(ZERO, first.leaving - b)) for a, b in spans]
+        announcers = sorted({source for each in told for source in each.sources})
+        if share and len(announcers) > 1:
+            most = max(self._of(source, told) for source in announcers)
+            outcomes += [Outcome(min(most, each.coming), each.leaving) for each in outcomes]
+        return Standing(told, matching.stories[least], tuple(outcomes), matching.spare, until, matching.until_read)
+
+    def _taken(self, claims: Sequence[Claim]) -> tuple[Sequence[Told], Matching]:
+        together = told_once(claims, lambda claim: deadline(self._terms, claim))
+        matching = self._matched([each.claim for each in together])
+        if len(together) < len(claims) and matching.strange:
+            alone = self._matched(claims)
+            if alone.strange < matching.strange:
+                return [Told(claim, [claim]) for claim in claims], alone
+        return together, matching
+
+    def _matched(self, claims: Sequence[Claim]) -> Matching:
+        return matched(self._there, claims, self._terms, lambda claim: deadline(self._terms, claim), self._read_at)
+
+    def _of(self, source: str, told: Sequence[Told]) -> Decimal:
+        """Deposits that may still come if one announcer alone is heard: others may tell of the same, in quantities that differ a little."""
+        claims = [each.claim for each in told if source in each.sources]
+        outcomes, _ = self._outcomes(self._matched(claims), claims)
+        return min(each.coming for each in outcomes)
+
+    def _outcomes(self, matching: Matching, claims: Sequence[Claim]) -> tuple[list[Outcome], Millis]:
+        by_id, until = {claim.id: claim for claim in claims}, FOREVER
+        found = []
+        for story in matching.stories:
+            coming = leaving = awaited = ZERO
+            for claim_id, left in story.items():
+                stands = standing(self._terms, by_id[claim_id], left, "", self._now)
+                is_deposit, until = stands.claim.kind is ClaimKind.DEPOSIT, min(until, stands.until)
+                coming += left if stands.state is ClaimState.PENDING and is_deposit else ZERO
+                leaving += left if stands.state is ClaimState.LEAVING else ZERO
+                awaited += left if stands.state in _AWAITED and not is_deposit else ZERO
+            found.append(Outcome(coming, min(leaving, self._confirmed), awaited))
+        return found, until
+
+
+def reach(share: Decimal, outcomes: Sequence[Outcome], came: Decimal, went: Decimal) -> Reach:
+    """All of it together. `came` and `went` are units that may be what is still awaited here, at another place."""
+    most = ONE if share else ZERO
+    return Reach(
+        low=min(share * max(ZERO, each.coming - came) - each.leaving for each in outcomes),
+        high=max(most * each.coming - max(ZERO, each.leaving - went) for each in outcomes),
+        unheard_low=-max(each.leaving for each in outcomes),
+        unheard_high=most * max(each.coming for each in outcomes),
+    )
+
+
+def elsewhere(awaited: Sequence[tuple[Claim, Decimal]], spare: Sequence[Spare], ends: Sequence[Millis]) -> Decimal:
+    """Units of claims that are awaited at one place which unexplained changes at others may be, from the announcement on, each unit once.
+
+    `ends`: until when each claim is waited for. Changes and claims are of one sign.
+    """
+    rest, found = [abs(each.quantity) for each in spare], ZERO
+    for (claim, needed), end in zip(awaited, ends, strict=True):
+        for number, each in enumerate(spare):
+            if claim.announced_at <= each.at <= end:
+                taken = min(needed, rest[number])
+                rest[number], needed, found = rest[number] - taken, needed - taken, found + taken
+    return found

@@ -1,0 +1,156 @@
+"""One deposit that two announcers tell of, or that comes to another place than it was announced at: hedged once, confirmed once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core import events as ev
+from bot.core.claim_announcers import told_once
+from bot.core.claim_terms import RedemptionEnd
+from bot.core.claims import judged, place_records
+from bot.core.policy import Policy
+from bot.core.reports import ClaimKind, ClaimStage
+from bot.core.units import Range
+from tests.core.claim_words import ETH, announcement
+from tests.core.story import T0
+from tests.core.test_claim_matching import BEGUN, HELD, LAST, MINUTE, READS, SECOND, Book, Promise, policy_of, promises, total_at
+
+D = Decimal
+TWO_PLACES = {"ETH@vault": "custody", "ETH@desk": "custody"}
+
+
+def policy_at_two(share: str = "1") -> Policy:
+    policy = policy_of(share)
+    return replace(policy, claims=replace(policy.claims, authorities=TWO_PLACES))
+
+
+def word(claim: str, quantity: str, source: str, at: int = BEGUN, **changes: object) -> ev.CollateralAnnounced:
+    return announcement(claim, quantity, at, source=source, **changes)
+
+
+def decided(book: Book, *events: ev.Event) -> Book:
+    return book.told(*events, ev.DecisionDue(at=max(e.at for e in events), quotes=()))
+
+
+def desk(quantity: str, at: int) -> ev.CollateralObserved:
+    return ev.CollateralObserved(at=at, source="custody", location="desk", asset=ETH, quantity=D(quantity), redemption_rate=D(1))
+
+
+def test_a_deposit_that_two_announcers_tell_of_is_hedged_once_and_confirmed_once() -> None:
+    book = decided(Book(policy_of("1")), word("d1", "10", "backend"), word("1:0xab:0", "10", "chain", BEGUN + 40 * SECOND))
+    assert book.known == Range.exactly(D(110))
+    (record,) = place_records(book.ledger, book.policy)
+    assert (record.pending, record.counted) == (10, 110)
+    assert {j.claim.id: j.told_by for j in judged(book.ledger, book.policy)} == {"d1": "", "1:0xab:0": "d1"}
+    assert book.read(BEGUN + MINUTE, "110").known == Range.exactly(D(110))
+    assert set(book.states.values()) == {"confirmed"}
+
+
+def test_two_deposits_of_one_announcer_are_two() -> None:
+    book = decided(Book(policy_of("1")), word("d1", "10", "backend"), word("d2", "10", "backend"))
+    assert book.known == Range.exactly(D(120))
+
+
+def test_two_that_were_really_meant_count_as_totals_show_them() -> None:
+    book = decided(Book(policy_of("1")), word("d1", "10", "backend"), word("x1", "10", "chain"))
+    assert book.read(BEGUN + SECOND, "110").known == Range.exactly(D(110))
+    assert book.read(BEGUN + MINUTE, "120").known == Range.exactly(D(120))
+
+
+def test_each_announcers_words_are_taken_in_their_order() -> None:
+    words = [word(f"{source}{n}", "10", source, BEGUN + n) for n in range(3) for source in ("backend", "chain", "desk")]
+    book = decided(Book(policy_of("1")), *words)
+    assert book.known == Range.exactly(D(130))
+    claims = sorted(book.ledger.claims.values(), key=lambda c: (c.announced_at, c.id))
+    assert [[c.id for c in told.members] for told in told_once(claims, lambda _: BEGUN + MINUTE)] == [
+        [f"{source}{n}" for source in ("backend", "chain", "desk")] for n in range(3)
+    ]
+
+
+def test_what_comes_after_the_first_was_given_up_is_another() -> None:
+    book = decided(Book(policy_of("1")), word("d1", "10", "backend"), word("x1", "10", "chain", BEGUN + SECOND))
+    claims = sorted(book.ledger.claims.values(), key=lambda c: (c.announced_at, c.id))
+    assert len(told_once(claims, lambda _: BEGUN)) == 2
+
+
+def test_where_quantities_differ_a_little_nothing_is_hedged_on_the_second_word() -> None:
+    """A fee that one of them tells without: the larger for certain, both for possible; and nothing of either once the total has it."""
+    book = decided(Book(policy_of("1")), word("d1", "10", "backend"), word("1:0xab:0", "9.99", "chain"))
+    assert book.known == Range(D(110), D("119.99"))
+    known = book.read(BEGUN + SECOND, "109.99").known
+    assert known is not None
+    assert known.low == D(110) <= known.high, "what was hedged stays: a hundredth is awaited still"
+
+
+def test_a_priced_redemption_that_two_tell_of_ends_its_delta_once() -> None:
+    terms = {"kind": ClaimKind.REDEMPTION, "stage": ClaimStage.PRICED}
+    book = decided(Book(policy_of()), word("r1", "10", "backend", **terms), word("x1", "10", "desk", **terms))
+    assert book.known == Range.exactly(D(90))
+    assert book.read(BEGUN + SECOND, "90").known == Range.exactly(D(90))
+    assert set(book.states.values()) == {"confirmed"}
+
+
+def test_the_furthest_stage_that_anybody_told_counts_and_who_canceled_counts_no_more() -> None:
+    kind = {"kind": ClaimKind.REDEMPTION}
+    book = decided(Book(policy_of()), word("x1", "10", "chain", **kind), word("r1", "10", "backend", stage=ClaimStage.PRICED, **kind))
+    assert book.known == Range.exactly(D(90))
+    decided(book, word("r1", "10", "backend", BEGUN + 1, stage=ClaimStage.CANCELED, **kind))
+    assert book.known == Range.exactly(D(100))
+    assert book.states == {"r1": "canceled", "x1": "pending"}
+
+
+def test_a_deposit_that_comes_to_another_place_than_it_was_announced_at_is_hedged_once() -> None:
+    book = Book(policy_at_two()).told(desk("50", T0)).read(BEGUN - SECOND, HELD)
+    decided(book, word("d1", "10", "backend"))
+    assert book.known == Range.exactly(D(160))
+    book.told(desk("60", BEGUN + SECOND)).read(BEGUN + SECOND, HELD)
+    assert book.known == Range(D(160), D(170)), "it came to the desk, or another did: what is hedged stays"
+    assert book.read(BEGUN + 2 * SECOND, "110").known == Range.exactly(D(170)), "it had been another"
+
+
+def test_what_was_announced_and_came_to_the_other_place_explains_itself_there_first() -> None:
+    book = Book(policy_at_two()).told(desk("50", T0)).read(BEGUN - SECOND, HELD)
+    decided(book, word("d1", "10", "backend"), word("d2", "7", "backend", location="desk"))
+    book.told(desk("57", BEGUN + SECOND)).read(BEGUN + SECOND, HELD)
+    assert book.known == Range.exactly(D(167))
+
+
+def test_a_priced_redemption_that_leaves_from_another_place_is_not_unhedged_twice() -> None:
+    book = Book(policy_at_two("0")).told(desk("50", T0)).read(BEGUN - SECOND, HELD)
+    decided(book, word("r1", "10", "backend", kind=ClaimKind.REDEMPTION, stage=ClaimStage.PRICED))
+    assert book.known == Range.exactly(D(140))
+    book.told(desk("40", BEGUN + SECOND)).read(BEGUN + SECOND, HELD)
+    assert book.known == Range(D(130), D(140))
+
+
+@pytest.mark.parametrize("ends", list(RedemptionEnd))
+@given(promises(), READS, st.sampled_from(["0", "0.25", "1"]), st.integers(0, 1_000))
+def test_whoever_tells_of_it_no_coin_is_hedged_twice_and_all_are_in_the_end(
+    ends: RedemptionEnd, world: list[Promise], reads: list[int], share: str, seed: int
+) -> None:
+    """Each deposit and redemption is told by one announcer or by two, each under its own id; no two of a kind are of one quantity."""
+    world = list({(promise.kind, promise.quantity): promise for promise in world}.values())
+    draw, book, facts = Random(seed), Book(policy_of(share, ends)), []
+    for promise in world:
+        for source in draw.choice((("backend",), ("chain",), ("backend", "chain"))):
+            late = draw.choice((0, 3))
+            facts += [(s + late, 0, replace(w, claim=f"{source}{w.claim}", source=source)) for s, w in promise.words()]
+    for second, is_reading, told in sorted([*facts, *((s, 1, None) for s in reads)], key=lambda f: f[:2]):
+        at = BEGUN + second * SECOND
+        if is_reading or told is None:
+            book.read(at, total_at(world, second))
+            coming = sum(p.quantity for p in world if p.kind is ClaimKind.DEPOSIT and p.happens > second and p.announced <= second)
+            known = book.known
+            assert known is not None
+            assert known.low <= total_at(world, second) + D(share) * coming
+        else:
+            book.told(replace(told, at=at), ev.DecisionDue(at=at, quotes=()))
+    book.read(BEGUN + LAST * SECOND, total_at(world, LAST))
+    assert book.known == Range.exactly(total_at(world, LAST))
+    assert set(book.states.values()) == {"confirmed"}
