@@ -72,9 +72,6 @@ def announce(ledger: Ledger, event: ev.CollateralAnnounced, policy: Policy) -> L
     """The ledger with one more word on a claim, or with the reason why it is not taken."""
     refusal = _refusal(ledger, event, policy)
     if refusal:
-        refused = ledger.tallies.refused_words
-        count = refused.get(event.source, 0) + 1 + event.beside
-        ledger = replace(ledger, tallies=replace(ledger.tallies, refused_words=put(refused, event.source, count)))
         beside = f", and {event.beside} more like it" if event.beside else ""
         return _told_once(ledger, event, f"not taken: {refusal}{beside}", "quarantine")
     word = Claim(

@@ -113,15 +113,11 @@ class SleeveStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollateralRecord:
-    """All of it. `claims_by_state` counts every claim that is remembered; of `claims` only the newest that are not over are listed.
-
-    `refused_words`: announcements that were not even entered, forged ones among them, by the source that heard them.
-    """
+    """All of it. `claims_by_state` counts every claim that is remembered; of `claims` only the newest that are not over are listed."""
 
     places: tuple[PlaceStatement, ...] = ()
     claims: tuple[ClaimStatement, ...] = ()
     claims_by_state: Mapping[str, int] = field(default_factory=dict)
-    refused_words: Mapping[str, int] = field(default_factory=dict)
     delegations: tuple[DelegationStatement, ...] = ()
     owed: tuple[OwedStatement, ...] = ()
     sleeve: tuple[SleeveStatement, ...] = ()
@@ -137,7 +133,6 @@ def record_of(ledger: Ledger, policy: Policy, now: Millis) -> CollateralRecord:
         places=_places(ledger, policy),
         claims=tuple(_claim(each) for each in still[-CLAIMS_SHOWN:]),
         claims_by_state={state.value: states[state.value] for state in ClaimState},
-        refused_words=ledger.tallies.refused_words,
         delegations=tuple(_delegation(source, delegation, now) for source, delegation in mirrored),
         owed=tuple(
             OwedStatement(

@@ -106,7 +106,7 @@ class CollateralAnnounced(Event):
     """Somebody says that collateral will come or go, or how far that has come: a claim, which only a total can confirm.
 
     `claim` is the announcer's own id: the same one told again, by whatever source, is the same claim. `quantity` is in the asset's own
-    units, > 0. `announced_at` is the announcer's clock when it said this. `is_authentic` False: signed by somebody else; it stands for `beside` more.
+    units, > 0. `announced_at` is the announcer's clock when it said this. `is_authentic` False: it is forged, and stands for `beside` more.
     """
 
     source: str

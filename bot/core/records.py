@@ -300,8 +300,6 @@ class Tallies:
 
     orders_by_outcome: Mapping[str, int] = field(default_factory=dict)
     breaks_by_cause: Mapping[str, int] = field(default_factory=dict)
-    refused_words: Mapping[str, int] = field(default_factory=dict)
-    """Words on claims that were not taken, by the source that heard them."""
     fills: int = 0
     fees_usd: Decimal = ZERO
     filled_notional_usd: Decimal = ZERO

@@ -6,7 +6,6 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bot.core.claim_terms import RedemptionEnd
-from bot.core.collateral_statement import record_of
 from bot.core.limits import Effect, Limit
 from bot.core.reports import ClaimStage
 from tests.core.claim_words import claim, claims_policy, deposit, forgotten, record, redemption
@@ -115,11 +114,10 @@ def test_a_forged_word_does_not_use_up_the_id_of_the_real_one() -> None:
     story.close()
 
 
-def test_forged_words_that_are_not_told_one_by_one_are_counted() -> None:
+def test_of_forged_words_that_are_not_told_one_by_one_people_hear_the_number() -> None:
     story = hedged("10") >> deposit("d1", "9", is_authentic=False) >> deposit("d2", "9", is_authentic=False, beside=41)
     story << says("d2 not taken: its signature is wrong, and 41 more like it")
-    assert story.ledger.tallies.refused_words == {"backend": 43}
-    assert record_of(story.ledger, story.policy, story.now).refused_words == {"backend": 43}
+    assert not story.ledger.claims
     story.close()
 
 

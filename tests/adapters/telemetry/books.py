@@ -210,7 +210,6 @@ BOOK: BookStatement = replace(
         places=(HELD,),
         claims=(QUARANTINED,),
         claims_by_state={"held": 1, "pending": 0},
-        refused_words={"backend": 3},
         delegations=(MIRRORED,),
         owed=(OwedStatement(venue=VenueId("okx"), unsettled_usd=Decimal(1_250), exposure_at_risk_usd=Decimal(300)),),
         sleeve=(SleeveStatement(asset=Asset("USDT"), issuer="Tether", held_usd=Decimal(5_000), exposure_usd=Decimal(6_000)),),
