@@ -15,7 +15,7 @@ The rule, worked out anew from the whole set of claims, so that their order neve
                 nothing counts, so that what was merely announced stands in the way of nothing
     redemptions what is still there of a priced one counts no more, where policy ends its delta with the price, until it is overdue
 
-Where the source of a place is silent, nothing of this is certain (`holdings.announced`). Totals alone say what is there. What is held
+Where the source of a place is silent, nothing of this is certain (`collateral.announced`). Totals alone say what is there. What is held
 back is hedged all the same once a total shows it.
 """
 
