@@ -57,3 +57,16 @@ class Tenure:
     def left_ms(self, now: Millis) -> Millis:
         """For how long it may still be relied on; 0 when it may not."""
         return 0 if self.ends_at is None else max(0, self.ends_at - now)
+
+
+def epoch_of(claim: str) -> int:
+    """The epoch in a claim `EPOCH:TOKEN`; 0 in what is none."""
+    number = claim.partition(":")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def whose_now(claim: str, ours: str) -> str:
+    """Why a lease is not ours any more, where the store says that `claim` (empty: none) holds it."""
+    if not claim:
+        return f"the store does not know our claim {epoch_of(ours)} any more"
+    return f"it was granted again, in epoch {epoch_of(claim)}; ours was {epoch_of(ours)}"

@@ -18,7 +18,7 @@ from bot.core.commands import Command
 from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event
 from bot.core.records import Note
 from bot.core.units import ONE, Asset
-from bot.ports import Clock, DecisionMade, Inbox, JournalUnavailable, Snapshot
+from bot.ports import Clock, DecisionMade, Inbox, JournalFenced, JournalUnavailable, Snapshot
 
 WAITING_MAX = 10_000
 """Entries that may wait for a store that takes nothing."""
@@ -67,14 +67,27 @@ class MemoryStore:
 
 
 class MemoryJournal:
-    """`ports.Journal` on a store. `appending` is called before each durable append and `appended` after it; both may raise, as a crash."""
+    """`ports.Journal` on a store. `appending` is called before each durable append and `appended` after it; both may raise, as a crash.
+
+    `is_ours`: whether the lease that the store compares a writer's with is this one's; once it was not, nothing is written any more.
+    `reaches`: whether this host's way to the store is open.
+    """
 
     def __init__(
-        self, store: MemoryStore, *, appending: Callable[[], None] = lambda: None, appended: Callable[[], None] = lambda: None
+        self,
+        store: MemoryStore,
+        *,
+        appending: Callable[[], None] = lambda: None,
+        appended: Callable[[], None] = lambda: None,
+        is_ours: Callable[[], bool] = lambda: True,
+        reaches: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._appending = appending
         self._appended = appended
+        self._is_ours = is_ours
+        self._reaches = reaches
+        self._is_fenced = False
         self._waiting: list[MemoryEntry] = []
         self._let_go = False
         self._failing = False
@@ -95,6 +108,14 @@ class MemoryJournal:
         """The number of the newest entry, written or waiting."""
         return len(self._store.entries) + len(self._waiting)
 
+    def go_to(self, store: MemoryStore) -> None:
+        """The server that answers from now on is another one."""
+        self._store = store
+
+    @property
+    def _takes(self) -> bool:
+        return self._store.taking and self._reaches()
+
     def recover(self) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event that is durable, in order, each with its commands."""
         return self._store.steps()
@@ -114,9 +135,14 @@ class MemoryJournal:
             self._store.snapshot = len(self._store.entries), self._store.entries[-1], snapshot
 
     def append(self, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:
-        """Accepts an entry. With `durable`, writes it and all before it, or raises JournalUnavailable while the store takes nothing."""
+        """Accepts an entry. With `durable`, writes it and all before it, or raises JournalUnavailable while the store takes nothing.
+
+        Raises JournalFenced from when on the lease was found to be another's.
+        """
         if self._let_go:
             raise JournalUnavailable("the journal is closed")
+        if self._is_fenced:
+            raise JournalFenced("the lease is not ours any more")
         if len(self._waiting) >= WAITING_MAX:
             raise JournalUnavailable("too much waits to be written: the journal gave up")
         if events or commands:
@@ -125,12 +151,12 @@ class MemoryJournal:
             self._appending()
             self._write()
             self._appended()
-        elif self._failing and self._store.taking:  # what waits is tried again on a beat, as on a disk
+        elif self._failing and self._takes:  # what waits is tried again on a beat, as on a disk
             self._write()
 
     def next_epoch(self) -> int:
         """One more than ever before. Raises JournalUnavailable while the store takes nothing."""
-        if not self._store.taking:
+        if not self._takes:
             raise JournalUnavailable("the store takes nothing")
         self._store.epoch += 1
         return self._store.epoch
@@ -148,9 +174,12 @@ class MemoryJournal:
         self._waiting.clear()
 
     def _write(self) -> None:
-        self._failing = not self._store.taking
+        self._failing = not self._takes
         if self._failing:
             raise JournalUnavailable("the store takes nothing")
+        if not self._is_ours():
+            self._is_fenced = True
+            raise JournalFenced("the lease is not ours any more")
         self._store.lost_tail = self._store.lost_tail and not self._waiting
         self._store.entries.extend(self._waiting)
         self._waiting.clear()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from bot.ports import Newer, Position, Recorded
+from collections.abc import Callable
+
+from bot.ports import JournalUnavailable, Newer, Position, Recorded
 from bot.simulator.memory import MemoryEntry, MemoryStore
 
 
 class MemoryFollower:
-    """Reads a `MemoryStore` as it grows, at most `at_once` entries at a time. A store that lost entries is read anew."""
+    """Reads a `MemoryStore` as it grows, at most `at_once` entries at a time. A store that lost entries is read anew.
 
-    def __init__(self, store: MemoryStore, *, at_once: int = 100) -> None:
+    `reaches`: whether this host's way to the store is open.
+    """
+
+    def __init__(self, store: MemoryStore, *, at_once: int = 100, reaches: Callable[[], bool] = lambda: True) -> None:
         self._store = store
         self._at_once = at_once
+        self._reaches = reaches
         self._seq: int | None = None
         self._last: MemoryEntry | None = None
 
@@ -22,6 +28,8 @@ class MemoryFollower:
 
     async def newer(self) -> Newer:
         """See the port."""
+        if not (self._store.taking and self._reaches()):
+            raise JournalUnavailable("the store does not answer")
         entries = self._store.entries
         if self._seq and entries[self._seq - 1 : self._seq] != [self._last]:
             self._seq = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from bot.core.tenure import Tenure
+from bot.core.tenure import Tenure, epoch_of, whose_now
 from bot.core.units import Millis
 from bot.ports import Clock, LeaseEnd, LeaseGranted, LeaseHeldByOther, LeaseLost, LeaseUnavailable
 
@@ -14,6 +15,7 @@ class MemoryLeaseStore:
     """What the store holds. `taking` False: it answers nobody. `losing_answers`: it does what it is asked, and nobody hears of it.
 
     `answer_s`: how long each answer takes. `ends_at` is on the clock's steady milliseconds. `forget` is what a deleted store does.
+    `promised`: until when each claim was ever told that it holds the lease, also where the store has forgotten it since.
     """
 
     clock: Clock
@@ -26,6 +28,8 @@ class MemoryLeaseStore:
     losing_answers: bool = False
     answer_s: float = 0.0
     tokens: int = field(default=0)
+    promised: dict[str, Millis] = field(default_factory=dict)
+    _before: tuple[int, LeaseEnd | None] = (0, None)
 
     def now(self) -> Millis:
         """The store's clock."""
@@ -35,17 +39,48 @@ class MemoryLeaseStore:
         """The claim that holds it now."""
         return self.claim if self.claim is not None and self.now() < self.ends_at else None
 
+    def grant(self, token: str, name: str, epoch_seen: int, ttl_ms: Millis) -> None:
+        """Another holder, in an epoch after every one that the store or this instance knows of."""
+        self._before = (self.epoch, self.last)
+        self.epoch = max(self.epoch, epoch_seen) + 1
+        self.claim, self.name = f"{self.epoch}:{token}", name
+        self.last = LeaseEnd(claim=self.claim, released=False, ttl_s=ttl_ms / 1_000)
+
+    def extend(self, ttl_ms: Millis) -> None:
+        """The holder has it for so long from now on."""
+        self.ends_at = self.now() + ttl_ms
+        self.promised[str(self.claim)] = self.ends_at
+
     def forget(self) -> None:
         """Everything is gone, as in a store that was deleted."""
         self.claim, self.last, self.epoch = None, None, 0
+
+    def roll_back(self) -> None:
+        """A copy from before the newest grant takes its place: that claim, and its epoch, it has never heard of."""
+        self.claim, (self.epoch, self.last) = None, self._before
+
+    def copy(self) -> MemoryLeaseStore:
+        """Another server with the same in it; both count what they promise together."""
+        return replace(self)
 
 
 class MemoryLease:
     """One instance's hold of a store. Raises ValueError for a length that cannot be relied on."""
 
-    def __init__(self, store: MemoryLeaseStore, name: str, *, ttl_ms: Millis) -> None:
+    def __init__(
+        self,
+        store: MemoryLeaseStore,
+        name: str,
+        *,
+        ttl_ms: Millis,
+        steady: Callable[[], float] | None = None,
+        reaches: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`steady`: this host's own clock, in seconds, None: it runs as the store's. `reaches`: whether its way to the store is open."""
         self._store = store
         self._name = name
+        self._steady = steady or store.clock.steady
+        self._reaches = reaches
         self._tenure = Tenure(ttl_ms=ttl_ms)
         self.ttl_s = ttl_ms / 1_000
         store.tokens += 1
@@ -64,40 +99,49 @@ class MemoryLease:
         """What the store holds while it is ours; empty before the first grant and after a loss."""
         return self._claim
 
+    def go_to(self, store: MemoryLeaseStore) -> None:
+        """The server that answers from now on is another one."""
+        self._store = store
+
     def held_for(self) -> float:
         """Seconds for which it is ours for certain."""
-        return self._tenure.left_ms(self._store.now()) / 1_000
+        return self._tenure.left_ms(self._now()) / 1_000
+
+    def _now(self) -> Millis:
+        return int(self._steady() * 1_000)
 
     async def acquire(self) -> LeaseGranted | LeaseHeldByOther:
         """See the port."""
-        store, asked_at = self._asked(), self._store.now()
+        store, asked_at = self._asked(), self._now()
         held = store.held()
         if held is not None and not held.endswith(f":{self._token}"):
-            told = LeaseHeldByOther(claim=held, name=store.name, seconds_left=(store.ends_at - asked_at) / 1_000)
+            told = LeaseHeldByOther(claim=held, name=store.name, seconds_left=(store.ends_at - store.now()) / 1_000)
             await self._heard()
-            self._epoch_seen = max(self._epoch_seen, int(held.partition(":")[0]))
+            self._epoch_seen = max(self._epoch_seen, epoch_of(held))
             return told
         before = store.last if held is None else None
         if held is None:
-            store.epoch = max(store.epoch, self._epoch_seen) + 1
-            store.claim, store.name = f"{store.epoch}:{self._token}", self._name
-            store.last = LeaseEnd(claim=store.claim, released=False, ttl_s=self.ttl_s)
-        store.ends_at, claim = asked_at + self._tenure.ttl_ms, str(store.claim)
+            store.grant(self._token, self._name, self._epoch_seen, self._tenure.ttl_ms)
+        store.extend(self._tenure.ttl_ms)
+        claim = str(store.claim)
         await self._heard()
-        self._claim, self._epoch = claim, int(claim.partition(":")[0])
+        self._claim, self._epoch = claim, epoch_of(claim)
+        self._epoch_seen = max(self._epoch_seen, self._epoch)
         self._tenure = self._tenure.granted(asked_at)
         return LeaseGranted(claim=self._claim, epoch=self._epoch, before=before)
 
     async def renew(self) -> None:
         """See the port."""
-        store, asked_at = self._asked(), self._store.now()
-        ours = bool(self._claim) and store.held() == self._claim
-        if ours:
-            store.ends_at = asked_at + self._tenure.ttl_ms
+        if not self._claim:
+            raise LeaseLost("the lease is not ours")
+        store, asked_at = self._asked(), self._now()
+        held, ours = store.held() or "", self._claim
+        if held == ours:
+            store.extend(self._tenure.ttl_ms)
         await self._heard()
-        if not ours:
+        if held != ours:
             self._claim, self._tenure = "", self._tenure.lost()
-            raise LeaseLost("the store does not know our claim any more")
+            raise LeaseLost(whose_now(held, ours))
         self._tenure = self._tenure.granted(asked_at)
 
     def stand_in(self, wanted: bool) -> None:
@@ -117,7 +161,7 @@ class MemoryLease:
         self._tenure = self._tenure.lost()
 
     def _asked(self) -> MemoryLeaseStore:
-        if not self._store.taking:
+        if not (self._store.taking and self._reaches()):
             raise LeaseUnavailable("the store does not answer")
         return self._store
 

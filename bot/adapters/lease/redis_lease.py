@@ -28,7 +28,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bot.adapters.journal.redis_link import RedisLink, RedisServer, Script, StoreFailed
-from bot.core.tenure import Tenure
+from bot.core.tenure import Tenure, epoch_of, whose_now
 from bot.core.units import Millis
 from bot.ports import LeaseEnd, LeaseGranted, LeaseHeldByOther, LeaseLost, LeaseUnavailable
 
@@ -150,11 +150,11 @@ class RedisLease:
         keys = (self.keys.lease, self.keys.epoch, self.keys.last)
         kind, *told = await self._run(ACQUIRE, keys, (self._token, self._ttl_ms, self._name, self._epoch_seen))
         claim = _text(told[0])
-        self._epoch_seen = max(self._epoch_seen, _epoch_of(claim))
+        self._epoch_seen = max(self._epoch_seen, epoch_of(claim))
         if kind == b"HELD":
             left_ms = int(told[2])
             return LeaseHeldByOther(claim=claim, name=_text(told[1]), seconds_left=self.ttl_s if left_ms < 0 else left_ms / 1_000)
-        self._claim, self._epoch = claim, _epoch_of(claim)
+        self._claim, self._epoch = claim, epoch_of(claim)
         with self._changing:
             self._is_kept, self._loop_at, self._renewed_at = True, asked_at, asked_at
             self._tenure = self._tenure.granted(asked_at)
@@ -169,7 +169,7 @@ class RedisLease:
         if kind != b"OK":
             claim, self._claim = self._claim, ""
             self._end_hold()
-            raise LeaseLost(_whose(_text(told[0]), claim))
+            raise LeaseLost(whose_now(_text(told[0]), claim))
         self._extend(asked_at)
 
     def stand_in(self, wanted: bool) -> None:
@@ -241,18 +241,7 @@ def _text(told: bytes) -> str:
     return told.decode(errors="replace")
 
 
-def _epoch_of(claim: str) -> int:
-    number = claim.partition(":")[0]
-    return int(number) if number.isdigit() else 0
-
-
 def _end_of(claim: str, released: str, ttl_ms: str) -> LeaseEnd | None:
     if not claim or not ttl_ms.isdigit():
         return None
     return LeaseEnd(claim=claim, released=released == "1", ttl_s=int(ttl_ms) / 1_000)
-
-
-def _whose(claim: str, ours: str) -> str:
-    if not claim:
-        return f"the store does not know our claim {_epoch_of(ours)} any more"
-    return f"it was granted again, in epoch {_epoch_of(claim)}; ours was {_epoch_of(ours)}"

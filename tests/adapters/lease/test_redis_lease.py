@@ -1,4 +1,4 @@
-"""The lease on a real Redis: who gets it, who keeps it, and what a store that crashed, forgot or was cut off does to it."""
+"""The lease on a real Redis: what a store that crashed or was cut off does to it, and who renews it. The rest is the contract's."""
 
 from __future__ import annotations
 
@@ -12,14 +12,9 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.lease import redis_lease
-from bot.adapters.lease.redis_lease import LeaseKeys, RedisLease
-from bot.ports import LeaseEnd, LeaseGranted, LeaseHeldByOther, LeaseLost, LeaseUnavailable
-from bot.shell.clock import SystemClock
+from bot.ports import LeaseHeldByOther, LeaseLost, LeaseUnavailable
 from tests.adapters.journal.redis_process import RedisProcess, needs_redis
-
-KEYS = LeaseKeys("test:")
-TTL_MS = 600
-
+from tests.adapters.lease.instances import KEYS, TTL_MS, Instances, granted
 
 pytestmark = needs_redis
 
@@ -31,128 +26,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
     process.kill()
 
 
-class Instances:
-    """Leases of several processes, each with a clock that can be put forward."""
-
-    def __init__(self, server: RedisProcess) -> None:
-        self.server = server
-        self.skipped = 0.0
-        self._made: list[RedisLease] = []
-
-    def steady(self) -> float:
-        return SystemClock().steady() + self.skipped
-
-    def lease(self, name: str, ttl_ms: int = TTL_MS) -> RedisLease:
-        made = RedisLease(self.server.server, KEYS, name=name, ttl_ms=ttl_ms, steady=self.steady)
-        self._made.append(made)
-        return made
-
-    async def close(self) -> None:
-        for made in self._made:
-            await made.close()
-
-
 @pytest.fixture
 async def instances(store: RedisProcess) -> AsyncIterator[Instances]:
-    with closing(store.client) as client:
-        client.flushall()
     made = Instances(store)
+    made.forget()
     yield made
     await made.close()
-
-
-async def granted(lease: RedisLease) -> LeaseGranted:
-    told = await lease.acquire()
-    assert isinstance(told, LeaseGranted)
-    return told
-
-
-async def after(lease: RedisLease, seconds: float) -> LeaseGranted:
-    await asyncio.sleep(seconds)
-    return await granted(lease)
-
-
-async def test_the_first_gets_it_and_the_second_is_told_who_has_it_and_for_how_long(instances: Instances) -> None:
-    left, right = instances.lease("left"), instances.lease("right")
-    assert await granted(left) == LeaseGranted(claim=left.claim, epoch=1, before=None)
-    assert 0.4 < left.held_for() <= 0.5
-    told = await right.acquire()
-    assert isinstance(told, LeaseHeldByOther)
-    assert (told.claim, told.name) == (left.claim, "left")
-    assert 0 < told.seconds_left <= 0.6
-    assert (right.held_for(), right.epoch) == (0.0, 0)
-
-
-async def test_it_ends_by_itself_and_the_next_holder_has_a_later_epoch(instances: Instances) -> None:
-    left, right = instances.lease("left"), instances.lease("right")
-    await granted(left)
-    found = await after(right, 0.65)
-    assert (found.epoch, found.before) == (2, LeaseEnd(claim="1:" + left.claim[2:], released=False, ttl_s=0.6))
-    assert left.held_for() == 0.0
-    with pytest.raises(LeaseLost, match="granted again, in epoch 2; ours was 1"):
-        await left.renew()
-    with pytest.raises(LeaseLost, match="not ours"):
-        await left.renew()
-    assert right.held_for() > 0
-
-
-async def test_renewed_it_stays_and_given_back_it_is_free_at_once(instances: Instances) -> None:
-    left, right = instances.lease("left"), instances.lease("right")
-    await granted(left)
-    for _ in range(5):
-        await asyncio.sleep(0.2)
-        await left.renew()
-    assert isinstance(await right.acquire(), LeaseHeldByOther)
-    claim = left.claim
-    await left.release()
-    assert left.held_for() == 0.0
-    assert (await granted(right)).before == LeaseEnd(claim=claim, released=True, ttl_s=0.6)
-
-
-async def test_who_lost_it_gives_nothing_back(instances: Instances) -> None:
-    left, right = instances.lease("left"), instances.lease("right")
-    await granted(left)
-    await after(right, 0.65)
-    await left.release()
-    assert isinstance(await left.acquire(), LeaseHeldByOther)
-
-
-async def test_it_may_be_closed_twice(instances: Instances) -> None:
-    left = instances.lease("left")
-    await granted(left)
-    for _ in range(2):
-        await left.close()
-        assert left.held_for() == 0.0
-
-
-async def test_a_grant_whose_answer_was_lost_is_recognised(instances: Instances) -> None:
-    left = instances.lease("left")
-    first = await granted(left)
-    again = await granted(left)
-    assert (again.claim, again.epoch) == (first.claim, 1)
-    assert again.before is None  # what was before it is not known any more: the longest silence
-
-
-async def test_a_process_that_slept_wakes_up_without_it_before_it_asks_anybody(instances: Instances) -> None:
-    left = instances.lease("left")
-    await granted(left)
-    assert left.held_for() > 0
-    instances.skipped = 0.6  # the clock counts suspension
-    assert left.held_for() == 0.0
-
-
-async def test_a_store_that_forgot_everything_grants_it_twice_and_says_so_to_the_first(instances: Instances) -> None:
-    left, right = instances.lease("left"), instances.lease("right")
-    await granted(left)
-    assert isinstance(await right.acquire(), LeaseHeldByOther)
-    with closing(instances.server.client) as client:
-        client.flushall()
-    found = await granted(right)
-    assert found == LeaseGranted(claim=right.claim, epoch=2, before=None)  # it had seen 1, so its own is later all the same
-    assert left.held_for() > 0  # for as long as it does not ask: this is why the next holder waits
-    with pytest.raises(LeaseLost, match="granted again, in epoch 2"):
-        await left.renew()
-    assert left.held_for() == 0.0
 
 
 async def test_a_store_that_does_not_answer_leaves_it_held_until_it_ends(instances: Instances) -> None:
