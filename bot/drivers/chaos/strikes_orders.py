@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from bot.core.units import ONE, InstrumentId
+from bot.core.units import ONE, ZERO, Asset, InstrumentId, down_to_step
 from bot.drivers.chaos.conditions import ORDER_FAULTS
 from bot.drivers.chaos.stage import Stage
-from bot.drivers.chaos.strike import Strike, conditions_of, flow, for_a_while, instrument_of, trickle
+from bot.drivers.chaos.strike import Strike, conditions_of, flow, for_a_while, hold, instrument_of, trickle
 from bot.simulator.listed import Listing
 from bot.simulator.model import Contract
 from bot.simulator.world import ACCOUNT
 
+CANCELS_S = 60.0
+"""How long cancels are in trouble, and"""
+RESTS_WITHIN_S = 8.0
+"""how long it takes until an order rests, if one comes to."""
+PATIENT = Decimal("1.0015")
+"""What is held then against before: more than what is left alone, and less than what is corrected at once (`rebalance_band`, `_hard`)."""
 SWEPT = Decimal("1.003")
 """How far the market moves to take an order that rests."""
 
@@ -53,11 +59,33 @@ def thin_book(stage: Stage) -> None:
     flow(stage)
 
 
-def lost_cancels(stage: Stage) -> None:
-    """F15: the venue says that it knows no order that it has."""
-    for here in stage.world.conditions.values():
-        for_a_while(stage, here, "cancels_lost", 0.7, 30.0, 0.0)
-    trickle(stage)
+async def lost_cancels(stage: Stage) -> None:
+    """F15: the venue says that it knows no order that it has. What an order was to hedge comes and goes again, so that it is withdrawn."""
+
+    def lose(share: float) -> None:
+        for here in stage.world.conditions.values():
+            here.cancels_lost = share
+
+    lose(0.7)
+    stage.later(CANCELS_S, lambda: lose(0.0))
+    until = stage.clock.steady() + CANCELS_S
+    while stage.clock.steady() < until - RESTS_WITHIN_S:
+        asset = stage.random.choice(sorted(stage.world.fair))
+        known = stage.world.collateral.totals.get(("vault", Asset(asset)))
+        before = ZERO if known is None else known.quantity
+        hold(stage, asset, down_to_step(before * PATIENT, Decimal("0.0001")))
+        soon = stage.clock.steady() + RESTS_WITHIN_S
+        while stage.clock.steady() < soon and not _rests(stage, asset):
+            await stage.clock.sleep(0.1)
+        if _rests(stage, asset):
+            hold(stage, asset, before)
+        await stage.clock.sleep(2.0)
+
+
+def _rests(stage: Stage, asset: str) -> bool:
+    """Whether an order of ours stands in a book of this asset."""
+    listed = stage.world.instruments
+    return any(sent.is_open and listed[sent.command.instrument].base == asset for sent in stage.oracle.truth.may_fill(stage.now()))
 
 
 def cancel_crosses_fill(stage: Stage) -> None:
