@@ -53,6 +53,14 @@ class MemoryStore:
             for number, event in enumerate(entry.events, 1):
                 yield event, entry.commands if number == len(entry.events) else ()
 
+    def newest_snapshot(self) -> tuple[int, Snapshot | None]:
+        """How many entries the snapshot stands for, and it; 0 and None where these entries are not the store's any more."""
+        if self.snapshot is not None:
+            count, last, snapshot = self.snapshot
+            if self.entries[count - 1 : count] == [last]:
+                return count, snapshot
+        return 0, None
+
     def lose(self, entries: int) -> None:
         """The last so many entries are gone."""
         del self.entries[max(0, len(self.entries) - entries) :]
@@ -122,11 +130,8 @@ class MemoryJournal:
 
     def resume(self) -> tuple[Snapshot | None, Iterator[tuple[Event, tuple[Command, ...]]]]:
         """The snapshot, unless its entries are not the store's any more, and what is durable after it."""
-        if self._store.snapshot is not None:
-            count, last, snapshot = self._store.snapshot
-            if self._store.entries[count - 1 : count] == [last]:
-                return snapshot, self._store.steps(after=count)
-        return None, self._store.steps()
+        count, start = self._store.newest_snapshot()
+        return start, self._store.steps(after=count)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Writes what waits and keeps it. Raises JournalUnavailable while the store takes nothing."""
@@ -258,6 +263,7 @@ class MemoryCollateral:
             while True:
                 if self.readable:
                     self._tell()
+                    self._tell_also(inbox)
                     inbox.put(CollateralConfirmed(at=self._clock.now(), source=self.name))
                 else:
                     inbox.put(CollateralUnreadable(at=self._clock.now(), source=self.name, reason="told not to be readable"))
@@ -266,6 +272,9 @@ class MemoryCollateral:
             if self._inbox is inbox:
                 self._inbox = None
             raise
+
+    def _tell_also(self, inbox: Inbox) -> None:
+        """What a listener is told on its beat that is not the newest."""
 
     def _tell(self) -> None:
         if self._inbox is None or not self.readable:

@@ -33,10 +33,8 @@ class MemoryFollower:
         entries = self._store.entries
         if self._seq and entries[self._seq - 1 : self._seq] != [self._last]:
             self._seq = None
-        begins_anew, start = self._seq is None, None
-        seq = self._seq or 0
-        if begins_anew and self._store.snapshot is not None:
-            seq, _, start = self._store.snapshot
+        begins_anew = self._seq is None
+        seq, start = (self._seq, None) if self._seq is not None else self._store.newest_snapshot()
         found = tuple(Recorded(n, e.events, e.commands) for n, e in enumerate(entries[seq : seq + self._at_once], seq + 1))
         self._seq = seq + len(found)
         self._last = entries[self._seq - 1] if self._seq else None
