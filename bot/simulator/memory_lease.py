@@ -15,7 +15,8 @@ class MemoryLeaseStore:
     """What the store holds. `taking` False: it answers nobody. `losing_answers`: it does what it is asked, and nobody hears of it.
 
     `answer_s`: how long each answer takes. `ends_at` is on the clock's steady milliseconds. `forget` is what a deleted store does.
-    `promised`: until when each claim was ever told that it holds the lease, also where the store has forgotten it since.
+    `promised`: until when each claim was ever told that it holds the lease, also where the store has forgotten it since;
+    0: it gave it back.
     """
 
     clock: Clock
@@ -154,6 +155,7 @@ class MemoryLease:
         if self._claim and store.held() == self._claim:
             store.claim = None
             store.last = LeaseEnd(claim=self._claim, released=True, ttl_s=self.ttl_s)
+            store.promised[self._claim] = 0
         await self._heard()
 
     async def close(self) -> None:

@@ -133,7 +133,11 @@ class Wire:
 
     async def _down_the_stream(self, reports: Sequence[Report], seconds: float) -> None:
         await asyncio.sleep(seconds)
-        if self._listener is not None and not self._is_cut():
+        if not self._is_cut():
+            self._deliver(reports)
+
+    def _deliver(self, reports: Sequence[Report]) -> None:
+        if self._listener is not None:
             self._listener(reports)
 
     def _is_cut(self) -> bool:

@@ -18,12 +18,16 @@ from bot.core.limits import Limit
 from bot.core.order import OrderState, Trigger
 from bot.core.policy import Policy
 from bot.core.records import BreakCause, Ledger, Position
-from bot.core.units import ZERO
-from bot.shell import lifecycle
+from bot.core.units import ZERO, VenueId
+from bot.shell import lifecycle, standing_by
 from bot.shell.dispatch import Dispatcher
 from bot.shell.loop import Loop
+from bot.shell.mandate import Mandate
 
 Patch = Callable[[pytest.MonkeyPatch], None]
+
+WAITS_S = 1.0
+"""How long an order waits between a late look at the lease and its leaving."""
 
 
 @dataclass(frozen=True)
@@ -229,6 +233,42 @@ def quarantine_untold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim_book, "_told_once", lambda before, event, words, kind: say(before, event, words, "claim"))
 
 
+def late_lease_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lease is looked at when a command is taken up, and not again when the order leaves, a long wait later."""
+    send = Dispatcher._send
+
+    async def later(self: Dispatcher, command: Command) -> ev.Event:
+        if not isinstance(command, PlaceOrder) or self._may_send is None or (seconds := self._may_send()) <= 0:
+            return await send(self, command)
+        await self._clock.sleep(WAITS_S)
+        end = self._clock.now() + int(seconds * 1_000)
+        return await self._venues[VenueId(command.instrument.partition(":")[0])].place(
+            replace(command, expires_at=min(command.expires_at, end))
+        )
+
+    monkeypatch.setattr(Dispatcher, "_send", later)
+
+
+def lease_by_hearsay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lease counts as held until a renewal was refused, whatever the clock says: a process that was stopped goes on sending."""
+    monkeypatch.setattr(Mandate, "held_for", lambda self: 0.0 if self._lost else 2.85)
+
+
+def no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who takes over sends at once, without waiting for the lease before and the expiry of what was sent under it."""
+    monkeypatch.setattr(standing_by, "silence_s", lambda *_: 0.0)
+
+
+def asks_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stands by asks for the lease every half minute, and not twelve times within its length."""
+    monkeypatch.setattr(standing_by, "ASKS_PER_TERM", 0.1)
+
+
+def epoch_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The epoch is the store's counter and which instance it is: after a store was rolled back it repeats."""
+    monkeypatch.setattr(lifecycle, "epoch_of", lambda counter, started_at, tag: f"h{counter:04d}{tag[0]}")
+
+
 MUTANTS: Mapping[str, Mutant] = {
     plant.__name__: Mutant(plant, first, within)
     for plant, first, within in (
@@ -245,7 +285,7 @@ MUTANTS: Mapping[str, Mutant] = {
         (always_halts, 1, 1),
         (never_returns, 1, 3),
         (halt_ignored, 408, 4),
-        (ids_repeat, 1, 4),
+        (ids_repeat, 2, 3),
         (deleveraging_unseen, 1, 4),
         (venue_cap_forgotten, 1, 2),
         (deposit_twice, 403, 6),
@@ -253,6 +293,11 @@ MUTANTS: Mapping[str, Mutant] = {
         (waits_for_history, 405, 3),
         (break_untold, 405, 2),
         (fees_twice, 403, 3),
+        (late_lease_check, 1, 1),
+        (lease_by_hearsay, 1, 1),
+        (no_silence, 1, 1),
+        (epoch_repeats, 15, 1),
+        (asks_rarely, 416, 1),
     )
 }
 """By name."""

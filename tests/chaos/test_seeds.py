@@ -12,6 +12,8 @@ import pytest
 from bot.drivers.chaos.catalogue import FAULTS, OF_CHAOS, Owner
 from bot.drivers.chaos.report import Campaign, failure, table
 from bot.drivers.chaos.seed import STRIKES, play
+from bot.drivers.chaos.strikes_pair import TAKEOVER_S
+from bot.drivers.chaos.world import SLOW
 from tests.chaos.campaign import CI_HOURS, CI_SEEDS, LIVENESS_HOURS, LIVENESS_SEEDS, assert_clean, kept, outcome_of
 
 pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(600)]  # a seed may take a minute of a busy machine
@@ -34,6 +36,13 @@ def test_safety_is_not_bought_by_standing_still() -> None:
     active, seconds = sum(o.averages.active for o in played), sum(o.averages.seconds for o in played)
     assert active / seconds > 0.7
     assert sum(o.orders for o in played) > 20 * len(played)
+
+
+def test_some_of_these_seeds_play_two_instances_and_the_other_one_hedges_in_time() -> None:
+    pairs = [outcome for outcome in map(outcome_of, CI_SEEDS) if outcome.instances == 2]
+    assert len(pairs) >= 2
+    slowest_beat_s = SLOW.policy["decision_beat_ms"] / 1_000
+    assert 3.0 < max(took for outcome in pairs for took in outcome.takeovers) <= TAKEOVER_S + slowest_beat_s + 0.1
 
 
 @pytest.mark.parametrize("seed", LIVENESS_SEEDS)

@@ -51,7 +51,7 @@ class Causes:
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
         self._owed: dict[InstrumentId, list[Owed]] = {}
-        self._moved_by_others: set[InstrumentId] = set()
+        self._others: set[InstrumentId] = set()
         self._moves_are_lost = False
         self.fills: Counter[tuple[VenueId, str]] = Counter()
         self.fees: dict[tuple[VenueId, str], Decimal] = {}
@@ -76,7 +76,11 @@ class Causes:
             self.fees_usd += fill.fee * (fill.price if listed.is_inverse else ONE)
         if fill.kind is not FillKind.TRADE or not ours:
             self._owed.setdefault(listed.id, []).append(Owed(fill.kind, now))
-            self._moved_by_others.add(listed.id)
+            self.moved_by_others(listed.id)
+
+    def moved_by_others(self, instrument: InstrumentId) -> None:
+        """Somebody else than the newest run trades there."""
+        self._others.add(instrument)
 
     def paid(self, venue: VenueId, record: FundingRecord, now: Millis) -> None:
         """A settlement of funding."""
@@ -107,7 +111,7 @@ class Causes:
         instrument = InstrumentId(note.subject)
         if instrument in self._owed:
             self._owed[instrument] = [o for o in self._owed[instrument] if cause not in FITTING[o.kind]]
-        if cause not in OF_OTHERS or instrument in self._moved_by_others or self._moves_are_lost:
+        if cause not in OF_OTHERS or instrument in self._others or self._moves_are_lost:
             return None
         return f"{cause} is told of {instrument}, which nobody but the bot ever moved"
 

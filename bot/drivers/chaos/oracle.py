@@ -11,7 +11,7 @@ A broken invariant is kept as a sentence; the first one ends the seed. Judged he
     I05  a reduction is against what is held, and no order of ours turns a position round or makes a hedge long
     I09  orders and messages within the window
     I10  after a person's halt nothing leaves that places, and nothing works any more once the venues answer
-    I11  only the newest run sends, under ids that begin with its epoch and never went out before
+    I11  only the newest run sends, under ids that begin with its epoch, which no run had before (for leases see `turns`)
 
 Of the book (I02, I06, I07, I08, I12, I14, I17): see `judge`. I13 is tried where there are secrets (the adapters' tests), I15 by liveness
 mode, I16 by the story's hash.
@@ -87,6 +87,9 @@ class Oracle:
         self._messages: dict[VenueId, deque[Millis]] = {}
         self._held: dict[Asset, deque[tuple[Millis, Decimal]]] = {}
         self._excuses: dict[Asset, list[tuple[Decimal, Millis]]] = {}
+        self._epochs: set[str] = set()
+        self._strangers_until: Millis = 0
+        """Until when a stranger's orders may stand beside ours without our having been told."""
         self._suspected: set[str] = set()
         self._suspects: dict[str, Millis] = {}
         self.last_change: Millis = now()
@@ -107,6 +110,12 @@ class Oracle:
         self._asked.clear()
         self._suspects.clear()
         self._silent_until = dict.fromkeys(self._silent_until, self._now())
+
+    def begun(self, epoch: str) -> None:
+        """A run begins under this epoch."""
+        if epoch in self._epochs:
+            self.broke("I11", f"the epoch {epoch} has been a run's before")
+        self._epochs.add(epoch)
 
     def store_lost(self) -> None:
         """The store's end is gone: what is appended from now on takes its place."""
@@ -178,8 +187,19 @@ class Oracle:
         until = command.expires_at - self.offset_ms() + ARRIVES_WITHIN_MS
         sent = self.truth.leaves(command, now, until)
         sent.is_move = order is not None and "change of venue" in order.reason
-        if not command.reduce_only:
+        if not command.reduce_only and now > self._strangers_until:
             self._caps(sent, venue, now)
+
+    def strange(self, command: PlaceOrder, venue: VenueId, until: Millis) -> None:
+        """An order leaves a run whose lease another server granted: to the newest run it is a stranger's."""
+        now, order_id = self._now(), command.client_order_id
+        self._story.tell(venue, f"<- strange {order_id} {command.instrument} {command.quantity:f} at {command.price:f}")
+        if order_id in self.truth.sent:
+            self.broke("I01", f"order {order_id} leaves a second time")
+        self.truth.leaves(command, now, until).is_told = True
+        self._forgotten.add(order_id)
+        self.causes.moved_by_others(command.instrument)
+        self._strangers_until = now + SHRUNK_LATELY_MS
 
     def _within(self, kept: dict[VenueId, deque[Millis]], venue: VenueId, now: Millis) -> deque[Millis]:
         found = kept.setdefault(venue, deque())
@@ -205,7 +225,7 @@ class Oracle:
             self.broke("I03", f"order {command.client_order_id} increases at {venue}, where a person lets it only reduce")
 
     def _increasing(self, command: PlaceOrder, venue: VenueId, now: Millis, decided: Millis) -> None:
-        """`decided`: when, the world's clock. A silence that was told after it, while the store took its time, could not be heeded."""
+        """`decided`: when, the world's clock. A silence told in that millisecond or later, while the store took its time, is not heeded."""
         instrument = command.instrument
         for sent in self.truth.may_fill(now):
             if sent.command.instrument == instrument and not sent.is_told:
@@ -216,7 +236,7 @@ class Oracle:
             age = "never" if quoted is None else f"{now - quoted} ms ago"
             self.broke("I03", f"{instrument} increases on a quote that came {age}")
         silent, asked = self._silent_until.get(venue), self._read_asked.get(venue)
-        if asked is None or (silent is not None and asked < silent <= decided):
+        if asked is None or (silent is not None and asked < silent < decided):
             self.broke("I03", f"{instrument} increases at {venue}, which was not read in full since it was last silent")
 
     def _caps(self, sent: Sent, venue: VenueId, now: Millis) -> None:

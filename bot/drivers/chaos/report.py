@@ -26,6 +26,8 @@ class Campaign:
     stray_usd: float = 0.0
     stray_bps: float = 0.0
     slowest_heal_s: float = 0.0
+    pairs: int = 0
+    takeovers: list[float] = field(default_factory=list)
     failed: list[Outcome] = field(default_factory=list)
 
     def add(self, outcome: Outcome, cpu_s: float) -> None:
@@ -42,6 +44,8 @@ class Campaign:
         self.active += outcome.averages.active
         self.stray_usd += outcome.averages.stray_usd
         self.stray_bps += outcome.averages.stray_bps
+        self.pairs += outcome.instances > 1
+        self.takeovers += outcome.takeovers
         self.slowest_heal_s = max(self.slowest_heal_s, outcome.slowest_heal_s)
         if outcome.violations:
             self.failed.append(outcome)
@@ -74,6 +78,7 @@ def table(campaign: Campaign) -> str:
     lines += [
         "",
         f"seeds                    {campaign.seeds}, of which {len(campaign.failed)} failed",
+        f"two instances            {campaign.pairs} seeds; {_takeovers(campaign)}",
         f"virtual hours            {campaign.hours:.1f}",
         f"time ACTIVE              {100 * campaign.active / seconds:.1f} %",
         f"time-weighted |net delta| {campaign.stray_usd / seconds:.0f} USD, {campaign.stray_bps / seconds:.1f} bps of what is held",
@@ -86,12 +91,19 @@ def table(campaign: Campaign) -> str:
     return "\n".join(lines)
 
 
+def _takeovers(campaign: Campaign) -> str:
+    if not campaign.takeovers:
+        return "no takeover was timed"
+    return f"{len(campaign.takeovers)} takeovers timed, the slowest hedged again after {max(campaign.takeovers):.1f} s"
+
+
 def seed_line(outcome: Outcome, cpu_s: float) -> str:
     """One seed in one line."""
     seconds = max(outcome.averages.seconds, 1.0)
     word = "FAILED " + str(outcome.violations[0]) if outcome.violations else "clean"
+    pair = ", two instances" if outcome.instances > 1 else ""
     return (
-        f"seed {outcome.seed} ({outcome.pace}) {outcome.hours:.2f} h in {cpu_s:.1f} CPU s, "
+        f"seed {outcome.seed} ({outcome.pace}{pair}) {outcome.hours:.2f} h in {cpu_s:.1f} CPU s, "
         f"ACTIVE {100 * outcome.averages.active / seconds:.0f} %, "
         f"{outcome.orders} orders, {outcome.crashes} crashes, {sum(outcome.struck.values())} faults: {word}"
     )

@@ -15,17 +15,24 @@ from decimal import Decimal
 from random import Random
 
 from bot.core.events import OperatorAction
-from bot.drivers.chaos import strikes_custody, strikes_orders, strikes_process, strikes_venues
+from bot.drivers.chaos import strikes_custody, strikes_orders, strikes_pair, strikes_process, strikes_venues
 from bot.drivers.chaos.judge import Averages, Judge
 from bot.drivers.chaos.oracle import Violation
+from bot.drivers.chaos.pair import PairStage
 from bot.drivers.chaos.stage import Stage
 from bot.drivers.chaos.strike import Strike, flow, hold, trickle
 from bot.drivers.chaos.world import BRISK, MOST_HELD, SLOW, STEADY, Pace
+from bot.simulator.hosts import run_hosted
 from bot.simulator.virtual_time import Deadlock, run_virtually
 from bot.simulator.world import ACCOUNT
 
-STRIKES: Sequence[Strike] = (*strikes_orders.STRIKES, *strikes_venues.STRIKES, *strikes_custody.STRIKES, *strikes_process.STRIKES)
-"""Every kind of fault."""
+OF_ONE: Sequence[Strike] = (*strikes_orders.STRIKES, *strikes_venues.STRIKES, *strikes_custody.STRIKES, *strikes_process.STRIKES)
+"""Every kind of fault that one instance can meet, and"""
+OF_TWO: Sequence[Strike] = strikes_pair.STRIKES
+"""those that need two."""
+STRIKES: Sequence[Strike] = (*OF_ONE, *OF_TWO)
+PAIRS_SHARE = 1 / 3
+"""The part of seeds that play two instances."""
 HEAL_S = 900.0
 """Longest time from the end of the last fault until the book is ACTIVE, in band and equal to the world: two quiet periods of five minutes,
 one for what the last fault left, one for what was found out during it, and the longest pauses in between."""
@@ -55,6 +62,9 @@ class Outcome:
     ended_by_itself: int
     persons: int
     slowest_heal_s: float
+    instances: int
+    takeovers: tuple[float, ...]
+    """How long each takeover took that was timed, virtual seconds."""
     digest: str
     last: tuple[str, ...]
 
@@ -62,16 +72,20 @@ class Outcome:
 class Seed:
     """Plays one seed on the running virtual-time loop."""
 
-    def __init__(self, number: int, hours: float, pace: Pace | None = None) -> None:
+    def __init__(self, number: int, hours: float, pace: Pace | None = None, *, in_pair: bool = False) -> None:
+        """`in_pair`: two instances share the store. Needs a loop that knows hosts."""
         self.hours = hours
         self.random = Random(f"{number} plan")
         drawn = self.random.choice((BRISK, STEADY, STEADY, STEADY, SLOW))
         self.pace = pace or (SLOW if hours >= SLOW_FROM_HOURS else drawn)
-        self.stage = Stage(number, self.pace)
+        self.stage = PairStage(number, self.pace) if in_pair else Stage(number, self.pace)
         self.judge = Judge(self.stage)
-        self.strikes = [s for s in STRIKES if self.random.random() < 0.7] or list(STRIKES)
+        self.strikes = [s for s in OF_ONE if self.random.random() < 0.7] or list(OF_ONE)
         self.weights = [self.random.choice((0.5, 1.0, 2.0)) for _ in self.strikes]
         self.gap_s = self.random.choice((4.0, 12.0, 40.0))
+        if in_pair:
+            self.strikes += OF_TWO
+            self.weights += [self.random.choice((1.0, 2.0, 4.0)) for _ in OF_TWO]
         self.persons = 0
         self.slowest_heal_s = 0.0
         self.needs_person = False
@@ -203,7 +217,7 @@ class Seed:
         await self._calm()
         if stage.oracle.violations:
             return
-        took = await stage.stop()
+        took = await stage.end()
         if took > 10.0:
             stage.oracle.broke("LIFE", f"an orderly stop took {took:.1f} s")
         self.judge.attributed()
@@ -242,18 +256,25 @@ class Seed:
             ended_by_itself=stage.ended_by_itself,
             persons=self.persons,
             slowest_heal_s=self.slowest_heal_s,
+            instances=2 if isinstance(stage, PairStage) else 1,
+            takeovers=tuple(stage.takeovers) if isinstance(stage, PairStage) else (),
             digest=stage.story.digest(),
             last=stage.story.last(),
         )
+
+
+def is_pair(number: int) -> bool:
+    """Whether a seed plays two instances."""
+    return Random(f"{number} instances").random() < PAIRS_SHARE
 
 
 def play(number: int, hours: float, pace: Pace | None = None) -> Outcome:
     """One seed, on virtual time."""
 
     async def whole() -> Outcome:
-        return await Seed(number, hours, pace).play()
+        return await Seed(number, hours, pace, in_pair=is_pair(number)).play()
 
-    return run_virtually(whole())
+    return (run_hosted if is_pair(number) else run_virtually)(whole())
 
 
-__all__ = ["HEAL_S", "STRIKES", "Outcome", "Seed", "play"]
+__all__ = ["HEAL_S", "STRIKES", "Outcome", "Seed", "is_pair", "play"]

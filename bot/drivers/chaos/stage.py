@@ -22,12 +22,14 @@ from bot.drivers.chaos.oracle import Oracle
 from bot.drivers.chaos.story import Story
 from bot.drivers.chaos.telemetry import ChaosTelemetry
 from bot.drivers.chaos.truth import Truth
-from bot.drivers.chaos.venue import ChaosVenue, FeedDied
+from bot.drivers.chaos.venue import ChaosVenue, FeedDied, Witness
 from bot.drivers.chaos.world import BotClock, ChaosWorld, MemorySwitch, Pace, policy_of
 from bot.operating import HaltTold, OperatorRequest
-from bot.ports import JournalUnavailable
+from bot.ports import JournalUnavailable, LeaseLost, Snapshot
 from bot.shell.lifecycle import Run, World
 from bot.shell.loop import LoopOverrun
+from bot.shell.mandate import Mandate
+from bot.shell.recovery import Course
 from bot.simulator.memory import MemoryJournal
 from bot.simulator.model import OrderReport, Report
 from bot.simulator.virtual_time import VirtualClock, VirtualTimeLoop
@@ -44,7 +46,11 @@ class Crash(BaseException):
     """The process died here."""
 
 
-@dataclass(slots=True)
+MAY_END_A_RUN = (JournalUnavailable, FeedDied, LoopOverrun, LeaseLost, Crash)
+"""What a run may end of by itself."""
+
+
+@dataclass(slots=True, eq=False)
 class Life:
     """One run of the bot. `cut`: it was crashed or stopped on purpose. `is_awaited`: it ended by itself and is started again."""
 
@@ -116,30 +122,51 @@ class Stage:
             loop.jump(seconds)
         self.oracle.paused(round(seconds * 1_000))
 
+    def stand_still(self, seconds: float) -> None:
+        """The process that sends is stopped for so long."""
+        self.jump(seconds)
+
+    async def end(self) -> float:
+        """The orderly stop of everything; how many virtual seconds it took."""
+        return await self.stop()
+
     # lives
 
     def start(self) -> None:
         """A run begins."""
-        self.oracle.new_life()
         journal = MemoryJournal(self.world.store, appending=self._appending, appended=lambda: self._reached("append ends"))
-        venues = {v: self._venue(v) for v in self.world.exchanges}
+        self.own(self._watch(self._begin(journal, self.oracle)), "supervisor")
+
+    def _begin(
+        self,
+        journal: MemoryJournal,
+        witness: Witness,
+        *,
+        mandate: Mandate | None = None,
+        recovery: tuple[Snapshot, Course] | None = None,
+        where: str = "",
+    ) -> Life:
+        """A run on a journal, under a mandate where it needs one, and from what was followed where something was; `where` is for people."""
+        self.oracle.new_life()
+        number = len(self.lives) + 1
         ports = World(
-            venues=venues,
+            venues={v: self._venue(v, witness) for v in self.world.exchanges},
             sources=[self.world.collateral],
             journal=journal,
             clock=self.bot_clock,
             telemetry=ChaosTelemetry(self.oracle, self.story),
             funding_poll_s=FUNDING_POLL_S,
             halt=self.switch,
+            mandate=mandate,
         )
-        run = Run(ports, self.policy, "c0ffee", tag=f"t{len(self.lives) % 1000:03d}")
+        run = Run(ports, self.policy, "c0ffee", tag=f"t{(number - 1) % 1000:03d}", recovery=recovery)
         self.oracle.causes.recovered(run.loop.ledger)
-        self.story.tell("stage", f"run {len(self.lives) + 1} begins")
-        life = Life(run, journal, asyncio.create_task(run.until_stopped(), name=f"run {len(self.lives) + 1}"))
+        self.story.tell("stage", f"run {number} begins{where}")
+        life = Life(run, journal, asyncio.create_task(run.until_stopped(), name=f"run {number}"))
         self.lives.append(life)
-        self.own(self._watch(life), "supervisor")
+        return life
 
-    def _venue(self, venue: VenueId) -> ChaosVenue:
+    def _venue(self, venue: VenueId, witness: Witness) -> ChaosVenue:
         return ChaosVenue(
             venue,
             self.world.exchanges[venue],
@@ -147,7 +174,7 @@ class Stage:
             self.bot_clock,
             self.world.chaos_wires[venue],
             self.world.symbols(venue),
-            witness=self.oracle,
+            witness=witness,
             venue_clock=self.clock,
             beat_s=self.pace.quote_s,
         )
@@ -165,21 +192,25 @@ class Stage:
     async def _watch(self, life: Life) -> None:
         """Starts the next run when one ends that nobody ended."""
         await asyncio.wait({life.task})
-        error = None if life.task.cancelled() else life.task.exception()
         if life.cut:
             self._restart_s = RESTART_S
             return
-        self.ended_by_itself += 1
-        self.story.tell("stage", f"the run ended by itself: {type(error).__name__} {error}")
-        if isinstance(error, Crash):
+        if isinstance(self._ended_by(life), Crash):
             return  # whoever asked for the crash goes on from here
-        if not isinstance(error, JournalUnavailable | FeedDied | LoopOverrun):
-            self.oracle.broke("LIFE", f"the run ended with {type(error).__name__}: {error}")
         life.cut = life.is_awaited = True
         await self.clock.sleep(self._restart_s)
         self._restart_s = min(self._restart_s * 2, RESTART_MAX_S)
         if self.life is life and life.is_awaited:
             self.start()
+
+    def _ended_by(self, life: Life) -> BaseException | None:
+        """What ended a run that nobody ended."""
+        error = None if life.task.cancelled() else life.task.exception()
+        self.ended_by_itself += 1
+        self.story.tell("stage", f"the run ended by itself: {type(error).__name__} {error}")
+        if not isinstance(error, MAY_END_A_RUN):
+            self.oracle.broke("LIFE", f"the run ended with {type(error).__name__}: {error}")
+        return error
 
     async def crash(self) -> None:
         """The process is gone, now."""
@@ -209,7 +240,7 @@ class Stage:
         life.run.stop("SIGTERM")
         await asyncio.wait({life.task})
         error = None if life.task.cancelled() else life.task.exception()
-        if error is not None and not isinstance(error, JournalUnavailable | FeedDied | LoopOverrun | Crash):
+        if error is not None and not isinstance(error, MAY_END_A_RUN):
             self.oracle.broke("LIFE", f"the stop ended with {type(error).__name__}: {error}")
         return self.clock.steady() - began
 

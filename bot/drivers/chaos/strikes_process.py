@@ -21,9 +21,10 @@ PROTECTED_S = 10.0
 
 def clock_step(stage: Stage) -> None:
     """F46: the host's clock steps, and steps back."""
-    stage.bot_clock.offset_ms = stage.random.choice((-2_000, -700, -300, 300, 700, 2_000))
-    stage.story.tell("stage", f"the bot's clock is off by {stage.bot_clock.offset_ms} ms")
-    stage.later(stage.random.uniform(5.0, 60.0), lambda: setattr(stage.bot_clock, "offset_ms", 0))
+    clock = stage.bot_clock
+    clock.offset_ms = stage.random.choice((-2_000, -700, -300, 300, 700, 2_000))
+    stage.story.tell("stage", f"the bot's clock is off by {clock.offset_ms} ms")
+    stage.later(stage.random.uniform(5.0, 60.0), lambda: setattr(clock, "offset_ms", 0))
     flow(stage)
 
 
@@ -31,7 +32,7 @@ def paused(stage: Stage) -> None:
     """F47: the process is stopped for a minute."""
     flow(stage)
     stage.story.tell("stage", "the process stands still for 60 s")
-    stage.jump(60.0)
+    stage.stand_still(60.0)
     stage.later(1.0, lambda: None)
 
 
@@ -40,7 +41,7 @@ def blocked(stage: Stage) -> None:
     seconds = stage.random.uniform(2.0, 30.0)
     stage.story.tell("stage", f"the loop is blocked for {seconds:.1f} s")
     stage.later(seconds, lambda: None)
-    stage.jump(seconds)
+    stage.stand_still(seconds)
     flow(stage)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.core.commands import Command
-from bot.core.events import CollateralObserved, Event, OperatorActed, StopRequested
+from bot.core.events import CollateralObserved, Event, OperatorActed, SessionStarted, StopRequested
 from bot.core.records import Note
 from bot.drivers.chaos.oracle import Oracle
 from bot.drivers.chaos.story import Story
@@ -19,14 +19,17 @@ class ChaosTelemetry:
     def event_folded(self, event: Event, *, is_news: bool) -> None:
         """An event went through the core."""
         del is_news
+        if isinstance(event, SessionStarted):
+            self._oracle.begun(event.epoch)
         if isinstance(event, OperatorActed | StopRequested | CollateralObserved):
             self._story.tell("bot", f"took {type(event).__name__}")
             if self._life == self._oracle.life:
                 self._oracle.folded(event)
 
     def noted(self, note: Note) -> None:
-        """The core said something."""
-        self._oracle.noted(note)
+        """The core said something. What a run says whose place another has taken is no word on the book any more."""
+        if self._life == self._oracle.life:
+            self._oracle.noted(note)
         self._story.tell("bot", f"{note.kind} {note.subject}: {note.sentence}")
 
     def decided(self, decision: DecisionMade) -> None:

@@ -96,6 +96,23 @@ class BotClock:
         await self._clock.sleep(seconds)
 
 
+class HostClock(BotClock):
+    """The clocks of one host of several: the one that counts suspension may run fast or slow against the world's."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock)
+        self._rate, self._since, self._read = 1.0, clock.steady(), 0.0
+
+    def run_at(self, rate: float) -> None:
+        """From now on so many of its seconds pass in one of the world's."""
+        self._read, self._since = self.steady(), self._clock.steady()
+        self._rate = rate
+
+    def steady(self) -> float:
+        """Seconds by this host."""
+        return self._read + (self._clock.steady() - self._since) * self._rate
+
+
 class MemorySwitch:
     """`ports.HaltSwitch` in memory: it outlives every run."""
 

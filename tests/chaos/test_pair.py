@@ -1,0 +1,145 @@
+"""Two instances in a chaos world: who sends after a death, a freeze, a cut cable and a failover, and that the oracle would tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+import pytest
+
+from bot.core.units import Asset
+from bot.drivers.chaos.judge import Judge
+from bot.drivers.chaos.pair import PairStage
+from bot.drivers.chaos.seed import is_pair
+from bot.drivers.chaos.strike import hold
+from bot.drivers.chaos.strikes_pair import TAKEOVER_S
+from bot.drivers.chaos.world import BRISK
+from bot.simulator.hosts import run_hosted
+
+pytestmark = [pytest.mark.xdist_group("chaos-pair"), pytest.mark.timeout(600)]
+ETH = Asset("ETH")
+
+
+def told(story: Callable[[PairStage], Awaitable[None]]) -> PairStage:
+    """A stage on which a story was played, whose book was hedged before it began, and which broke nothing."""
+
+    async def whole() -> PairStage:
+        stage = PairStage(1, BRISK)
+        current = asyncio.current_task()
+        assert current is not None
+        stage.main = current
+        stage.own(stage.world.play(), "market")
+        for asset, held in (("BTC", 5), ("ETH", 100), ("SOL", 1_500)):
+            hold(stage, asset, Decimal(held))
+        stage.start()
+        await until(stage, Judge(stage).in_band, 30)
+        await until(stage, lambda: stage.follower is not None, 5)
+        await story(stage)
+        return stage
+
+    stage = run_hosted(whole())
+    assert stage.oracle.violations == []
+    return stage
+
+
+async def until(stage: PairStage, true: Callable[[], bool], seconds: float) -> float:
+    """Waits for something; how long that took."""
+    began = stage.clock.steady()
+    while not (stage.lives and true()):
+        assert stage.clock.steady() - began < seconds, stage.story.last()[-20:]
+        await stage.clock.sleep(0.05)
+    return stage.clock.steady() - began
+
+
+async def is_hedged_by_the_other(stage: PairStage, lost: str) -> float:
+    """After the leader is lost: how long it takes until the other one has reduced what is too much."""
+    sent = len(stage.oracle.truth.sent)
+    hold(stage, "ETH", Decimal(0))
+    took = await until(stage, lambda: stage.oracle.is_protected(ETH, sent), TAKEOVER_S)
+    assert stage.turns.newest.host != lost
+    return took
+
+
+def test_a_third_of_the_seeds_plays_two_instances() -> None:
+    assert 0.3 < sum(map(is_pair, range(3_000))) / 3_000 < 0.37
+
+
+def test_a_leader_that_is_killed_is_replaced_in_time_under_another_epoch() -> None:
+    async def story(stage: PairStage) -> None:
+        leader = stage.leader
+        assert leader is not None
+        before = stage.ledger.epoch
+        await stage.kill(leader)
+        assert await is_hedged_by_the_other(stage, leader.host.name) > 3.0  # the lease, and then its length again
+        assert stage.ledger.epoch > before
+        stage.start()
+        await until(stage, lambda: stage.follower is leader, 10)  # who comes back follows
+
+    told(story)
+
+
+def test_a_leader_that_was_stopped_wakes_up_without_its_place_and_sends_nothing() -> None:
+    async def story(stage: PairStage) -> None:
+        leader = stage.leader
+        assert leader is not None
+        stage.freeze(leader, 20.0)
+        await is_hedged_by_the_other(stage, leader.host.name)
+        hold(stage, "ETH", Decimal(150))
+        await stage.clock.sleep(25.0)
+        assert not leader.host.is_stopped
+        assert stage.follower is leader
+        assert {name[:-6] for name in list(stage.oracle.truth.sent)[-2:]} == {stage.ledger.epoch}
+
+    told(story)
+
+
+def test_clocks_that_differ_by_what_is_allowed_for_change_nothing() -> None:
+    async def story(stage: PairStage) -> None:
+        leader, follower = stage.leader, stage.follower
+        assert leader is not None
+        assert follower is not None
+        leader.clock.run_at(0.97)
+        follower.clock.run_at(1.03)
+        leader.clock.offset_ms, follower.clock.offset_ms = 2_000, -2_000
+        await stage.clock.sleep(15.0)
+        leader.is_linked = False
+        await is_hedged_by_the_other(stage, leader.host.name)
+
+    told(story)
+
+
+def test_a_failover_that_grants_the_lease_to_the_other_one_makes_it_wait_for_both() -> None:
+    async def story(stage: PairStage) -> None:
+        leader = stage.leader
+        assert leader is not None
+        leader.is_linked = False  # it goes on in good faith
+        stage.fail_over(5, forgets=True)
+        began = stage.clock.steady()
+        hold(stage, "ETH", Decimal(20))
+        await until(stage, lambda: stage.turns.newest.host != leader.host.name, 1)
+        await until(stage, lambda: stage.turns.newest.began_at is not None, 15)
+        assert stage.clock.steady() - began >= 6.0
+
+    told(story)
+
+
+def test_while_the_store_is_two_both_send_and_afterwards_one() -> None:
+    async def story(stage: PairStage) -> None:
+        leader = stage.leader
+        assert leader is not None
+        first = len(stage.oracle.truth.sent)
+        stage.split(leader, 3, 20.0)
+        await stage.clock.sleep(9.0)
+        hold(stage, "ETH", Decimal(140))
+        await stage.clock.sleep(5.0)
+        split = {name[:-6] for name in list(stage.oracle.truth.sent)[first:]}
+        assert len(split) == 2, "each of them hedged what it was told"
+        await stage.clock.sleep(10.0)
+        assert leader.life is None
+        sent = len(stage.oracle.truth.sent)
+        hold(stage, "ETH", Decimal(10))
+        await until(stage, lambda: stage.oracle.is_protected(ETH, sent), 10)
+        assert {name[:-6] for name in list(stage.oracle.truth.sent)[sent:]} <= {stage.ledger.epoch}
+
+    told(story)
