@@ -284,7 +284,7 @@ MUTANTS: Mapping[str, Mutant] = {
         (stale_quotes, 405, 2),
         (always_halts, 1, 1),
         (never_returns, 1, 3),
-        (halt_ignored, 408, 4),
+        (halt_ignored, 406, 1),
         (ids_repeat, 2, 3),
         (deleveraging_unseen, 1, 4),
         (venue_cap_forgotten, 1, 2),

@@ -54,9 +54,12 @@ def empty_positions(stage: Stage) -> None:
 
 
 def stale_positions(stage: Stage) -> None:
-    """F27: positions come from a cache."""
-    for_a_while(stage, conditions_of(stage), "stale_positions", True, LIES_MAX_S)
+    """F27: positions come from caches, at every venue, long enough for most of them to be read meanwhile."""
+    for here in stage.world.conditions.values():
+        here.stale_positions = True
+        stage.later(stage.random.uniform(LIES_MAX_S / 2, LIES_MAX_S), partial(setattr, here, "stale_positions", False))
     flow(stage)
+    stage.later(4.0, lambda: flow(stage))
 
 
 def wild_mark(stage: Stage) -> None:
