@@ -66,7 +66,7 @@ check: $(PROJECT_STAMP) ## Format, lint, types, import contracts, house rules
 	@echo "[check 2/5] ruff check"
 	@$(BIN)/ruff check --quiet .
 	@echo "[check 3/5] mypy --strict"
-	@$(BIN)/mypy --strict bot
+	@$(BIN)/mypy --strict
 	@echo "[check 4/5] import contracts"
 	@$(BIN)/lint-imports
 	@echo "[check 5/5] house rules"

@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -67,6 +67,11 @@ class Counting:
 
     def put(self, event: Event) -> None:
         """Is not what is measured."""
+
+    async def put_awaited(self, event: Event) -> bool:
+        """Neither is this."""
+        self.put(event)
+        return True
 
     def put_quote(self, quote: Quote) -> None:
         """One more."""
@@ -313,7 +318,7 @@ async def _ccxt_messages(adapter: CcxtVenue, seconds: float) -> float:
         await client.close()
 
 
-async def _per_cpu_second(told: Any, seconds: float) -> float:
+async def _per_cpu_second(told: Callable[[], int], seconds: float) -> float:
     deadline = time.monotonic() + START_SECONDS
     while told() < 50:
         if time.monotonic() > deadline:
