@@ -375,7 +375,7 @@ def _venue(ledger: Ledger, policy: Policy, venue: VenueId, required: Decimal | N
         margin_balance_usd=margin.margin_balance(ledger, policy, venue),
         margin_ratio=margin.margin_ratio(ledger, policy, venue),
         funding_annual=weighted_annual(ledger, policy, here, now),
-        orders_working=len(orders) - doubts,
+        orders_working=len(orders) - doubts + len(record.taken_orders),
         orders_in_doubt=doubts,
         trading=_state(ledger, venue),
         maintenance_margin_usd=margin.maintenance_now(ledger, policy, venue),

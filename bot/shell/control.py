@@ -238,7 +238,10 @@ class Control:
         return self._venues if venue is None else (venue,)
 
     def _open_at(self, venue: VenueId) -> int:
-        return sum(1 for o in self._loop.ledger.open_orders() if self._loop.ledger.venue_of(o.instrument) == venue)
+        ledger = self._loop.ledger
+        record = ledger.venues.get(venue)
+        taken = 0 if record is None else len(record.taken_orders)
+        return taken + sum(1 for o in ledger.open_orders() if ledger.venue_of(o.instrument) == venue)
 
     def _came_of(self, request: OperatorRequest) -> str:
         if request.action is OperatorAction.RESOLVE and request.order is not None:

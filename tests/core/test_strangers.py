@@ -56,6 +56,7 @@ def test_an_adopted_order_counts_at_its_worst_and_is_withdrawn_until_a_reading_d
     story = beside_theirs() >> adopts("alice") << state_is("active", "okx") << net_delta("ETH", "-3", "0")
     story << says("adopted by alice: order 9 on okx:ETH, which leaves -3; it is withdrawn")
     assert story.statement().unadopted == ()
+    assert [v.orders_working for v in story.statement().venues if v.venue == VENUE] == [1]
     story >> decision_due()
     command = story.take(type(story.outbox[0]), OKX)
     assert (command.venue_order_id, command.by_venue_id) == ("9", True)

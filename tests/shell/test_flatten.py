@@ -273,7 +273,9 @@ async def test_orders_of_others_are_adopted_by_name_and_withdrawn_and_the_venue_
     assert (seen.order, seen.quantity) == (str(order.order_id), -50 * contract.lot * contract.contract_size)
     answer = await asked(bench, OperatorAction.ADOPT, adopting=(seen,))
     assert (answer.accepted, answer.sentence) == (True, f"adopted: order {seen.order} on {instrument}, which is withdrawn")
-    await bench.until(lambda: not bench.ledger.venues[venue].taken_orders, 10)
+    assert (await asked(bench, HALT, venue=venue)).sentence.endswith(f"{venue}: no order open"), "it waits for what is withdrawn"
+    assert not bench.ledger.venues[venue].taken_orders
+    await asked(bench, RESUME, venue=venue)
     assert exchange.open_orders(ACCOUNT) == ()
     await bench.until(bench.converged, 30)
     bench.check()
