@@ -99,29 +99,36 @@ class _Search:
         self._signs = [_SIGNS[c.kind] for c in claims]
         self._ends = [deadline(c) for c in claims]
         self._is_plain = -1 not in self._signs
-        self._effort, self._is_wide = EFFORT_MAX, False
+        self._effort, self._entered = EFFORT_MAX, 0
+        self._wide_below = 0
+        """Of claims of a lower number not every set was tried."""
 
     def of(self, there: Place | None) -> Matching:
-        stories, entered = [_Story()], 0
+        stories = [_Story()]
         for movement in () if there is None else there.changes():
-            while entered < len(self._claims) and self._claims[entered].announced_at - self._lead_ms - MOVEMENT_MS <= movement.at:
-                self._enter(stories, entered)
-                entered += 1
+            self._enter(stories, until=movement.at + self._lead_ms + MOVEMENT_MS)
             for sign, quantity in ((1, movement.arrived), (-1, movement.left)):
                 if quantity != ZERO:
                     stories = self._after(stories, movement.at, sign, quantity)
-        for number in range(entered, len(self._claims)):
-            self._enter(stories, number)
+        self._enter(stories, until=FOREVER)
         if not self._is_plain:
             stories = self._netted(stories)
         least = min(self._strange(story) for story in stories)
         kept = [story for story in stories if self._strange(story) == least]
         left = tuple({self._claims[n].id: q for n, q in (*s.awaited[1].items(), *s.awaited[-1].items(), *s.given_up.items())} for s in kept)
-        return Matching(left, tuple(kept[0].spare), self._is_wide, self._until_read(kept), least)
+        is_wide = any(n < self._wide_below for s in kept for its in s.awaited.values() for n in its)
+        return Matching(left, tuple(kept[0].spare), is_wide, self._until_read(kept), least)
 
-    def _enter(self, stories: Iterable[_Story], number: int) -> None:
-        for story in stories:
-            story.awaited[self._signs[number]][number] = self._claims[number].quantity
+    def _enter(self, stories: Iterable[_Story], *, until: Millis) -> None:
+        """Claims that were announced until then are awaited from now on."""
+        while self._entered < len(self._claims) and self._claims[self._entered].announced_at <= until:
+            number, self._entered = self._entered, self._entered + 1
+            for story in stories:
+                story.awaited[self._signs[number]][number] = self._claims[number].quantity
+
+    def _widen(self, is_wide: bool) -> None:
+        """Not every set of what is awaited was tried: as long as any of it still is, anything may have netted out."""
+        self._wide_below = self._entered if is_wide else self._wide_below
 
     def _after(self, stories: Sequence[_Story], at: Millis, sign: int, quantity: Decimal) -> list[_Story]:
         """The stories after one change of the total: those that explain it, or all where none does."""
@@ -143,7 +150,7 @@ class _Search:
 
     def _explained(self, story: _Story, at: Millis, sign: int, quantity: Decimal) -> list[_Story]:
         groups = self._groups(story, at, sign, quantity) if self._effort > 0 else []
-        self._is_wide |= self._effort <= 0
+        self._widen(self._effort <= 0)
         if groups:
             self._effort -= len(groups) * story.size()
             return [story.without(group) for group in groups]
@@ -184,7 +191,7 @@ class _Search:
         What came in part is no whole claim any more: its rest takes part in the order of claims alone.
         """
         its = story.awaited[sign]
-        self._is_wide |= len(its) > CLAIMS_TRIED
+        self._widen(len(its) > CLAIMS_TRIED)
         alike: dict[tuple[Decimal, ClaimStage, bool], list[int]] = {}
         for number, quantity in islice(its.items(), CLAIMS_TRIED):
             if quantity == self._claims[number].quantity and may(number):
@@ -208,7 +215,7 @@ class _Search:
             if not (story.awaited[1] and story.awaited[-1]):
                 continue
             if self._effort <= 0:
-                self._is_wide = True
+                self._widen(True)
                 break
             came, went = (self._sums(story, s, lambda n: self._claims[n].announced_at < self._read_at <= self._ends[n]) for s in (1, -1))
             for total, some in came.items():
@@ -223,7 +230,7 @@ class _Search:
         """The most likely of them: at the end, those that agree with what was told settled come first."""
         if len(stories) <= STORIES_MAX:
             return stories
-        self._is_wide = True
+        self._widen(True)
         return sorted(stories, key=lambda s: self._strange(s) if is_end else s.strange)[:STORIES_MAX]
 
     def _strange(self, story: _Story) -> int:

@@ -162,6 +162,19 @@ def test_with_more_open_claims_than_are_tried_anything_up_to_the_smaller_side_ma
     assert book.known == Range(D("95.5"), D(100))
 
 
+def test_what_was_too_many_to_try_and_is_over_leaves_no_doubt() -> None:
+    book = Book(policy_of()).redemption("q", "40", BEGUN - 2)
+    count = claim_matching.CLAIMS_TRIED + 1
+    for number in range(count):
+        book.deposit(f"d{number:02}", "3", BEGUN + number)
+    book.read(BEGUN + SECOND, "60")
+    for number in range(count):
+        book.read(BEGUN + (number + 2) * SECOND, str(63 + 3 * number))
+    book.read(BEGUN + 2 * MINUTE, "87").read(BEGUN + 4 * MINUTE, "87")
+    book.deposit("d", "10", BEGUN + 4 * MINUTE).redemption("r", "7", BEGUN + 4 * MINUTE).read(BEGUN + 4 * MINUTE + 5 * SECOND, "87")
+    assert book.known == Range.exactly(D(80))
+
+
 def test_however_many_there_are_the_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim_matching, "EFFORT_MAX", 20)
     book = awaited(redemption="10").deposit("e", "3", BEGUN + 2).deposit("f", "2", BEGUN + 3)

@@ -85,7 +85,9 @@ def test_the_record_adds_up_whatever_is_announced(words: list[ev.CollateralAnnou
     confirmed = D(totals[-1]) if totals else D(0)
     for record in place_records(ledger, POLICY):
         assert record.confirmed == confirmed
-        assert record.counted == record.confirmed + record.pending * D("0.25") - record.leaving
+        plain = record.confirmed + record.pending * D("0.25") - record.leaving
+        announcers = {word.source for word in words}
+        assert record.counted <= plain if len(announcers) > 1 else record.counted == plain, "two may tell of the same"
         assert 0 <= record.leaving <= record.confirmed
         known = collateral(ledger, POLICY, ETH)
         assert known is not None
