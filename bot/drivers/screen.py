@@ -215,9 +215,10 @@ def _decisions(told: Told, count: int, wraps: bool) -> Panel:
     rows = Table.grid(padding=(0, 1))
     rows.add_column(no_wrap=True)
     rows.add_column(no_wrap=True)
-    rows.add_column(overflow="fold" if wraps else "ellipsis", no_wrap=not wraps)
+    rows.add_column()  # the only one that may be made narrower: what there is no room for is cut, or goes on in the next line, here alone
     for decision in told["decisions"][-count:]:
-        rows.add_row(clock(decision["at"]), Text(decision["subject"]), Text(decision["sentence"]))
+        sentence = Text(decision["sentence"], no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
+        rows.add_row(clock(decision["at"]), Text(decision["subject"]), sentence)
     return Panel(rows if rows.row_count else Text("nothing yet"), title="last decisions and why", title_align="left")
 
 

@@ -20,7 +20,7 @@ from bot.core.limits import Breach, Effect, Limit
 from bot.core.statement import BookStatement, DecisionStatement, StateStatement
 from bot.core.transfers import Transfer
 from bot.core.units import Asset, Range, VenueId
-from bot.drivers.screen import book_line, book_screen, page
+from bot.drivers.screen import book_line, book_screen, clock, page
 from tests.adapters.telemetry.books import BOOK, BTC, NOW, OKX, REFUSED, UNKNOWN
 
 D = Decimal
@@ -185,3 +185,14 @@ def test_advice_on_margin_is_one_line_with_its_reason() -> None:
     why = "margin_buffer: 7000 USD of margin, 12750 are needed"
     advice = Transfer(venue=VenueId("okx"), asset=Asset("USDT"), usd=D("6387.5"), source="bybit", why=why)
     assert f"move 6,388 USD of USDT to okx from bybit: {why}" in drawn(full(transfers=(advice,)))
+
+
+def test_in_the_live_view_a_long_reason_is_cut_and_never_the_hour_or_the_instrument() -> None:
+    long = DecisionStatement(
+        at=NOW, kind="place", subject="hyperliquid:BTC-USDT-PERPETUAL", sentence="Sell 0.1 BTC; " + "for a reason; " * 40
+    )
+    text = drawn(replace(full(), decisions=(long,)), wraps=False)
+    (row,) = (line for line in text.splitlines() if "Sell 0.1 BTC" in line)
+    assert "hyperliquid:BTC-USDT-PERPETUAL" in row
+    assert row.split()[1] == clock(NOW)
+    assert "…" in row

@@ -13,6 +13,7 @@ import yaml
 from bot.config import load
 from bot.shell.lifecycle import GONE_S
 from tests.deploy.places import DEPLOY, OVERLAYS, documents, program, ran, with_placeholders
+from tests.deploy.rules import alerts
 
 KUBERNETES = DEPLOY / "kubernetes"
 BASE = KUBERNETES / "base"
@@ -175,6 +176,14 @@ def test_the_monitor_looks_at_the_bots_metrics() -> None:
     told = FOUND["PodMonitor", "hedgebot"]["spec"]
     assert told["selector"] == FOUND["StatefulSet", "hedgebot"]["spec"]["selector"]
     assert [each["port"] for each in told["podMetricsEndpoints"]] == [container(PODS[0])["ports"][0]["name"]]
+
+
+def test_the_monitor_gives_the_job_that_alerts_ask_for() -> None:
+    """Without `jobLabel` the operator calls it by namespace and monitor: the bot would be told as gone for ever, and never be."""
+    label = FOUND["PodMonitor", "hedgebot"]["spec"]["jobLabel"]
+    job = FOUND["StatefulSet", "hedgebot"]["spec"]["template"]["metadata"]["labels"][label]
+    asked = {name for rule in alerts().values() for name in re.findall(r'job="(\w+)"', rule["expr"])}
+    assert asked == {job}
 
 
 def test_redis_writes_before_it_answers() -> None:

@@ -26,6 +26,10 @@ def test_the_limits_table_tells_the_defaults() -> None:
         assert told == "; ".join(plain(Decimal(str(defaults[name]))) for name in names), settings
 
 
+def test_the_live_view_and_the_book_are_shown() -> None:
+    assert re.findall(r"!\[[^]]+\]\((docs/images/[\w-]+\.png)\)", README) == ["docs/images/live-view.png", "docs/images/dashboard-book.png"]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)

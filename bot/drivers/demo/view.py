@@ -81,7 +81,7 @@ class Picture:
         if now < self._next_at:
             return
         self._next_at = now + 250
-        self._live.update(_screen(told, events, header, self._said, is_tall=self._console.size.height >= TALL_LINES), refresh=True)
+        self._live.update(screen(told, events, header, self._said, is_tall=self._console.size.height >= TALL_LINES), refresh=True)
 
     def say(self, sentence: str) -> None:
         """Keeps the sentence under the tables."""
@@ -92,7 +92,8 @@ class Picture:
         self._live.stop()
 
 
-def _screen(told: Told | None, events: Sequence[StoryEvent], header: str, said: Sequence[str], *, is_tall: bool) -> Group:
+def screen(told: Told | None, events: Sequence[StoryEvent], header: str, said: Sequence[str] = (), *, is_tall: bool) -> Group:
+    """One picture of the book, of the story where there is one, and of what was said; `is_tall`: there is room for all of it."""
     parts: list[Any] = [Text(header, style="bold")]
     if told is None:
         parts.append(Text("waiting for the bot ..."))

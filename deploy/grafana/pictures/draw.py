@@ -1,8 +1,9 @@
 """Pictures of the dashboards from a real run: `python -m deploy.grafana.pictures.draw [FOLDER]` (`make dashboards`).
 
 A demo runs with its deposits on a Redis stream, a real Prometheus scrapes it, and Grafana's own components draw each panel in headless
-Chromium. Then a run with a custodian, which the demo has none of, for the row of dashboard Book that is about them. It takes some minutes
-and half a gigabyte of packages, and says in one sentence what is missing where it cannot be done: then nothing is drawn.
+Chromium; what `hedgebot watch` shows is drawn too. Then a run with a custodian, which the demo has none of, for the row of Book that is
+about them. It takes some minutes and half a gigabyte of packages, and says in one sentence what is missing where it cannot be done: then
+nothing is drawn.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from typing import IO, Any, TypeVar
 
 import yaml
 
+from deploy.grafana.pictures.live_view import photograph
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 DASHBOARDS = HERE.parent / "dashboards"
@@ -32,6 +35,8 @@ PACKAGES = Path(sys.prefix) / "pictures"
 SOURCES = ("package.json", "package-lock.json", "index.html", "main.jsx", "render.mjs")
 NEEDED = ("prometheus", "redis-server", "node", "npm", "chromium")
 DEMO_S = 80
+LIVE_VIEW_AT = 0.55
+"""Which part of the demo is over when its live view is drawn."""
 CUSTODY_S = 80
 SETTLES_MS, FREEZES_MS = 30_000, 6_000
 """How often the custodian of the second run settles, and for how long nothing can be moved then."""
@@ -100,6 +105,8 @@ def _draw_demo(folder: Path, into: Path) -> None:
         address = _until(lambda: re.search(r"metrics http://([\d.:]+)/metrics", said.read_text()), "the demo")[1]
         with _prometheus(folder / "demo-seen", address) as url:
             begin = _ready(url)
+            time.sleep(DEMO_S * LIVE_VIEW_AT)
+            photograph(folder / "demo" / "hedgebot.yaml", str(shutil.which("chromium")), into.resolve() / "live-view.png")
             playing.wait(DEMO_S * 4)
             lasted = time.time() - begin
             end = max(float(at) for series in _samples(url, IN_PLAY, lasted) for at, _ in series["values"]) - STILL_S
