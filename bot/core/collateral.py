@@ -5,7 +5,8 @@ for certain and the most for possible.
 
 Collateral of an asset is unknown (None) while nothing is known of a source that may tell of it (`staleness`), and while a holding lacks
 a redemption rate, unless that is dust: what is not worth a rebalance at any rate that a token could have may be there, and nothing of it
-is certain. What was told too long ago, or to an earlier run, stays, and is known as a range. Only what configured sources told counts: a
+is certain. What was told too long ago, or to an earlier run, stays, and is known as a range; of the latter as much may have gone as others
+closed of its hedges (`remembered`). Only what configured sources told counts: a
 source that was taken out of the configuration, or renamed, will never take back what it said last. A holding at a venue whose account
 tells that coin is the account's, not collateral.
 """
@@ -20,11 +21,11 @@ from bot.core.claim_reach import NOTHING_ADDED
 from bot.core.claim_terms import place
 from bot.core.claims import place_records
 from bot.core.lasting import lasting
-from bot.core.marks import dollars, hedged_assets, mark_of_asset, venues_in_book
+from bot.core.marks import dollars, hedged_assets, mark_of_asset, valuation_mark, venues_in_book
 from bot.core.policy import Policy
 from bot.core.records import Holding, Ledger
 from bot.core.redemption import rate_of, rated_by, redemption_rate
-from bot.core.units import ZERO, Asset, Range, VenueId
+from bot.core.units import ONE, ZERO, Asset, Range, VenueId
 
 RATE_PLAUSIBLE_MAX = Decimal(10)
 """Base units that one token of any kind might redeem for, where nobody told: far more than the tokens in use."""
@@ -143,7 +144,40 @@ def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
         if doubted:
             less, possible = less + holding.quantity * rate * doubted, possible + most * rate * doubted
     certain, uncertain = announced(ledger, policy, asset)
+    less = min(total, less + gone_unseen(ledger, policy, asset))
     return Range(total + certain - less, total + certain + possible + uncertain)
+
+
+@lasting
+def gone_unseen(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal:
+    """Base units of an asset that may have gone with hedges that others closed, of what is only remembered (see `remembered`).
+
+    Of two sources that stand on memory the same hedges may be missing, and neither can have lost more than it told.
+    """
+    closed = {source: closed_by_others(ledger, policy, source, asset) for source in policy.collateral_sources & ledger.foreign_moves.keys()}
+    told = dict.fromkeys(closed, ZERO)
+    for holding in counted_holdings(ledger, policy):
+        if holding.source in told and policy.collateral_assets[holding.asset] == asset:
+            told[holding.source] += holding.quantity * (rate_of(ledger, policy, holding) or ZERO)
+    most = [told[source] if units is None else units for source, units in closed.items()]
+    return min(max(most, default=ZERO), sum(map(min, most, told.values()), ZERO))
+
+
+def closed_by_others(ledger: Ledger, policy: Policy, source: str, asset: Asset) -> Decimal | None:
+    """Base units of hedges of an asset that others closed while a source is only remembered, net of what they opened; never negative.
+
+    None where that cannot be valued.
+    """
+    total = ZERO
+    for instrument, units in ledger.foreign_moves.get(source, {}).items():
+        listed = ledger.instruments.get(instrument)
+        if listed is None or listed.base != asset or units == ZERO:
+            continue
+        mark = valuation_mark(ledger, policy, instrument) if listed.is_inverse else ONE
+        if mark is None:
+            return None
+        total += listed.base_of(units, mark)
+    return max(ZERO, total)
 
 
 @lasting

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.core import exposure, staleness
-from bot.core.collateral import dust_without_rate, is_dust, unrated, waits_for
+from bot.core.collateral import closed_by_others, dust_without_rate, is_dust, unrated, waits_for
 from bot.core.holdings import unrated_in_accounts
 from bot.core.limits import Breach, Effect, Limit
 from bot.core.policy import Policy
@@ -39,6 +39,15 @@ def _unheard(ledger: Ledger, source: str) -> str:
     return f"the source has not spoken in this run, and {known}" + (f"; {reason}" if reason else "")
 
 
+def _closed(ledger: Ledger, policy: Policy, source: str) -> str:
+    """What others closed of the hedges of what a source is only remembered to have told; "" when nothing."""
+    found = []
+    for asset in exposure.hedged_assets(policy):
+        closed = closed_by_others(ledger, policy, source, asset)
+        found += [] if closed is None or closed == 0 else [f"{closed.normalize():f} {asset}"]
+    return f"; others closed hedges of {', '.join(found)}, and as much may have been paid out" if found else ""
+
+
 def stale_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
     """Sources that are silent for too long and redemption rates that grew old: what they would change waits, and nothing else does.
 
@@ -49,7 +58,7 @@ def stale_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach,
         silent = staleness.silence(ledger, policy, name, now)
         if silent is not None:
             why = ledger.sources_unreadable.get(name, "")
-            words = "ms of silence: its last totals stay, as a range" + (f"; {why}" if why else "")
+            words = f"ms of silence: its last totals stay, as a range{_closed(ledger, policy, name)}" + (f"; {why}" if why else "")
             found.append(Breach(Limit.COLLATERAL_AGE, name, Decimal(silent), Decimal(policy.collateral_age_max_ms), words))
         if staleness.is_lost(ledger, policy, name, now):
             words = "silent for so long that nothing of its last totals is certain"

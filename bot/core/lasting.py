@@ -78,7 +78,7 @@ def _is_same(one: object, other: object) -> bool:
 
 def _objects(ledger: Ledger) -> Iterator[object]:
     yield from (ledger.instruments, ledger.holdings, ledger.claims, ledger.places, ledger.positions)
-    yield from (ledger.flows, ledger.delegations, ledger.mirrored)
+    yield from (ledger.flows, ledger.delegations, ledger.mirrored, ledger.foreign_moves)
     yield from ledger.orders.values()
 
 

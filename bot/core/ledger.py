@@ -34,6 +34,7 @@ from bot.core.records import (
     Tallies,
     VenueRecord,
 )
+from bot.core.remembered import with_foreign_move
 from bot.core.repetition import executed, moved_otherwise
 from bot.core.seen import NOTHING_SEEN
 from bot.core.units import ONE, ZERO, ClientOrderId, InstrumentId, Millis, VenueId, is_ahead
@@ -244,6 +245,8 @@ def _apply_foreign_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledg
     moved = replace(position.moved(fill.quantity, at), dispute=None, deleveraged_at=taken)
     ledger = replace(ledger, positions=put(ledger.positions, fill.instrument, moved))
     ledger = with_move(ledger, fill.instrument, fill.quantity)
+    if fill.kind is ev.FillKind.TRADE:
+        ledger = with_foreign_move(ledger, fill.instrument, fill.quantity)
     taken_by = _taken_by(ledger, fill)
     ledger, words = _with_less_left(ledger, fill), f"{fill.quantity:+f} at {fill.price:f}"
     if fill.kind is not ev.FillKind.TRADE or taken_by is None:
@@ -361,7 +364,9 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
     places = believed_places(event.policy.claims.authorities)
     told = {} if event.is_fresh else {**ledger.sources_heard_at, **ledger.sources_confirmed_at}
     heard = {s: at for s, at in told.items() if places.get(s, frozenset()) <= ledger.source_places.get(s, frozenset())}
-    return replace(ledger, venues=venues, sources_confirmed_at={}, sources_heard_at=heard, source_places=places, sources_unreadable={})
+    moves = {source: moves for source, moves in ledger.foreign_moves.items() if source in heard}
+    ledger = replace(ledger, venues=venues, sources_confirmed_at={}, sources_unreadable={})
+    return replace(ledger, sources_heard_at=heard, source_places=places, foreign_moves=moves)
 
 
 def believed_places(authorities: Mapping[str, str]) -> Mapping[str, frozenset[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.core import events as ev
+from bot.core import remembered
 from bot.core.copying import replace
 from bot.core.ledger import noted, put
 from bot.core.records import Holding, Ledger, Market, Note, ReferencePrice
@@ -65,7 +66,7 @@ def confirm_source(ledger: Ledger, event: ev.CollateralConfirmed) -> Ledger:
     """A source has told all its totals, or was read again and says the same: they are known, and fresh."""
     readable = {k: v for k, v in ledger.sources_unreadable.items() if k != event.source}
     confirmed = put(ledger.sources_confirmed_at, event.source, event.at)
-    return replace(ledger, sources_confirmed_at=confirmed, sources_unreadable=readable)
+    return remembered.heard(replace(ledger, sources_confirmed_at=confirmed, sources_unreadable=readable), event.source)
 
 
 def source_unreadable(ledger: Ledger, source: str, reason: str, at: Millis) -> Ledger:

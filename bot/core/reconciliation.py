@@ -43,6 +43,7 @@ from bot.core.ledger import (
 from bot.core.limits import Limit
 from bot.core.policy import Policy
 from bot.core.records import BreakCause, Dispute, Ledger, Note, Position
+from bot.core.remembered import with_foreign_move
 from bot.core.seen import NOTHING_SEEN
 from bot.core.units import CLOCK_STEP_TOLERANCE_MS, ZERO, InstrumentId, Millis, VenueId, is_ahead
 
@@ -182,6 +183,7 @@ def _settle_position(
     ledger = with_break(ledger, cause, told.instrument, event.at, sentence)
     taken = event.at if cause is BreakCause.AUTO_DELEVERAGING else None
     ledger = with_move(ledger, told.instrument, told.quantity - position.quantity)
+    ledger = with_foreign_move(ledger, told.instrument, told.quantity - position.quantity)
     ledger = trading.enter(ledger, _LIMIT_OF[cause], event.at, f"{told.instrument}: {sentence}", venue=event.venue)
     return _adopt(ledger, told, event, taken, cause if cause is BreakCause.UNEXPLAINED else None), True
 

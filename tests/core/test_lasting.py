@@ -223,7 +223,7 @@ def test_a_lasting_question_reads_nothing_but_its_ground(monkeypatch: pytest.Mon
         assert Seen.deep == 0
     read = {kind: {name for of, name in Seen.fields if of is kind} for kind in (Ledger, VenueRecord, Quote, Market)}
     ground = {"instruments", "holdings", "claims", "places", "positions", "orders", "markets", "flows", "delegations", "mirrored"}
-    assert read[Ledger] <= ground | {"venues", "quotes", "quarantined"}
+    assert read[Ledger] <= ground | {"venues", "quotes", "quarantined", "foreign_moves"}
     assert read[VenueRecord] <= ACCOUNT
     assert read[Quote] <= {"instrument", "bid", "ask", "bid_quantity", "ask_quantity", "mark", "index"}
     assert read[Market] <= {"open_interest", "volume_24h"}

@@ -1,0 +1,33 @@
+"""What may have changed of the collateral that a run only remembers, because its source has not been heard in it.
+
+The rule: whoever pays collateral out closes its hedges. A hedge that somebody else closed, or that vanished with no fill to tell why, is
+therefore no reason to hedge again what is only remembered: as much of it may have gone, until its source is heard. What a venue takes by
+its own doing (auto-deleveraging, liquidation, settlement) and what our own orders did say nothing of collateral, and are made good.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.core.copying import replace
+from bot.core.records import Ledger
+from bot.core.units import ZERO, InstrumentId
+
+
+def with_foreign_move(ledger: Ledger, instrument: InstrumentId, by: Decimal) -> Ledger:
+    """The ledger after a position moved by signed contract units, neither by an order of our record nor by the venue's own doing."""
+    standing = [source for source in ledger.sources_heard_at if source not in ledger.sources_confirmed_at]
+    if not standing:
+        return ledger
+    moves = dict(ledger.foreign_moves)
+    for source in standing:
+        own = moves.get(source, {})
+        moves[source] = {**own, instrument: own.get(instrument, ZERO) + by}
+    return replace(ledger, foreign_moves=moves)
+
+
+def heard(ledger: Ledger, source: str) -> Ledger:
+    """The ledger after a source told all that there is: it stands on nothing that is only remembered any more."""
+    if source not in ledger.foreign_moves:
+        return ledger
+    return replace(ledger, foreign_moves={s: moves for s, moves in ledger.foreign_moves.items() if s != source})

@@ -1,0 +1,111 @@
+"""Runs that stand on what is remembered of a source of collateral: what may have changed while nobody was there to hear it."""
+
+from __future__ import annotations
+
+from bot.core import exposure
+from bot.core.limits import Limit
+from bot.core.units import Asset
+from tests.core.openings import BINANCE, BYBIT, OKX, hedged
+from tests.core.playbook import (
+    after,
+    collateral,
+    confirmed,
+    decision_due,
+    filled,
+    link,
+    net_delta,
+    nothing,
+    place,
+    reading,
+    source_unreadable,
+    started,
+    venue_acts,
+)
+from tests.core.story import D, Story
+from tests.core.test_playbooks_sources import VENUES, next_run, read_all
+
+DRIFT = D("0.00864")
+QUIET_MS = 6 * 60_000
+"""Longer than `quiet_period_ms`: by then a foreign trade keeps no venue from increasing."""
+
+
+def while_silent(story: Story, ms: int) -> Story:
+    """Time passes, in which venues are read and the source is not heard."""
+    for _ in range(ms // 20_000):
+        read_all(story >> after(20_000)) >> source_unreadable() >> decision_due() << nothing()
+    return story
+
+
+def people_close(story: Story, **legs: str) -> Story:
+    """A run begins, and venues tell it of trades of people that it has not seen."""
+    story >> after(600_000) >> started()
+    for venue in VENUES:
+        story >> link(venue, "up")
+    story >> decision_due()
+    for venue, quantity in legs.items():
+        story >> venue_acts(f"{venue}:ETH", quantity, kind="trade")
+    return read_all(story) >> source_unreadable()
+
+
+def said_of_custody(story: Story) -> str:
+    return next(b.detail for b in story.statement().breaches if b.limit is Limit.COLLATERAL_AGE)
+
+
+def test_hedges_that_people_closed_while_no_run_was_there_are_not_opened_again_before_the_source_is_heard() -> None:
+    """30 ETH were paid out and their hedges closed: what is remembered alone would be sold once more, naked."""
+    story = while_silent(people_close(hedged("30", collateral_drift_per_day=DRIFT), okx="10", bybit="10", binance="10"), QUIET_MS)
+    known = exposure.net_delta(story.ledger, story.policy, Asset("ETH"))
+    assert known is not None
+    assert known.low == 0
+    assert known.high > 30
+    assert "30 ETH" in said_of_custody(story)
+    story >> collateral("ETH", "0") >> decision_due() << nothing() << net_delta("ETH", "0")
+    story.close()
+
+
+def test_what_people_closed_and_nobody_paid_out_is_hedged_again_once_the_source_says_so() -> None:
+    story = while_silent(people_close(hedged("30"), okx="10"), QUIET_MS) >> confirmed() >> decision_due()
+    story << place(BINANCE, "-8.000") << place(BYBIT, "-2.00") >> filled(BINANCE, BYBIT) << net_delta("ETH", "0")
+    story.close()
+
+
+def test_what_a_venue_takes_is_hedged_again_beside_what_people_closed() -> None:
+    """10 of 30 ETH may have gone with the hedge that people closed; of the 20 that are certain a venue took 4: all but a lot."""
+    story = while_silent(people_close(hedged("30", collateral_drift_per_day=D("0.000001")), okx="10"), QUIET_MS)
+    story >> venue_acts(BYBIT, "4") >> decision_due() << place(BINANCE, "-3.999") >> filled(BINANCE)
+    while_silent(story, QUIET_MS)
+    story.close()
+
+
+def test_a_position_that_shrank_and_no_fill_tells_why_may_have_been_closed_by_people() -> None:
+    story = hedged("30", collateral_drift_per_day=DRIFT) >> after(600_000) >> started()
+    for venue in VENUES:
+        story >> link(venue, "up")
+    for _ in range(30):
+        for venue in VENUES:
+            story >> reading(venue, ETH="0")
+        story >> source_unreadable() >> decision_due() << nothing() >> after(20_000)
+    assert [story.position(i) for i in (OKX, BYBIT, BINANCE)] == [0, 0, 0]
+    story >> collateral("ETH", "0") >> decision_due() << nothing() << net_delta("ETH", "0")
+    story.close()
+
+
+def test_hedges_that_people_moved_to_another_venue_take_nothing_from_what_is_remembered() -> None:
+    story = while_silent(people_close(hedged("30", collateral_drift_per_day=DRIFT), okx="5", bybit="-5"), QUIET_MS)
+    known = exposure.net_delta(story.ledger, story.policy, Asset("ETH"))
+    assert known is not None
+    assert -D("0.01") < known.low < 0 < known.high < D("0.01")
+    story.close()
+
+
+def test_a_second_run_still_knows_what_people_closed_before_the_first() -> None:
+    story = next_run(while_silent(people_close(hedged("30", collateral_drift_per_day=DRIFT), okx="10", bybit="10", binance="10"), 60_000))
+    while_silent(story, QUIET_MS)
+    story.close()
+
+
+def test_what_people_close_after_the_source_was_heard_is_judged_by_what_it_told() -> None:
+    story = while_silent(people_close(hedged("30"), okx="10"), 60_000) >> confirmed()
+    story >> after(600_000) >> started()
+    assert not story.ledger.foreign_moves
+    story._nothing_left_over("at the end")
