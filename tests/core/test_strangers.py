@@ -69,6 +69,26 @@ def test_an_adopted_order_counts_at_its_worst_and_is_withdrawn_until_a_reading_d
     story >> reading("okx") << net_delta("ETH", "-1") << says("order 9, taken over by alice, works no more") << state_is("active", "okx")
 
 
+@pytest.mark.parametrize(("observing", "name", "reconciled"), [(False, "9", False), (True, "9", True), (False, "8", True)])
+def test_a_cancel_of_which_nothing_is_told_has_the_venue_read_where_it_was_sent(*, observing: bool, name: str, reconciled: bool) -> None:
+    story = beside_theirs() >> adopts("alice")
+    story.ledger = replace(story.ledger, observing=observing)
+    story.feed(ev.CancelUnconfirmed(at=story.now, client_order_id=ClientOrderId(name), reason="asked for"))
+    assert story.ledger.venues[VENUE].reconciled is reconciled
+    assert [o.name for o in story.ledger.venues[VENUE].taken_orders] == ["9"]
+
+
+def test_an_order_without_an_id_of_the_venues_cannot_be_taken_over() -> None:
+    nameless = theirs("-3", venue_order_id=None, client_order_id=ClientOrderId("web"))
+    story = hedged("30") >> reading("okx", orders=(nameless,)) >> adopts("alice") << state_is("reducing", "okx")
+    story << says("not adopted: order web on okx:ETH has no id by which it could be withdrawn: withdraw it at the venue")
+
+
+def test_an_order_whose_size_was_not_told_is_adopted_by_whoever_was_told_so() -> None:
+    story = beside_theirs(None) >> adopts("alice", shown("-3")) << says("not adopted: order 9 on okx:ETH leaves ?, not -3")
+    assert story.statement().unadopted[0].shown == shown(None)
+
+
 def test_nothing_else_is_placed_beside_an_order_that_is_being_withdrawn() -> None:
     story = beside_theirs() >> adopts("alice") >> after(1) >> collateral("ETH", "36") >> decision_due() << cancel(OKX)
     assert {getattr(c, "instrument", None) for c in story.outbox} <= {BYBIT, BINANCE, None}

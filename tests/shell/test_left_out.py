@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from bot.core.policy import Policy
-from bot.core.records import Delegation, Ledger
-from bot.core.units import InstrumentId
+from bot.core.records import Delegation, Ledger, VenueRecord
+from bot.core.units import InstrumentId, VenueId
 from bot.shell.left_out import LeftOut, refuse_left_out
 from bot.simulator.wire import WireFault
+from tests.core.foreign import foreign
 from tests.core.market_words import mirror
 from tests.shell.bench import D, hedged_bench, virtual
 
@@ -19,6 +20,14 @@ OKX_ETH = InstrumentId("okx:ETH-USDT-SWAP")
 
 def test_an_empty_book_leaves_nothing_out() -> None:
     refuse_left_out(Ledger(), Policy())
+
+
+def test_an_order_that_is_being_withdrawn_may_not_be_left_out() -> None:
+    taken = foreign("9", instrument="okx:ETH-USDT-SWAP", taken_by="alice")
+    book = Ledger(venues={VenueId("okx"): VenueRecord(taken_orders=(taken,))})
+    with pytest.raises(LeftOut, match="order 9 in okx:ETH-USDT-SWAP, taken over by alice, which the configuration does not name"):
+        refuse_left_out(book, Policy())
+    refuse_left_out(book, Policy(instruments=frozenset({OKX_ETH})))
 
 
 @virtual
