@@ -189,16 +189,13 @@ class Script:
             desk.deleverage(account, symbol, held * Decimal("0.4") // lot * lot)
             done.append(now_ms())
 
-        def seen(told: Told, _: Truth) -> bool:
-            return int(told["breaks_by_cause"].get("auto_deleveraging", 0)) >= 1
-
         return StoryEvent(
             name="partial_adl",
             sentence="the venue with the largest BTC short auto-deleverages 40 % of it",
             fraction=fraction,
             begin=begin,
             injected_when=lambda: done[0] if done else None,
-            was_seen=seen,
+            was_seen=lambda told, _: closed_by_a_venue(told),
             was_healed=_is_whole,
         )
 
@@ -330,6 +327,11 @@ class Script:
 
 def _with_rate(venue: str, asset: str, rate: Decimal, path: MarketPath, at: Millis) -> MarketPath:
     return with_funding(path, venue, asset, rate, at)
+
+
+def closed_by_a_venue(told: Told) -> bool:
+    """Whether the bot entered a position that its venue closed, by the venue's own word: Deribit calls a deleveraging a liquidation."""
+    return any(told["breaks_by_cause"].get(word) for word in ("auto_deleveraging", "liquidation"))
 
 
 def _sums_so_far(venue: str, booked: Sequence[FundingRecord], by: Millis) -> dict[str, list[Decimal]]:
