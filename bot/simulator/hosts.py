@@ -53,8 +53,7 @@ class Host:
         waiting, self._waiting = self._waiting, []
         loop = asyncio.get_running_loop()
         for due in waiting:
-            if due.handle is None or not due.handle.cancelled():
-                loop.call_soon(due.callback, *due.args, context=due.context)
+            loop.call_soon(self.take, due, context=due.context)
 
     async def kill(self) -> None:
         """Ends every task of this host at this instant, stopped or not."""
@@ -65,10 +64,10 @@ class Host:
         await asyncio.gather(*doomed, return_exceptions=True)
 
     def take(self, due: _Due) -> None:
-        """Does what is due, or lets it wait."""
+        """Does what is due, or lets it wait. What was cancelled while it waited is due no more."""
         if self.is_stopped:
             self._waiting.append(due)
-        else:
+        elif due.handle is None or not due.handle.cancelled():
             due.callback(*due.args)
 
 

@@ -143,3 +143,18 @@ def test_while_the_store_is_two_both_send_and_afterwards_one() -> None:
         assert {name[:-6] for name in list(stage.oracle.truth.sent)[sent:]} <= {stage.ledger.epoch}
 
     told(story)
+
+
+def test_who_starts_again_while_the_store_is_two_finds_the_server_that_counts() -> None:
+    async def story(stage: PairStage) -> None:
+        leader = stage.leader
+        assert leader is not None
+        stage.split(leader, 0, 40.0)
+        await until(stage, lambda: stage.turns.newest.host != leader.host.name, 5)
+        await stage.kill(leader)
+        stage.start()
+        await stage.clock.sleep(15.0)
+        assert leader.store is stage.world.store
+        assert leader.life is None, "it stands by: the other one leads"
+
+    told(story)

@@ -35,8 +35,11 @@ def test_a_stopped_host_takes_no_step_and_catches_up_when_it_goes_on() -> None:
 
 
 def test_a_timeout_and_an_answer_that_both_came_meanwhile_are_met_in_their_order() -> None:
+    mistakes = list[object]()
+
     async def story(answer_s: float) -> str:
         host = Host("left")
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: mistakes.append(context))
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
         async def ask() -> str:
@@ -56,6 +59,8 @@ def test_a_timeout_and_an_answer_that_both_came_meanwhile_are_met_in_their_order
         return await asked
 
     assert run_hosted(story(5.0)) == "nothing"  # its time was up before that
+    assert run_hosted(story(1.0)) == "yes"  # and the timer, which is due as well, is cancelled by that
+    assert mistakes == []
 
 
 def test_what_a_stopped_host_is_killed_in_the_middle_of_never_goes_on() -> None:

@@ -109,7 +109,8 @@ class PairStage(Stage):
             self.oracle.broke("LIFE", f"{one.host.name} ended while it stood by, with {type(error).__name__}: {error}")
 
     async def _turn(self, one: Instance) -> bool:
-        """Stands by, and runs when its turn comes; whether it is to be started again."""
+        """Stands by, and runs when its turn comes; whether it is to be started again. Who starts asks which server counts."""
+        self.join(one)
         lease = one.lease = MemoryLease(one.leases, one.host.name, ttl_ms=TTL_MS, steady=one.clock.steady, reaches=one.reaches)
         follower = MemoryFollower(one.store, reaches=one.reaches)
         one.standby = Standby(lease, follower, one.clock, self.policy)
