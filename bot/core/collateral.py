@@ -20,6 +20,7 @@ from bot.core import staleness
 from bot.core.claim_reach import NOTHING_ADDED
 from bot.core.claim_terms import place
 from bot.core.claims import place_records
+from bot.core.copying import replace
 from bot.core.lasting import lasting
 from bot.core.marks import dollars, hedged_assets, mark_of_asset, valuation_mark, venues_in_book
 from bot.core.policy import Policy
@@ -70,13 +71,20 @@ def confirmed_totals(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
 
 @lasting
 def _told_of_places(ledger: Ledger, policy: Policy) -> Mapping[tuple[Asset, str], tuple[Holding, ...]]:
-    """What configured sources told of each place: the source that is believed alone, where the configuration names one."""
+    """What configured sources told of each place: the source that is believed alone, where the configuration names one.
+
+    Of one that fell silent before it had told everything, also what it had told before it began (`remembered`).
+    """
     found: dict[tuple[Asset, str], tuple[Holding, ...]] = {}
+    partly = staleness.partly_told(ledger)
     for holding in ledger.holdings.values():
-        named = policy.claims.authorities.get(place(holding.asset, holding.location))
+        where = place(holding.asset, holding.location)
+        named = policy.claims.authorities.get(where)
         counts = holding.source in policy.collateral_sources and named in (None, holding.source)
         if counts and not _is_in_account(ledger, policy, holding):
-            found[holding.asset, holding.location] = (*found.get((holding.asset, holding.location), ()), holding)
+            before = partly.get(holding.source, {}).get(where)
+            words = (holding,) if before is None else (holding, replace(holding, quantity=before))
+            found[holding.asset, holding.location] = (*found.get((holding.asset, holding.location), ()), *words)
     return found
 
 

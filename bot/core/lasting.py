@@ -24,7 +24,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from bot.core.events import Quote
 from bot.core.policy import Policy
 from bot.core.records import Ledger
-from bot.core.staleness import silences, unknown_sources
+from bot.core.staleness import partly_told, silences, unknown_sources
 from bot.core.units import is_recent
 
 VALUATION_AGE_FACTOR = 5
@@ -53,6 +53,7 @@ class _Ground:
             (ledger.decided_at, ledger.started_at, *sorted(ledger.sources_confirmed_at.items())) if ledger.claims else None,
             tuple(record.reported_at for record in ledger.venues.values()) if ledger.mirrored else None,
             silences(ledger, policy),
+            tuple(partly_told(ledger)),
         )
         self.figures = (
             *(
@@ -78,7 +79,7 @@ def _is_same(one: object, other: object) -> bool:
 
 def _objects(ledger: Ledger) -> Iterator[object]:
     yield from (ledger.instruments, ledger.holdings, ledger.claims, ledger.places, ledger.positions)
-    yield from (ledger.flows, ledger.delegations, ledger.mirrored, ledger.foreign_moves)
+    yield from (ledger.flows, ledger.delegations, ledger.mirrored, ledger.foreign_moves, ledger.unconfirmed)
     yield from ledger.orders.values()
 
 

@@ -32,7 +32,7 @@ class Lookups:
             "_answers": frozenset(
                 (
                     *("instruments", "holdings", "claims", "places", "positions", "orders", "markets", "flows", "delegations", "mirrored"),
-                    "foreign_moves",
+                    *("foreign_moves", "unconfirmed"),
                     *("venues", "sources_confirmed_at", "sources_heard_at", "quotes", "decided_at", "started_at", "quarantined"),
                 )
             ),

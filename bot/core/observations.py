@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from bot.core import events as ev
 from bot.core import remembered
+from bot.core.claim_terms import place
 from bot.core.copying import replace
 from bot.core.ledger import noted, put
 from bot.core.records import Holding, Ledger, Market, Note, ReferencePrice
@@ -52,7 +53,9 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
     )
     if before is not None and before.quantity == event.quantity:
         return ledger
-    sentence = f"{event.asset} at {event.location}: {before.quantity if before else ZERO:f} -> {event.quantity:f}"
+    earlier = ZERO if before is None else before.quantity
+    ledger = remembered.with_total_from(ledger, event.source, place(event.asset, event.location), earlier)
+    sentence = f"{event.asset} at {event.location}: {earlier:f} -> {event.quantity:f}"
     return noted(ledger, Note(at=event.at, kind="collateral", subject=event.asset, sentence=sentence))
 
 

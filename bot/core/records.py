@@ -314,7 +314,8 @@ class Ledger(Lookups):
     `sources_confirmed_at` tells when a source last told, in this run, that it has told everything; `sources_heard_at` when one did in
     the runs before, as far as that still counts, and `source_places` the places of which each was believed when this run began.
     `foreign_moves`: by how many signed contract units positions moved since each source that is only remembered was heard, by nobody's
-    order that we know and not by the venue's own doing (see `remembered`).
+    order that we know and not by the venue's own doing; `unconfirmed`: what each source had told of places, in asset units, before it
+    began to tell what it has not told to the end (see `remembered`).
     `mirrored` is by custodian's source, venue and asset; `custody_as_of` is each custodian's clock at its newest report.
     `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did. For
     `silent_ms` after `started_at` no order leaves at all. `strayed_at` tells since when an asset's certain net delta is beyond the soft
@@ -340,6 +341,7 @@ class Ledger(Lookups):
     source_places: Mapping[str, frozenset[str]] = field(default_factory=dict)
     sources_unreadable: Mapping[str, str] = field(default_factory=dict)
     foreign_moves: Mapping[str, Mapping[InstrumentId, Decimal]] = field(default_factory=dict)
+    unconfirmed: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
     positions: Mapping[InstrumentId, Position] = field(default_factory=dict)
     orders: Mapping[ClientOrderId, Order] = field(default_factory=dict)
     fill_ids: Mapping[InstrumentId, Seen] = field(default_factory=dict)

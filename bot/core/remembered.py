@@ -3,6 +3,9 @@
 The rule: whoever pays collateral out closes its hedges. A hedge that somebody else closed, or that vanished with no fill to tell why, is
 therefore no reason to hedge again what is only remembered: as much of it may have gone, until its source is heard. What a venue takes by
 its own doing (auto-deleveraging, liquidation, settlement) and what our own orders did say nothing of collateral, and are made good.
+
+A source tells place by place. Of one that fell silent before it had told everything, what it told last and what it had told before it
+began are both possible, place by place: coins that left the one may lie at another.
 """
 
 from __future__ import annotations
@@ -27,7 +30,15 @@ def with_foreign_move(ledger: Ledger, instrument: InstrumentId, by: Decimal) -> 
 
 
 def heard(ledger: Ledger, source: str) -> Ledger:
-    """The ledger after a source told all that there is: it stands on nothing that is only remembered any more."""
-    if source not in ledger.foreign_moves:
-        return ledger
-    return replace(ledger, foreign_moves={s: moves for s, moves in ledger.foreign_moves.items() if s != source})
+    """The ledger after a source told all that there is: it stands on nothing that is only remembered any more, nor on half of a telling."""
+    if source in ledger.foreign_moves:
+        ledger = replace(ledger, foreign_moves={s: moves for s, moves in ledger.foreign_moves.items() if s != source})
+    if source in ledger.unconfirmed:
+        ledger = replace(ledger, unconfirmed={s: before for s, before in ledger.unconfirmed.items() if s != source})
+    return ledger
+
+
+def with_total_from(ledger: Ledger, source: str, where: str, quantity: Decimal) -> Ledger:
+    """The ledger after a source told another total of a place than `quantity` (asset units), which it had told before."""
+    told = ledger.unconfirmed.get(source, {})
+    return ledger if where in told else replace(ledger, unconfirmed={**ledger.unconfirmed, source: {**told, where: quantity}})

@@ -44,6 +44,11 @@ def unknown_sources(ledger: Ledger, policy: Policy) -> Mapping[str, bool]:
     return {source: source in ledger.sources_heard_at for source in unknown}
 
 
+def partly_told(ledger: Ledger) -> Mapping[str, Mapping[str, Decimal]]:
+    """What each source that has not told everything in this run had told of places before it began to (asset units). Mostly empty."""
+    return {source: before for source, before in ledger.unconfirmed.items() if source not in ledger.sources_confirmed_at}
+
+
 def may_tell_of(policy: Policy, source: str, asset: Asset) -> bool:
     """Whether a source may tell of collateral that is hedged as an asset."""
     told = policy.source_assets.get(source)

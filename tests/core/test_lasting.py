@@ -207,7 +207,7 @@ def test_a_lasting_question_reads_nothing_but_its_ground(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(lasting, "answers", room)
     monkeypatch.setattr(marks, "values_now", unwatched(lasting.values_now))
-    for name in ("unheard", "rate_unheard", "unknown_sources"):  # their answers are ground
+    for name in ("unheard", "rate_unheard", "unknown_sources", "partly_told"):  # their answers are ground
         monkeypatch.setattr(staleness, name, unwatched(getattr(staleness, name)))
     book, venue, quote, market = map(watched, (Ledger, VenueRecord, Quote, Market))
     Seen.deep, Seen.fields = 0, set()
@@ -223,7 +223,7 @@ def test_a_lasting_question_reads_nothing_but_its_ground(monkeypatch: pytest.Mon
         assert Seen.deep == 0
     read = {kind: {name for of, name in Seen.fields if of is kind} for kind in (Ledger, VenueRecord, Quote, Market)}
     ground = {"instruments", "holdings", "claims", "places", "positions", "orders", "markets", "flows", "delegations", "mirrored"}
-    assert read[Ledger] <= ground | {"venues", "quotes", "quarantined", "foreign_moves"}
+    assert read[Ledger] <= ground | {"venues", "quotes", "quarantined", "foreign_moves", "unconfirmed"}
     assert read[VenueRecord] <= ACCOUNT
     assert read[Quote] <= {"instrument", "bid", "ask", "bid_quantity", "ask_quantity", "mark", "index"}
     assert read[Market] <= {"open_interest", "volume_24h"}

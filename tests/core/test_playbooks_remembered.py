@@ -19,11 +19,13 @@ from tests.core.playbook import (
     reading,
     source_unreadable,
     started,
+    total,
     venue_acts,
 )
 from tests.core.story import D, Story
 from tests.core.test_playbooks_sources import VENUES, next_run, read_all
 
+ETH = Asset("ETH")
 DRIFT = D("0.00864")
 QUIET_MS = 6 * 60_000
 """Longer than `quiet_period_ms`: by then a foreign trade keeps no venue from increasing."""
@@ -54,7 +56,7 @@ def said_of_custody(story: Story) -> str:
 def test_hedges_that_people_closed_while_no_run_was_there_are_not_opened_again_before_the_source_is_heard() -> None:
     """30 ETH were paid out and their hedges closed: what is remembered alone would be sold once more, naked."""
     story = while_silent(people_close(hedged("30", collateral_drift_per_day=DRIFT), okx="10", bybit="10", binance="10"), QUIET_MS)
-    known = exposure.net_delta(story.ledger, story.policy, Asset("ETH"))
+    known = exposure.net_delta(story.ledger, story.policy, ETH)
     assert known is not None
     assert known.low == 0
     assert known.high > 30
@@ -92,7 +94,7 @@ def test_a_position_that_shrank_and_no_fill_tells_why_may_have_been_closed_by_pe
 
 def test_hedges_that_people_moved_to_another_venue_take_nothing_from_what_is_remembered() -> None:
     story = while_silent(people_close(hedged("30", collateral_drift_per_day=DRIFT), okx="5", bybit="-5"), QUIET_MS)
-    known = exposure.net_delta(story.ledger, story.policy, Asset("ETH"))
+    known = exposure.net_delta(story.ledger, story.policy, ETH)
     assert known is not None
     assert -D("0.01") < known.low < 0 < known.high < D("0.01")
     story.close()
@@ -109,3 +111,34 @@ def test_what_people_close_after_the_source_was_heard_is_judged_by_what_it_told(
     story >> after(600_000) >> started()
     assert not story.ledger.foreign_moves
     story._nothing_left_over("at the end")
+
+
+def test_of_a_move_that_was_told_only_half_neither_half_is_believed() -> None:
+    """30 ETH moved from the vault to a cold wallet; the source told of the vault, and fell silent before it told of the wallet."""
+    story = next_run(hedged("30", collateral_drift_per_day=DRIFT)) >> total("ETH", "0") >> decision_due() << nothing()
+    while_silent(story, 120_000)
+    known = exposure.net_delta(story.ledger, story.policy, ETH)
+    assert known is not None
+    assert known.low <= -30
+    assert known.high >= 0
+    story >> total("ETH", "30", location="cold")
+    while_silent(story, 120_000)
+    story >> confirmed() >> decision_due() << nothing() << net_delta("ETH", "0")
+    story.close()
+
+
+def test_what_a_move_adds_at_one_place_is_not_hedged_before_it_is_told_what_it_took_from_the_other() -> None:
+    story = next_run(hedged("30", collateral_drift_per_day=DRIFT)) >> total("ETH", "30", location="cold")
+    while_silent(story, 120_000)
+    story >> venue_acts(OKX, "4") >> decision_due() << place(BINANCE, "-3.997") >> filled(BINANCE)
+    story >> total("ETH", "0") >> confirmed() >> decision_due() << nothing() << net_delta("ETH", "0.003")
+    story.close()
+
+
+def test_what_was_told_half_when_the_run_before_ended_is_a_range_as_well() -> None:
+    story = next_run(hedged("30", collateral_drift_per_day=DRIFT) >> total("ETH", "0"))
+    while_silent(story, 120_000)
+    while_silent(next_run(story), 120_000)
+    story >> total("ETH", "30", location="cold") >> confirmed() >> decision_due() << nothing() << net_delta("ETH", "0")
+    assert not story.ledger.unconfirmed
+    story.close()
