@@ -198,7 +198,7 @@ def _on_absent(ledger: Ledger, event: ev.OrderAbsent, policy: Policy) -> Ledger:
 def _on_order_report(ledger: Ledger, event: ev.OrderReported, _: Policy) -> Ledger:
     report = event.report
     before = book.order_of(ledger, report)
-    after = strangers.heard(book.apply_order_report(ledger, report, event.at), report)
+    after = strangers.heard(book.apply_order_report(ledger, report, event.at), report, event.at)
     if after.tallies.breaks_by_cause != ledger.tallies.breaks_by_cause:
         after = reconciliation.distrust(after, after.venue_of(report.instrument))
     if before is not None and before.state is OrderState.IN_DOUBT:

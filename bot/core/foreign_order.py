@@ -20,7 +20,8 @@ OURS = "an earlier run of ours"
 class ForeignOrder:
     """`leaves`: signed contract units (see `instrument`) that may still fill, None: not told. `name`: the venue's word for it, for people.
 
-    `taken_by`: whoever took it over; None: nobody. `cancel_asked_at` is our clock.
+    `taken_by`: whoever took it over; None: nobody. `cancel_asked_at` is our clock, as is `spent_at`: since when it is known of one that was
+    taken over that nothing of it can execute any more, though what it did may not have been told yet.
     """
 
     name: str
@@ -32,6 +33,12 @@ class ForeignOrder:
     reduce_only: bool | None = None
     taken_by: str | None = None
     cancel_asked_at: Millis | None = None
+    spent_at: Millis | None = None
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing of it can execute any more, though how much did is not known."""
+        return self.spent_at is not None
 
     def is_of(self, told: FillReport | OrderReport | ForeignOrder) -> bool:
         """Whether a venue speaks of this order: by its own id, else by its client's."""

@@ -64,13 +64,17 @@ class Lookups:
             return ()
         return tuple(o for o in record.taken_orders if o.instrument == instrument)
 
+    def live_taken_orders(self, instrument: InstrumentId) -> tuple[ForeignOrder, ...]:
+        """Those of which something may still execute."""
+        return tuple(o for o in self.taken_orders(instrument) if not o.is_spent)
+
     def is_worked(self, instrument: InstrumentId) -> bool:
         """Whether an order works there that may still fill, ours or taken over: nothing increases meanwhile."""
         return bool(self.open_orders(instrument) or self.taken_orders(instrument))
 
     def is_live(self, instrument: InstrumentId) -> bool:
         """Whether anything may still execute there, of an order of ours or of one taken over: nothing else is placed meanwhile."""
-        return bool(self.live_orders(instrument) or self.taken_orders(instrument))
+        return bool(self.live_orders(instrument) or self.live_taken_orders(instrument))
 
     @cached_property
     def _open(self) -> tuple[Order, ...]:

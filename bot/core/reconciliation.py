@@ -100,7 +100,8 @@ def apply_holdings(ledger: Ledger, event: ev.HoldingsReported, policy: Policy) -
     A position that moves between the two tellings makes them differ, or its fill is told later and counts then. A fill that was told
     before its position was known has counted nowhere: one from after the question stands in the way of the answer.
     """
-    ledger, record = spent.observed(ledger, event, policy), venue_record(ledger, event.venue)
+    ledger = strangers.not_named(spent.observed(ledger, event, policy), event)
+    record = venue_record(ledger, event.venue)
     if record.reported_at is not None:
         doubted = {p.instrument: p.quantity for p in event.positions if ledger.open_orders(p.instrument)}
         return with_venue(ledger, event.venue, replace(record, first_told=doubted))

@@ -17,6 +17,7 @@ from bot.core import exposure, obstacles, records, trading, traffic
 from bot.core.collateral_limits import unknown_breaches
 from bot.core.copying import replace
 from bot.core.events import Quote, VenueLink
+from bot.core.foreign_order import ForeignOrder
 from bot.core.limit_table import nearing
 from bot.core.limits import Breach, Effect, Limit
 from bot.core.order import Order, OrderState
@@ -180,7 +181,7 @@ def _is_fresh(quote: Quote, policy: Policy, now: Millis) -> bool:
 def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Breach | None:
     """Why no order at all may leave for an instrument now: something may execute there or is disputed, or reductions came to nothing.
 
-    Beside an order in doubt that is spent nothing increases (see `increase_breaches`), and what is certain may be reduced.
+    Beside an order that is spent, in doubt or taken over, nothing increases (see `increase_breaches`), and what is certain may be reduced.
     """
     venue = ledger.venue_of(instrument)
     if venue_state(ledger, venue) is TradingState.HALTED and not trading.may_close(ledger, instrument):
@@ -192,19 +193,27 @@ def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
         return Breach(Limit.DISPUTED, instrument, position.dispute.observed, position.quantity)
     if (found := _in_doubt_breach(ledger.live_orders(instrument))) is not None:
         return found
-    if taken := ledger.taken_orders(instrument):
-        return Breach(Limit.IN_DOUBT, instrument, Decimal(len(taken)), ZERO, f"order {taken[0].name} is withdrawn")
+    if (withdrawn := _taken_breach(ledger.live_taken_orders(instrument))) is not None:
+        return withdrawn
     resting = rest_breach(ledger, policy, instrument, now, reductions=True)
     return resting or quote_breach(ledger, policy, instrument, now)
 
 
 def spent_breach(ledger: Ledger, instrument: InstrumentId) -> Breach | None:
     """Why an instrument takes no increase beside what executes nothing more but may have executed: nobody knows how much."""
-    return _in_doubt_breach([o for o in ledger.open_orders(instrument) if o.is_spent])
+    found = _in_doubt_breach([o for o in ledger.open_orders(instrument) if o.is_spent])
+    return found or _taken_breach([o for o in ledger.taken_orders(instrument) if o.is_spent])
 
 
 def _in_doubt_breach(orders: Sequence[Order]) -> Breach | None:
     return Breach(Limit.IN_DOUBT, orders[0].instrument, Decimal(len(orders)), ZERO, orders[0].state.value) if orders else None
+
+
+def _taken_breach(orders: Sequence[ForeignOrder]) -> Breach | None:
+    if not orders:
+        return None
+    words = "works no more, and what it did may be untold" if orders[0].is_spent else "is withdrawn"
+    return Breach(Limit.IN_DOUBT, orders[0].instrument, Decimal(len(orders)), ZERO, f"order {orders[0].name} {words}")
 
 
 def rest_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis, *, reductions: bool = False) -> Breach | None:

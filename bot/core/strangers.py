@@ -5,8 +5,12 @@
    nothing else is placed on its instrument: our own plan places what is needed when it is gone. Its fills are no break.
 3. One under an id of an earlier run of ours, which our journal does not have, is taken over at once, by `OURS`. That it works, and each
    fill of it, is a break of its own cause; its venue is REDUCING: what it did was asked for by somebody of whom the journal knows nothing.
-4. What is taken over is withdrawn, by the venue's own id, again and again, until a complete reading does not tell it any more. That is the
-   only evidence of its end: a report may come before its last fills, and has the venue read at once.
+4. What is taken over is withdrawn, by the venue's own id (one of ours without such an id by ours), again and again, until a complete
+   reading does not tell it any more. That is the only evidence of its end: a report may come before its last fills, and has the venue read
+   at once.
+5. It is spent from the report on, or from open orders on that were asked for after a cancel and do not name it, fills or none: nothing
+   of it executes any more. It counts as before, nothing increases beside it, and what is held for certain may be reduced: a venue
+   whose fills cannot be read holds up no reduction.
 """
 
 from __future__ import annotations
@@ -94,6 +98,22 @@ def _foreign(ledger: Ledger, report: ev.OrderReport) -> ForeignOrder:
     )
 
 
+def not_named(ledger: Ledger, event: ev.HoldingsReported) -> Ledger:
+    """The ledger after open orders were told without fills: what was to be withdrawn and is not among them is spent, and only that."""
+    record = venue_record(ledger, event.venue)
+    if not record.taken_orders:
+        return ledger
+    works = [r for r in event.orders if r.status is ev.VenueOrderStatus.ACCEPTED]
+    taken = []
+    for order in record.taken_orders:
+        was_asked = order.cancel_asked_at is not None and event.asked_at > order.cancel_asked_at
+        if any(order.is_of(r) for r in works):
+            taken.append(replace(order, spent_at=None))
+        else:
+            taken.append(replace(order, spent_at=event.at) if was_asked and not order.is_spent else order)
+    return with_venue(ledger, event.venue, replace(record, taken_orders=tuple(taken)))
+
+
 def taken_over(ledger: Ledger, venue: VenueId, order: ForeignOrder, by: str, at: Millis, why: str) -> Ledger:
     """The ledger after a named person took over a foreign order. With the last one of a venue what they brought to it ends."""
     record = venue_record(ledger, venue)
@@ -103,13 +123,14 @@ def taken_over(ledger: Ledger, venue: VenueId, order: ForeignOrder, by: str, at:
     return ledger if left else trading.end(ledger, Limit.FOREIGN_ORDERS, at, f"adopted by {by}, {why}", venue=venue)
 
 
-def heard(ledger: Ledger, report: ev.OrderReport) -> Ledger:
-    """The ledger after a report on one order: of a taken one that says that it ended, the venue is read in full, and at once."""
+def heard(ledger: Ledger, report: ev.OrderReport, at: Millis) -> Ledger:
+    """The ledger after a report on one order: a taken one that it says ended is spent, and the venue is read in full, and at once."""
     venue = ledger.venue_of(report.instrument)
     record = venue_record(ledger, venue)
     if report.status is ev.VenueOrderStatus.ACCEPTED or not any(o.is_of(report) for o in record.taken_orders):
         return ledger
-    return with_venue(ledger, venue, replace(record, reconciled=False))
+    taken = tuple(replace(o, spent_at=at) if o.is_of(report) and not o.is_spent else o for o in record.taken_orders)
+    return with_venue(ledger, venue, replace(record, reconciled=False, taken_orders=taken))
 
 
 def unconfirmed(ledger: Ledger, name: str) -> Ledger:
@@ -121,14 +142,14 @@ def unconfirmed(ledger: Ledger, name: str) -> Ledger:
 
 
 def withdrawn(ledger: Ledger, now: Millis) -> tuple[Ledger, tuple[CancelOrder, ...]]:
-    """Cancels what is taken over, each at most once per interval. One without an id of the venue's cannot be: people see it in `status`."""
+    """Cancels what is taken over, each at most once per interval. Nobody adopts one without an id; of ours there is always one."""
     commands: list[CancelOrder] = []
     for venue, record in ledger.venues.items():
         if not record.taken_orders:
             continue
-        asked = {o.name for o in record.taken_orders if o.venue_order_id is not None and not _was_asked_lately(o, now)}
-        commands += [_cancel(o) for o in record.taken_orders if o.name in asked]
-        taken = tuple(replace(o, cancel_asked_at=now) if o.name in asked else o for o in record.taken_orders)
+        due = [o for o in record.taken_orders if not _was_asked_lately(o, now)]
+        commands += [_cancel(o) for o in due]
+        taken = tuple(replace(o, cancel_asked_at=now) if o in due else o for o in record.taken_orders)
         ledger = with_venue(ledger, venue, replace(record, taken_orders=taken))
     return ledger, tuple(commands)
 
@@ -139,5 +160,8 @@ def _was_asked_lately(order: ForeignOrder, now: Millis) -> bool:
 
 def _cancel(order: ForeignOrder) -> CancelOrder:
     return CancelOrder(
-        client_order_id=ClientOrderId(order.name), instrument=order.instrument, venue_order_id=order.venue_order_id, by_venue_id=True
+        client_order_id=ClientOrderId(order.name),
+        instrument=order.instrument,
+        venue_order_id=order.venue_order_id,
+        by_venue_id=order.venue_order_id is not None,
     )

@@ -9,8 +9,10 @@ import pytest
 
 from bot.core import events as ev
 from bot.core.acts import Adopted
+from bot.core.commands import CancelOrder
 from bot.core.exposure import position_units
 from bot.core.ledger import is_unjournaled
+from bot.core.risk import spent_breach
 from bot.core.units import ClientOrderId, InstrumentId, Range, VenueId
 from tests.core.foreign import adopts, fill_of_theirs, foreign, theirs
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
@@ -21,6 +23,7 @@ from tests.core.playbook import (
     collateral,
     confirmed,
     decision_due,
+    filled,
     holds,
     net_delta,
     nothing,
@@ -28,8 +31,10 @@ from tests.core.playbook import (
     reading,
     says,
     started,
+    unreadable,
 )
 from tests.core.story import Story
+from tests.core.test_playbooks_history import holdings
 
 D = Decimal
 HERE = InstrumentId(OKX)
@@ -111,6 +116,51 @@ def test_the_present_told_without_fills_ends_no_adopted_order() -> None:
     assert [o.name for o in story.ledger.venues[VENUE].taken_orders] == ["9"]
 
 
+def told_without_fills(story: Story, *orders: ev.OrderReport, asked_ms_ago: int = 0) -> Story:
+    """OKX tells its open orders and the position of before, and its fills cannot be read."""
+    return story >> holdings("okx", "-10", *orders, asked_ms_ago=asked_ms_ago) >> unreadable("okx")
+
+
+@pytest.mark.parametrize(("quantity", "closes"), [("-3", "10"), ("3", "7")])
+def test_a_position_is_closed_beside_an_adopted_order_that_works_no_more_though_no_fill_can_be_read(quantity: str, closes: str) -> None:
+    story = beside_theirs(quantity) >> adopts("alice") >> flattens("bob", "okx") >> decision_due() << cancel(OKX)
+    told_without_fills(story, asked_ms_ago=0) >> decision_due() << nothing()  # asked no later than the cancel
+    told_without_fills(story >> after(1_000), theirs(quantity)) >> decision_due() << nothing()
+    told_without_fills(story) >> decision_due() << place(OKX, closes, reduce_only=True)
+    low, high = sorted((D(-10), D(-10) + D(quantity)))
+    assert position_units(story.ledger, HERE) == Range(low=low, high=high + D(closes))
+    story >> filled(OKX) >> reading("okx", ETH=str(D(closes) - 10)) << says("order 9, taken over by alice, works no more")
+
+
+def test_beside_an_adopted_order_that_is_spent_nothing_increases_until_a_reading_ends_it() -> None:
+    story = beside_theirs() >> adopts("alice") >> decision_due() << cancel(OKX) >> after(1) >> collateral("ETH", "36")
+    story.feed(ev.OrderReported(at=story.now, report=theirs("-3", status=ev.VenueOrderStatus.CANCELED)))
+    assert [o.is_spent for o in story.ledger.taken_orders(HERE)] == [True]
+    story << net_delta("ETH", "3", "6")
+    breach = spent_breach(story.ledger, HERE)
+    assert breach is not None
+    assert breach.detail == "order 9 works no more, and what it did may be untold"
+    told_without_fills(story) >> decision_due()
+    assert OKX not in {getattr(c, "instrument", None) for c in story.outbox}
+    story.outbox.clear()
+
+
+def test_beside_a_spent_adopted_order_what_is_short_for_certain_is_reduced() -> None:
+    story = beside_theirs("3") >> adopts("alice") >> decision_due() << cancel(OKX) >> after(1) >> collateral("ETH", "0")
+    story.feed(ev.OrderReported(at=story.now, report=theirs("3", status=ev.VenueOrderStatus.CANCELED)))
+    story >> decision_due() << place(BINANCE, "10", reduce_only=True) << place(BYBIT, "10", reduce_only=True)
+    story << place(OKX, "7", reduce_only=True)
+    story.outbox.clear()
+
+
+def test_an_order_that_is_told_again_is_spent_no_more() -> None:
+    story = beside_theirs() >> adopts("alice") >> decision_due() << cancel(OKX)
+    told_without_fills(story >> after(1))
+    assert story.ledger.live_taken_orders(HERE) == ()
+    told_without_fills(story, theirs("-3"))
+    assert [o.name for o in story.ledger.live_taken_orders(HERE)] == ["9"]
+
+
 def test_an_adopted_order_of_unknown_size_leaves_the_position_unknown_until_it_is_gone() -> None:
     story = beside_theirs(None) >> adopts("alice", shown(None))
     assert position_units(story.ledger, HERE) is None
@@ -185,6 +235,16 @@ def test_an_order_that_the_journal_does_not_have_counts_and_is_withdrawn() -> No
     assert story.ledger.tallies.breaks_by_cause == {"unjournaled": 1}, "told once"
     assert "foreign_order" not in story.ledger.tallies.breaks_by_cause
     story >> reading("okx") << net_delta("ETH", "0")
+
+
+def test_an_order_of_ours_without_the_venues_id_is_withdrawn_by_ours() -> None:
+    story, order_id = after_a_takeover()
+    story >> reading("okx", orders=(theirs("4", venue_order_id=None, client_order_id=order_id),)) >> confirmed() >> decision_due()
+    (command,) = (c for c in story.outbox if isinstance(c, CancelOrder))
+    assert (command.client_order_id, command.venue_order_id, command.by_venue_id) == (order_id, None, False)
+    story.outbox.clear()
+    told_without_fills(story >> after(1)) << says("works, and the journal does not have it: it is withdrawn")
+    assert story.ledger.live_taken_orders(HERE) == ()
 
 
 def test_the_epochs_of_earlier_runs_are_bounded() -> None:
