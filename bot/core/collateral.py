@@ -106,6 +106,12 @@ def waits_for(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[str, ...]:
     return tuple(sorted(source for source in unknown if staleness.may_tell_of(policy, source, asset)))
 
 
+def unheard_of(ledger: Ledger, policy: Policy, coin: Asset) -> tuple[str, ...]:
+    """The sources that may tell of a stablecoin that counts as collateral, and of which nothing is known; sorted."""
+    unknown = staleness.unknown_sources(ledger, policy) if coin in policy.stables else ()
+    return tuple(sorted(source for source in unknown if coin in policy.source_assets.get(source, policy.stables)))
+
+
 @lasting
 def unrated(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Holding, ...]:
     """What is held and hedged as an asset, and what no redemption rate was told of: each place once, at the most that was told there."""

@@ -173,7 +173,8 @@ _ASSET: Mapping[Limit, LimitRule] = {
         "The worse end of net delta against its band: never halts.", Scope.ASSET, _P, "rebalance_band rebalance_band_hard", "C14"
     ),
     Limit.COLLATERAL_UNKNOWN: _rule(
-        "Collateral that nobody has told, or without a redemption rate: its own asset waits, and no other does.",
+        "Collateral that nobody has told, or without a redemption rate: its own asset waits, and no other does. Of a stablecoin: what"
+        " settles in it, or in a coin of the same issuer, waits.",
         Scope.ASSET,
         _B,
         controls="C22",

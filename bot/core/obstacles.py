@@ -22,6 +22,7 @@ from decimal import Decimal
 from bot.core import custody, exposure, holdings, reserve
 from bot.core.allowances import of_issuer as issuer_exposure
 from bot.core.allowances import open_interest_usd
+from bot.core.collateral import unheard_of
 from bot.core.instrument import ContractKind
 from bot.core.lasting import lasting
 from bot.core.limit_table import WARN_PART
@@ -127,17 +128,32 @@ def staked_tokens(policy: Policy) -> tuple[Asset, ...]:
 
 @lasting
 def settle_exposure_breach(ledger: Ledger, policy: Policy, coin: Asset) -> Breach | None:
-    """Why nothing may increase that settles in a stablecoin: too much of what the book owns is in it."""
+    """Why nothing may increase that settles in a stablecoin: too much of what the book owns is in it, or it is not known how much."""
+    unknown = _unknown_coin(ledger, policy, coin)
+    if unknown is not None:
+        return unknown
     held = holdings.settle_exposure(ledger, policy).get(coin)
     return _share_breach(Limit.SETTLE_EXPOSURE, coin, held, holdings.known_asset_value(ledger, policy), policy.settle_exposure_max)
 
 
 @exposure.once
 def issuer_breach(ledger: Ledger, policy: Policy, coin: Asset) -> Breach | None:
-    """Why nothing may increase that settles in a stablecoin: too much of what the book owns is in the coins of its issuer."""
+    """Why nothing may increase that settles in a stablecoin: too much of what the book owns is in the coins of its issuer, or of one of
+    them it is not known how much."""
     issuer = policy.issuers.get(coin)
+    coins = sorted(each for each, name in policy.issuers.items() if name == issuer)
+    unknown = next((b for each in coins if (b := _unknown_coin(ledger, policy, each)) is not None), None)
+    if unknown is not None:
+        return unknown
     cap = None if issuer is None else issuer_exposure(ledger, policy, issuer)
     return None if cap is None or cap.used is None or cap.allowed is None else cap.breach_of(ZERO)
+
+
+def _unknown_coin(ledger: Ledger, policy: Policy, coin: Asset) -> Breach | None:
+    """That a source may tell of a stablecoin, and nothing is known of the source: what nobody has told is not zero."""
+    sources = unheard_of(ledger, policy, coin)
+    words = f"nothing is known yet of {', '.join(sources)}, and it may be held there"
+    return Breach(Limit.COLLATERAL_UNKNOWN, coin, None, None, words) if sources else None
 
 
 def collateral_share_breach(ledger: Ledger, policy: Policy, venue: VenueId) -> Breach | None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from bot.core import exposure
 from bot.core.limits import Limit
 from bot.core.units import Asset
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
 from tests.core.playbook import (
     after,
+    book,
+    breach,
     collateral,
     confirmed,
     decision_due,
+    evenly,
     filled,
     link,
     net_delta,
@@ -22,7 +29,7 @@ from tests.core.playbook import (
     total,
     venue_acts,
 )
-from tests.core.story import D, Story
+from tests.core.story import D, Story, margin_report, policy_for
 from tests.core.test_playbooks_sources import VENUES, next_run, read_all
 
 ETH = Asset("ETH")
@@ -141,4 +148,46 @@ def test_what_was_told_half_when_the_run_before_ended_is_a_range_as_well() -> No
     while_silent(next_run(story), 120_000)
     story >> total("ETH", "30", location="cold") >> confirmed() >> decision_due() << nothing() << net_delta("ETH", "0")
     assert not story.ledger.unconfirmed
+    story.close()
+
+
+def with_dollars(*coins: str, **changes: Any) -> Story:
+    """A book of which the custodian tells the ETH, and a desk the dollars that are held beside it; it settles in USDT."""
+    told = {"custody": frozenset({ETH}), "desk": frozenset(map(Asset, coins))}
+    dollars = frozenset({Asset("USDC"), Asset("USDT")})
+    story = book(policy_for("ETH", collateral_sources=frozenset(told), source_assets=told, stables=dollars, **changes))
+    for venue in VENUES:
+        story.margins[venue] = margin_report("40000", "150")
+        story >> reading(venue)
+    return story >> evenly("30")
+
+
+def test_dollars_that_nobody_has_told_yet_are_not_taken_for_none() -> None:
+    """120,000 of 210,000 USD stand at the venues, less than the limit allows; how many more the desk holds is not known."""
+    story = with_dollars("USDT", settle_exposure_max=D("0.6")) >> source_unreadable("desk") >> decision_due() << nothing()
+    story << breach("collateral_unknown", "USDT")
+    story >> total("USDT", "10000", None, source="desk", location="desk") >> confirmed("desk") >> decision_due()
+    story << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10")
+    assert not [b for b in story.statement().breaches if b.limit is Limit.COLLATERAL_UNKNOWN]
+    story >> filled(BYBIT, BINANCE, OKX) << net_delta("ETH", "0")
+    story.close()
+
+
+def test_dollars_that_are_only_remembered_count_as_they_were_told() -> None:
+    story = with_dollars("USDT", settle_exposure_max=D("0.6"))
+    story >> total("USDT", "10000", None, source="desk", location="desk") >> confirmed("desk")
+    story = next_run(story) >> confirmed() >> decision_due() << nothing() << breach("collateral_unknown", "USDT")
+    read_all(story >> after(60_000)) >> confirmed() >> evenly("30") >> decision_due()
+    story << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10") >> filled(BYBIT, BINANCE, OKX)
+    story.close()
+
+
+@pytest.mark.parametrize(("issuers", "is_held_up"), [({"USDC": "One", "USDT": "One"}, True), ({"USDC": "Two", "USDT": "One"}, False)])
+def test_an_issuer_waits_for_every_coin_of_its_own_and_for_no_others(issuers: dict[str, str], is_held_up: bool) -> None:
+    """The book settles in USDT. What is held of USDC is not known."""
+    story = with_dollars("USDC", issuers={Asset(coin): name for coin, name in issuers.items()}) >> decision_due()
+    if is_held_up:
+        story << nothing() << breach("collateral_unknown", "USDC")
+        story >> total("USDC", "0", None, source="desk", location="desk") >> confirmed("desk") >> decision_due()
+    story << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10") >> filled(BYBIT, BINANCE, OKX)
     story.close()
