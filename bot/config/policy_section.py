@@ -32,7 +32,17 @@ FRACTIONS = frozenset(
 """Fields that are fractions: 0.4 is 40 %."""
 
 DERIVED = frozenset(
-    {"collateral_assets", "collateral_sources", "source_assets", "instruments", "stables", "claims", "issuers", "issuer_exposure_max"}
+    {
+        "collateral_assets",
+        "collateral_sources",
+        "source_assets",
+        "source_addresses",
+        "instruments",
+        "stables",
+        "claims",
+        "issuers",
+        "issuer_exposure_max",
+    }
 )
 """Fields of the core's Policy that other sections decide."""
 

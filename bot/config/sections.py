@@ -249,6 +249,10 @@ class CollateralSettings(BaseModel):
         told = {s.name: tuple(s.tokens) if isinstance(s, EvmSourceSettings) else s.tells_of for s in self.sources}
         return {name: frozenset(map(Asset, assets)) for name, assets in told.items() if assets}
 
+    def source_addresses(self) -> dict[str, frozenset[str]]:
+        """Where each chain is looked at."""
+        return {source.name: frozenset(source.places()) for source in self.chains()}
+
     def check_told(self) -> None:
         """Raises ValueError with one sentence for a source that may tell of no asset of ours, or is believed of one that it does not."""
         for index, source in enumerate(self.sources):

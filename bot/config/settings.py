@@ -156,16 +156,16 @@ class Settings(BaseModel):
 
     def to_policy(self) -> Policy:
         """What the core decides by."""
-        instruments = (InstrumentId(f"{venue}:{symbol}") for venue, told in self.venues.items() for symbol in told.instruments)
         return Policy(
             collateral_assets=self.collateral.hedged_as(),
             collateral_sources=frozenset(source.name for source in self.collateral.sources),
             source_assets=self.collateral.source_assets(),
+            source_addresses=self.collateral.source_addresses(),
             stables=self.collateral.stables(),
             issuers=self.collateral.issued_by(),
             issuer_exposure_max=self.collateral.issuer_limits(),
             claims=self.collateral.claim_terms(),
-            instruments=frozenset(instruments),
+            instruments=frozenset(InstrumentId(f"{name}:{symbol}") for name, told in self.venues.items() for symbol in told.instruments),
             **self.policy.values(),
         )
 

@@ -34,7 +34,7 @@ from bot.core.records import (
     Tallies,
     VenueRecord,
 )
-from bot.core.remembered import with_foreign_move
+from bot.core.remembered import begun_anew, with_foreign_move
 from bot.core.repetition import executed, moved_otherwise
 from bot.core.seen import NOTHING_SEEN
 from bot.core.units import ONE, ZERO, ClientOrderId, InstrumentId, Millis, VenueId, is_ahead
@@ -335,7 +335,7 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
     """A new run: nothing is reconciled, no link is up, and an order whose end we did not see is in doubt.
 
     When each source of collateral last told everything is remembered (see `staleness`), but not of a journal that lost its end, whose
-    totals may be long out of date, nor of a source that is believed of more places than it was: of those it has told nothing.
+    totals may be long out of date, nor of a source that may tell of more than it could (see `remembered`).
 
     A broken invariant halts over every restart too, until a named person resumes the book: a crash or an orchestrator's restart is nobody.
     """
@@ -361,20 +361,7 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
         )
         for venue, r in ledger.venues.items()
     }
-    places = believed_places(event.policy.claims.authorities)
-    told = {} if event.is_fresh else {**ledger.sources_heard_at, **ledger.sources_confirmed_at}
-    heard = {s: at for s, at in told.items() if places.get(s, frozenset()) <= ledger.source_places.get(s, frozenset())}
-    moves = {source: moves for source, moves in ledger.foreign_moves.items() if source in heard}
-    ledger = replace(ledger, venues=venues, sources_confirmed_at={}, sources_unreadable={})
-    return replace(ledger, sources_heard_at=heard, source_places=places, foreign_moves=moves)
-
-
-def believed_places(authorities: Mapping[str, str]) -> Mapping[str, frozenset[str]]:
-    """The places of which each source is believed, by source."""
-    found: dict[str, frozenset[str]] = {}
-    for where, source in authorities.items():
-        found[source] = found.get(source, frozenset()) | {where}
-    return found
+    return begun_anew(replace(ledger, venues=venues), event.policy, is_fresh=event.is_fresh)
 
 
 def judge_journal(ledger: Ledger, event: ev.JournalJudged) -> Ledger:

@@ -25,6 +25,8 @@ class Policy:
     """Names of the sources that tell of collateral: nothing is known of an asset before each that may tell of it was heard."""
     source_assets: Mapping[str, frozenset[Asset]] = field(default_factory=dict)
     """The assets that a source may tell of: nothing else waits for it to be heard. One that is not named here may tell of any."""
+    source_addresses: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Where a source that looks coins up looks, in its own terms (chain, contract, address): of more places than before it told less."""
     stables: frozenset[Asset] = frozenset()
     """Stablecoins that may be held as collateral: they carry no delta and are taken for one dollar each."""
     issuers: Mapping[Asset, str] = field(default_factory=dict)

@@ -312,7 +312,7 @@ class Ledger(Lookups):
 
     `journal_doubt` says why what the journal acknowledges is not to be trusted in this run, None: it is.
     `sources_confirmed_at` tells when a source last told, in this run, that it has told everything; `sources_heard_at` when one did in
-    the runs before, as far as that still counts, and `source_places` the places of which each was believed when this run began.
+    the runs before, as far as that still counts, and `source_scopes` all that each might tell of when this run began.
     `foreign_moves`: by how many signed contract units positions moved since each source that is only remembered was heard, by nobody's
     order that we know and not by the venue's own doing; `unconfirmed`: what each source had told of places, in asset units, before it
     began to tell what it has not told to the end (see `remembered`).
@@ -338,7 +338,7 @@ class Ledger(Lookups):
     places: Mapping[str, Place] = field(default_factory=dict)
     sources_confirmed_at: Mapping[str, Millis] = field(default_factory=dict)
     sources_heard_at: Mapping[str, Millis] = field(default_factory=dict)
-    source_places: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    source_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     sources_unreadable: Mapping[str, str] = field(default_factory=dict)
     foreign_moves: Mapping[str, Mapping[InstrumentId, Decimal]] = field(default_factory=dict)
     unconfirmed: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)

@@ -6,6 +6,9 @@ its own doing (auto-deleveraging, liquidation, settlement) and what our own orde
 
 A source tells place by place. Of one that fell silent before it had told everything, what it told last and what it had told before it
 began are both possible, place by place: coins that left the one may lie at another.
+
+A source that may tell of more than it could when it was heard last, of further assets, places or addresses, has told nothing of that: of
+such a one nothing is remembered, and its assets wait until it is heard.
 """
 
 from __future__ import annotations
@@ -13,8 +16,29 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.core.copying import replace
+from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import ZERO, InstrumentId
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+def begun_anew(ledger: Ledger, policy: Policy, *, is_fresh: bool) -> Ledger:
+    """The ledger of a run that begins: no source is heard, and of earlier ones is remembered what still counts; if `is_fresh`, nothing."""
+    now = {source: scope_of(policy, source) for source in policy.collateral_sources}
+    told = {} if is_fresh else {**ledger.sources_heard_at, **ledger.sources_confirmed_at}
+    heard = {source: at for source, at in told.items() if now.get(source, _NOTHING) <= ledger.source_scopes.get(source, _NOTHING)}
+    moves = {source: moves for source, moves in ledger.foreign_moves.items() if source in heard}
+    ledger = replace(ledger, sources_confirmed_at={}, sources_unreadable={}, foreign_moves=moves)
+    return replace(ledger, sources_heard_at=heard, source_scopes=now)
+
+
+def scope_of(policy: Policy, source: str) -> frozenset[str]:
+    """All that a source may tell of: assets, the places of which it is believed, and the addresses that it looks at."""
+    assets = policy.source_assets.get(source, policy.collateral_assets.keys() | policy.stables)
+    places = (where for where, believed in policy.claims.authorities.items() if believed == source)
+    addresses = policy.source_addresses.get(source, _NOTHING)
+    return frozenset((*assets, *places, *(f"address {address}" for address in addresses)))
 
 
 def with_foreign_move(ledger: Ledger, instrument: InstrumentId, by: Decimal) -> Ledger:

@@ -69,6 +69,16 @@ def test_a_chain_may_tell_of_its_tokens_and_of_nothing_else() -> None:
     assert settings_from(document()).to_policy().source_assets == {"ethereum": {"wstETH", "BTC"}}
 
 
+def test_where_a_chain_is_looked_at_becomes_the_policy() -> None:
+    """An address that a location came to mean, or a token's other contract, is another place: of that nothing is remembered."""
+    found = settings_from(document()).to_policy().source_addresses["ethereum"]
+    assert len(found) == 4
+    assert {where.rpartition(":")[2] for where in found} == {COPPER, CEFFU}
+    other = settings_from(document("wallets/copper", MINTS)).to_policy().source_addresses["ethereum"]
+    assert not other <= found
+    assert len(other & found) == 2
+
+
 @pytest.mark.parametrize("function", ["stEthPerToken", "exchangeRate", "getExchangeRate", "convertToAssets"])
 def test_every_rate_function_that_may_be_written_is_known(function: str) -> None:
     source: Any = settings_from(document("tokens/wstETH/rate", function)).collateral.sources[1]

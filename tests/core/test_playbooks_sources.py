@@ -4,6 +4,7 @@ waits."""
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,37 @@ def test_a_source_that_is_believed_of_more_than_it_was_has_told_nothing_of_that(
     story = book(replace(policy_for("ETH"), claims=believing(*before))) >> evenly("30") >> decision_due()
     story << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10") >> filled(BYBIT, BINANCE, OKX)
     story.policy = replace(story.policy, claims=believing(*now))
+    read_all(next_run(story) >> after(60_000)) >> decision_due() << nothing()
+    assert (exposure.net_delta(story.ledger, story.policy, ETH_) is not None) is is_remembered
+    story._nothing_left_over("at the end")
+
+
+STABLE = Asset("USDT")
+OF_ETH = {"source_assets": {"custody": frozenset({ETH_})}}
+WIDER = {ETH_: ETH_, Asset("stETH"): ETH_}
+
+
+@pytest.mark.parametrize(("before", "now", "is_remembered"), [
+    ({}, {}, True),
+    ({}, {"collateral_assets": WIDER}, False),
+    ({"collateral_assets": WIDER}, {"collateral_assets": {ETH_: ETH_}}, True),
+    ({}, {"stables": frozenset({STABLE})}, False),
+    (OF_ETH, {**OF_ETH, "collateral_assets": WIDER}, True),
+    (OF_ETH, {"source_assets": {"custody": frozenset(WIDER)}, "collateral_assets": WIDER}, False),
+    ({"source_addresses": {"custody": frozenset({"1"})}}, {"source_addresses": {"custody": frozenset({"1"})}}, True),
+    ({"source_addresses": {"custody": frozenset({"1"})}}, {"source_addresses": {"custody": frozenset({"1", "2"})}}, False),
+    ({"source_addresses": {"custody": frozenset({"1", "2"})}}, {"source_addresses": {"custody": frozenset({"2"})}}, True),
+    ({"source_addresses": {"custody": frozenset({"1"})}}, {"source_addresses": {"custody": frozenset({"2"})}}, False),
+    ({}, {"source_addresses": {"custody": frozenset({"1"})}}, False),
+])  # fmt: skip
+def test_a_source_that_may_tell_of_more_than_it_could_has_told_nothing_of_that(
+    before: dict[str, Any], now: dict[str, Any], is_remembered: bool
+) -> None:
+    """A vault that was swapped into a token that counts only since then would else be unwound. What a source tells less of is known."""
+    plain = replace(policy_for("ETH"), collateral_assets={ETH_: ETH_})
+    story = book(replace(plain, **before)) >> evenly("30") >> decision_due()
+    story << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10") >> filled(BYBIT, BINANCE, OKX)
+    story.policy = replace(plain, **now)
     read_all(next_run(story) >> after(60_000)) >> decision_due() << nothing()
     assert (exposure.net_delta(story.ledger, story.policy, ETH_) is not None) is is_remembered
     story._nothing_left_over("at the end")
