@@ -76,6 +76,8 @@ class Causes:
             self.fees_usd += fill.fee * (fill.price if listed.is_inverse else ONE)
         if fill.kind is not FillKind.TRADE or not ours:
             self._owed.setdefault(listed.id, []).append(Owed(fill.kind, now))
+            if listed.id not in ledger.positions and not self._truth.positions[listed.id]:
+                del self._owed[listed.id]  # it was gone before this journal knew that there was one: its first reading finds nothing
             self.moved_by_others(listed.id)
 
     def moved_by_others(self, instrument: InstrumentId) -> None:
