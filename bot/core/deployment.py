@@ -30,6 +30,7 @@ from bot.core.funding import known_annual
 from bot.core.holdings import held
 from bot.core.ledger import noted, put
 from bot.core.limits import Breach, Effect, Limit
+from bot.core.lookups import of_policy
 from bot.core.marks import hedged_assets, instruments_of, mark_of_asset
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
@@ -113,6 +114,7 @@ def observe(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:
     return ledger
 
 
+@of_policy
 def _rule(policy: Policy) -> SleeveRule:
     return SleeveRule(band_exit=policy.stable_band_exit, band_entry=policy.stable_band_enter, dwell_ms=policy.stable_dwell_ms)
 

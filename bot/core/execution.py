@@ -116,6 +116,8 @@ def legs_of(ledger: Ledger, policy: Policy, plan: Plan, now: Millis, first: Sequ
         return NO_LEGS
     free = {s.instrument: s for s in plan.slots if not ledger.is_live(s.instrument)}
     changes = {s.instrument: s.short - free[s.instrument].short for s in plan.allocation.shares if s.instrument in free}
+    if not any(changes.values()):
+        return NO_LEGS
     served = frozenset(o.instrument for o in first)
     rise = {i: c for i, c in changes.items() if c > ZERO}
     leaving = {i: -c for i, c in changes.items() if c < ZERO}

@@ -83,9 +83,8 @@ def position_units(ledger: Ledger, instrument: InstrumentId, *, reduced: bool = 
     record = ledger.positions.get(instrument)
     if record is None:
         return None
-    known = Range.exactly(record.quantity)
-    if record.dispute is not None:
-        known = Range.spanning(record.quantity, record.dispute.observed)
+    dispute = record.dispute
+    known = Range.exactly(record.quantity) if dispute is None else Range.spanning(record.quantity, dispute.observed)
     for order in ledger.open_orders(instrument):
         known = known + (Range.exactly(order.leaves) if reduced and order.reduce_only else order.may_fill)
     for taken in ledger.taken_orders(instrument):
@@ -99,7 +98,7 @@ def position(ledger: Ledger, instrument: InstrumentId, *, reduced: bool = False,
     """The same in signed base units, an inverse one at `mark` or, without it, at the venue's newest; None while one is unknown."""
     known = position_units(ledger, instrument, reduced=reduced)
     listed = ledger.instruments.get(instrument)
-    if known is None or listed is None or not listed.is_inverse or known == Range.exactly(ZERO):
+    if known is None or listed is None or not listed.is_inverse or known.low == known.high == ZERO:
         return known
     price = mark if mark is not None else mark_of(ledger, instrument)
     return None if price is None else Range(listed.base_of(known.low, price), listed.base_of(known.high, price))

@@ -42,11 +42,11 @@ R = TypeVar("R")
 class _Ground:
     """Everything from which lasting answers follow, as one ledger has it."""
 
-    __slots__ = ("accounts", "figures", "objects", "values")
+    __slots__ = ("_words", "accounts", "figures", "objects", "values")
 
     def __init__(self, ledger: Ledger, policy: Policy) -> None:
         self.objects = tuple(_objects(ledger))
-        self.accounts = tuple(_accounts(ledger))
+        self.accounts = tuple(ledger.venues.items())
         self.values = (
             unknown_sources(ledger, policy),
             ledger.quarantined,
@@ -63,30 +63,28 @@ class _Ground:
             *((i, market.open_interest, market.volume_24h) for i, market in ledger.markets.items()),
         )
 
+        self._words = ""
+
+    def words(self) -> str:
+        """Every figure as it is written."""
+        self._words = self._words or str(self.figures)
+        return self._words
+
     def is_as(self, other: _Ground) -> bool:
         """Whether the same answers follow from both."""
         if len(self.objects) != len(other.objects) or not all(map(is_, self.objects, other.objects)):
             return False
-        if self.values != other.values or not _is_same(self.figures, other.figures) or len(self.accounts) != len(other.accounts):
+        if self.values != other.values or self.figures != other.figures or len(self.accounts) != len(other.accounts):
             return False
-        return all(map(_is_same, self.accounts, other.accounts))
-
-
-def _is_same(one: object, other: object) -> bool:
-    """Whether two figures, or records of figures, are equal and written alike."""
-    return one is other or (one == other and str(one) == str(other))
+        return self.words() == other.words() and all(
+            venue == of and record.tells_as(was) for (venue, record), (of, was) in zip(self.accounts, other.accounts, strict=True)
+        )
 
 
 def _objects(ledger: Ledger) -> Iterator[object]:
     yield from (ledger.instruments, ledger.holdings, ledger.claims, ledger.places, ledger.positions)
     yield from (ledger.flows, ledger.delegations, ledger.mirrored, ledger.foreign_moves, ledger.unconfirmed)
     yield from ledger.orders.values()
-
-
-def _accounts(ledger: Ledger) -> Iterator[object]:
-    for venue, record in ledger.venues.items():
-        yield from (venue, record.margins, record.margin_positions, record.equity_told, record.inverse_told, record.margin_marks)
-        yield record.taken_orders
 
 
 def values_now(ledger: Ledger, policy: Policy, quote: Quote) -> bool:

@@ -6,16 +6,22 @@ The rule: what is kept follows from frozen fields alone, and a changed ledger ta
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import cached_property, lru_cache, update_wrapper
 from itertools import chain, compress, repeat
 from operator import is_not
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from bot.core.foreign_order import ForeignOrder
 from bot.core.order import Order
 from bot.core.units import ZERO, ClientOrderId, InstrumentId, VenueId
+
+POLICIES_MAX = 16
+"""Policies of which answers are kept: a run has one, and the one that a person loads."""
+
+P = TypeVar("P")
+R = TypeVar("R")
 
 
 class Lookups:
@@ -59,7 +65,7 @@ class Lookups:
 
     def taken_orders(self, instrument: InstrumentId) -> tuple[ForeignOrder, ...]:
         """Orders of an instrument that are not of our record, that somebody took over, and that are being withdrawn."""
-        record = self.venues.get(_venue_of(instrument))
+        record = self.venues.get(venue_of(instrument))
         if record is None or not record.taken_orders:
             return ()
         return tuple(o for o in record.taken_orders if o.instrument == instrument)
@@ -124,12 +130,28 @@ class Lookups:
 
     def venue_of(self, instrument: InstrumentId) -> VenueId:
         """The venue of an instrument; works before the venue has described it."""
-        return _venue_of(instrument)
+        return venue_of(instrument)
 
 
 @lru_cache(maxsize=4_096)
-def _venue_of(instrument: InstrumentId) -> VenueId:
+def venue_of(instrument: InstrumentId) -> VenueId:
+    """The venue of an instrument; works before the venue has described it."""
     return VenueId(instrument.partition(":")[0])
+
+
+def of_policy(question: Callable[[P], R]) -> Callable[[P], R]:
+    """The same function of a policy, worked out once for each (the very object) of those that were asked of lately."""
+    known: dict[int, tuple[P, R]] = {}
+
+    def remembered(policy: P, /) -> R:
+        kept = known.get(id(policy))
+        if kept is None:
+            if len(known) >= POLICIES_MAX:
+                known.clear()
+            kept = known[id(policy)] = (policy, question(policy))  # beside its id, which nothing else can then come to have
+        return kept[1]
+
+    return update_wrapper(remembered, question)
 
 
 def _by_instrument(orders: Iterable[Order]) -> Mapping[InstrumentId, tuple[Order, ...]]:

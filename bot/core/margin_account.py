@@ -15,7 +15,7 @@ from decimal import Decimal
 from bot.core import exposure
 from bot.core.holdings import worth
 from bot.core.lasting import lasting
-from bot.core.margin_pool import Leg, Pool
+from bot.core.margin_pool import Leg, Pool, as_before
 from bot.core.marks import dollars, instruments_at, valuation_mark
 from bot.core.policy import Policy
 from bot.core.records import Ledger, VenueRecord
@@ -45,7 +45,7 @@ def pools(ledger: Ledger, policy: Policy, venue: VenueId) -> tuple[Pool, ...]:
             found.append(_whole_account(ledger, policy, venue, wide, known))
         else:
             found.append(_of_asset(ledger, policy, venue, asset, own.get(asset), known))
-    return tuple(found)
+    return tuple(map(as_before, found))
 
 
 def pool_of(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Pool | None:

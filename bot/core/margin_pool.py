@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from bot.core.copying import replace
 from bot.core.instrument import ContractKind, Instrument
@@ -217,9 +217,43 @@ class Pool:
             return sum(backed.values(), ZERO)
         return sum((min(ZERO, delta) for delta in backed.values()), ZERO)
 
+    def words(self) -> tuple[object, ...]:
+        """All that it consists of, each figure as it is written, and each instrument by the object that describes it."""
+        legs = tuple((id(e.listed), str((e.units, e.mark, e.told_units, e.told_mark))) for e in (self.legs or {}).values())
+        told = str((self.usd, self.balance_told, self.maintenance_told, self.counted, self.equity))
+        return self.venue, self.asset, self.in_coin, self.legs is None, legs, told
+
     def _delta(self, leg: Leg, mark: Decimal) -> Decimal:
         """USD of a short's delta as the account feels it: an inverse one beside the coin's equity, which is counted after its ratio."""
         if leg.is_linear:
             return leg.units * mark
         counted, equity = self.counted.get(leg.listed.settle), self.equity[leg.listed.settle]
         return leg.units if counted is None or equity <= ZERO else leg.units * counted / equity
+
+
+class _Worded:
+    """A pool as a key, equal to one of the same words."""
+
+    __slots__ = ("pool", "words")
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool, self.words = pool, pool.words()
+
+    def __hash__(self) -> int:
+        return hash(self.words)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Worded) and self.words == other.words
+
+
+def as_before(pool: Pool) -> Pool:
+    """The pool that was made of the very same figures before, with all that was worked out of it, or this one.
+
+    Most of what moves one account leaves the others as they are.
+    """
+    return _first(_Worded(pool))
+
+
+@lru_cache(maxsize=256)
+def _first(told: _Worded) -> Pool:
+    return told.pool

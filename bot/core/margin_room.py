@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 
-from bot.core.lasting import lasting
+from bot.core.lasting import Same, lasting
 from bot.core.limits import Limit
 from bot.core.liquidation_joint import Moving
 from bot.core.margin import buffer_limits
@@ -55,16 +56,26 @@ def margin_rooms(ledger: Ledger, policy: Policy, venue: VenueId) -> tuple[Room, 
 
 @lasting
 def _rooms_by_pool(ledger: Ledger, policy: Policy, venue: VenueId) -> tuple[tuple[Room, ...], ...]:
-    rates = _marginal_rates(ledger, policy, venue)
-    return tuple(_rooms(policy, pool, rates) for pool in pools(ledger, policy, venue))
+    return tuple(_rooms(Same((policy, pool))) for pool in pools(ledger, policy, venue))
 
 
 @lasting
 def _marginal_rates(ledger: Ledger, policy: Policy, venue: VenueId) -> Mapping[InstrumentId, Decimal]:
-    return {i: _marginal_rate(policy, pool, leg) for pool in pools(ledger, policy, venue) for i, leg in (pool.legs or {}).items()}
+    return {i: rate for pool in pools(ledger, policy, venue) for i, rate in _rates(Same((policy, pool))).items()}
 
 
-def _rooms(policy: Policy, pool: Pool, rates: Mapping[InstrumentId, Decimal]) -> tuple[Room, ...]:
+@lru_cache(maxsize=256)
+def _rates(of: Same) -> Mapping[InstrumentId, Decimal]:
+    """By instrument of a pool (`of` a policy and it)."""
+    policy, pool = of.items
+    return {i: _marginal_rate(policy, pool, leg) for i, leg in (pool.legs or {}).items()}
+
+
+@lru_cache(maxsize=256)
+def _rooms(of: Same) -> tuple[Room, ...]:
+    """Of a pool (`of` a policy and it)."""
+    policy, pool = of.items
+    rates = _rates(of)
     instruments = tuple(sorted(pool.legs or {}))
     balance, needed, notional, moving = pool.balance(), pool.maintenance(), pool.notional(), pool.moving()
     if pool.usd is None or balance is None or needed is None or notional is None or moving is None:

@@ -18,6 +18,7 @@ from functools import update_wrapper
 from typing import Concatenate, ParamSpec, TypeVar
 
 from bot.core.lasting import lasting, values_now
+from bot.core.lookups import of_policy, venue_of
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import Asset, InstrumentId, VenueId
@@ -42,9 +43,16 @@ def once(question: Callable[Concatenate[Ledger, Policy, P], R]) -> Callable[Conc
     return update_wrapper(remembered, question)
 
 
+@of_policy
 def hedged_assets(policy: Policy) -> tuple[Asset, ...]:
     """The assets whose delta is hedged, sorted by name."""
     return tuple(sorted(set(policy.collateral_assets.values())))
+
+
+@of_policy
+def venues_named(policy: Policy) -> tuple[VenueId, ...]:
+    """The venues of the instruments that may be used as hedges, sorted."""
+    return tuple(sorted({venue_of(instrument) for instrument in policy.instruments}))
 
 
 def hedged_as(policy: Policy, asset: Asset) -> Asset:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 
 from bot.core import custody, exposure, holdings, reserve
 from bot.core.allowances import of_issuer as issuer_exposure
@@ -27,6 +28,7 @@ from bot.core.instrument import ContractKind
 from bot.core.lasting import lasting
 from bot.core.limit_table import WARN_PART
 from bot.core.limits import Breach, Effect, Limit
+from bot.core.lookups import of_policy
 from bot.core.policy import Policy
 from bot.core.records import Delegation, Ledger, ReferencePrice
 from bot.core.units import ONE, ZERO, Asset, InstrumentId, Millis, VenueId, is_recent
@@ -68,8 +70,13 @@ def rank_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Bre
 def stables_of(ledger: Ledger, instrument: InstrumentId) -> tuple[Asset, ...]:
     """The stablecoins that an instrument is quoted and settled in, sorted; none for a coin-margined one in dollars."""
     listed = ledger.instruments[instrument]
-    coins = {listed.quote, listed.settle} if listed.kind is ContractKind.LINEAR else {listed.quote}
-    return tuple(sorted(coins - {DOLLAR, listed.base}))
+    return _stables_of(listed.kind, listed.base, listed.quote, listed.settle)
+
+
+@lru_cache(maxsize=1_024)
+def _stables_of(kind: ContractKind, base: Asset, quote: Asset, settle: Asset) -> tuple[Asset, ...]:
+    coins = {quote, settle} if kind is ContractKind.LINEAR else {quote}
+    return tuple(sorted(coins - {DOLLAR, base}))
 
 
 def stables_in_book(ledger: Ledger, policy: Policy) -> tuple[Asset, ...]:
@@ -121,6 +128,7 @@ def _peg_breach(
     return Breach(limit, coin, below, warn, "below its peg", Effect.TELLS) if below > warn else None
 
 
+@of_policy
 def staked_tokens(policy: Policy) -> tuple[Asset, ...]:
     """The collateral that is hedged as another asset, sorted."""
     return tuple(sorted(held for held, hedge in policy.collateral_assets.items() if held != hedge))
@@ -156,12 +164,14 @@ def _unknown_coin(ledger: Ledger, policy: Policy, coin: Asset) -> Breach | None:
     return Breach(Limit.COLLATERAL_UNKNOWN, coin, None, None, words) if sources else None
 
 
+@lasting
 def collateral_share_breach(ledger: Ledger, policy: Policy, venue: VenueId) -> Breach | None:
     """Why a venue takes no increase: too much of what the book owns stands there."""
     there, owned = holdings.standing_at(ledger, policy, venue), holdings.known_asset_value(ledger, policy)
     return _share_breach(Limit.COLLATERAL_SHARE, venue, there, owned, policy.collateral_share_max)
 
 
+@lasting
 def unsettled_breach(ledger: Ledger, policy: Policy, venue: VenueId) -> Breach | None:
     """Whether a venue owes too much beyond what was delegated to it; where nothing is delegated, its unrealised profit is told only."""
     owed, owned = unsettled_usd(ledger, policy, venue), holdings.known_asset_value(ledger, policy)
@@ -254,11 +264,17 @@ def reserve_breach(ledger: Ledger, policy: Policy) -> Breach | None:
 
 def of_instrument(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> tuple[Breach, ...]:
     """Why one listed instrument takes no increase by its market, its coins, or because its name was taken off; empty when it does."""
-    found = [eligibility_breach(ledger, policy, instrument)]
+    found = _blocking(eligibility_breach(ledger, policy, instrument))
     for coin in stables_of(ledger, instrument):
-        found += [stablecoin_breach(ledger, policy, coin, now), settle_exposure_breach(ledger, policy, coin)]
-        found.append(issuer_breach(ledger, policy, coin))
-    return _blocking(*found)
+        found += _of_coin(ledger, policy, coin, now)
+    return found
+
+
+@exposure.once
+def _of_coin(ledger: Ledger, policy: Policy, coin: Asset, now: Millis) -> tuple[Breach, ...]:
+    return _blocking(
+        stablecoin_breach(ledger, policy, coin, now), settle_exposure_breach(ledger, policy, coin), issuer_breach(ledger, policy, coin)
+    )
 
 
 def of_venue(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) -> tuple[Breach, ...]:

@@ -13,6 +13,7 @@ from bot.core import ledger as book
 from bot.core import strangers, trading
 from bot.core.commands import CancelOrder, Command, LookUpOrder, ReadVenue
 from bot.core.copying import replace
+from bot.core.marks import venues_named
 from bot.core.order import Order, OrderState, Trigger
 from bot.core.policy import Policy
 from bot.core.records import Ledger, TradingState, VenueRecord
@@ -106,7 +107,7 @@ def _is_within(now: Millis, since: Millis, span_ms: Millis) -> bool:
 def read(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Ledger, tuple[ReadVenue, ...]]:
     """Asks for a complete reading of each venue that is due one: not agreeing yet, or not read for the interval."""
     commands = []
-    for venue in sorted({ledger.venue_of(i) for i in policy.instruments}):
+    for venue in venues_named(policy):
         reason = _read_reason(ledger, policy, venue, now)
         if reason is None:
             continue

@@ -18,6 +18,7 @@ from bot.core.collateral_limits import unknown_breaches
 from bot.core.copying import replace
 from bot.core.events import Quote, VenueLink
 from bot.core.foreign_order import ForeignOrder
+from bot.core.lasting import lasting
 from bot.core.limit_table import nearing
 from bot.core.limits import Breach, Effect, Limit
 from bot.core.order import Order, OrderState
@@ -44,6 +45,8 @@ def state_breaches(ledger: Ledger, policy: Policy) -> tuple[Breach, ...]:
 
 def doubt_breaches(ledger: Ledger, policy: Policy) -> tuple[Breach, ...]:
     """Whether more is in doubt over the whole book than may be: orders, or their value at marks (at their prices where there is none)."""
+    if not ledger.open_orders():
+        return ()  # nothing is no more than may be, however little that is
     return tuple(
         Breach(limit, "book", used, allowed, words, Effect.REDUCING)
         for limit, used, allowed, words in doubts(ledger, policy)
@@ -135,7 +138,8 @@ def quote_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: 
     quote = ledger.quotes.get(instrument)
     if quote is None or quote.mark is None or quote.mark_at is None:
         return Breach(Limit.QUOTE_AGE, instrument, None, None, "no quote with a mark")
-    if not all(is_recent(now, at, policy.quote_age_max_ms) for at in (quote.book_at, quote.mark_at)):
+    most = policy.quote_age_max_ms
+    if not (is_recent(now, quote.book_at, most) and is_recent(now, quote.mark_at, most)):
         return Breach(Limit.QUOTE_AGE, instrument, Decimal(now - min(quote.book_at, quote.mark_at)), Decimal(policy.quote_age_max_ms))
     if not ZERO < quote.bid < quote.ask:
         return Breach(Limit.PRICE_COLLAR, instrument, quote.bid, quote.ask, "crossed or senseless quote")
@@ -222,7 +226,7 @@ def rest_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: M
     An account whose leverage or mode was changed refuses increases for ever, and may be reduced all the while. Where nothing is sent
     (`Ledger.observing`) a decision that still stands is taken again after the longest rest, each time the same.
     """
-    fruitless, last_end = _fruitless(ledger, instrument, reductions=reductions)
+    fruitless, last_end = _fruitless(ledger, policy, instrument)[reductions]
     if ledger.observing:
         fruitless = min(fruitless, 1) * RETRY_PAUSE_FACTOR_MAX
     left = _rest_left(fruitless, last_end, policy.order_retry_pause_ms, now)
@@ -238,8 +242,13 @@ def _rest_left(times: int, since: Millis, first_ms: Millis, now: Millis) -> Mill
     return left if 0 < left <= 2 * first_ms * factor else 0  # a clock that stepped far back does not prolong it
 
 
-def _fruitless(ledger: Ledger, instrument: InstrumentId, *, reductions: bool = False) -> tuple[int, Millis]:
-    """How many of an instrument's latest orders (its `reductions` alone) came to nothing, in a row, and when the last of them ended."""
+@lasting
+def _fruitless(ledger: Ledger, _: Policy, instrument: InstrumentId) -> tuple[tuple[int, Millis], tuple[int, Millis]]:
+    """How many of an instrument's latest orders came to nothing, in a row, and when the last of them ended; and the same of reductions."""
+    return _fruitless_of(ledger, instrument, reductions=False), _fruitless_of(ledger, instrument, reductions=True)
+
+
+def _fruitless_of(ledger: Ledger, instrument: InstrumentId, *, reductions: bool) -> tuple[int, Millis]:
     fruitless, last_end = 0, 0
     for order in reversed(ledger.orders_of(instrument)):
         if order.state.is_open:
@@ -289,17 +298,20 @@ def unread_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId) ->
     `reconciliation`) was never read in full at all, and blocks it until it is.
     """
     listed = ledger.instruments.get(instrument)
-    if listed is None:
+    if listed is None or not _unread(ledger, policy):
         return ()
     known = [i for i in exposure.instruments_of(ledger, policy, listed.base) if i in ledger.positions and i != instrument]
     found = []
-    for venue in sorted({ledger.venue_of(i) for i in known} & ledger.venues.keys()):
-        record = ledger.venues[venue]
-        if record.reported_at is None or record.is_outdated:
-            since = "in this journal" if record.reported_at is None else "since the journal lost its end"
-            words = f"not read in full {since}; holds {listed.base}"
-            found.append(Breach(Limit.UNRECONCILED, venue, None, None, words))
+    for venue in sorted({ledger.venue_of(i) for i in known} & _unread(ledger, policy)):
+        since = "in this journal" if ledger.venues[venue].reported_at is None else "since the journal lost its end"
+        words = f"not read in full {since}; holds {listed.base}"
+        found.append(Breach(Limit.UNRECONCILED, venue, None, None, words))
     return tuple(found)
+
+
+@exposure.once
+def _unread(ledger: Ledger, _: Policy) -> frozenset[VenueId]:
+    return frozenset(venue for venue, record in ledger.venues.items() if record.reported_at is None or record.is_outdated)
 
 
 def unnamed_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Breach | None:
@@ -318,7 +330,7 @@ def keeps_failing(ledger: Ledger, policy: Policy, instrument: InstrumentId, now:
 def _failing_left(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Millis:
     if ledger.observing:
         return 0  # it says nothing against an instrument that an order for it was not sent
-    fruitless, last_end = _fruitless(ledger, instrument)
+    (fruitless, last_end), _ = _fruitless(ledger, policy, instrument)
     return _rest_left(fruitless - FRUITLESS_MAX + 1, last_end, policy.deleveraging_rest_ms, now)
 
 

@@ -26,7 +26,7 @@ from enum import IntEnum
 
 from bot.core import exposure, netting, risk
 from bot.core.allocation import allocate
-from bot.core.allocation_terms import Binding, Coverage
+from bot.core.allocation_terms import Binding, Coverage, Solution
 from bot.core.band import Urgency
 from bot.core.copying import replace
 from bot.core.lasting import Same, lasting
@@ -138,22 +138,36 @@ def targets_for(ledger: Ledger, policy: Policy, now: Millis) -> Targets:
     kept = standing(ledger, policy, question, now)
     changes = None if kept is None else _changes(ledger, policy, question, kept, may_move=is_active)
     if kept is None or changes is None or not _meets(ledger, policy, question, changes):
-        solution = allocate(question.problem)
+        solution = _solved(ledger, policy, Same((question.problem,)))
         coverage = {c.asset: c for c in solution.coverage}
-        legs = question.legs
-        shares = {
-            p.instrument: Standing(units=units_of(ledger, leg, _base(leg, p.short)), was=units_of(ledger, leg, leg.short), limits=p.limits)
-            for p in solution.portions
-            for leg in (legs[p.instrument],)
-        }
+        shares = _shares(ledger, policy, Same((solution, *question.legs.values())))
         kept = Allocated(at=now, obstacles=question.obstacles, shares=shares)
         changes = _changes(ledger, policy, question, kept, may_move=is_active)
     plans = tuple(_plan(ledger, policy, a, question, kept, changes, coverage.get(a), now) for a in exposure.hedged_assets(policy))
     return Targets(plans=plans, allocated=kept, venue_moves=_moves(ledger, policy, question, plans, now))
 
 
+@lasting
+def _solved(_: Ledger, __: Policy, of: Same) -> Solution:
+    """The answer to a problem: one that is put again because the interval has passed is solved already."""
+    (problem,) = of.items
+    return allocate(problem)
+
+
+@lasting
+def _shares(ledger: Ledger, _: Policy, of: Same) -> Mapping[InstrumentId, Standing]:
+    """What stands of a solution (the first of these, beside the legs) while prices move."""
+    solution, *legs = of.items
+    by_name = {leg.instrument: leg for leg in legs}
+    return {
+        p.instrument: Standing(units=units_of(ledger, leg, _base(leg, p.short)), was=units_of(ledger, leg, leg.short), limits=p.limits)
+        for p in solution.portions
+        for leg in (by_name[p.instrument],)
+    }
+
+
 def _changes(ledger: Ledger, policy: Policy, question: Question, kept: Allocated, *, may_move: bool) -> Changes:
-    asked = Same((question.problem, kept, *question.legs.values()))
+    asked = Same((question.problem, kept.shares, *question.legs.values()))
     due = (tuple(question.gaps.items()), tuple(question.prices.items()))
     return _settled(ledger, policy, asked, due, may_move=may_move, reconciled=question.reconciled)
 
@@ -168,10 +182,10 @@ def _settled(
     may_move: bool,
     reconciled: frozenset[VenueId],
 ) -> Changes:
-    """What an allocation leaves to do, from its problem, itself and the legs (`asked`), gaps and prices."""
-    problem, kept, *legs = asked.items
+    """What an allocation leaves to do, from its problem, its shares and the legs (`asked`), gaps and prices."""
+    problem, shares, *legs = asked.items
     by_name = {leg.instrument: leg for leg in legs}
-    wanted = {i: short_of(ledger, leg, kept.shares[i]) for i, leg in by_name.items()}
+    wanted = {i: short_of(ledger, leg, shares[i]) for i, leg in by_name.items()}
     gaps, prices = map(dict, due)
     question = Question(problem=problem, legs=by_name, prices=prices, gaps=gaps, blocked={}, obstacles=(), reconciled=reconciled)
     return settled(ledger, policy, question, wanted, may_move=may_move)
@@ -203,17 +217,32 @@ def _plan(
     coverage: Coverage | None,
     now: Millis,
 ) -> Plan:
-    net = exposure.net_delta(ledger, policy, asset)
     if asset not in question.gaps:
         breach = risk.delta_breach(ledger, policy, asset)
-        return Plan(asset=asset, net=net, gap=ZERO, blocked=(breach,) if breach else ())
-    price = question.prices[asset]
+        return Plan(asset=asset, net=exposure.net_delta(ledger, policy, asset), gap=ZERO, blocked=(breach,) if breach else ())
     legs = [leg for leg in question.legs.values() if leg.asset == asset and leg.frozen is None]
+    of = Same((kept.shares, changes, coverage, *legs))
+    urgency = netting.urgency_of(ledger, policy, asset, now)
+    return _planned(ledger, policy, asset, of, (question.gaps[asset], question.prices[asset]), urgency, question.blocked[asset])
+
+
+@lasting
+def _planned(
+    ledger: Ledger,
+    policy: Policy,
+    asset: Asset,
+    of: Same,
+    due: tuple[Decimal, Decimal],
+    urgency: Urgency,
+    blocked: tuple[Breach, ...],
+) -> Plan:
+    """The plan of an asset with this gap and price (`due`): of shares, what they leave to do, how far they cover the need, and the legs."""
+    (gap, price), (kept, changes, coverage, *legs) = due, of.items
     shares = tuple(
         Share(
             instrument=leg.instrument,
             short=changes.shorts[leg.instrument],
-            limits=kept.shares[leg.instrument].limits,
+            limits=kept[leg.instrument].limits,
         )
         for leg in legs
     )
@@ -225,15 +254,15 @@ def _plan(
     )
     return Plan(
         asset=asset,
-        net=net,
-        gap=question.gaps[asset],
-        urgency=netting.urgency_of(ledger, policy, asset, now),
+        net=exposure.net_delta(ledger, policy, asset),
+        gap=gap,
+        urgency=urgency,
         slots=tuple(_slot(leg, share, changes) for leg, share in zip(legs, shares, strict=True)),
         allocation=allocation,
         moves=changes.moves.get(asset, frozenset()),
         given_up=changes.given_up.get(asset, ZERO),
         price=price,
-        blocked=question.blocked[asset],
+        blocked=blocked,
     )
 
 

@@ -260,8 +260,9 @@ def _leg_of(
 
 
 def _is_last_resort(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> bool:
-    reasons = (risk.last_resort_breach(ledger, policy, instrument, now), rank_breach(ledger, policy, instrument))
-    return any(reason is not None for reason in reasons)
+    if risk.last_resort_breach(ledger, policy, instrument, now) is not None:
+        return True
+    return rank_breach(ledger, policy, instrument) is not None
 
 
 def _dwells(ledger: Ledger, policy: Policy, asset: Asset, instrument: InstrumentId, now: Millis) -> bool:

@@ -141,14 +141,19 @@ def whole(rows: Iterable[TierRow], position: Decimal) -> TierTable | None:
     `position` is a magnitude in the unit of the rows' floors and caps; a row's cap belongs to it here, as OKX states its largest
     size. None when the position is larger than every row allows. Raises ValueError for rows that do not fit or a negative size.
     """
-    ordered = tuple(rows)
-    _validate(ordered)
     if position < ZERO:
         raise ValueError(f"a magnitude is never negative, got {position}")
-    for row in ordered:
-        if row.cap is None or position <= row.cap:
-            return TierTable.flat(row.maintenance_rate, row.initial_rate)
-    return None
+    return _of_size(_wholes(tuple(rows)), position)
+
+
+def _wholes(rows: tuple[TierRow, ...]) -> tuple[tuple[Decimal | None, TierTable], ...]:
+    """The largest position of each row, and the table of one that it holds for."""
+    _validate(rows)
+    return tuple((row.cap, TierTable.flat(row.maintenance_rate, row.initial_rate)) for row in rows)
+
+
+def _of_size(tables: tuple[tuple[Decimal | None, TierTable], ...], position: Decimal) -> TierTable | None:
+    return next((table for cap, table in tables if cap is None or position <= cap), None)
 
 
 @precisely
@@ -203,7 +208,7 @@ class MarginTiers:
         if self.rule is TierRule.SLICED:
             return self._sliced
         if self.rule is TierRule.WHOLE:
-            return whole(self.rows, contracts)
+            return _of_size(self._wholes, contracts)
         first = self._sliced.rows[0]
         return graded(base, maintenance_rate=first.maintenance_rate, initial_rate=first.initial_rate, rate_per_unit=self.rate_per_unit)
 
@@ -211,3 +216,7 @@ class MarginTiers:
     def _sliced(self) -> TierTable:
         """Made once: every decision asks for it many times, and it follows from the rows alone."""
         return TierTable(self.rows)
+
+    @cached_property
+    def _wholes(self) -> tuple[tuple[Decimal | None, TierTable], ...]:
+        return _wholes(self.rows)

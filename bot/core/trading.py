@@ -58,12 +58,16 @@ _TRIGGERS: Mapping[TradingState, Trigger] = {_S.REDUCING: _T.REDUCE, _S.HALTED: 
 
 def causes(ledger: Ledger, venue: VenueId | None) -> tuple[StateRecord, ...]:
     """Why a venue (None: the book itself) is not ACTIVE, the strictest first, then the oldest; empty when it is."""
+    if not ledger.states:
+        return ()
     here = [r for r in ledger.states if r.venue == venue]
     return tuple(sorted(here, key=lambda r: (-STRICTNESS.index(r.state), r.since, r.cause)))
 
 
 def state_of(ledger: Ledger, venue: VenueId | None) -> TradingState:
     """The state that causes brought a venue (None: the book itself) into."""
+    if not ledger.states:
+        return _S.ACTIVE
     return max((r.state for r in ledger.states if r.venue == venue), key=STRICTNESS.index, default=_S.ACTIVE)
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 import structlog
 
-from bot.core import lasting, marks, staleness
+from bot.core import lasting, margin_pool, margin_room, marks, staleness
 from bot.core.commands import PlaceOrder
 from bot.core.copying import replace
 from bot.core.engine import Step, step
@@ -71,6 +71,8 @@ def test_a_ledger_that_remembers_nothing_decides_the_same(taken: Sequence[Taken]
     assert sum(bool(after.commands) for *_, after in decisions) > 20
     for ledger, event, policy, after in decisions:
         bare = dataclasses.replace(ledger)
+        for kept in (margin_pool._first, margin_room._rates, margin_room._rooms):
+            kept.cache_clear()
         assert "_answers_lately" not in bare.__dict__
         anew = step(bare, event, policy)
         assert anew == after
