@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property, lru_cache, update_wrapper
 from itertools import chain, compress, repeat
-from operator import is_not
+from operator import attrgetter, is_, is_not
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -131,6 +131,26 @@ class Lookups:
     def venue_of(self, instrument: InstrumentId) -> VenueId:
         """The venue of an instrument; works before the venue has described it."""
         return venue_of(instrument)
+
+
+ACCOUNT = ("margins", "margin_positions", "equity_told", "inverse_told", "margin_marks", "taken_orders")
+"""The fields of a venue's record that tell of our account there."""
+_account = attrgetter(*ACCOUNT)
+
+
+class Accounts:
+    """The part of `records.VenueRecord` that is no record: what it tells of our account, in words."""
+
+    KEPT = MappingProxyType({"_account_words": frozenset(ACCOUNT)})
+
+    def tells_as(self, other: Accounts) -> bool:
+        """Whether the venue told the same of our account, digit by digit."""
+        ours, theirs = _account(self), _account(other)
+        return all(map(is_, ours, theirs)) or (ours == theirs and self._account_words == other._account_words)
+
+    @cached_property
+    def _account_words(self) -> str:
+        return repr(_account(self))
 
 
 @lru_cache(maxsize=4_096)

@@ -5,13 +5,11 @@ None means that nobody told us; it never means zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
-from operator import attrgetter, is_
-from typing import Any, ClassVar
+from typing import Any
 
 from bot.core.acts import Flattening, Override
 from bot.core.carry import SleeveSignal
@@ -21,7 +19,7 @@ from bot.core.events import MarginReport, PositionReport, Quote, VenueLink
 from bot.core.foreign_order import ForeignOrder
 from bot.core.instrument import Instrument
 from bot.core.limits import Limit
-from bot.core.lookups import Lookups
+from bot.core.lookups import Accounts, Lookups
 from bot.core.order import Order
 from bot.core.payments import FundingAccount
 from bot.core.reports import DelegationReport
@@ -182,13 +180,8 @@ class Executions:
     count: int = 0
 
 
-ACCOUNT = ("margins", "margin_positions", "equity_told", "inverse_told", "margin_marks", "taken_orders")
-"""The fields of a venue's record that tell of our account there."""
-_account = attrgetter(*ACCOUNT)
-
-
 @dataclass(frozen=True, kw_only=True)
-class VenueRecord:
+class VenueRecord(Accounts):
     """What we know of one venue. `reported_at` is when the last complete reading was asked for; `reconciled` whether it agreed.
 
     `agreed_at` is when the last reading was asked for that agreed in everything; `disagreements` counts those since that did not.
@@ -223,17 +216,6 @@ class VenueRecord:
     messages: tuple[Messages, ...] = ()
     deleveraging_ranks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     is_outdated: bool = False
-
-    KEPT: ClassVar[Mapping[str, Set[str]]] = {"_account_words": frozenset(ACCOUNT)}
-
-    def tells_as(self, other: VenueRecord) -> bool:
-        """Whether the venue told the same of our account, digit by digit."""
-        ours, theirs = _account(self), _account(other)
-        return all(map(is_, ours, theirs)) or (ours == theirs and self._account_words == other._account_words)
-
-    @cached_property
-    def _account_words(self) -> str:
-        return repr(_account(self))
 
 
 @dataclass(frozen=True, kw_only=True)
