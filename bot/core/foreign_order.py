@@ -20,6 +20,8 @@ OURS = "an earlier run of ours"
 class ForeignOrder:
     """`leaves`: signed contract units (see `instrument`) that may still fill, None: not told. `name`: the venue's word for it, for people.
 
+    Of one that was taken over `leaves` is what may still be added to our position: the figure of before, less the fills told since, and
+    with what its `quantity` (all of it, signed) was amended by. What a reading tells as filled may come to us later, and once.
     `taken_by`: whoever took it over; None: nobody. `cancel_asked_at` is our clock, as is `spent_at`: since when it is known of one that was
     taken over that nothing of it can execute any more, though what it did may not have been told yet.
     """
@@ -29,6 +31,7 @@ class ForeignOrder:
     venue_order_id: str | None
     client_order_id: ClientOrderId | None
     leaves: Decimal | None = None
+    quantity: Decimal | None = None
     price: Decimal | None = None
     reduce_only: bool | None = None
     taken_by: str | None = None
@@ -56,7 +59,15 @@ class ForeignOrder:
 
 def left_after(fill: FillReport, leaves: Decimal | None) -> Decimal | None:
     """What an order leaves after one more fill of it; nothing less than nothing, also where it was told late."""
-    if leaves is None:
-        return None
-    left = leaves - fill.quantity
-    return left if left * leaves > ZERO else ZERO
+    return None if leaves is None else _left(leaves, leaves - fill.quantity)
+
+
+def left_of_taken(before: ForeignOrder, told: ForeignOrder) -> Decimal | None:
+    """What may still be added to our position by an order that was taken over, now that it is told again."""
+    if before.leaves is None or before.quantity is None or told.quantity is None:
+        return told.leaves
+    return _left(told.quantity, before.leaves + told.quantity - before.quantity)
+
+
+def _left(of: Decimal, left: Decimal) -> Decimal:
+    return left if left * of > ZERO else ZERO

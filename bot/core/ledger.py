@@ -86,6 +86,11 @@ def with_venue(ledger: Ledger, venue: VenueId, record: VenueRecord) -> Ledger:
     return replace(ledger, venues=put(ledger.venues, venue, record))
 
 
+def with_strangers_at(ledger: Ledger, venue: VenueId, at: Millis) -> Ledger:
+    """The ledger after a fill of others, or an order that the journal does not have, came to a venue at `at`, our clock."""
+    return with_venue(ledger, venue, replace(venue_record(ledger, venue), strangers_at=at))
+
+
 def with_order(ledger: Ledger, order: Order, at: Millis) -> Ledger:
     """The ledger after one of its orders changed: the position moves by what newly filled, and a newly closed order is tallied.
 

@@ -75,7 +75,7 @@ def apply_act(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger
     if event.action is ev.OperatorAction.RELOAD:
         return _noted(ledger, event, f"configuration {event.config_hash} instead of {event.hash_before}, by {event.by}: {event.why}")
     if event.action is ev.OperatorAction.ADOPT:
-        return _adopt(ledger, event)
+        return _adopt(ledger, event, policy)
     if event.action is ev.OperatorAction.OVERRIDE:
         return overriding.apply_override(ledger, event, policy)
     return _resolve(ledger, event)
@@ -189,7 +189,7 @@ def _foreign_order(ledger: Ledger, shown: Adopted) -> ForeignOrder | None:
     return next((o for o in orders if (o.instrument, o.name) == (shown.instrument, shown.order)), None)
 
 
-def _adopt(ledger: Ledger, event: ev.OperatorActed) -> Ledger:
+def _adopt(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger:
     """The ledger with what was shown ours; what brought their venues into a state for it ends."""
     shown = event.adopting
     if shown is None:
@@ -205,7 +205,7 @@ def _adopt(ledger: Ledger, event: ev.OperatorActed) -> Ledger:
             ledger = _noted(
                 ledger, event, f"adopted by {event.by}: order {order.name} on {order.instrument}, which leaves {left}; it is withdrawn"
             )
-            ledger = strangers.taken_over(ledger, ledger.venue_of(order.instrument), order, event.by, event.at, event.why)
+            ledger = strangers.taken_over(ledger, order, event, policy.quiet_period_ms)
     return ledger
 
 

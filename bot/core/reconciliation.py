@@ -38,6 +38,7 @@ from bot.core.ledger import (
     venue_record,
     with_break,
     with_move,
+    with_strangers_at,
     with_venue,
 )
 from bot.core.limits import Limit
@@ -207,6 +208,7 @@ def after_fills(before: Ledger, after: Ledger, venue: VenueId, at: Millis) -> Le
         count = after.tallies.breaks_by_cause.get(cause, 0) - before.tallies.breaks_by_cause.get(cause, 0)
         if count:
             after = trading.enter(after, limit, at, f"{count} fills by {cause.value}", venue=venue)
+            after = with_strangers_at(after, venue, at) if limit is Limit.FOREIGN_ORDERS else after
     return after
 
 

@@ -191,6 +191,7 @@ class VenueRecord(Accounts):
     linear, each with its mark: one instant (see `holdings`). `taken_orders` are foreign ones that somebody took over (see `strangers`).
     `deleveraging_ranks`, `unfit` (what is not set as it was at the start) and `remarks` (the same of what stops nothing) are as the last
     reading told them; `messages` what was asked lately. `is_outdated`: the journal lost its end, and the venue was not read in full since.
+    `strangers_at`: when others last traded there by an order that nobody had taken over, or one was found that the journal does not have.
     """
 
     link: VenueLink = VenueLink.DOWN
@@ -216,6 +217,7 @@ class VenueRecord(Accounts):
     messages: tuple[Messages, ...] = ()
     deleveraging_ranks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     is_outdated: bool = False
+    strangers_at: Millis | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

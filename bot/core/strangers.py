@@ -2,7 +2,8 @@
 
 1. One that nobody has taken over is a break, once, and keeps its venue REDUCING until a quiet period after the last is gone.
 2. A named person takes over what they were shown (see `operation`). From then on it counts at all that it may still fill, at its worst, and
-   nothing else is placed on its instrument: our own plan places what is needed when it is gone. Its fills are no break.
+   nothing else is placed on its instrument: our own plan places what is needed when it is gone. Its fills are no break. What kept its
+   venue REDUCING ends with the last one, unless somebody's fills did so too, within a quiet period.
 3. One under an id of an earlier run of ours, which our journal does not have, is taken over at once, by `OURS`. That it works, and each
    fill of it, is a break of its own cause; its venue is REDUCING: what it did was asked for by somebody of whom the journal knows nothing.
 4. What is taken over is withdrawn, by the venue's own id (one of ours without such an id by ours), again and again, until a complete
@@ -15,16 +16,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from bot.core import events as ev
 from bot.core import trading
 from bot.core.commands import CancelOrder
 from bot.core.copying import replace
-from bot.core.foreign_order import OURS, ForeignOrder
-from bot.core.ledger import is_unjournaled, noted, order_of, venue_record, with_break, with_venue
+from bot.core.foreign_order import OURS, ForeignOrder, left_of_taken
+from bot.core.ledger import is_unjournaled, noted, order_of, venue_record, with_break, with_strangers_at, with_venue
 from bot.core.limits import Limit
 from bot.core.order import is_of
 from bot.core.records import BreakCause, Ledger, Note
-from bot.core.units import ClientOrderId, Millis, VenueId
+from bot.core.units import ClientOrderId, Millis
 
 WITHDRAW_AGAIN_MS: Millis = 5_000
 """Pause between two cancels of an order that was taken over."""
@@ -38,17 +42,19 @@ def observed(ledger: Ledger, event: ev.VenueReported | ev.HoldingsReported) -> L
     """
     record = venue_record(ledger, event.venue)
     works = [r for r in event.orders if r.status is ev.VenueOrderStatus.ACCEPTED and not _is_ours(ledger, r)]
-    told = sorted((_foreign(ledger, r) for r in works), key=lambda o: (o.name, o.instrument))
+    told = _named([_foreign(ledger, r) for r in works], (*record.foreign_orders, *record.taken_orders))
     taken, foreign = [], []
     for order in told:
         before = next((o for o in record.taken_orders if o.is_of(order)), None)
         if before is not None:
-            taken.append(replace(order, taken_by=before.taken_by, cancel_asked_at=before.cancel_asked_at))
+            left = left_of_taken(before, order)
+            taken.append(replace(order, leaves=left, taken_by=before.taken_by, cancel_asked_at=before.cancel_asked_at))
         elif is_unjournaled(ledger, order.client_order_id):
             words = f"order {order.name} of {OURS} works, and the journal does not have it: it is withdrawn"
             ledger = with_break(ledger, BreakCause.UNJOURNALED, str(event.venue), event.at, words)
             ledger = trading.enter(ledger, Limit.FOREIGN_ORDERS, event.at, words, venue=event.venue)
-            taken.append(replace(order, taken_by=OURS))
+            ledger = with_strangers_at(ledger, event.venue, event.at)
+            taken.append(replace(order, taken_by=OURS, leaves=order.quantity))  # nobody knows which of its fills have been counted
         else:
             foreign.append(order)
     for order in record.taken_orders:
@@ -62,6 +68,18 @@ def observed(ledger: Ledger, event: ev.VenueReported | ev.HoldingsReported) -> L
     ledger = _with_foreign(ledger, event, tuple(foreign))
     record = replace(venue_record(ledger, event.venue), foreign_orders=tuple(foreign), taken_orders=tuple(taken))
     return with_venue(ledger, event.venue, record)
+
+
+def _named(told: Sequence[ForeignOrder], known: Sequence[ForeignOrder]) -> list[ForeignOrder]:
+    """The orders told, sorted by name: each is called as before, and a new one by the venue's id where another has its name."""
+    names = Counter(o.name for o in known)
+    kept = [next((k.name for k in known if k.is_of(o) and names[k.name] == 1), None) for o in told]
+    names.update(o.name for o, name in zip(told, kept, strict=True) if name is None)
+    found = [
+        replace(order, name=name or (order.name if names[order.name] == 1 else order.venue_order_id or order.name))
+        for order, name in zip(told, kept, strict=True)
+    ]
+    return sorted(found, key=lambda o: (o.name, o.instrument))
 
 
 def _with_foreign(ledger: Ledger, event: ev.VenueReported | ev.HoldingsReported, foreign: tuple[ForeignOrder, ...]) -> Ledger:
@@ -93,6 +111,7 @@ def _foreign(ledger: Ledger, report: ev.OrderReport) -> ForeignOrder:
         venue_order_id=report.venue_order_id,
         client_order_id=None if second else report.client_order_id,
         leaves=leaves,
+        quantity=report.quantity,
         price=report.price,
         reduce_only=report.reduce_only,
     )
@@ -114,13 +133,22 @@ def not_named(ledger: Ledger, event: ev.HoldingsReported) -> Ledger:
     return with_venue(ledger, event.venue, replace(record, taken_orders=tuple(taken)))
 
 
-def taken_over(ledger: Ledger, venue: VenueId, order: ForeignOrder, by: str, at: Millis, why: str) -> Ledger:
-    """The ledger after a named person took over a foreign order. With the last one of a venue what they brought to it ends."""
+def taken_over(ledger: Ledger, order: ForeignOrder, event: ev.OperatorActed, quiet_ms: Millis) -> Ledger:
+    """The ledger after a named person took over a foreign order. With the last one of a venue what they brought to it ends.
+
+    What fills of others brought to it, less than a quiet period ago, does not.
+    """
+    venue = ledger.venue_of(order.instrument)
     record = venue_record(ledger, venue)
     left = tuple(o for o in record.foreign_orders if o is not order)
-    taken = (*record.taken_orders, replace(order, taken_by=by))
+    taken = (*record.taken_orders, replace(order, taken_by=event.by))
     ledger = with_venue(ledger, venue, replace(record, foreign_orders=left, taken_orders=taken))
-    return ledger if left else trading.end(ledger, Limit.FOREIGN_ORDERS, at, f"adopted by {by}, {why}", venue=venue)
+    if left:
+        return ledger
+    if record.strangers_at is not None and event.at - record.strangers_at < quiet_ms:
+        words = f"{Limit.FOREIGN_ORDERS.value} stays for a quiet period: what others did there is {event.at - record.strangers_at} ms old"
+        return noted(ledger, Note(at=event.at, kind="state", subject=venue, sentence=words))
+    return trading.end(ledger, Limit.FOREIGN_ORDERS, event.at, f"adopted by {event.by}, {event.why}", venue=venue)
 
 
 def heard(ledger: Ledger, report: ev.OrderReport, at: Millis) -> Ledger:

@@ -12,6 +12,7 @@ from bot.core.acts import Adopted
 from bot.core.commands import CancelOrder
 from bot.core.exposure import position_units
 from bot.core.ledger import is_unjournaled
+from bot.core.operation import unadopted, why_not_adopted
 from bot.core.risk import spent_breach
 from bot.core.units import ClientOrderId, InstrumentId, Range, VenueId
 from tests.core.foreign import adopts, fill_of_theirs, foreign, theirs
@@ -178,7 +179,7 @@ CHANGED = {
 @pytest.mark.parametrize(("what", "words"), CHANGED.values(), ids=CHANGED)
 def test_what_is_not_as_it_was_shown_is_not_adopted(what: Adopted, words: str) -> None:
     story = beside_theirs() >> adopts("alice", what) << says(words) << state_is("reducing", "okx") << net_delta("ETH", "0")
-    assert story.ledger.venues[VENUE].foreign_orders == (foreign("9", leaves=D(-3), price=D(3_100), reduce_only=False),)
+    assert story.ledger.venues[VENUE].foreign_orders == (foreign("9", leaves=D(-3), quantity=D(-3), price=D(3_100), reduce_only=False),)
 
 
 def test_of_two_orders_one_that_is_adopted_does_not_excuse_the_other() -> None:
@@ -187,6 +188,62 @@ def test_of_two_orders_one_that_is_adopted_does_not_excuse_the_other() -> None:
     story >> reading("okx", orders=both)
     record = story.ledger.venues[VENUE]
     assert ([o.name for o in record.foreign_orders], [o.name for o in record.taken_orders]) == (["7"], ["9"])
+
+
+GRID = (theirs("-3", client_order_id=ClientOrderId("grid")), theirs("-1", venue_order_id="7", client_order_id=ClientOrderId("grid")))
+
+
+def names(story: Story) -> list[str]:
+    record = story.ledger.venues[VENUE]
+    return [o.name for o in (*record.foreign_orders, *record.taken_orders)]
+
+
+def test_two_orders_of_one_label_are_called_by_the_venues_ids_and_both_can_be_adopted() -> None:
+    story = hedged("30") >> reading("okx", orders=GRID)
+    assert names(story) == ["7", "9"]
+    assert [why_not_adopted(story.ledger, u.shown) for u in unadopted(story.ledger)] == [None, None]
+    story >> adopts("alice") << net_delta("ETH", "-4", "0") << state_is("active", "okx")
+    assert story.ledger.tallies.breaks_by_cause == {"foreign_order": 2}
+
+
+def test_an_order_is_called_as_before_and_one_that_comes_under_its_label_is_told() -> None:
+    story = hedged("30") >> reading("okx", orders=GRID[:1])
+    assert names(story) == ["grid"]
+    story >> reading("okx", orders=GRID) << says("order 7 is not ours")
+    assert names(story) == ["7", "grid"]
+    story >> adopts("alice", shown("-3", "grid")) >> reading("okx", orders=GRID)
+    assert names(story) == ["7", "grid"]
+    story = hedged("30") >> reading("okx", orders=GRID[:1]) >> reading("okx", orders=GRID[1:]) << says("order 7 is not ours")
+    assert story.ledger.tallies.breaks_by_cause == {"foreign_order": 2}
+
+
+def test_fills_of_another_stranger_keep_their_venue_reducing_when_the_order_is_adopted() -> None:
+    story = beside_theirs() >> after(1_000) >> fill_of_theirs("-5", venue_order_id="77") >> after(1_000) >> adopts("alice")
+    story << state_is("reducing", "okx") << says("foreign_orders stays for a quiet period: what others did there is 1000 ms old")
+    story = beside_theirs() >> fill_of_theirs("-5", venue_order_id="77") >> after(story.policy.quiet_period_ms) >> adopts("alice")
+    story << state_is("active", "okx")
+
+
+def test_an_adopted_order_that_a_reading_told_as_filled_is_counted_once_when_its_fill_comes() -> None:
+    story = beside_theirs() >> adopts("alice") >> after(1_000) >> reading("okx", orders=(theirs("-3", "-2"),))
+    assert position_units(story.ledger, HERE) == Range(low=D(-13), high=D(-10)), "two may not have been told"
+    story >> fill_of_theirs("-2") << holds(OKX, "-12")
+    assert position_units(story.ledger, HERE) == Range(low=D(-13), high=D(-12))
+    story >> fill_of_theirs("-1") >> reading("okx", orders=(theirs("-3", "-3"),))
+    assert position_units(story.ledger, HERE) == Range.exactly(D(-13))
+
+
+@pytest.mark.parametrize(("amended", "low"), [("-5", "-15"), ("-1", "-11"), (None, None)])
+def test_an_adopted_order_whose_quantity_is_amended_counts_with_it(amended: str | None, low: str | None) -> None:
+    story = beside_theirs() >> adopts("alice") >> fill_of_theirs("-1") >> reading("okx", orders=(theirs(amended, "-1"),), ETH="-11")
+    expected = None if low is None else Range(low=D(low), high=D(-11))
+    assert position_units(story.ledger, HERE) == expected
+
+
+def test_of_an_order_of_ours_that_is_found_late_all_may_still_be_told() -> None:
+    story, order_id = after_a_takeover()
+    story >> reading("okx", orders=(theirs("4", "3", client_order_id=order_id),)) << net_delta("ETH", "0", "4")
+    story >> fill_of_theirs("3", client_order_id=order_id) << net_delta("ETH", "3", "4")
 
 
 def test_an_adopted_order_stays_adopted_over_a_restart() -> None:
