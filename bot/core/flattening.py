@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import takewhile
 
-from bot.core import gate, questions, risk, trading, working
+from bot.core import exposure, gate, questions, risk, trading, working
 from bot.core.commands import CancelOrder, Command, PlaceOrder
 from bot.core.drafting import draft_closing
 from bot.core.ledger import noted, put
@@ -97,17 +97,25 @@ def _reduced(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Mill
 
 
 def _why_nothing(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> tuple[Ledger, None, Breach | None]:
-    """Nothing of what is held could be drafted: no quote to price it on, less than a lot is left, or the touch shows less than one."""
+    """Nothing of what is held could be drafted: no quote to price it on, less than a lot is left or certain, or the touch shows less."""
     breach = risk.quote_breach(ledger, policy, instrument, now)
     if breach is not None or is_closed(ledger, instrument):
         return ledger, None, breach
-    sentence = (
-        f"not closed: the touch shows less than a lot of {ledger.instruments[instrument].lot:f} contracts; tried again at each decision"
-    )
+    why = _untold(ledger, instrument) or f"the touch shows less than a lot of {ledger.instruments[instrument].lot:f} contracts"
+    sentence = f"not closed: {why}; tried again at each decision"
     of_subject = (n for n in reversed(ledger.notes) if n.subject == instrument)
     if any(n.sentence == sentence for n in takewhile(lambda n: n.kind == "breach", of_subject)):
         return ledger, None, None
     return noted(ledger, Note(at=now, kind="breach", subject=instrument, sentence=sentence)), None, None
+
+
+def _untold(ledger: Ledger, instrument: InstrumentId) -> str | None:
+    """The order that may have closed all that is held, or more, for all that is told; None when more than a lot is held for certain."""
+    held = exposure.position_units(ledger, instrument)
+    if held is not None and ledger.instruments[instrument].contracts_of_units(held.nearest_zero) != ZERO:
+        return None
+    untold = (*(str(o.client_order_id) for o in ledger.open_orders(instrument)), *(o.name for o in ledger.taken_orders(instrument)))
+    return f"order {untold[0]} may have closed it, and what it did is not told yet" if untold else None
 
 
 def is_closed(ledger: Ledger, instrument: InstrumentId) -> bool:

@@ -27,15 +27,17 @@ from tests.core.playbook import (
     filled,
     holds,
     net_delta,
+    not_found,
     nothing,
     place,
+    query,
     reading,
     says,
     started,
     unreadable,
 )
 from tests.core.story import Story
-from tests.core.test_playbooks_history import holdings
+from tests.core.test_playbooks_history import holdings, reduction_in_doubt, without_its_past
 
 D = Decimal
 HERE = InstrumentId(OKX)
@@ -151,6 +153,19 @@ def test_beside_a_spent_adopted_order_what_is_short_for_certain_is_reduced() -> 
     story.feed(ev.OrderReported(at=story.now, report=theirs("3", status=ev.VenueOrderStatus.CANCELED)))
     story >> decision_due() << place(BINANCE, "10", reduce_only=True) << place(BYBIT, "10", reduce_only=True)
     story << place(OKX, "7", reduce_only=True)
+    story.outbox.clear()
+
+
+def test_a_flatten_that_waits_for_what_a_spent_order_did_says_so() -> None:
+    story = beside_theirs("12") >> adopts("alice") >> flattens("bob", "okx") >> decision_due() << cancel(OKX)
+    told_without_fills(story >> after(1)) >> decision_due() << nothing()
+    story << says("not closed: order 9 may have closed it, and what it did is not told yet; tried again at each decision")
+    story = reduction_in_doubt("20") >> collateral("ETH", "20")
+    without_its_past(without_its_past(story, 100) << query(OKX), 8_000) << query(OKX) >> not_found(OKX)
+    doubted = story.order(OKX)
+    assert doubted.is_spent
+    without_its_past(story >> flattens("bob", "okx"), 1_000)
+    story << says(f"not closed: order {doubted.client_order_id} may have closed it, and what it did is not told yet")
     story.outbox.clear()
 
 
