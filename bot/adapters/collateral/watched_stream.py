@@ -2,7 +2,8 @@
 
 The rule: from its first entry on, with no group, no acknowledgement, and nothing put aside. A message that one consumer of a group has read
 is given to no other one, so a watcher in the group of a run that trades would take deposits from it. What was not journaled is read again;
-so is everything by the next run, and a message that comes again changes nothing.
+so is everything by the next run, and a message that comes again changes nothing. Of those that can never be taken each is counted once,
+and none that was there when the watch began.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ class WatchedStream(RedisStreamSource):
         """As `RedisStreamSource`."""
         super().__init__(*given, **named)
         self._seen = FIRST
+        self._counted: tuple[int, int] | None = None
 
     async def _begin(self) -> None:
-        """There is no group to join."""
+        """There is no group to join; once, what is there already is noted."""
+        if self._counted is None:
+            newest = entries_in(await self._call("XREVRANGE", self._place.stream, "+", "-", "COUNT", 1))
+            self._counted = _number(newest[0][0] if newest else FIRST)
 
     async def _read(self, after: bytes) -> list[Entry]:
         """The next messages after those that were taken; nothing is ever left with us, as there is no group."""
@@ -49,3 +54,14 @@ class WatchedStream(RedisStreamSource):
 
     async def _bury(self, entry_id: bytes, fields: Mapping[bytes, bytes], reason: str) -> None:
         """Not ours to put aside: the log tells of it."""
+        del fields, reason
+        self._counted = max(self._counted or _number(FIRST), _number(entry_id))
+
+    def _is_old(self, entry_id: bytes) -> bool:
+        return self._counted is not None and _number(entry_id) <= self._counted
+
+
+def _number(entry_id: bytes) -> tuple[int, int]:
+    """A message's id, in the order of the stream: milliseconds, and its number in them."""
+    at, _, number = entry_id.partition(b"-")
+    return int(at), int(number)

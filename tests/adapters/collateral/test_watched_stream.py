@@ -26,8 +26,9 @@ def stand(redis_process: RedisProcess) -> RedisStand:
     return RedisStand(redis_process)
 
 
-def watched(stand: RedisStand) -> WatchedStream:
-    return WatchedStream("desk", stand.place(), RealClock(), hedged_as=HEDGED_AS)
+def watched(stand: RedisStand, counted: list[None] | None = None) -> WatchedStream:
+    counts = [] if counted is None else counted
+    return WatchedStream("desk", stand.place(), RealClock(), hedged_as=HEDGED_AS, refused=lambda: counts.append(None))
 
 
 def kept(stand: RedisStand) -> dict[bytes, bytes]:
@@ -76,6 +77,33 @@ async def test_what_could_not_be_journaled_comes_again(stand: RedisStand) -> Non
         await until(lambda: len(heard.of(CollateralAnnounced)) > told)
         stand.announce("d2", "1")
         await until(lambda: heard.events and heard.of(CollateralAnnounced)[-1].claim == "d2")
+
+
+async def test_what_can_never_be_taken_is_counted_once_and_not_again_by_each_start(stand: RedisStand) -> None:
+    counted: list[None] = []
+    stand.add({b"message": b"{"})
+    stand.tell(ETH="3")
+    async with heard_from(watched(stand, counted)) as heard:
+        await until(lambda: bool(heard.of(CollateralConfirmed)))
+        assert counted == [], "it was there before"
+        stand.add({b"message": b"{"})
+        heard.journals = False
+        stand.announce("d1", "5")
+        await until(lambda: len(heard.of(CollateralAnnounced)) >= 3)
+        assert len(counted) == 1
+        heard.journals = True
+        told = len(heard.of(CollateralAnnounced))
+        await until(lambda: len(heard.of(CollateralAnnounced)) > told)
+        stand.add({b"message": b"{"})
+        await until(lambda: len(counted) == 2)
+
+
+async def test_a_stream_that_is_not_there_yet_counts_from_its_first_message(stand: RedisStand) -> None:
+    counted: list[None] = []
+    async with heard_from(watched(stand, counted)) as heard:
+        await until(lambda: bool(heard.of(CollateralUnreadable)))
+        stand.add({b"message": b"{"})
+        await until(lambda: len(counted) == 1)
 
 
 async def test_where_nothing_was_ever_told_nothing_is_made_and_absence_is_not_zero(stand: RedisStand) -> None:
