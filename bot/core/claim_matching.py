@@ -8,8 +8,9 @@ The rule: totals are read now and then, so what one reading shows is the sum of 
                 nothing sums to it, claims of its own sign take from it in their order. A change that several sets explain makes several
                 stories; a story that leaves a change unexplained is dropped while another explains it. So it is with redemptions alone:
                 of two the priced one may have gone, or the other
-    no change   deposits and redemptions that were announced before the newest reading and sum to nothing may have netted out: one story
-                more. A claim that was told settled is over in every story that is believed, once a reading is `lead_ms` younger than that
+    no change   deposits and redemptions that were announced before the newest reading, were awaited at one time, and sum to nothing may
+                have netted out: one story more, and it stays one when their deadlines have passed. A claim that was told settled is over
+                in every story that is believed, once a reading is `lead_ms` younger than that
     too many    beyond `CLAIMS_TRIED` open claims of a kind, `STORIES_MAX` stories or `EFFORT_MAX` sums, anything up to the smaller of what
                 is still awaited of both kinds may have netted out
 
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
+from types import MappingProxyType
 
 from bot.core.claim_records import MOVEMENT_MS, Claim, Place
 from bot.core.claim_terms import ClaimTerms
@@ -40,6 +42,7 @@ FOREVER: Millis = 1 << 62
 _SIGNS = {ClaimKind.DEPOSIT: 1, ClaimKind.REDEMPTION: -1}
 Deadline = Callable[[Claim], Millis]
 Group = tuple[int, ...]
+NO_PARTNERS: Mapping[int, Group] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +57,13 @@ class Spare:
 class Matching:
     """What is left of each claim (id -> units > 0; a claim that is not among them is confirmed), once for each story that may be true.
 
-    The first story is the one that is told. `is_wide`: there are too many to tell them apart. `until_read`: the instant of a reading
-    that makes this another answer. `strange`: how much of what was told and shown the stories do not explain.
+    The first story is the one that is told. `is_wide`: there are too many to tell them apart. `strange`: how much
+    of what was told and shown the stories do not explain.
     """
 
     stories: tuple[Mapping[str, Decimal], ...]
     spare: tuple[Spare, ...] = ()
     is_wide: bool = False
-    until_read: Millis = FOREVER
     strange: int = 0
 
 
@@ -93,6 +95,17 @@ def matched(there: Place | None, claims: Sequence[Claim], terms: ClaimTerms, dea
     return _Search(claims, terms, deadline, read_at).of(there)
 
 
+def shown_at(claim: Claim, lead_ms: Millis) -> Millis:
+    """From when on a reading shows a claim that was told settled; never for another."""
+    return claim.stage_at + lead_ms if claim.stage is ClaimStage.SETTLED else FOREVER
+
+
+def until_read(claims: Iterable[Claim], lead_ms: Millis, read_at: Millis) -> Millis:
+    """The instant of a reading that may make another answer of these claims, though it shows the same total."""
+    instants = (at for claim in claims for at in (claim.announced_at + 1, shown_at(claim, lead_ms)))
+    return min((at for at in instants if at > read_at), default=FOREVER)
+
+
 class _Search:
     def __init__(self, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline, read_at: Millis) -> None:
         self._claims, self._lead_ms, self._read_at = claims, terms.lead_ms, read_at
@@ -117,7 +130,7 @@ class _Search:
         kept = [story for story in stories if self._strange(story) == least]
         left = tuple({self._claims[n].id: q for n, q in (*s.awaited[1].items(), *s.awaited[-1].items(), *s.given_up.items())} for s in kept)
         is_wide = any(n < self._wide_below for s in kept for its in s.awaited.values() for n in its)
-        return Matching(left, tuple(kept[0].spare), is_wide, self._until_read(kept), least)
+        return Matching(left, tuple(kept[0].spare), is_wide, least)
 
     def _enter(self, stories: Iterable[_Story], *, until: Millis) -> None:
         """Claims that were announced until then are awaited from now on."""
@@ -175,7 +188,7 @@ class _Search:
 
     def _groups(self, story: _Story, at: Millis, sign: int, quantity: Decimal) -> list[Group]:
         """Sets of whole claims that sum to a change, the fewest of the other sign first; none of them holds another."""
-        own, other = (self._sums(story, s, lambda n: self._ends[n] >= at) for s in (sign, -sign))
+        own, other = (self._sums(story.awaited[s], lambda n: self._ends[n] >= at) for s in (sign, -sign))
         found = [(g, against) for total, some in other.items() for against in some for g in own.get(quantity + total, ())]
         found.sort(key=lambda pair: (len(pair[1]), len(pair[0]), pair))
         least: list[Group] = []
@@ -185,17 +198,20 @@ class _Search:
                 least.append((*g, *against))
         return least
 
-    def _sums(self, story: _Story, sign: int, may: Callable[[int], bool]) -> Mapping[Decimal, list[Group]]:
+    def _sums(
+        self, its: Mapping[int, Decimal], may: Callable[[int], bool], partners: Mapping[int, Group] = NO_PARTNERS
+    ) -> Mapping[Decimal, list[Group]]:
         """Every sum of claims of one sign, and the sets that make it. Of claims that differ only in age the oldest come first.
 
-        What came in part is no whole claim any more: its rest takes part in the order of claims alone.
+        What came in part is no whole claim any more: its rest takes part in the order of claims alone. `partners`: what else tells
+        claims apart.
         """
-        its = story.awaited[sign]
         self._widen(len(its) > CLAIMS_TRIED)
-        alike: dict[tuple[Decimal, ClaimStage, bool], list[int]] = {}
+        alike: dict[tuple[Decimal, ClaimStage, bool, Group], list[int]] = {}
         for number, quantity in islice(its.items(), CLAIMS_TRIED):
             if quantity == self._claims[number].quantity and may(number):
-                alike.setdefault((quantity, self._claims[number].stage, self._is_due(number)), []).append(number)
+                key = (quantity, self._claims[number].stage, self._is_due(number), partners.get(number, ()))
+                alike.setdefault(key, []).append(number)
         sums: dict[Decimal, list[Group]] = {ZERO: [()]}
         for (quantity, *_), numbers in alike.items():
             longer: dict[Decimal, list[Group]] = {}
@@ -212,19 +228,36 @@ class _Search:
         for story in stories:
             found.setdefault(story.key(), story)
         for story in stories:
-            if not (story.awaited[1] and story.awaited[-1]):
+            its = {sign: self._unshown(story, sign) for sign in (1, -1)}
+            if not (its[1] and its[-1]):
                 continue
             if self._effort <= 0:
                 self._widen(True)
                 break
-            came, went = (self._sums(story, s, lambda n: self._claims[n].announced_at < self._read_at <= self._ends[n]) for s in (1, -1))
+            partners = self._met(its)
+            came, went = (self._sums(its[s], lambda n: self._claims[n].announced_at < self._read_at, partners) for s in (1, -1))
             for total, some in came.items():
                 for group in some if total > ZERO else ():
                     for against in went.get(total, ()):
-                        self._effort -= story.size()
-                        after = story.without((*group, *against))
-                        found.setdefault(after.key(), after)
+                        if all(n in partners[m] for n in against for m in group):
+                            self._effort -= story.size()
+                            after = story.without((*group, *against))
+                            found.setdefault(after.key(), after)
         return self._bounded(list(found.values()), is_end=True)
+
+    def _unshown(self, story: _Story, sign: int) -> Mapping[int, Decimal]:
+        """What no total has shown of the claims of one sign, by age: those that are awaited, and those that were given up since."""
+        given_up = {n: q for n, q in story.given_up.items() if self._signs[n] == sign}
+        return dict(sorted((given_up | story.awaited[sign]).items())) if given_up else story.awaited[sign]
+
+    def _met(self, its: Mapping[int, Mapping[int, Decimal]]) -> Mapping[int, Group]:
+        """With which claims of the other sign each of those that are tried may have netted out: both were awaited at one time."""
+        tried = {sign: list(islice(its[sign], CLAIMS_TRIED)) for sign in its}
+        return {n: tuple(m for m in tried[-sign] if self._overlap(n, m)) for sign, numbers in tried.items() for n in numbers}
+
+    def _overlap(self, one: int, other: int) -> bool:
+        latest = max(self._claims[one].announced_at, self._claims[other].announced_at)
+        return latest <= min(self._ends[one], self._ends[other]) + self._lead_ms
 
     def _bounded(self, stories: list[_Story], *, is_end: bool = False) -> list[_Story]:
         """The most likely of them: at the end, those that agree with what was told settled come first."""
@@ -240,16 +273,4 @@ class _Search:
 
     def _is_due(self, number: int) -> bool:
         """Whether the newest reading shows a claim that was told settled."""
-        return self._settled_at(number) <= self._read_at <= self._ends[number]
-
-    def _settled_at(self, number: int) -> Millis:
-        """From when on a reading shows a claim that was told settled."""
-        claim = self._claims[number]
-        return claim.stage_at + self._lead_ms if claim.stage is ClaimStage.SETTLED else FOREVER
-
-    def _until_read(self, stories: Iterable[_Story]) -> Millis:
-        if self._is_plain:
-            return FOREVER
-        awaited = {n for story in stories for its in story.awaited.values() for n in its}
-        instants = (at for n in awaited for at in (self._claims[n].announced_at + 1, self._settled_at(n), self._ends[n] + 1))
-        return min((at for at in instants if at > self._read_at), default=FOREVER)
+        return shown_at(self._claims[number], self._lead_ms) <= self._read_at

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.core.claim_announcers import Told, told_once
-from bot.core.claim_matching import FOREVER, Matching, Spare, matched
+from bot.core.claim_matching import FOREVER, Matching, Spare, matched, until_read
 from bot.core.claim_records import Claim, ClaimState, Place
 from bot.core.claim_standing import deadline, standing
 from bot.core.claim_terms import ClaimTerms
@@ -74,8 +74,9 @@ class Grounds:
     def standing(self, claims: Sequence[Claim]) -> Standing:
         """Of the claims that are believed of the place, in the order in which they were announced."""
         told, matching = self._taken(claims)
+        said = [*claims, *(each.claim for each in told)]
         share, claims = self._terms.hedge_share, [each.claim for each in told]
-        outcomes, until = self._outcomes(matching, claims)
+        outcomes = self._outcomes(matching, claims)
         least = min(range(len(outcomes)), key=lambda n: share * outcomes[n].coming - outcomes[n].leaving)
         if matching.is_wide:
             first = outcomes[0]
@@ -86,7 +87,12 @@ class Grounds:
         if share and len(announcers) > 1:
             most = max(self._of(source, told) for source in announcers)
             outcomes += [Outcome(min(most, each.coming), each.leaving) for each in outcomes]
-        return Standing(told, matching.stories[least], tuple(outcomes), matching.spare, until, matching.until_read)
+        next_read = until_read(said, self._terms.lead_ms, self._read_at)
+        return Standing(told, matching.stories[least], tuple(outcomes), matching.spare, self._until(said), next_read)
+
+    def _until(self, said: Sequence[Claim]) -> Millis:
+        """Until when time alone changes nothing, whichever of these claims are awaited."""
+        return min((end for claim in said if (end := deadline(self._terms, claim)) >= self._now), default=FOREVER)
 
     def _taken(self, claims: Sequence[Claim]) -> tuple[Sequence[Told], Matching]:
         together = told_once(claims, lambda claim: deadline(self._terms, claim))
@@ -103,22 +109,21 @@ class Grounds:
     def _of(self, source: str, told: Sequence[Told]) -> Decimal:
         """Deposits that may still come if one announcer alone is heard: others may tell of the same, in quantities that differ a little."""
         claims = [each.claim for each in told if source in each.sources]
-        outcomes, _ = self._outcomes(self._matched(claims), claims)
-        return min(each.coming for each in outcomes)
+        return min(each.coming for each in self._outcomes(self._matched(claims), claims))
 
-    def _outcomes(self, matching: Matching, claims: Sequence[Claim]) -> tuple[list[Outcome], Millis]:
-        by_id, until = {claim.id: claim for claim in claims}, FOREVER
+    def _outcomes(self, matching: Matching, claims: Sequence[Claim]) -> list[Outcome]:
+        by_id = {claim.id: claim for claim in claims}
         found = []
         for story in matching.stories:
             coming = leaving = awaited = ZERO
             for claim_id, left in story.items():
                 stands = standing(self._terms, by_id[claim_id], left, "", self._now)
-                is_deposit, until = stands.claim.kind is ClaimKind.DEPOSIT, min(until, stands.until)
+                is_deposit = stands.claim.kind is ClaimKind.DEPOSIT
                 coming += left if stands.state is ClaimState.PENDING and is_deposit else ZERO
                 leaving += left if stands.state is ClaimState.LEAVING else ZERO
                 awaited += left if stands.state in _AWAITED and not is_deposit else ZERO
             found.append(Outcome(coming, min(leaving, self._confirmed), awaited))
-        return found, until
+        return found
 
 
 def reach(share: Decimal, outcomes: Sequence[Outcome], came: Decimal, went: Decimal) -> Reach:
@@ -140,6 +145,8 @@ def elsewhere(awaited: Sequence[tuple[Claim, Decimal]], spare: Sequence[Spare], 
     rest, found = [abs(each.quantity) for each in spare], ZERO
     for (claim, needed), end in zip(awaited, ends, strict=True):
         for number, each in enumerate(spare):
+            if needed == ZERO:
+                break
             if claim.announced_at <= each.at <= end:
                 taken = min(needed, rest[number])
                 rest[number], needed, found = rest[number] - taken, needed - taken, found + taken

@@ -113,6 +113,11 @@ class Claim:
             said=tuple(said[name] for name in sorted(said)),
         )
 
+    @property
+    def announcers(self) -> frozenset[str]:
+        """Everybody who told of it: `source` is only the first of them by name."""
+        return frozenset({self.source, *(word.source for word in self.said)})
+
     def _said(self) -> dict[str, Said]:
         is_off = self.stage is ClaimStage.CANCELED
         plain = Said(self.source, None if is_off else self.newest_at, self.stage_at if is_off else None)

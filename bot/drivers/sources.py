@@ -18,6 +18,7 @@ from bot.config.evm_section import EvmSourceSettings
 from bot.config.settings import Settings
 from bot.core.claim_records import Claim, ClaimState
 from bot.core.claims import judged
+from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import ZERO, Asset, VenueId
 from bot.drivers.journals import server_at
@@ -90,14 +91,20 @@ def stream_of(settings: Settings, told: RedisSourceSettings) -> StreamPlace:
     )
 
 
+def told_by(source: str, ledger: Ledger, policy: Policy) -> dict[ClaimState, list[Claim]]:
+    """The claims of which a source told, others too or not, by where they stand."""
+    its: dict[ClaimState, list[Claim]] = {}
+    for each in judged(ledger, policy):
+        if source in each.claim.announcers:
+            its.setdefault(each.state, []).append(each.claim)
+    return its
+
+
 def _on_chain(settings: Settings, told: EvmSourceSettings, ledger: Ledger, clock: Clock) -> CollateralSource:
     from bot.adapters.collateral.evm.source import EvmSource
     from bot.adapters.collateral.evm.web3_node import Web3Node  # an optional extra, and two seconds to load
 
-    its: dict[ClaimState, list[Claim]] = {}
-    for each in judged(ledger, settings.to_policy()):
-        if each.claim.source == told.name:
-            its.setdefault(each.state, []).append(each.claim)
+    its = told_by(told.name, ledger, settings.to_policy())
     urls = [endpoint.reveal() for endpoint in told.endpoints]
     return EvmSource(
         told.name,
