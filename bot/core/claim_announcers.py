@@ -17,6 +17,9 @@ from bot.core.copying import replace
 from bot.core.reports import ClaimKind
 from bot.core.units import Millis
 
+LIKE_SHARE = Decimal("0.95")
+"""What two announcers tell of in quantities of which the smaller is at least this part of the larger may be one and the same."""
+
 
 @dataclass(slots=True)
 class Told:
@@ -51,6 +54,19 @@ def told_once(claims: Sequence[Claim], deadline: Callable[[Claim], Millis]) -> l
         same[at].members.append(claim)
         same[at].claim = _furthest(same[at])
     return found
+
+
+def told_differently(told: Sequence[Told]) -> frozenset[str]:
+    """Ids of claims that may be what another announcer tells of in a quantity that differs a little, as by a fee."""
+    found: set[str] = set()
+    latest: dict[tuple[ClaimKind, str], Claim] = {}
+    for each in sorted(told, key=lambda t: t.claim.quantity):
+        kind, sources = each.claim.kind, each.sources
+        for (its_kind, source), other in latest.items():
+            if its_kind is kind and source not in sources and other.quantity >= each.claim.quantity * LIKE_SHARE:
+                found |= {other.id, each.claim.id}
+        latest |= {(kind, source): each.claim for source in sources}
+    return frozenset(found)
 
 
 def _furthest(told: Told) -> Claim:

@@ -7,7 +7,8 @@ The rule: totals are read now and then, so what one reading shows is the sum of 
     both kinds  a change is explained by whole claims of either sign that sum to it: +3 by a deposit of 10 and a redemption of 7. Where
                 nothing sums to it, claims of its own sign take from it in their order. A change that several sets explain makes several
                 stories; a story that leaves a change unexplained is dropped while another explains it. So it is with redemptions alone:
-                of two the priced one may have gone, or the other
+                of two the priced one may have gone, or the other. A fall that nothing sums to is a part of the oldest, or of what was
+                priced, or of none. Whatever was awaited when a change came that nothing sums to may be over since: the change may hide it
     no change   deposits and redemptions that were announced before the newest reading, were awaited at one time, and sum to nothing may
                 have netted out: one story more, and it stays one when their deadlines have passed. A claim that was told settled is over
                 in every story that is believed, once a reading is `lead_ms` younger than that
@@ -26,13 +27,13 @@ from decimal import Decimal
 from itertools import islice
 from types import MappingProxyType
 
-from bot.core.claim_records import MOVEMENT_MS, Claim, Place
+from bot.core.claim_records import MOVEMENT_MS, RANKS, Claim, Place
 from bot.core.claim_terms import ClaimTerms
 from bot.core.reports import ClaimKind, ClaimStage
 from bot.core.units import ZERO, Millis
 
 CLAIMS_TRIED = 8
-"""Open claims of each kind, the oldest, of which sets are tried."""
+"""Open claims of each kind of which sets are tried: those that have come furthest, and there the oldest."""
 STORIES_MAX = 32
 """Stories that are followed at once."""
 EFFORT_MAX = 40_000
@@ -57,11 +58,15 @@ class Spare:
 class Matching:
     """What is left of each claim (id -> units > 0; a claim that is not among them is confirmed), once for each story that may be true.
 
-    The first story is the one that is told. `is_wide`: there are too many to tell them apart. `strange`: how much
+    The first story is the one that is told. `doubts` names for each story the claims that may be over though it awaits them: a change came
+    while they were awaited that no whole claims explain, so that it may have hidden them. `taken`: units of redemptions that took from such
+    a change in their order. `is_wide`: there are too many to tell them apart. `strange`: how much
     of what was told and shown the stories do not explain.
     """
 
     stories: tuple[Mapping[str, Decimal], ...]
+    doubts: tuple[frozenset[str], ...]
+    taken: Decimal = ZERO
     spare: tuple[Spare, ...] = ()
     is_wide: bool = False
     strange: int = 0
@@ -75,12 +80,19 @@ class _Story:
     given_up: dict[int, Decimal] = field(default_factory=dict)
     spare: list[Spare] = field(default_factory=list)
     strange: int = 0
+    doubts: set[int] = field(default_factory=set)
+    taken: Decimal = ZERO
+
+    def copy(self) -> _Story:
+        """Another one that is the same so far."""
+        return self.without(())
 
     def without(self, group: Iterable[int]) -> _Story:
         """The same story, in which these claims came about as well."""
         gone = frozenset(group)
         awaited = {sign: OrderedDict((n, q) for n, q in its.items() if n not in gone) for sign, its in self.awaited.items()}
-        return _Story(awaited, dict(self.given_up), list(self.spare), self.strange)
+        given_up = {n: q for n, q in self.given_up.items() if n not in gone}
+        return _Story(awaited, given_up, list(self.spare), self.strange, self.doubts - gone, self.taken)
 
     def key(self) -> tuple[tuple[int, Decimal], ...]:
         return (*self.awaited[1].items(), *self.awaited[-1].items(), *self.given_up.items())
@@ -89,10 +101,19 @@ class _Story:
         return len(self.awaited[1]) + len(self.awaited[-1]) + len(self.given_up)
 
 
-def matched(there: Place | None, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline, read_at: Millis) -> Matching:
+def matched(
+    there: Place | None,
+    claims: Sequence[Claim],
+    terms: ClaimTerms,
+    deadline: Deadline,
+    read_at: Millis,
+    now: Millis,
+    unsure: frozenset[str] = frozenset(),
+) -> Matching:
     """How the changes of a place account for its claims, which are in the order in which they were announced; `read_at` is the newest
-    instant at which its total is known. See the rule above."""
-    return _Search(claims, terms, deadline, read_at).of(there)
+    instant at which its total is known, `now` that of the decision. `unsure` are ids of claims that may be another one told differently:
+    a story that awaits them is no worse for their being told settled. See the rule above."""
+    return _Search(claims, terms, deadline, read_at, now, unsure).of(there)
 
 
 def shown_at(claim: Claim, lead_ms: Millis) -> Millis:
@@ -107,8 +128,10 @@ def until_read(claims: Iterable[Claim], lead_ms: Millis, read_at: Millis) -> Mil
 
 
 class _Search:
-    def __init__(self, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline, read_at: Millis) -> None:
-        self._claims, self._lead_ms, self._read_at = claims, terms.lead_ms, read_at
+    def __init__(
+        self, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline, read_at: Millis, now: Millis, unsure: frozenset[str]
+    ) -> None:
+        self._claims, self._lead_ms, self._read_at, self._now, self._unsure = claims, terms.lead_ms, read_at, now, unsure
         self._signs = [_SIGNS[c.kind] for c in claims]
         self._ends = [deadline(c) for c in claims]
         self._is_plain = -1 not in self._signs
@@ -130,7 +153,8 @@ class _Search:
         kept = [story for story in stories if self._strange(story) == least]
         left = tuple({self._claims[n].id: q for n, q in (*s.awaited[1].items(), *s.awaited[-1].items(), *s.given_up.items())} for s in kept)
         is_wide = any(n < self._wide_below for s in kept for its in s.awaited.values() for n in its)
-        return Matching(left, tuple(kept[0].spare), is_wide, least)
+        doubts = tuple(frozenset(self._claims[n].id for n in story.doubts) for story in kept)
+        return Matching(left, doubts, max(s.taken for s in kept), tuple(kept[0].spare), is_wide, least)
 
     def _enter(self, stories: Iterable[_Story], *, until: Millis) -> None:
         """Claims that were announced until then are awaited from now on."""
@@ -152,7 +176,7 @@ class _Search:
         for story in stories:
             self._give_up(story, at)
             for after in self._explained(story, at, sign, quantity):
-                found.setdefault(after.key(), after)
+                found.setdefault(after.key(), after).doubts.update(after.doubts)
         least = min(story.strange for story in found.values())
         return self._bounded([story for story in found.values() if story.strange == least])
 
@@ -167,24 +191,56 @@ class _Search:
         if groups:
             self._effort -= len(groups) * story.size()
             return [story.without(group) for group in groups]
+        self._effort -= story.size()
+        is_part = sign < 0 and sum(story.awaited[-1].values()) > quantity
+        if is_part:  # else all of them went, and more
+            return self._otherwise(story, at, quantity)
         self._in_order(story, at, sign, quantity)
         return [story]
 
-    def _in_order(self, story: _Story, at: Millis, sign: int, quantity: Decimal) -> None:
-        """Claims of the sign of a change take from it, the oldest first, also parts of themselves."""
+    def _otherwise(self, story: _Story, at: Millis, quantity: Decimal) -> list[_Story]:
+        """Beside that the oldest redemptions took from a fall: those that had come furthest did, in either case the last of them in part
+        or others took the rest away, or others took all of it."""
+        found, unannounced = [], story.copy()
+        self._unexplained(unannounced, Spare(at, -quantity))
+        oldest = list(story.awaited[-1])
+        for order in (self._furthest_first(oldest), oldest):
+            for is_whole in (False, True):
+                found.append(story.copy())
+                self._in_order(found[-1], at, -1, quantity, order, is_whole=is_whole)
+        return [*found, unannounced]
+
+    def _furthest_first(self, its: Iterable[int]) -> list[int]:
+        return sorted(its, key=lambda n: -RANKS[self._claims[n].stage])
+
+    def _in_order(
+        self, story: _Story, at: Millis, sign: int, quantity: Decimal, order: Sequence[int] = (), *, is_whole: bool = False
+    ) -> None:
+        """Claims of the sign of a change take from it, in this order or the oldest first, also parts of themselves unless `is_whole`."""
         its, rest = story.awaited[sign], quantity
-        is_part = False
+        is_part, following = False, iter(order)
         while its and rest > ZERO:
-            number, needed = next(iter(its.items()))
+            number = next(following) if order else next(iter(its))
+            needed = its[number]
             if self._ends[number] < at:
                 story.given_up[number] = its.pop(number)
             elif needed <= rest:
                 rest -= its.pop(number)
+            elif is_whole:
+                break
             else:
                 its[number], rest, is_part = needed - rest, ZERO, True
-        if rest > ZERO:
-            story.spare.append(Spare(at, rest * sign))
-        story.strange += bool(rest > ZERO or is_part)
+        story.taken += quantity - rest if sign < 0 else ZERO
+        if rest > ZERO or is_part:
+            self._unexplained(story, Spare(at, rest * sign))
+
+    def _unexplained(self, story: _Story, spare: Spare) -> None:
+        """A change that no whole claims explain, or not all of it: it may hide that what is still awaited of both kinds came about."""
+        if spare.quantity != ZERO:
+            story.spare.append(spare)
+        story.strange += 1
+        if story.awaited[-1]:
+            story.doubts.update(*story.awaited.values())
 
     def _groups(self, story: _Story, at: Millis, sign: int, quantity: Decimal) -> list[Group]:
         """Sets of whole claims that sum to a change, the fewest of the other sign first; none of them holds another."""
@@ -207,10 +263,12 @@ class _Search:
         claims apart.
         """
         self._widen(len(its) > CLAIMS_TRIED)
-        alike: dict[tuple[Decimal, ClaimStage, bool, Group], list[int]] = {}
-        for number, quantity in islice(its.items(), CLAIMS_TRIED):
+        alike: dict[tuple[Decimal, ClaimStage, bool, bool, Group], list[int]] = {}
+        for number in self._tried(its):
+            quantity = its[number]
             if quantity == self._claims[number].quantity and may(number):
-                key = (quantity, self._claims[number].stage, self._is_due(number), partners.get(number, ()))
+                is_over = bool(partners) and self._ends[number] < self._now
+                key = (quantity, self._claims[number].stage, self._is_due(number), is_over, partners.get(number, ()))
                 alike.setdefault(key, []).append(number)
         sums: dict[Decimal, list[Group]] = {ZERO: [()]}
         for (quantity, *_), numbers in alike.items():
@@ -246,13 +304,16 @@ class _Search:
         return self._bounded(list(found.values()), is_end=True)
 
     def _unshown(self, story: _Story, sign: int) -> Mapping[int, Decimal]:
-        """What no total has shown of the claims of one sign, by age: those that are awaited, and those that were given up since."""
-        given_up = {n: q for n, q in story.given_up.items() if self._signs[n] == sign}
-        return dict(sorted((given_up | story.awaited[sign]).items())) if given_up else story.awaited[sign]
+        """What no total has shown of the claims of one sign: those that are awaited, and those that were given up since."""
+        return story.awaited[sign] | {n: q for n, q in story.given_up.items() if self._signs[n] == sign}
+
+    def _tried(self, its: Iterable[int]) -> list[int]:
+        """Those of which sets are tried: what has come furthest, and there the oldest."""
+        return self._furthest_first(its)[:CLAIMS_TRIED]
 
     def _met(self, its: Mapping[int, Mapping[int, Decimal]]) -> Mapping[int, Group]:
         """With which claims of the other sign each of those that are tried may have netted out: both were awaited at one time."""
-        tried = {sign: list(islice(its[sign], CLAIMS_TRIED)) for sign in its}
+        tried = {sign: self._tried(its[sign]) for sign in its}
         return {n: tuple(m for m in tried[-sign] if self._overlap(n, m)) for sign, numbers in tried.items() for n in numbers}
 
     def _overlap(self, one: int, other: int) -> bool:
@@ -267,9 +328,10 @@ class _Search:
         return sorted(stories, key=lambda s: self._strange(s) if is_end else s.strange)[:STORIES_MAX]
 
     def _strange(self, story: _Story) -> int:
-        """How many changes a story does not explain, and how many claims it awaits that were told settled before the newest reading."""
+        """How many changes a story does not explain, and how many claims it awaits for certain though they were told settled before the
+        newest reading."""
         awaited = (n for its in story.awaited.values() for n in its)
-        return story.strange + sum(self._is_due(n) for n in awaited)
+        return story.strange + sum(self._is_due(n) and n not in story.doubts and self._claims[n].id not in self._unsure for n in awaited)
 
     def _is_due(self, number: int) -> bool:
         """Whether the newest reading shows a claim that was told settled."""

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.core.claim_announcers import Told, told_once
-from bot.core.claim_matching import FOREVER, Matching, Spare, matched, until_read
+from bot.core.claim_announcers import Told, told_differently, told_once
+from bot.core.claim_matching import FOREVER, Matching, Spare, matched, shown_at, until_read
 from bot.core.claim_records import Claim, ClaimState, Place
 from bot.core.claim_standing import deadline, standing
 from bot.core.claim_terms import ClaimTerms
@@ -73,20 +73,19 @@ class Grounds:
 
     def standing(self, claims: Sequence[Claim]) -> Standing:
         """Of the claims that are believed of the place, in the order in which they were announced."""
-        told, matching = self._taken(claims)
+        told, matching, other = self._taken(claims)
         said = [*claims, *(each.claim for each in told)]
         share, claims = self._terms.hedge_share, [each.claim for each in told]
         outcomes = self._outcomes(matching, claims)
         least = min(range(len(outcomes)), key=lambda n: share * outcomes[n].coming - outcomes[n].leaving)
-        if matching.is_wide:
-            first = outcomes[0]
-            netted = min(first.coming, first.awaited)
-            spans = ((a, b) for a in (ZERO, netted) for b in (ZERO, netted))
-            outcomes += [Outcome(first.coming - a, max(ZERO, first.leaving - b)) for a, b in spans]
+        outcomes = [*self._doubted(matching, claims, outcomes), *other]
         announcers = sorted({source for each in told for source in each.sources})
-        if share and len(announcers) > 1:
-            most = max(self._of(source, told) for source in announcers)
-            outcomes += [Outcome(min(most, each.coming), each.leaving) for each in outcomes]
+        if len(announcers) > 1:
+            alone = [self._of(source, told) for source in announcers]
+            coming, leaving = max(each.coming for each in alone), max(each.leaving for each in alone)
+            outcomes += [Outcome(min(coming, each.coming), each.leaving) for each in outcomes]
+            outcomes += [Outcome(each.coming, min(leaving, each.leaving)) for each in outcomes]
+            outcomes += [Outcome(max(coming, each.coming), each.leaving) for each in self._heard_alone(told, announcers)]
         next_read = until_read(said, self._terms.lead_ms, self._read_at)
         return Standing(told, matching.stories[least], tuple(outcomes), matching.spare, self._until(said), next_read)
 
@@ -94,36 +93,69 @@ class Grounds:
         """Until when time alone changes nothing, whichever of these claims are awaited."""
         return min((end for claim in said if (end := deadline(self._terms, claim)) >= self._now), default=FOREVER)
 
-    def _taken(self, claims: Sequence[Claim]) -> tuple[Sequence[Told], Matching]:
-        together = told_once(claims, lambda claim: deadline(self._terms, claim))
-        matching = self._matched([each.claim for each in together])
+    def _taken(self, claims: Sequence[Claim]) -> tuple[Sequence[Told], Matching, Sequence[Outcome]]:
+        """How the claims are taken, what accounts for them, and the outcomes if all that several tell of were one after all."""
+        together = told_once(claims, self._deadline)
+        its = [each.claim for each in together]
+        matching = self._matched(its, told_differently(together))
         if len(together) < len(claims) and matching.strange:
             alone = self._matched(claims)
             if alone.strange < matching.strange:
-                return [Told(claim, [claim]) for claim in claims], alone
-        return together, matching
+                return [Told(claim, [claim]) for claim in claims], alone, self._doubted(matching, its, self._outcomes(matching, its))
+        return together, matching, ()
 
-    def _matched(self, claims: Sequence[Claim]) -> Matching:
-        return matched(self._there, claims, self._terms, lambda claim: deadline(self._terms, claim), self._read_at)
+    def _matched(self, claims: Sequence[Claim], unsure: frozenset[str] = frozenset()) -> Matching:
+        return matched(self._there, claims, self._terms, self._deadline, self._read_at, self._now, unsure)
 
-    def _of(self, source: str, told: Sequence[Told]) -> Decimal:
-        """Deposits that may still come if one announcer alone is heard: others may tell of the same, in quantities that differ a little."""
-        claims = [each.claim for each in told if source in each.sources]
-        return min(each.coming for each in self._outcomes(self._matched(claims), claims))
+    def _deadline(self, claim: Claim) -> Millis:
+        return deadline(self._terms, claim)
+
+    def _of(self, source: str, told: Sequence[Told]) -> Outcome:
+        """What may still come and go, at the least, by the words of one announcer alone: others may tell of the same, in quantities that
+        differ a little."""
+        claims = [claim for each in told for claim in each.members if claim.source == source]
+        matching = self._matched(claims)
+        outcomes = self._doubted(matching, claims, self._outcomes(matching, claims))
+        return Outcome(min(each.coming for each in outcomes), min(each.leaving for each in outcomes))
+
+    def _heard_alone(self, told: Sequence[Told], announcers: Sequence[str]) -> list[Outcome]:
+        """The outcomes if what two tell of a little differently is what one of them tells: each of them in turn."""
+        unsure, found = told_differently(told), []
+        for source in announcers if unsure else ():
+            its = [each.claim for each in told if source in each.sources or each.claim.id not in unsure]
+            matching = self._matched(its)
+            found += self._doubted(matching, its, self._outcomes(matching, its))
+        return found
+
+    def _doubted(self, matching: Matching, claims: Sequence[Claim], outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """The outcomes of the stories, and those that are possible beside them: what is in doubt may be over, each kind by itself."""
+        by_id, found = {claim.id: claim for claim in claims}, list(outcomes)
+        for story, doubts, each in zip(matching.stories, matching.doubts, outcomes, strict=True):
+            over = {i: q for i, q in story.items() if i in doubts or shown_at(by_id[i], self._terms.lead_ms) <= self._read_at}
+            if over:
+                sure = self._outcome({i: q for i, q in story.items() if i not in over}, by_id)
+                found += [sure, Outcome(each.coming, sure.leaving), Outcome(sure.coming, each.leaving)]
+        if matching.is_wide:
+            first = outcomes[0]
+            netted = min(first.coming, first.awaited)
+            spans = ((a, b) for a in (ZERO, netted) for b in (ZERO, netted + matching.taken))
+            found += [Outcome(first.coming - a, max(ZERO, first.leaving - b)) for a, b in spans]
+            found.append(Outcome(first.coming, min(first.leaving + matching.taken, self._confirmed)))
+        return list(dict.fromkeys(found))
 
     def _outcomes(self, matching: Matching, claims: Sequence[Claim]) -> list[Outcome]:
         by_id = {claim.id: claim for claim in claims}
-        found = []
-        for story in matching.stories:
-            coming = leaving = awaited = ZERO
-            for claim_id, left in story.items():
-                stands = standing(self._terms, by_id[claim_id], left, "", self._now)
-                is_deposit = stands.claim.kind is ClaimKind.DEPOSIT
-                coming += left if stands.state is ClaimState.PENDING and is_deposit else ZERO
-                leaving += left if stands.state is ClaimState.LEAVING else ZERO
-                awaited += left if stands.state in _AWAITED and not is_deposit else ZERO
-            found.append(Outcome(coming, min(leaving, self._confirmed), awaited))
-        return found
+        return [self._outcome(story, by_id) for story in matching.stories]
+
+    def _outcome(self, story: Mapping[str, Decimal], by_id: Mapping[str, Claim]) -> Outcome:
+        coming = leaving = awaited = ZERO
+        for claim_id, left in story.items():
+            stands = standing(self._terms, by_id[claim_id], left, "", self._now, self._read_at)
+            is_deposit = stands.claim.kind is ClaimKind.DEPOSIT
+            coming += left if stands.state is ClaimState.PENDING and is_deposit else ZERO
+            leaving += left if stands.state is ClaimState.LEAVING else ZERO
+            awaited += left if stands.state in _AWAITED and not is_deposit else ZERO
+        return Outcome(coming, min(leaving, self._confirmed), awaited)
 
 
 def reach(share: Decimal, outcomes: Sequence[Outcome], came: Decimal, went: Decimal) -> Reach:

@@ -16,7 +16,8 @@ from bot.core.copying import replace
 from bot.core.reports import ClaimKind, ClaimStage
 from bot.core.units import ZERO, Asset, Millis
 
-_RANKS = {stage: rank for rank, stage in enumerate(ClaimStage)}
+RANKS = {stage: rank for rank, stage in enumerate(ClaimStage)}
+"""How far a claim has come."""
 MOVEMENT_MS: Millis = 60_000
 """Older movements of a place within one such span are kept as one: totals told at any rate take bounded room."""
 TELLINGS_KEPT = 256
@@ -95,7 +96,7 @@ class Claim:
         said = dict(self._said())
         said |= {name: word.met(said.get(name, word)) for name, word in other._said().items()}
         reached = (c._reached() for c in (self, other))
-        furthest, furthest_at = max((f for f in reached if f is not None), key=lambda f: (_RANKS[f[0]], -f[1]), default=(None, 0))
+        furthest, furthest_at = max((f for f in reached if f is not None), key=lambda f: (RANKS[f[0]], -f[1]), default=(None, 0))
         off = [word.off_at for word in said.values() if word.off_at is not None and (word.is_off or furthest is None)]
         stage, stage_at = (ClaimStage.CANCELED, min(off)) if off or furthest is None else (furthest, furthest_at)
         return replace(
@@ -132,7 +133,7 @@ class Claim:
 
 def further(claims: Iterable[Claim]) -> Claim:
     """Of claims that are not canceled the one that has come furthest, and there the earliest."""
-    return max(claims, key=lambda c: (_RANKS[c.stage], -c.stage_at))
+    return max(claims, key=lambda c: (RANKS[c.stage], -c.stage_at))
 
 
 def _terms(claim: Claim) -> tuple[str, str, str, str, Decimal]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.core.claim_matching import FOREVER
+from bot.core.claim_matching import FOREVER, shown_at
 from bot.core.claim_records import Claim, ClaimState
 from bot.core.claim_terms import ClaimTerms, RedemptionEnd
 from bot.core.reports import ClaimKind, ClaimStage
@@ -39,8 +39,11 @@ def deadline(terms: ClaimTerms, claim: Claim) -> Millis:
     return min(claim.stage_at + terms.settle_max_ms, claim.announced_at + KEPT_TIMES * terms.remembered_ms)
 
 
-def standing(terms: ClaimTerms, claim: Claim, left: Decimal, why: str, now: Millis) -> Judged:
-    """A claim of which `left` units are not shown by any total, held back because of `why` unless that is empty."""
+def standing(terms: ClaimTerms, claim: Claim, left: Decimal, why: str, now: Millis, read_at: Millis) -> Judged:
+    """A claim of which `left` units are not shown by any total, held back because of `why` unless that is empty.
+
+    A redemption that was told settled leaves no more once a reading (`read_at`) shows it: what is still there then counts, by the total.
+    """
     if claim.stage is ClaimStage.CANCELED:
         return Judged(claim, ClaimState.CANCELED, ZERO)
     if why:
@@ -51,6 +54,6 @@ def standing(terms: ClaimTerms, claim: Claim, left: Decimal, why: str, now: Mill
     if now > ends:
         return Judged(claim, ClaimState.EXPIRED if claim.kind is ClaimKind.DEPOSIT else ClaimState.OVERDUE, left)
     is_leaving = claim.kind is ClaimKind.REDEMPTION and claim.stage is not ClaimStage.ANNOUNCED
-    if is_leaving and terms.redemption_ends is RedemptionEnd.PRICED:
+    if is_leaving and shown_at(claim, terms.lead_ms) > read_at and terms.redemption_ends is RedemptionEnd.PRICED:
         return Judged(claim, ClaimState.LEAVING, left, until=ends)
     return Judged(claim, ClaimState.PENDING, left, until=ends)

@@ -137,7 +137,7 @@ def _worked_out(ledger: Ledger, policy: Policy, now: Millis) -> _Book:
     claims = []
     for claim in ordered:
         counted, left, told_by = counts.get(claim.id, (claim, claim.quantity, ""))
-        stands_as = standing(terms, counted, left, why[claim.id], now)
+        stands_as = standing(terms, counted, left, why[claim.id], now, read.get(place(claim.asset, claim.location), -FOREVER))
         claims.append(stands_as if counted is claim else replace(stands_as, claim=claim, told_by=told_by))
     until = min((stands.until for stands in found.values()), default=FOREVER)
     reaches = _reaches(ledger, policy, found, claims)
@@ -168,7 +168,7 @@ def _is_of(ledger: Ledger, policy: Policy, where: str, asset: Asset) -> bool:
 
 def _spare(ledger: Ledger, policy: Policy, found: Mapping[str, Standing], where: str) -> Sequence[Spare]:
     """What the claims of a place do not explain of its changes: all of them where it has none."""
-    return found[where].spare if where in found else matched(ledger.places[where], (), policy.claims, lambda _: 0, 0).spare
+    return found[where].spare if where in found else matched(ledger.places[where], (), policy.claims, lambda _: 0, 0, 0).spare
 
 
 def _confirmed(ledger: Ledger, policy: Policy, where: str) -> Decimal:
