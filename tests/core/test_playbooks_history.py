@@ -253,6 +253,16 @@ def test_a_spent_order_that_its_venue_knows_after_all_is_live_again() -> None:
     assert not [c for c in sent(without_its_past(story, 100)) if c.instrument == OKX]
 
 
+def test_a_spent_reduction_that_its_venue_names_as_working_is_live_again_and_goes_no_second_time() -> None:
+    story = without_its_past(reduction_in_doubt() >> collateral("ETH", "24"), 8_000) << query(OKX) >> not_found(OKX)
+    assert story.order(OKX).is_spent
+    works = order_report(story, OKX, "accepted", "0")
+    story >> after(40_000) >> holdings("okx", "-10", works) >> holdings("okx", "-10", works)
+    assert not story.order(OKX).is_spent
+    assert story.order(OKX).shown_filled is None
+    assert not [c for c in sent(without_its_past(story << net_delta("ETH", "-6", "0"), 100)) if c.instrument == OKX]
+
+
 def test_open_orders_that_are_told_without_fills_tell_which_in_doubt_are_spent() -> None:
     story = reduction_in_doubt() >> after(1_000) >> holdings("okx", "-10")
     assert not story.order(OKX).is_spent
