@@ -168,7 +168,9 @@ def gone_unseen(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal:
 
     Of two sources that stand on memory the same hedges may be missing, and neither can have lost more than it told.
     """
-    closed = {source: closed_by_others(ledger, policy, source, asset) for source in policy.collateral_sources & ledger.foreign_moves.keys()}
+    moved = policy.collateral_sources & ledger.foreign_moves.keys()
+    silent = [source for source in sorted(moved) if staleness.unheard(ledger, policy, source) is not None]
+    closed = {source: closed_by_others(ledger, policy, source, asset) for source in silent}
     told = dict.fromkeys(closed, ZERO)
     for holding in counted_holdings(ledger, policy):
         if holding.source in told and policy.collateral_assets[holding.asset] == asset:

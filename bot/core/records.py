@@ -315,7 +315,7 @@ class Ledger(Lookups):
     `journal_doubt` says why what the journal acknowledges is not to be trusted in this run, None: it is.
     `sources_confirmed_at` tells when a source last told, in this run, that it has told everything; `sources_heard_at` when one did in
     the runs before, as far as that still counts, and `source_scopes` all that each might tell of when this run began.
-    `foreign_moves`: by how many signed contract units positions moved since each source that is only remembered was heard, by nobody's
+    `foreign_moves`: by how many signed contract units positions moved since each source last told everything, by nobody's
     order that we know and not by the venue's own doing; `unconfirmed`: what each source had told of places, in asset units, before it
     began to tell what it has not told to the end (see `remembered`).
     `mirrored` is by custodian's source, venue and asset; `custody_as_of` is each custodian's clock at its newest report.

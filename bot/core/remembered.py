@@ -1,7 +1,8 @@
-"""What may have changed of the collateral that a run only remembers, because its source has not been heard in it.
+"""What may have changed of the collateral that is only remembered, because its source has not been heard in this run, or not for too long.
 
 The rule: whoever pays collateral out closes its hedges. A hedge that somebody else closed, or that vanished with no fill to tell why, is
-therefore no reason to hedge again what is only remembered: as much of it may have gone, until its source is heard. What a venue takes by
+therefore no reason to hedge again what is only remembered: as much of it may have gone, until its source is heard. Such moves are noted
+from the last time on that a source was heard, whichever run that was in, and count when it is not. What a venue takes by
 its own doing (auto-deleveraging, liquidation, settlement) and what our own orders did say nothing of collateral, and are made good.
 
 A source tells place by place. Of one that fell silent before it had told everything, what it told last and what it had told before it
@@ -43,11 +44,11 @@ def scope_of(policy: Policy, source: str) -> frozenset[str]:
 
 def with_foreign_move(ledger: Ledger, instrument: InstrumentId, by: Decimal) -> Ledger:
     """The ledger after a position moved by signed contract units, neither by an order of our record nor by the venue's own doing."""
-    standing = [source for source in ledger.sources_heard_at if source not in ledger.sources_confirmed_at]
-    if not standing:
+    sources = sorted(ledger.sources_heard_at.keys() | ledger.sources_confirmed_at.keys())
+    if not sources:
         return ledger
     moves = dict(ledger.foreign_moves)
-    for source in standing:
+    for source in sources:
         own = moves.get(source, {})
         moves[source] = {**own, instrument: own.get(instrument, ZERO) + by}
     return replace(ledger, foreign_moves=moves)

@@ -72,6 +72,30 @@ def test_hedges_that_people_closed_while_no_run_was_there_are_not_opened_again_b
     story.close()
 
 
+def test_hedges_that_people_closed_after_the_last_word_and_before_a_restart_are_not_opened_again() -> None:
+    """The run before still heard the source, then the trades, and ended: nobody told it whether coins had left."""
+    story = hedged("30", collateral_drift_per_day=DRIFT) >> after(5_000)
+    for leg in (OKX, BYBIT, BINANCE):
+        story >> venue_acts(leg, "10", kind="trade")
+    known = exposure.net_delta(story.ledger, story.policy, ETH)
+    assert known is not None
+    assert known.low == 30, "the source is heard in this run: its word counts"
+    story = while_silent(people_close(story), QUIET_MS)
+    assert "30 ETH" in said_of_custody(story)
+    story >> collateral("ETH", "0") >> decision_due() << nothing() << net_delta("ETH", "0")
+    story.close()
+
+
+def test_hedges_that_people_closed_while_a_source_that_was_heard_in_this_run_fell_silent_are_not_opened_again() -> None:
+    story = while_silent(hedged("30", collateral_drift_per_day=DRIFT), 3_600_000)
+    for leg in (OKX, BYBIT, BINANCE):
+        story >> venue_acts(leg, "10", kind="trade")
+    while_silent(story, QUIET_MS)
+    story >> collateral("ETH", "0") >> confirmed() >> decision_due() << nothing() << net_delta("ETH", "0")
+    assert not story.ledger.foreign_moves
+    story.close()
+
+
 def test_what_people_closed_and_nobody_paid_out_is_hedged_again_once_the_source_says_so() -> None:
     story = while_silent(people_close(hedged("30"), okx="10"), QUIET_MS) >> confirmed() >> decision_due()
     story << place(BINANCE, "-8.000") << place(BYBIT, "-2.00") >> filled(BINANCE, BYBIT) << net_delta("ETH", "0")
