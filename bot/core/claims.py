@@ -26,10 +26,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from bot.core.claim_announcers import told_once
 from bot.core.claim_matching import FOREVER, Spare, matched
 from bot.core.claim_reach import NOTHING_ADDED, Grounds, Reach, Standing, elsewhere, reach
 from bot.core.claim_records import Claim, ClaimState
-from bot.core.claim_standing import Judged, standing
+from bot.core.claim_standing import Judged, deadline, standing
 from bot.core.claim_terms import place
 from bot.core.copying import replace
 from bot.core.lasting import lasting
@@ -182,13 +183,19 @@ def _came_at(claim: Claim) -> Millis:
 
 
 def _beyond_interval(policy: Policy, ordered: Iterable[Claim]) -> Mapping[str, str]:
-    """Why each claim is held back: for itself, or because those before it within the interval took what is allowed."""
+    """Why each claim is held back: for itself, or because those before it within the interval took what is allowed. What several
+    announcers tell of takes its part once, as the first of them that came."""
+    ordered = list(ordered)
     found: dict[str, str] = {}
+    same, verdicts = _told_of(policy, ordered), dict[str, str]()
     recent: dict[tuple[Asset, ClaimKind], deque[Claim]] = {}
     sums: dict[tuple[Asset, ClaimKind], Decimal] = {}
     for claim in sorted(ordered, key=_came_at):
         found[claim.id] = why = why_held(policy, claim)
         if why or claim.stage is ClaimStage.CANCELED:
+            continue
+        if same[claim.id] in verdicts:
+            found[claim.id] = verdicts[same[claim.id]]
             continue
         limits, key = policy.claims.limits_of(claim.asset), (claim.asset, claim.kind)
         most = limits.deposits_max if claim.kind is ClaimKind.DEPOSIT else limits.redemptions_max
@@ -200,7 +207,18 @@ def _beyond_interval(policy: Policy, ordered: Iterable[Claim]) -> Mapping[str, s
         else:
             taken.append(claim)
             sums[key] = sums.get(key, ZERO) + claim.quantity
+        verdicts[same[claim.id]] = found[claim.id]
     return found
+
+
+def _told_of(policy: Policy, ordered: Iterable[Claim]) -> Mapping[str, str]:
+    """Of each claim that may be believed, by its id, the first that tells of the same deposit or redemption."""
+    by_place: dict[str, list[Claim]] = {}
+    for claim in ordered:
+        if claim.stage is not ClaimStage.CANCELED and not why_held(policy, claim):
+            by_place.setdefault(place(claim.asset, claim.location), []).append(claim)
+    told = (each for its in by_place.values() for each in told_once(its, lambda claim: deadline(policy.claims, claim)))
+    return {claim.id: each.members[0].id for each in told for claim in each.members}
 
 
 @lasting

@@ -17,7 +17,7 @@ from bot.core.claims import judged, place_records
 from bot.core.policy import Policy
 from bot.core.reports import ClaimKind, ClaimStage
 from bot.core.units import Range
-from tests.core.claim_words import ETH, announcement
+from tests.core.claim_words import ETH, LIMITS, announcement
 from tests.core.story import T0
 from tests.core.test_claim_matching import BEGUN, HELD, LAST, MINUTE, READS, SECOND, Book, Promise, policy_of, promises, total_at
 
@@ -50,6 +50,15 @@ def test_a_deposit_that_two_announcers_tell_of_is_hedged_once_and_confirmed_once
     assert {j.claim.id: j.told_by for j in judged(book.ledger, book.policy)} == {"d1": "", "1:0xab:0": "d1"}
     assert book.read(BEGUN + MINUTE, "110").known == Range.exactly(D(110))
     assert set(book.states.values()) == {"confirmed"}
+
+
+def test_what_two_announcers_tell_of_takes_its_part_of_an_interval_once() -> None:
+    policy = policy_of("1")
+    policy = replace(policy, claims=replace(policy.claims, limits={ETH: LIMITS}))
+    words = [word(f"{source}{n}", "30", source, BEGUN + n) for n in range(3) for source in ("backend", "chain")]
+    book = decided(Book(policy), *words)
+    assert book.states == {f"{s}{n}": "held" if n == 2 else "pending" for n in range(3) for s in ("backend", "chain")}, "80 are allowed"
+    assert book.known == Range.exactly(D(160))
 
 
 def test_two_deposits_of_one_announcer_are_two() -> None:
