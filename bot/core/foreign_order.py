@@ -20,8 +20,8 @@ OURS = "an earlier run of ours"
 class ForeignOrder:
     """`leaves`: signed contract units (see `instrument`) that may still fill, None: not told. `name`: the venue's word for it, for people.
 
-    Of one that was taken over `leaves` is what may still be added to our position: the figure of before, less the fills told since, and
-    with what its `quantity` (all of it, signed) was amended by. What a reading tells as filled may come to us later, and once.
+    Of one that was taken over `leaves` is what may still be added to our position: its `quantity` (all, signed) as it was then (nobody
+    knows which of its fills have been counted), less the fills told since, and with what it was amended by.
     `taken_by`: whoever took it over; None: nobody. `cancel_asked_at` is our clock, as is `spent_at`: since when it is known of one that was
     taken over that nothing of it can execute any more, though what it did may not have been told yet.
     """
@@ -63,10 +63,14 @@ def left_after(fill: FillReport, leaves: Decimal | None) -> Decimal | None:
 
 
 def left_of_taken(before: ForeignOrder, told: ForeignOrder) -> Decimal | None:
-    """What may still be added to our position by an order that was taken over, now that it is told again."""
+    """What may still be added to our position by an order that was taken over, now that it is told again.
+
+    Never less than the venue says that it leaves, nor than what was left before; all of it where that was not known.
+    """
     if before.leaves is None or before.quantity is None or told.quantity is None:
-        return told.leaves
-    return _left(told.quantity, before.leaves + told.quantity - before.quantity)
+        return told.quantity
+    left = _left(told.quantity, before.leaves + told.quantity - before.quantity)
+    return left if told.leaves is None or abs(left) >= abs(told.leaves) else told.leaves
 
 
 def _left(of: Decimal, left: Decimal) -> Decimal:

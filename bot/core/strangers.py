@@ -54,7 +54,7 @@ def observed(ledger: Ledger, event: ev.VenueReported | ev.HoldingsReported) -> L
             ledger = with_break(ledger, BreakCause.UNJOURNALED, str(event.venue), event.at, words)
             ledger = trading.enter(ledger, Limit.FOREIGN_ORDERS, event.at, words, venue=event.venue)
             ledger = with_strangers_at(ledger, event.venue, event.at)
-            taken.append(replace(order, taken_by=OURS, leaves=order.quantity))  # nobody knows which of its fills have been counted
+            taken.append(replace(order, taken_by=OURS, leaves=order.quantity))
         else:
             foreign.append(order)
     for order in record.taken_orders:
@@ -141,7 +141,7 @@ def taken_over(ledger: Ledger, order: ForeignOrder, event: ev.OperatorActed, qui
     venue = ledger.venue_of(order.instrument)
     record = venue_record(ledger, venue)
     left = tuple(o for o in record.foreign_orders if o is not order)
-    taken = (*record.taken_orders, replace(order, taken_by=event.by))
+    taken = (*record.taken_orders, replace(order, taken_by=event.by, leaves=order.quantity))
     ledger = with_venue(ledger, venue, replace(record, foreign_orders=left, taken_orders=taken))
     if left:
         return ledger
@@ -152,13 +152,23 @@ def taken_over(ledger: Ledger, order: ForeignOrder, event: ev.OperatorActed, qui
 
 
 def heard(ledger: Ledger, report: ev.OrderReport, at: Millis) -> Ledger:
-    """The ledger after a report on one order: a taken one that it says ended is spent, and the venue is read in full, and at once."""
+    """The ledger after a report on one order: a taken one that it says ended is spent, and one that was spent and works is so no more; then
+    the venue is read in full, and at once."""
     venue = ledger.venue_of(report.instrument)
     record = venue_record(ledger, venue)
-    if report.status is ev.VenueOrderStatus.ACCEPTED or not any(o.is_of(report) for o in record.taken_orders):
+    works = report.status is ev.VenueOrderStatus.ACCEPTED
+    if not any(o.is_of(report) and (o.is_spent or not works) for o in record.taken_orders):
         return ledger
-    taken = tuple(replace(o, spent_at=at) if o.is_of(report) and not o.is_spent else o for o in record.taken_orders)
+    taken = tuple(_after(o, _foreign(ledger, report), at, works=works) if o.is_of(report) else o for o in record.taken_orders)
     return with_venue(ledger, venue, replace(record, reconciled=False, taken_orders=taken))
+
+
+def _after(order: ForeignOrder, told: ForeignOrder, at: Millis, *, works: bool) -> ForeignOrder:
+    """A taken order after a report on it. One that does not tell how large it is changes nothing of that."""
+    if not works:
+        return order if order.is_spent else replace(order, spent_at=at)
+    order = replace(order, spent_at=None)
+    return order if told.quantity is None else replace(order, leaves=left_of_taken(order, told), quantity=told.quantity)
 
 
 def unconfirmed(ledger: Ledger, name: str) -> Ledger:

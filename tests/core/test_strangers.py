@@ -177,6 +177,17 @@ def test_an_order_that_is_told_again_is_spent_no_more() -> None:
     assert [o.name for o in story.ledger.live_taken_orders(HERE)] == ["9"]
 
 
+@pytest.mark.parametrize(("quantity", "low"), [("-3", "-13"), ("-5", "-15"), (None, "-13")])
+def test_a_spent_adopted_order_that_the_stream_says_works_is_spent_no_more(quantity: str | None, low: str) -> None:
+    story = beside_theirs() >> adopts("alice") >> decision_due() << cancel(OKX)
+    told_without_fills(story >> after(1))
+    assert story.ledger.live_taken_orders(HERE) == ()
+    story.feed(ev.OrderReported(at=story.now, report=theirs(quantity)))
+    assert [o.name for o in story.ledger.live_taken_orders(HERE)] == ["9"]
+    assert position_units(story.ledger, HERE) == Range(low=D(low), high=D(-10))
+    assert not story.ledger.venues[VENUE].reconciled, "it is read at once"
+
+
 def test_an_adopted_order_of_unknown_size_leaves_the_position_unknown_until_it_is_gone() -> None:
     story = beside_theirs(None) >> adopts("alice", shown(None))
     assert position_units(story.ledger, HERE) is None
@@ -246,6 +257,20 @@ def test_an_adopted_order_that_a_reading_told_as_filled_is_counted_once_when_its
     assert position_units(story.ledger, HERE) == Range(low=D(-13), high=D(-12))
     story >> fill_of_theirs("-1") >> reading("okx", orders=(theirs("-3", "-3"),))
     assert position_units(story.ledger, HERE) == Range.exactly(D(-13))
+
+
+def test_an_adopted_order_of_which_a_fill_is_told_late_still_counts_at_all_that_works() -> None:
+    """The reading before the adoption showed two of three as filled; their fill comes after it, and the third still works."""
+    story = hedged("30") >> reading("okx", orders=(theirs("-3", "-2"),)) >> adopts("alice")
+    assert position_units(story.ledger, HERE) == Range(low=D(-13), high=D(-10))
+    story >> fill_of_theirs("-2") >> reading("okx", orders=(theirs("-3", "-2"),), ETH="-12")
+    assert position_units(story.ledger, HERE) == Range(low=D(-13), high=D(-12))
+    story >> fill_of_theirs("-1") << holds(OKX, "-13") << net_delta("ETH", "-3")
+
+
+def test_of_an_adopted_order_no_less_counts_than_its_venue_says_that_it_leaves() -> None:
+    story = beside_theirs() >> adopts("alice") >> fill_of_theirs("-3") >> reading("okx", orders=(theirs("-3", "-1"),))
+    assert position_units(story.ledger, HERE) == Range(low=D(-15), high=D(-13))
 
 
 @pytest.mark.parametrize(("amended", "low"), [("-5", "-15"), ("-1", "-11"), (None, None)])
