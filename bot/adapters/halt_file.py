@@ -2,7 +2,7 @@
 
 It works while nothing in the process answers, and survives every restart; an empty file, or one that cannot be read, halts as well, and so
 does whatever else has its name: a directory, a pipe, a link that leads nowhere. So `touch HALT` beside the journal is enough. Looking at it
-never waits for anything.
+never waits for anything. That it cannot be opened is no sign of it: a process without a descriptor left still sees that it is not there.
 """
 
 from __future__ import annotations
@@ -27,14 +27,24 @@ class HaltFile:
         """Who halts and why, None when there is no file."""
         try:
             told, at = _beginning(self._path)
-        except FileNotFoundError:
-            return HaltTold("halt file", "it is a link that leads nowhere") if os.path.lexists(self._path) else None
         except OSError as error:
-            return HaltTold("halt file", f"it is there and cannot be read ({error.strerror})")
+            return self._unread(error)
         first = told.decode(errors="replace").partition("\n")[0]
         words = "".join(letter if letter.isprintable() else " " for letter in first)
         by, _, why = words.partition(":")
         return HaltTold(by.strip() or "halt file", why.strip() or "no reason is given", at)
+
+    def _unread(self, why: OSError) -> HaltTold | None:
+        """By what an unreadable file halts. Its name is looked at without a descriptor; one that its folder hides counts as there."""
+        try:
+            os.lstat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as hidden:
+            return HaltTold("halt file", f"whether it is there cannot be seen ({hidden.strerror})")
+        if isinstance(why, FileNotFoundError):
+            return HaltTold("halt file", "it is a link that leads nowhere")
+        return HaltTold("halt file", f"it is there and cannot be read ({why.strerror})")
 
     def write(self, by: str, why: str) -> None:
         """Halts, durably. Raises OSError when the file cannot be written; what is there then may halt all the same (see `told`)."""

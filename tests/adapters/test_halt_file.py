@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from bot.adapters.halt_file import READ_MAX, HaltFile
 from bot.operating import HaltTold
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """This process may open nothing more, however many it has open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_what_was_written_is_told_until_it_is_cleared(tmp_path: Path) -> None:
@@ -86,3 +101,23 @@ def test_looking_at_a_directory_for_long_leaks_nothing(tmp_path: Path) -> None:
     for _ in range(50):
         HaltFile(path).told()
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_process_without_a_descriptor_left_is_halted_by_what_is_there_and_by_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "HALT"
+    with no_descriptor_left():
+        with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+            os.open(tmp_path, os.O_RDONLY)
+        assert HaltFile(path).told() is None
+        path.symlink_to("x")
+        there = HaltFile(path).told()
+    assert there is not None
+    assert there.why.startswith("it is there and cannot be read")
+
+
+def test_a_folder_that_hides_whether_it_is_there_halts_and_says_so(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    told = HaltFile(loop / "HALT").told()
+    assert told is not None
+    assert told.why.startswith("whether it is there cannot be seen")
