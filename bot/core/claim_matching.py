@@ -173,6 +173,9 @@ class _Search:
             self._in_order(stories[0], at, sign, quantity)
             return list(stories)
         found: dict[object, _Story] = {}
+        if self._effort <= 0:
+            self._widen(True)
+            stories = stories[:1]
         for story in stories:
             self._give_up(story, at)
             for after in self._explained(story, at, sign, quantity):
@@ -193,7 +196,8 @@ class _Search:
             return [story.without(group) for group in groups]
         self._effort -= story.size()
         is_part = sign < 0 and sum(story.awaited[-1].values()) > quantity
-        if is_part:  # else all of them went, and more
+        if is_part and self._effort > 0:  # else all of them went and more, or it is wide
+            self._effort -= 5 * story.size()
             return self._otherwise(story, at, quantity)
         self._in_order(story, at, sign, quantity)
         return [story]

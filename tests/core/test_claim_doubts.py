@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.core import claim_matching
 from bot.core import events as ev
 from bot.core.claim_matching import CLAIMS_TRIED
+from bot.core.claim_records import Claim, Movement, Place
 from bot.core.reports import ClaimKind, ClaimStage
 from bot.core.units import Range
-from tests.core.claim_words import announcement
+from tests.core.claim_words import ETH, announcement
 from tests.core.test_claim_matching import BEGUN, HELD, MINUTE, SECOND, Book, D, policy_of
 
 HOUR = 60 * MINUTE
@@ -98,6 +100,23 @@ def test_of_many_redemptions_those_that_were_priced_are_tried_first() -> None:
     for number in range(CLAIMS_TRIED + 1):
         book.redemption(f"a{number}", str(D(2) + D(number) / 8), BEGUN - 20 + number, "announced")
     assert settled(book, ("r", "7.77")).read(BEGUN + 2 * MINUTE, "92.23").known == Range.exactly(D("92.23"))
+
+
+def test_however_many_falls_nothing_explains_the_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    of_one = claim_matching._Search._explained
+    monkeypatch.setattr(claim_matching._Search, "_explained", lambda *a: looked.append(1) or of_one(*a))
+    terms, kind, stage = policy_of().claims, ClaimKind.REDEMPTION, ClaimStage.PRICED
+    word = Claim(
+        id="r", source="backend", kind=kind, asset=ETH, location="vault", quantity=D(1), depositor="acme",
+        announced_at=BEGUN, stage=stage, stage_at=BEGUN, newest_at=BEGUN,
+    )  # fmt: skip
+    claims = [replace(word, id=f"r{n:03}", quantity=D(10) + D(n) / 7, announced_at=BEGUN + n) for n in range(300)]
+    falls = tuple(Movement(at=BEGUN + HOUR + n * MINUTE, left=D(3) + D(n) / 1_000) for n in range(200))
+    there = Place(source="custody", asset=ETH, location="vault", movements=falls)
+    found = claim_matching.matched(there, claims, terms, lambda _: BEGUN + 24 * HOUR, BEGUN + 5 * HOUR, BEGUN + 5 * HOUR)
+    assert found.is_wide
+    assert len(looked) < 2 * len(falls), "what nobody can tell apart is not followed in every way"
 
 
 @given(st.integers(0, 1_000_000))
