@@ -5,15 +5,15 @@ for certain and the most for possible.
 
 Collateral of an asset is unknown (None) while nothing is known of a source that may tell of it (`staleness`), and while a holding lacks
 a redemption rate, unless that is dust: what is not worth a rebalance at any rate that a token could have may be there, and nothing of it
-is certain. What was told too long ago, or to an earlier run, stays, and is known as a range; of the latter as much may have gone as others
-closed of its hedges (`remembered`). Only what configured sources told counts: a
-source that was taken out of the configuration, or renamed, will never take back what it said last. A holding at a venue whose account
-tells that coin is the account's, not collateral.
+is certain. What was told too long ago, or to an earlier run, stays, and is known as a range; of both as much may have gone as others
+closed of its hedges, or come as they opened (`remembered`). Only what configured sources told counts: a source that was taken out of
+the configuration, or renamed, will never take back what it said last. A holding at a venue whose account tells that coin is the account's,
+not collateral.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from bot.core import staleness
@@ -45,12 +45,27 @@ def stable_holdings(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
 
     What a custodian mirrors at venues as margin counts here whether the policy names it or not, because the accounts add the rest alone.
     """
+    return _stables(ledger, policy, min)
+
+
+@lasting
+def stable_holdings_at_most(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
+    """The same at the most that may be there: of a place that was told only half, or by several sources, the larger figure."""
+    return _stables(ledger, policy, max)
+
+
+def _stables(ledger: Ledger, policy: Policy, of_place: Callable[[Iterable[Decimal]], Decimal]) -> Mapping[Asset, Decimal]:
     total: dict[Asset, Decimal] = {}
     mirrored = {(source, asset) for source, _, asset in ledger.mirrored if asset in dollars(ledger, policy)}
     for (asset, _), told in _told_of_places(ledger, policy).items():
         if asset in policy.stables or any((h.source, asset) in mirrored for h in told):
-            total[asset] = total.get(asset, ZERO) + min(h.quantity for h in told)
+            total[asset] = total.get(asset, ZERO) + of_place(h.quantity for h in told)
     return total
+
+
+def most_of_place(ledger: Ledger, policy: Policy, holding: Holding) -> Decimal:
+    """The most that was told of the place of a holding that counts, in its own units."""
+    return max(h.quantity for h in _told_of_places(ledger, policy)[holding.asset, holding.location])
 
 
 @lasting
@@ -146,7 +161,7 @@ def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
     for holding in counted_holdings(ledger, policy):
         if policy.collateral_assets[holding.asset] != asset:
             continue
-        most = max(h.quantity for h in _told_of_places(ledger, policy)[holding.asset, holding.location])
+        most = most_of_place(ledger, policy, holding)
         if most == ZERO:
             continue  # nothing of it is nothing at any rate
         rate = rate_of(ledger, policy, holding)
@@ -159,6 +174,7 @@ def collateral(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
             less, possible = less + holding.quantity * rate * doubted, possible + most * rate * doubted
     certain, uncertain = announced(ledger, policy, asset)
     less = min(total, less + gone_unseen(ledger, policy, asset))
+    possible += come_unseen(ledger, policy, asset)
     return Range(total + certain - less, total + certain + possible + uncertain)
 
 
@@ -168,19 +184,39 @@ def gone_unseen(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal:
 
     Of two sources that stand on memory the same hedges may be missing, and neither can have lost more than it told.
     """
-    moved = policy.collateral_sources & ledger.foreign_moves.keys()
-    silent = [source for source in sorted(moved) if staleness.unheard(ledger, policy, source) is not None]
-    closed = {source: closed_by_others(ledger, policy, source, asset) for source in silent}
-    told = dict.fromkeys(closed, ZERO)
-    for holding in counted_holdings(ledger, policy):
-        if holding.source in told and policy.collateral_assets[holding.asset] == asset:
-            told[holding.source] += holding.quantity * (rate_of(ledger, policy, holding) or ZERO)
-    most = [told[source] if units is None else units for source, units in closed.items()]
+    moved = _moved_unseen(ledger, policy, asset)
+    told = {source: _told_by(ledger, policy, source, asset) for source in moved}
+    most = [told[source] if units is None else max(ZERO, units) for source, units in moved.items()]
     return min(max(most, default=ZERO), sum(map(min, most, told.values()), ZERO))
 
 
-def closed_by_others(ledger: Ledger, policy: Policy, source: str, asset: Asset) -> Decimal | None:
-    """Base units of hedges of an asset that others closed while a source is only remembered, net of what they opened; never negative.
+@lasting
+def come_unseen(ledger: Ledger, policy: Policy, asset: Asset) -> Decimal:
+    """Base units of an asset that may have come with hedges that others opened, beside what is only remembered (see `remembered`).
+
+    Of two sources that stand on memory either may tell of them, and both of no more. Where that cannot be valued, as much as was told.
+    """
+    moved = _moved_unseen(ledger, policy, asset)
+    most = (_told_by(ledger, policy, source, asset) if units is None else -units for source, units in moved.items())
+    return max((ZERO, *most))
+
+
+def _moved_unseen(ledger: Ledger, policy: Policy, asset: Asset) -> Mapping[str, Decimal | None]:
+    """What `moved_by_others` tells since each source was heard that may tell of an asset and is silent or only remembered. Mostly empty."""
+    noted = sorted(policy.collateral_sources & ledger.foreign_moves.keys())
+    about = (source for source in noted if staleness.may_tell_of(policy, source, asset))
+    silent = (source for source in about if staleness.unheard(ledger, policy, source) is not None)
+    return {source: moved_by_others(ledger, policy, source, asset) for source in silent}
+
+
+def _told_by(ledger: Ledger, policy: Policy, source: str, asset: Asset) -> Decimal:
+    """Base units of an asset that a source told, the least of each place."""
+    told = (h for h in counted_holdings(ledger, policy) if h.source == source and policy.collateral_assets[h.asset] == asset)
+    return sum((h.quantity * (rate_of(ledger, policy, h) or ZERO) for h in told), ZERO)
+
+
+def moved_by_others(ledger: Ledger, policy: Policy, source: str, asset: Asset) -> Decimal | None:
+    """Signed base units by which others moved the hedges of an asset since a source was heard: > 0: they closed more than they opened.
 
     None where that cannot be valued.
     """
@@ -193,7 +229,7 @@ def closed_by_others(ledger: Ledger, policy: Policy, source: str, asset: Asset) 
         if mark is None:
             return None
         total += listed.base_of(units, mark)
-    return max(ZERO, total)
+    return total
 
 
 @lasting

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.core import exposure, staleness
-from bot.core.collateral import closed_by_others, dust_without_rate, is_dust, unrated, waits_for
+from bot.core.collateral import dust_without_rate, is_dust, moved_by_others, unrated, waits_for
 from bot.core.holdings import unrated_in_accounts
 from bot.core.limits import Breach, Effect, Limit
 from bot.core.policy import Policy
@@ -39,13 +39,16 @@ def _unheard(ledger: Ledger, source: str) -> str:
     return f"the source has not spoken in this run, and {known}" + (f"; {reason}" if reason else "")
 
 
-def _closed(ledger: Ledger, policy: Policy, source: str) -> str:
-    """What others closed of the hedges of what a source is only remembered to have told; "" when nothing."""
-    found = []
+def _moved(ledger: Ledger, policy: Policy, source: str) -> str:
+    """What others did to the hedges of what a silent source told last; "" when nothing."""
+    closed: list[str] = []
+    opened: list[str] = []
     for asset in exposure.hedged_assets(policy):
-        closed = closed_by_others(ledger, policy, source, asset)
-        found += [] if closed is None or closed == 0 else [f"{closed.normalize():f} {asset}"]
-    return f"; others closed hedges of {', '.join(found)}, and as much may have been paid out" if found else ""
+        moved = moved_by_others(ledger, policy, source, asset) if staleness.may_tell_of(policy, source, asset) else None
+        if moved:
+            (closed if moved > 0 else opened).append(f"{abs(moved).normalize():f} {asset}")
+    words = f"; others closed hedges of {', '.join(closed)}, and as much may have been paid out" if closed else ""
+    return words + (f"; others opened hedges of {', '.join(opened)}, and as much may have been paid in" if opened else "")
 
 
 def stale_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
@@ -58,7 +61,7 @@ def stale_breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach,
         silent = staleness.silence(ledger, policy, name, now)
         if silent is not None:
             why = ledger.sources_unreadable.get(name, "")
-            words = f"ms of silence: its last totals stay, as a range{_closed(ledger, policy, name)}" + (f"; {why}" if why else "")
+            words = f"ms of silence: its last totals stay, as a range{_moved(ledger, policy, name)}" + (f"; {why}" if why else "")
             found.append(Breach(Limit.COLLATERAL_AGE, name, Decimal(silent), Decimal(policy.collateral_age_max_ms), words))
         if staleness.is_lost(ledger, policy, name, now):
             words = "silent for so long that nothing of its last totals is certain"

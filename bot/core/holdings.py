@@ -24,11 +24,14 @@ from bot.core import custody
 from bot.core.collateral import (
     accounts,
     collateral,
+    come_unseen,
     counted_holdings,
     in_usd,
     is_dust,
+    most_of_place,
     nothing_is_told,
     stable_holdings,
+    stable_holdings_at_most,
     told_at_least,
     unknown_assets,
 )
@@ -169,12 +172,12 @@ def _in_flight(ledger: Ledger, policy: Policy, asset: Asset) -> Range | None:
 @lasting
 def settle_exposure(ledger: Ledger, policy: Policy) -> Mapping[Asset, Decimal]:
     """How long the book is of each stablecoin: what venues hold of it for us, unrealised PnL included, where told, less what a custodian
-    mirrors there, and what is held of it as collateral.
+    mirrors there, and what may be held of it as collateral, at the most.
 
     Of an account that is told as a whole with each of several assets, each asset's own equity counts, or its wallet; where neither is told
     of one, the account counts once, under the first asset by name.
     """
-    total: dict[Asset, Decimal] = dict(stable_holdings(ledger, policy))
+    total: dict[Asset, Decimal] = dict(stable_holdings_at_most(ledger, policy))
     for venue in accounts(ledger, policy):
         told = ledger.venues[venue].margins.values()
         reports = sorted((m for m in told if m.asset in dollars(ledger, policy)), key=lambda m: m.asset)
@@ -208,13 +211,17 @@ def net_asset_value(ledger: Ledger, policy: Policy) -> Decimal | None:
 
 @lasting
 def known_asset_value(ledger: Ledger, policy: Policy) -> Decimal | None:
-    """The same without what is not known: a share of it is never told too small. None while every asset waits for a source."""
+    """The same without what is not known, nor what came, if at all, with hedges of others: a share of it is never told too small.
+
+    None while every asset waits for a source.
+    """
     if nothing_is_told(ledger, policy):
         return None
     total = ZERO
     for asset in hedged_assets(policy):
         outside = collateral(ledger, policy, asset)
-        value = in_usd(ledger, policy, asset, told_at_least(ledger, policy, asset) if outside is None else outside.middle)
+        counted = told_at_least(ledger, policy, asset) if outside is None else outside.middle - come_unseen(ledger, policy, asset) / 2
+        value = in_usd(ledger, policy, asset, counted)
         if value is None:
             return None
         total += value
@@ -233,11 +240,11 @@ def worth(ledger: Ledger, policy: Policy, asset: Asset, quantity: Decimal) -> De
 @lasting
 def standing_at(ledger: Ledger, policy: Policy, venue: VenueId) -> Decimal | None:
     """USD of all that stands at a venue: what its account adds, and collateral that a source sees there, also in its wallets
-    (`VENUE.WALLET`). None while unknown."""
+    (`VENUE.WALLET`), at the most. None while unknown."""
     total = balance_usd(ledger, policy, venue)
     for holding in counted_holdings(ledger, policy):
         if holding.location.partition(".")[0] == venue and total is not None:
-            value = worth(ledger, policy, holding.asset, holding.quantity)
+            value = worth(ledger, policy, holding.asset, most_of_place(ledger, policy, holding))
             total = None if value is None else total + value
     return total
 

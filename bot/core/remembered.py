@@ -2,7 +2,8 @@
 
 The rule: whoever pays collateral out closes its hedges. A hedge that somebody else closed, or that vanished with no fill to tell why, is
 therefore no reason to hedge again what is only remembered: as much of it may have gone, until its source is heard. Such moves are noted
-from the last time on that a source was heard, whichever run that was in, and count when it is not. What a venue takes by
+from the last time on that a source was heard, whichever run that was in, and count when it is not. A hedge that
+somebody else opened is in the same way no reason to close one: as much may have come. What a venue takes by
 its own doing (auto-deleveraging, liquidation, settlement) and what our own orders did say nothing of collateral, and are made good.
 
 A source tells place by place. Of one that fell silent before it had told everything, what it told last and what it had told before it

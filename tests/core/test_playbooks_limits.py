@@ -61,7 +61,7 @@ def test_a_collateral_source_that_falls_silent_keeps_its_totals_as_a_range_and_h
         "collateral_age on custody: 61000 (allowed 60000), ms of silence: its last totals stay, as a range; no answer"
     ]
     story >> venue_acts(OKX, "4") >> decision_due() << place(BINANCE, "-3.998") >> filled(BINANCE)
-    story >> venue_acts(BYBIT, "-6", kind="trade") >> decision_due() << place(OKX, "5.996", reduce_only=True) >> filled(OKX)
+    story >> venue_acts(BYBIT, "-6", kind="settlement") >> decision_due() << place(OKX, "5.996", reduce_only=True) >> filled(OKX)
     story >> confirmed() >> decision_due() << nothing() << net_delta("ETH", "-0.002")
     story.close()
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from bot.core import exposure
+from bot.core.collateral import stable_holdings
+from bot.core.holdings import known_asset_value, settle_exposure
 from bot.core.limits import Limit
 from bot.core.units import Asset
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
@@ -93,6 +95,27 @@ def test_hedges_that_people_closed_while_a_source_that_was_heard_in_this_run_fel
     while_silent(story, QUIET_MS)
     story >> collateral("ETH", "0") >> confirmed() >> decision_due() << nothing() << net_delta("ETH", "0")
     assert not story.ledger.foreign_moves
+    story.close()
+
+
+def test_hedges_that_people_opened_while_the_source_is_silent_are_not_closed_before_it_is_heard() -> None:
+    """10 ETH were paid in and hedged by people: what is remembered alone would leave them naked."""
+    story = hedged("30", collateral_drift_per_day=DRIFT)
+    owned = known_asset_value(story.ledger, story.policy)
+    while_silent(people_close(story, okx="-4", bybit="-3", binance="-3"), QUIET_MS)
+    known = exposure.net_delta(story.ledger, story.policy, ETH)
+    assert known is not None
+    assert known.low <= -10
+    assert known.high >= 0
+    assert "others opened hedges of 10 ETH, and as much may have been paid in" in said_of_custody(story)
+    assert owned == known_asset_value(story.ledger, story.policy), "what may have come is nothing that is owned"
+    story >> collateral("ETH", "40") >> decision_due() << nothing() << net_delta("ETH", "0")
+    story.close()
+
+
+def test_what_people_opened_with_nothing_paid_in_is_closed_when_the_source_says_so() -> None:
+    story = while_silent(people_close(hedged("30"), okx="-4", bybit="-3", binance="-3"), QUIET_MS) >> confirmed() >> decision_due()
+    story << place(OKX, "10.000", reduce_only=True) >> filled(OKX) << net_delta("ETH", "0")
     story.close()
 
 
@@ -203,6 +226,17 @@ def test_dollars_that_are_only_remembered_count_as_they_were_told() -> None:
     story = next_run(story) >> confirmed() >> decision_due() << nothing() << breach("collateral_unknown", "USDT")
     read_all(story >> after(60_000)) >> confirmed() >> evenly("30") >> decision_due()
     story << place(BYBIT, "-10") << place(BINANCE, "-10") << place(OKX, "-10") >> filled(BYBIT, BINANCE, OKX)
+    story.close()
+
+
+def test_of_dollars_that_were_told_only_half_the_most_counts_against_the_limit() -> None:
+    """The desk held 10,000 and told of 90,000 more before it fell silent: with them the book would settle too much in one coin."""
+    story = with_dollars("USDT", settle_exposure_max=D("0.6"))
+    story = next_run(story >> total("USDT", "10000", None, source="desk", location="desk") >> confirmed("desk")) >> confirmed()
+    story >> total("USDT", "90000", None, source="desk", location="desk")
+    read_all(story >> after(60_000)) >> confirmed() >> evenly("30") >> decision_due() << nothing() << breach("settle_exposure", "USDT")
+    assert settle_exposure(story.ledger, story.policy)[Asset("USDT")] == 210_000
+    assert stable_holdings(story.ledger, story.policy)[Asset("USDT")] == 10_000
     story.close()
 
 

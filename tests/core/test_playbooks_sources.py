@@ -70,7 +70,7 @@ def test_a_source_that_is_down_at_the_start_counts_as_what_it_told_last_as_a_ran
     story << breach("collateral_age", "custody")
     assert not [b for b in story.statement().breaches if b.limit is Limit.COLLATERAL_UNKNOWN]
     story >> venue_acts(OKX, "4") >> decision_due() << place(BINANCE, "-3.998") >> filled(BINANCE)
-    story >> venue_acts(BYBIT, "-6", kind="trade") >> decision_due() << place(OKX, "5.996", reduce_only=True) >> filled(OKX)
+    story >> venue_acts(BYBIT, "-6", kind="settlement") >> decision_due() << place(OKX, "5.996", reduce_only=True) >> filled(OKX)
     story >> confirmed() >> decision_due() << nothing() << net_delta("ETH", "-0.002")
     assert states(story)[1]
     story.close()
