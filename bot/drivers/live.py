@@ -16,6 +16,7 @@ from bot.adapters.journal.intents import IntentsFile
 from bot.adapters.journal.opening import open_journal
 from bot.adapters.journal.redis_streams import RedisJournal
 from bot.adapters.journal.sqlite import SqliteJournal
+from bot.adapters.telemetry.connections import allow_descriptors
 from bot.adapters.telemetry.endpoints import Endpoints
 from bot.adapters.telemetry.logs import configure_logging, logger
 from bot.adapters.telemetry.port import RecordedTelemetry
@@ -91,6 +92,7 @@ async def run_bot(settings: Settings, *, observe: bool = False, path: Path | Non
     """
     if observe:
         _check_only_watching(settings)
+    allow_descriptors()
     configure_logging(settings.logging.level.value, settings.logging.format.value, secrets=settings.secret_values())
     log, metrics, clock = logger(), Metrics(), SystemClock()
     metrics.describe_run(

@@ -9,7 +9,8 @@ Where a `Door` is given, /status and acts are also answered over TCP, to who has
 - /status has the whole book and is therefore reachable by the bot's own user only (socket mode 0600); there too a person reduces, halts,
   resumes and resolves (see `control`).
 
-The endpoints are given callables and know nothing of the loop that they look into.
+Connections are bounded in number and in time (see `connections`). The endpoints are given callables and know nothing of the loop that they
+look into.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import orjson
 from aiohttp import web
 
 from bot.adapters.telemetry.codec import answer_from_json, from_json, request_to_json, to_json
+from bot.adapters.telemetry.connections import Connections, beginning
 from bot.adapters.telemetry.control import Act, acts
 from bot.adapters.telemetry.door import Door, guarded_by
 from bot.adapters.telemetry.prometheus import CONTENT_TYPE, Metrics
@@ -66,6 +68,7 @@ class Endpoints:
         self._metrics, self._statement, self._unready = metrics, statement, unready
         self._act, self._door = act, door
         self._runners: list[web.AppRunner] = []
+        self._listening: list[asyncio.AbstractServer] = []
         self._heart: asyncio.Task[None] | None = None
         self._beat_at = 0.0
         self.port = port
@@ -102,7 +105,10 @@ class Endpoints:
             with suppress(asyncio.CancelledError):
                 await self._heart
             self._heart = None
-        control_was_ours = len(self._runners) > 1
+        control_was_ours = len(self._listening) > 1
+        for server in self._listening:
+            server.close()
+        self._listening.clear()
         for runner in self._runners:
             await runner.cleanup()
         self._runners.clear()
@@ -110,14 +116,14 @@ class Endpoints:
             self._control.unlink(missing_ok=True)
 
     def _public(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(middlewares=[beginning])
         app.router.add_get("/metrics", self._answer_metrics)
         app.router.add_get("/healthz", self._answer_health)
         app.router.add_get("/readyz", self._answer_ready)
         return app
 
     def _private(self, door: Door | None = None) -> web.Application:
-        app = web.Application(middlewares=[] if door is None else [guarded_by(door)])
+        app = web.Application(middlewares=[beginning] if door is None else [beginning, guarded_by(door)])
         app.router.add_get("/status", self._answer_status)
         if self._act is not None:
             app.router.add_routes(acts(self._act))
@@ -125,11 +131,14 @@ class Endpoints:
 
     async def _serve(self, app: web.Application, listener: socket.socket) -> int:
         """The port listened on; 0 for a unix socket."""
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        port = 0 if listener.family == socket.AF_UNIX else int(listener.getsockname()[1])
+        runner = web.AppRunner(app, shutdown_timeout=1.0)
         await runner.setup()
         self._runners.append(runner)
-        await web.SockSite(runner, listener).start()
-        return 0 if listener.family == socket.AF_UNIX else int(listener.getsockname()[1])
+        if runner.server is None:
+            raise RuntimeError("a runner that was set up has a server")
+        self._listening.append(await Connections().listen(runner.server, listener))
+        return port
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
