@@ -20,7 +20,7 @@ from bot.config.values import is_ordinary
 
 CONTROL_SOCKET, HALT_FILE = "control.sock", "HALT"
 """What the bot's unix socket, and the file that halts it, are called in its `state_dir`."""
-_STATE_DIR = re.compile(r"^state_dir[ \t]*:[ \t]*(?P<told>[^\r\n]*)", re.MULTILINE)
+_STATE_DIR = re.compile(r"^state_dir[ \t]*:[ \t]*(?P<told>[^\r\n]*)[\r\n]", re.MULTILINE)
 _FLOAT_TAG = "tag:yaml.org,2002:float"
 _INT_TAG = "tag:yaml.org,2002:int"
 _TEXT_TAG = "tag:yaml.org,2002:str"
@@ -108,7 +108,8 @@ def _mapping(text: str, path: Path) -> dict[str, Any]:
 def state_dir_written_in(path: Path) -> Path | None:
     """The `state_dir` of a configuration that may be of no use otherwise, also one that is no YAML as a whole; None: none can be read.
 
-    A later line counts before an earlier one, as in YAML. It is for reaching a bot that runs already, never for starting one.
+    A later line counts before an earlier one, as in YAML; one without an end counts not at all: it may be half written. It is for
+    reaching a bot that runs already, never for starting one.
     """
     try:
         lines = _STATE_DIR.findall(path.read_text(encoding="utf-8", errors="replace"))

@@ -16,11 +16,15 @@ from bot.config import CONTROL_SOCKET, HALT_FILE, ConfigError, Settings, load, s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """`control` is where the commands ask; `venues` are those of the configuration, None: it could not be read, the bot knows them."""
+    """`control` is where the commands ask; `venues` are those of the configuration, None: it could not be read, the bot knows them.
+
+    `configured`: the place is a whole configuration's. Any other may be a slip, and is never made.
+    """
 
     control: Path | Door
     halt_path: Path
     venues: Collection[str] | None = None
+    configured: bool = True
 
 
 def door_of(settings: Settings) -> Door | None:
@@ -58,4 +62,4 @@ def found_place(config: Path, state: Path | None) -> tuple[Place, str | None]:
 
 
 def _in(folder: Path) -> Place:
-    return Place(control=folder / CONTROL_SOCKET, halt_path=folder / HALT_FILE)
+    return Place(control=folder / CONTROL_SOCKET, halt_path=folder / HALT_FILE, configured=False)

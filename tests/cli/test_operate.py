@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.adapters.telemetry import endpoints
 from bot.config import load
 from bot.core.events import OperatorAction
 from bot.drivers.adopt import in_words as adoption
@@ -89,6 +90,45 @@ def test_a_halt_file_that_has_no_place_is_told(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
     assert "nothing is halted" in done.stderr
+
+
+def test_a_halt_file_that_can_neither_be_written_nor_seen_is_not_taken_to_be_there(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    done = hedgebot("halt", str(written(tmp_path, state_dir=str(loop))), *NAMED, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.endswith(", and whether one is there cannot be seen: count on nothing being halted\n")
+    assert "halts as well" not in done.stderr
+
+
+@pytest.mark.parametrize("answers", ["never", "by closing", "with what is no answer"])
+@pytest.mark.parametrize("action", [OperatorAction.FLATTEN, OperatorAction.HALT, OperatorAction.RESUME])
+async def test_what_was_sent_and_not_answered_may_still_be_carried_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, action: OperatorAction, answers: str
+) -> None:
+    monkeypatch.setattr(endpoints, "_ACT_SECONDS", 0.5)
+    settings = load(written(tmp_path, state_dir=str(tmp_path / "s")))
+    settings.halt_path.parent.mkdir()
+    settings.halt_path.write_text("bob: a fire\n")
+
+    async def hears(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if answers == "never":
+            await asyncio.sleep(2)
+        elif answers == "with what is no answer":
+            writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_unix_server(hears, settings.control_path):
+        assert await operate(place_of(settings), OperatorRequest(action=action, by="alice", why="a drill")) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "whether it was taken is not known" in told.err
+    assert "no running hedgebot" not in told.err
+    assert "what the journal holds stays" not in told.err
+    assert settings.halt_path.exists()
+    assert ("the halt file is left as it is" in told.err) is (action is OperatorAction.RESUME)
 
 
 async def test_a_halt_that_a_busy_bot_does_not_take_in_time_stands_by_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,7 @@ def broken(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize(("text", "why"), BROKEN.values(), ids=BROKEN)
 def test_a_halt_writes_its_file_first_and_says_what_could_not_be_read(tmp_path: Path, text: str, why: str) -> None:
     config, file = broken(tmp_path, text), tmp_path / "state" / "HALT"
+    file.parent.mkdir()
     done = hedgebot("halt", str(config), *NAMED, cwd=tmp_path)
     unread, outcome = done.stderr.strip().splitlines()
     assert done.returncode == 1
@@ -41,18 +42,35 @@ def test_a_halt_writes_its_file_first_and_says_what_could_not_be_read(tmp_path: 
     assert file.read_text() == "alice: a drill\n"
 
 
-@pytest.mark.parametrize("text", ["", "state_dir: [a, b]\n", "state_dir:\n", "venues: {okx: {state_dir: state}}\n", "\0", "state_dir: 'st"])
+@pytest.mark.parametrize(
+    "text", ["", "state_dir: [a, b]\n", "state_dir:\n", "venues: {okx: {state_dir: state}}\n", "\0", "state_dir: 'st", "state_dir: sta"]
+)
 def test_where_no_place_can_be_read_it_is_asked_for(tmp_path: Path, text: str) -> None:
     config = broken(tmp_path, text)
     assert state_dir_written_in(config) is None
     refused(hedgebot("halt", str(config), *NAMED, cwd=tmp_path), "and no state_dir can be read from it: say --state DIR")
     refused(hedgebot("status", str(config), cwd=tmp_path), "say --state DIR")
+    (tmp_path / "s").mkdir()
     done = hedgebot("halt", str(config), *NAMED, "--state", str(tmp_path / "s"), cwd=tmp_path)
     assert done.returncode == 1
     assert (tmp_path / "s" / "HALT").read_text() == "alice: a drill\n"
 
 
+@pytest.mark.parametrize("there", ["nothing", "a file"])
+def test_a_folder_that_is_not_there_is_a_slip_and_is_not_made(tmp_path: Path, there: str) -> None:
+    if there == "a file":
+        (tmp_path / "sta").touch()
+    config = broken(tmp_path, "state_dir: sta\nvenues: [\n")
+    done = hedgebot("halt", str(config), *NAMED, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(f"hedgebot: no such folder: {tmp_path / 'sta'}; nothing is halted\n")
+    whole = written(tmp_path, state_dir=str(tmp_path / "state"))
+    refused(hedgebot("halt", str(whole), *NAMED, "--state", "sta", cwd=tmp_path), "no such folder: sta; nothing is halted")
+    assert not (tmp_path / "sta").is_dir()
+
+
 def test_a_file_that_is_gone_or_no_text_is_no_obstacle_either(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
     done = hedgebot("halt", "nowhere.yaml", *NAMED, "--state", "s", cwd=tmp_path)
     assert (done.returncode, "nowhere.yaml: there is no such file; the bot is asked" in done.stderr) == (1, True)
     assert (tmp_path / "s" / "HALT").exists()

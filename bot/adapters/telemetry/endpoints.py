@@ -38,12 +38,17 @@ from bot.operating import OperatorAnswer, OperatorRequest
 HEARTBEAT_SECONDS = 0.5
 _STALLED_SECONDS = 10.0
 _SOCKET_PATH_BYTES_MAX = 107  # sun_path holds 108 bytes, the last of them zero
+_CONNECT_SECONDS = 4.0
 _FETCH_SECONDS = 5.0
 _ACT_SECONDS = 8.0  # a halt reports after five at most
 
 
 class EndpointUnavailable(Exception):
     """An address or socket cannot be listened on, or a running bot cannot be reached on it: one sentence."""
+
+
+class NoAnswer(EndpointUnavailable):
+    """What was asked for was sent, and no answer came: whether it is carried out is not known."""
 
 
 class Endpoints:
@@ -261,25 +266,33 @@ def _reason_in(body: bytes) -> str:
 async def ask_to_act(control: Path | Door, request: OperatorRequest) -> OperatorAnswer:
     """What the bot that listens on the unix socket or behind the door `control` says to a person's request.
 
-    Raises EndpointUnavailable, and `codec.RequestRefused` for what cannot be asked as it stands, each with one sentence.
+    Raises EndpointUnavailable (NoAnswer: it may be carried out), and `codec.RequestRefused` for what cannot be asked as it stands, each
+    with one sentence.
     """
     _, body = await _asked(control, "POST", f"/{request.action.value}", request_to_json(request))
     try:
         return answer_from_json(body)
     except ValueError:
-        raise EndpointUnavailable(f"{control}: what answers there is another version of hedgebot") from None
+        raise NoAnswer(f"{control}: what answers there is another version of hedgebot; whether it was taken is not known") from None
 
 
 async def _asked(control: Path | Door, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-    timeout = aiohttp.ClientTimeout(total=_ACT_SECONDS if method == "POST" else _FETCH_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=_ACT_SECONDS if method == "POST" else _FETCH_SECONDS, sock_connect=_CONNECT_SECONDS)
     host, headers = (str(control), control.header) if isinstance(control, Door) else ("hedgebot", {})
     connector = None if isinstance(control, Door) else aiohttp.UnixConnector(_short(control))
     try:
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
             async with session.request(method, f"http://{host}{path}", data=body or None, allow_redirects=False) as answer:
                 told = answer.status, await answer.read()
-    except (aiohttp.ClientError, OSError):
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
         raise EndpointUnavailable(f"{control}: no running hedgebot answers there") from None
+    except (aiohttp.ClientError, OSError):
+        if method != "POST":
+            raise EndpointUnavailable(f"{control}: no running hedgebot answers there") from None
+        raise NoAnswer(
+            f"{control}: no answer came; whether it was taken is not known, and it may still be carried out:"
+            " look at its status before asking again"
+        ) from None
     if told[0] in (401, 403):
         raise EndpointUnavailable(f"{control}: what answers there does not take this token (control.token), or not from this address")
     return told

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from bot.adapters.telemetry.codec import RequestRefused, answer_from_json, answer_to_json, request_from_json, request_to_json
-from bot.adapters.telemetry.endpoints import Endpoints, EndpointUnavailable, ask_to_act
+from bot.adapters.telemetry.endpoints import Endpoints, EndpointUnavailable, NoAnswer, ask_to_act
 from bot.adapters.telemetry.prometheus import Metrics
 from bot.core.acts import Adopted
 from bot.core.events import OperatorAction
@@ -137,7 +137,7 @@ async def test_a_bot_that_never_answers_is_not_waited_for(tmp_path: Path, monkey
 
     monkeypatch.setattr("bot.adapters.telemetry.endpoints._ACT_SECONDS", 0.1)
     async with listening(Deaf(), tmp_path / "s"):
-        with pytest.raises(EndpointUnavailable, match="no running hedgebot answers"):
+        with pytest.raises(NoAnswer, match="no answer came; whether it was taken is not known, and it may still be carried out"):
             await ask_to_act(tmp_path / "s", HALTING)
 
 
