@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Coroutine
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from bot.cli_words import FLAG, ConfigArgument, StateOption, milliseconds_of, place_of, refuse, run_async, settings_of
 
+T = TypeVar("T")
 ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who asks: it stays in the journal.", show_default=False)]
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why: it stays in the journal.", show_default=False)]
 VenueOption = Annotated[str | None, typer.Option("--venue", metavar="VENUE", help="Only this venue, not the whole book.")]
@@ -78,10 +80,7 @@ def flatten(
         refuse("--asset: flatten closes the book, a venue or an asset; give --venue or --asset, not both")
     place = place_of(config, state)
     if not yes:
-        shown = run_async(lambda: preview(place, venue, asset))
-        if shown is None:
-            raise typer.Exit(1)
-        typer.echo(shown)
+        typer.echo(_shown(lambda: preview(place, venue, asset)))
         _confirmed("Close it?", "nothing is closed")
     _operate(place, "flatten", by=by, why=why, venue=venue, asset=asset)
 
@@ -104,10 +103,7 @@ def adopt(
     from bot.drivers.adopt import preview
 
     place = place_of(config, state)
-    found = run_async(lambda: preview(place, venue, positions_only=positions))
-    if found is None:
-        raise typer.Exit(1)
-    lines, adopting = found
+    lines, adopting = _shown(lambda: preview(place, venue, positions_only=positions))
     typer.echo(lines)
     if not adopting:
         raise typer.Exit(2)
@@ -153,14 +149,16 @@ def override(
 
     It ends by itself, stands over a restart, and is told by `status` and metrics. What should last longer belongs into the configuration.
     """
-    from bot.core.overriding import field_of, why_not
+    from bot.core.overriding import field_of, is_usable, why_not
 
     try:
         wanted = Decimal(value)
     except InvalidOperation:
         wanted = Decimal("NaN")
     if not wanted.is_finite():
-        refuse(f"VALUE: {value!r} is not a number")
+        refuse(f"VALUE: {value[:40]!r} is not a number")
+    if not is_usable(wanted):
+        refuse(f"VALUE: {value[:40]!r} is not a number of a usable size")
     lasts_ms, settings = milliseconds_of(lasts), settings_of(config)
     policy, field = settings.to_policy(), field_of(limit)
     refusal = why_not(limit, wanted, lasts_ms, policy)
@@ -170,6 +168,19 @@ def override(
         typer.echo(f"{field}: configured {getattr(policy, field)}, then {wanted:f} for {lasts}")
         _confirmed("Set it?", "nothing is set")
     _operate(place_of(config, None), "override", by=by, why=why, setting=limit, value=wanted, lasts_ms=lasts_ms)
+
+
+def _shown(preview: Callable[[], Coroutine[Any, Any, T | None]]) -> T:
+    """What a preview has to show; exit code 1 where no bot answered, 2 where there is no such venue or asset."""
+    from bot.drivers.flatten import NotOfTheBook
+
+    try:
+        shown = run_async(preview)
+    except NotOfTheBook as refusal:
+        refuse(str(refusal))
+    if shown is None:
+        raise typer.Exit(1)
+    return shown
 
 
 def _confirmed(question: str, otherwise: str) -> None:
@@ -202,8 +213,9 @@ def _config() -> None:
 
 def register(app: typer.Typer) -> None:
     """Adds these commands to the command line, in the order in which its help tells them."""
-    for command in (reduce, halt, resume, resolve, adopt, flatten, quarantine, override):
+    for command in (reduce, halt, resume, resolve, adopt, flatten, quarantine):
         app.command()(command)
+    app.command(context_settings={"ignore_unknown_options": True})(override)  # else -0.01 is taken for an option, not for a VALUE
     of_config = typer.Typer(no_args_is_help=True, help="The configuration of a running bot.")
     of_config.command()(reload)
     of_config.callback()(_config)

@@ -23,6 +23,9 @@ from bot.core.units import Millis, is_ahead
 LASTS_MAX_MS: Millis = 24 * 3_600_000
 """The longest override: what should last longer belongs into the configuration."""
 
+EXPONENT_MAX = 30
+"""The furthest that a value's first digit may be from its point."""
+
 
 def field_of(name: str) -> str | None:
     """The policy field that is meant by its own name, or by that of a limit with one value; None when it is none."""
@@ -32,12 +35,19 @@ def field_of(name: str) -> str | None:
     return levels[0].field if len(levels) == 1 else None
 
 
+def is_usable(value: Decimal) -> bool:
+    """Whether a number is of a size that can be compared and written out; 1e999999999 would be a gigabyte of digits."""
+    return value.is_finite() and (not value or abs(value.adjusted()) <= EXPONENT_MAX)
+
+
 def why_not(name: str, value: Decimal, lasts_ms: Millis, policy: Policy) -> str | None:
     """Why a field cannot be set so for so long, in one sentence; None when it can."""
     field = field_of(name)
     if field is None:
         several = [level.field for level in LIMITS[Limit(name)].levels] if name in set(Limit) else []
         return f"{name}: is not a limit with a value; " + (f"say {' or '.join(several)}" if several else "see docs/limits.md for those")
+    if not is_usable(value):
+        return f"{field}: the value is not a number of a usable size"
     ceiling = CEILINGS[field]
     if not ceiling.lowest <= value <= ceiling.highest:
         return f"{field}: {value:f} is not allowed: {ceiling.lowest:f} to {ceiling.highest:f}, whoever asks"

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from bot.adapters.telemetry.endpoints import EndpointUnavailable, fetch_statement
 from bot.core.acts import Adopted
 from bot.core.operation import Unadopted
 from bot.core.statement import BookStatement
 from bot.core.units import Range
 from bot.drivers.control_place import Place
-from bot.drivers.flatten import span_of
+from bot.drivers.flatten import asked_about, span_of
 
 
 async def preview(place: Place, venue: str | None, *, positions_only: bool) -> tuple[str, tuple[Adopted, ...]] | None:
-    """Some lines for people and what they show; None, and one sentence on the standard error, when no bot answers."""
-    try:
-        told = await fetch_statement(place.control)
-    except EndpointUnavailable as unavailable:
-        sys.stderr.write(f"hedgebot: {unavailable}; nothing is adopted\n")
+    """Some lines for people and what they show; None, and one sentence on the standard error, when no bot answers. Raises NotOfTheBook."""
+    told = await asked_about(place, venue, None, otherwise="nothing is adopted")
+    if told is None:
         return None
     found = chosen(told, venue, positions_only=positions_only)
     return in_words(told, venue, found), tuple(each.shown for each in found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bot.adapters.telemetry.endpoints import EndpointUnavailable, fetch_statement
 from bot.core.statement import BookStatement, InstrumentStatement
@@ -11,14 +11,35 @@ from bot.core.units import ZERO, Range
 from bot.drivers.control_place import Place
 
 
+class NotOfTheBook(Exception):
+    """A venue or asset was named that the book does not have: one sentence."""
+
+
 async def preview(place: Place, venue: str | None, asset: str | None) -> str | None:
-    """Some lines for people; None, and one sentence on the standard error, when no bot answers."""
+    """Some lines for people; None, and one sentence on the standard error, when no bot answers. Raises NotOfTheBook."""
+    told = await asked_about(place, venue, asset, otherwise="nothing is closed")
+    return None if told is None else in_words(told, venue, asset)
+
+
+async def asked_about(place: Place, venue: str | None, asset: str | None, *, otherwise: str) -> BookStatement | None:
+    """What the bot tells; None, and one sentence on the standard error, when none answers. Raises NotOfTheBook: that something is not there
+    must never be told of a name that is only written wrong.
+    """
+    if place.venues is not None:
+        _check("venue", venue, place.venues)
     try:
         told = await fetch_statement(place.control)
     except EndpointUnavailable as unavailable:
-        sys.stderr.write(f"hedgebot: {unavailable}; nothing is closed\n")
+        sys.stderr.write(f"hedgebot: {unavailable}; {otherwise}\n")
         return None
-    return in_words(told, venue, asset)
+    _check("venue", venue, {row.venue for row in told.venues})
+    _check("asset", asset, {row.asset for row in told.assets} | {row.asset for row in told.instruments})
+    return told
+
+
+def _check(field: str, named: str | None, known: Collection[str]) -> None:
+    if named is not None and named not in known:
+        raise NotOfTheBook(f"{field}: {named!r} is not one of {', '.join(sorted(known))}")
 
 
 def in_words(told: BookStatement, venue: str | None, asset: str | None) -> str:

@@ -40,6 +40,14 @@ NAMED = ("--by", "alice", "--why", "a drill")
         (("override", "CONFIG", "spread_max", "0.5", "--for", "1h", *NAMED), ("spread_max: 0.5 is not allowed: 0.00001 to 0.05",)),
         (("override", "CONFIG", "spread_max", "0.01", "--for", "25h", *NAMED), ("--for: 25h is not allowed: up to 24h",)),
         (("override", "CONFIG", "spread_max", "0.01", "--for", "1h", *NAMED), ("--yes: is not given",)),
+        (
+            ("override", "CONFIG", "spread_max", "1e999999999", "--for", "1h", *NAMED),
+            ("VALUE: '1e999999999' is not a number of a usable size",),
+        ),
+        (("override", "CONFIG", "spread_max", "1e-999999999", "--for", "1h", *NAMED), ("is not a number of a usable size",)),
+        (("override", "CONFIG", "spread_max", "-0.01", "--for", "1h", *NAMED), ("spread_max: -0.01 is not allowed: 0.00001 to 0.05",)),
+        (("adopt", "CONFIG", *NAMED, "--venue", "okxx", "--yes"), ("venue: 'okxx' is not one of binanceusdm, bybit, okx",)),
+        (("flatten", "CONFIG", *NAMED, "--venue", "okxx"), ("venue: 'okxx' is not one of binanceusdm, bybit, okx",)),
         (("flatten", "CONFIG", *NAMED, "--venue", "okxx", "--yes"), ("venue: 'okxx' is not one of binanceusdm, bybit, okx",)),
     ],
 )
@@ -114,7 +122,7 @@ async def test_what_was_sent_and_not_answered_may_still_be_carried_out(
     async def hears(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         if answers == "never":
-            await asyncio.sleep(2)
+            await reader.read()  # until the other end gives up
         elif answers == "with what is no answer":
             writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
         writer.close()
@@ -122,6 +130,7 @@ async def test_what_was_sent_and_not_answered_may_still_be_carried_out(
 
     async with await asyncio.start_unix_server(hears, settings.control_path):
         assert await operate(place_of(settings), OperatorRequest(action=action, by="alice", why="a drill")) == 1
+        await asyncio.sleep(0.1)  # until both ends are closed
     told = capsys.readouterr()
     assert told.out == ""
     assert "whether it was taken is not known" in told.err
@@ -171,6 +180,25 @@ async def test_a_flatten_shows_what_it_closes_and_closes_nothing_unless_somebody
         done = await asyncio.to_thread(hedgebot, "flatten", str(config), *NAMED, "--yes", cwd=tmp_path)
     assert done.returncode == 0
     assert [(r.action, r.by, r.venue, r.asset) for r in bot.asked] == [(OperatorAction.FLATTEN, "alice", None, None)]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("flatten", "--venue", "okxx"), "venue: 'okxx' is not one of binance, bybit, okx"),
+        (("flatten", "--asset", "eth"), "asset: 'eth' is not one of ETH"),
+        (("adopt", "--venue", "okxx"), "venue: 'okxx' is not one of binance, bybit, okx"),
+    ],
+)
+async def test_a_name_that_the_book_does_not_have_is_refused_before_anything_is_told_of_it(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    bot, told = Bot(), hedged("30").statement()
+    async with listening(bot, tmp_path / "s" / "control.sock", statement=lambda: told):
+        given = (words[0], "nowhere.yaml", "--state", str(tmp_path / "s"), *words[1:])
+        done = await asyncio.to_thread(hedgebot, *given, *NAMED, cwd=tmp_path)
+    assert (done.returncode, done.stdout, bot.asked) == (2, "", [])
+    assert done.stderr.splitlines()[1:] == [f"hedgebot: {said}"]
 
 
 async def test_an_adoption_shows_what_it_takes_over_and_asks_for_exactly_that(tmp_path: Path) -> None:

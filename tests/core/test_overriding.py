@@ -106,3 +106,9 @@ def test_one_beyond_the_ceilings_of_a_later_version_counts_no_more_and_is_told()
     story.feed(DecisionDue(at=story.now, quotes=story.quotes()))
     assert story.ledger.overrides == ()
     story << says(f"the override of venue_share_max to {beyond:f} by alice is over")
+
+
+@pytest.mark.parametrize("value", ["1e999999999", "-1e31", "1e-31", "NaN", "Infinity"])
+def test_a_number_that_nobody_can_read_is_refused_without_writing_it_out(value: str) -> None:
+    told = why_not("spread_max", D(value), HOUR, Policy())
+    assert told == "spread_max: the value is not a number of a usable size"
