@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
@@ -16,6 +15,7 @@ from bot.drivers.chaos.strike import hold
 from bot.drivers.chaos.strikes_pair import TAKEOVER_S
 from bot.drivers.chaos.world import BRISK
 from bot.simulator.hosts import run_hosted
+from tests.chaos.openings import open_book
 
 pytestmark = [pytest.mark.xdist_group("chaos-pair"), pytest.mark.timeout(600)]
 ETH = Asset("ETH")
@@ -26,13 +26,7 @@ def told(story: Callable[[PairStage], Awaitable[None]]) -> PairStage:
 
     async def whole() -> PairStage:
         stage = PairStage(1, BRISK)
-        current = asyncio.current_task()
-        assert current is not None
-        stage.main = current
-        stage.own(stage.world.play(), "market")
-        for asset, held in (("BTC", 5), ("ETH", 100), ("SOL", 1_500)):
-            hold(stage, asset, Decimal(held))
-        stage.start()
+        open_book(stage)
         await until(stage, Judge(stage).in_band, 30)
         await until(stage, lambda: stage.follower is not None, 5)
         await story(stage)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from decimal import Decimal
-
 import pytest
 
 from bot.drivers.chaos.judge import Judge
 from bot.drivers.chaos.stage import Stage
-from bot.drivers.chaos.strike import hold
 from bot.drivers.chaos.strikes_orders import lost_cancels
 from bot.drivers.chaos.world import BRISK, SLOW, STEADY, Pace
 from bot.simulator.virtual_time import run_virtually
+from tests.chaos.openings import open_book
 
 
 @pytest.mark.parametrize("pace", [BRISK, STEADY, SLOW], ids=lambda pace: pace.name)
@@ -20,13 +17,7 @@ from bot.simulator.virtual_time import run_virtually
 def test_f15_cancels_are_lost_whenever_it_strikes_a_book_at_work(pace: Pace, seed: int) -> None:
     async def story() -> Stage:
         stage = Stage(seed, pace)
-        current = asyncio.current_task()
-        assert current is not None
-        stage.main = current
-        stage.own(stage.world.play(), "market")
-        for asset, held in (("BTC", 5), ("ETH", 100), ("SOL", 1_500)):
-            hold(stage, asset, Decimal(held))
-        stage.start()
+        open_book(stage)
         await stage.clock.sleep(60.0)
         assert Judge(stage).in_band()
         await lost_cancels(stage)
