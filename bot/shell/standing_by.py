@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import structlog
 
 from bot.core.policy import Policy
+from bot.core.records import Ledger
 from bot.ports import Clock, JournalFollower, JournalRefused, JournalUnavailable, Lease, LeaseGranted, LeaseUnavailable, Position, Snapshot
 from bot.shell.left_out import LeftOut, refuse_left_out
 from bot.shell.mandate import Mandate, Watched, is_explained, silence_s
 from bot.shell.recovery import Course, Folding
-from bot.supervision import set_or_after
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,9 @@ class Standby:
         self._policy = policy
         self._entries_folded = entries_folded
         self._folding: Folding | None = None
+        self._judged: Ledger | None = None
         self._stopped = asyncio.Event()
+        self._pausing: asyncio.Task[None] | None = None
         self._watched: Watched | None = None
         self._obstacle: str | None = None
         self._told: dict[str, str] = {}
@@ -75,6 +77,8 @@ class Standby:
             log.info("stopping", reason=reason)
             self.stop_reason = reason
             self._stopped.set()
+            if self._pausing is not None:
+                self._pausing.cancel()
 
     @property
     def is_stopping(self) -> bool:
@@ -101,9 +105,17 @@ class Standby:
         while not self._stopped.is_set():
             if self._obstacle is None and (mandate := await self._asked()) is not None:
                 return mandate
-            await set_or_after(self._stopped, self._clock, self._lease.ttl_s / ASKS_PER_TERM)
+            await self._pause()
             await self._look()
         return None
+
+    async def _pause(self) -> None:
+        """Until it is time to ask again, or to stop."""
+        self._pausing = asyncio.create_task(self._clock.sleep(self._lease.ttl_s / ASKS_PER_TERM))
+        try:
+            await asyncio.wait({self._pausing})
+        finally:
+            self._pausing.cancel()
 
     async def followed(self) -> Followed | None:
         """What the journal folds to now, None when it could not be followed; after the wait."""
@@ -145,8 +157,9 @@ class Standby:
         """Folds what is new, and finds out what keeps this instance from taking over, if anything does."""
         try:
             await self._catch_up()
-            if self._folding is not None:
+            if self._folding is not None and self._folding.ledger is not self._judged:
                 refuse_left_out(self._folding.ledger, self._policy)
+                self._judged = self._folding.ledger
             self._obstacle = None
         except JournalUnavailable as error:
             self._tell_once("journal_not_followed", str(error))

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, NoReturn, TypeVar
 
 from bot.core.units import Millis
 
 T = TypeVar("T")
+
+
+LEAST_STEP_S = 1e-6
+"""What a timer that lies ahead takes at least: less could be nothing beside the time of day that it is added to, and whoever waits for
+another clock to get there, one that runs a little slower, would wait for ever at one instant."""
 
 
 class Deadlock(Exception):
@@ -44,6 +50,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
         return self._jumping.now
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.TimerHandle:  # type: ignore[override]  # typeshed ties the arguments to the callback
+        """See asyncio."""
+        return self.call_at(self.time() + (max(delay, LEAST_STEP_S) if delay > 0 else delay), callback, *args, context=context)
 
     def jump(self, seconds: float) -> None:
         """Virtual seconds pass in which nothing on the loop runs: a process that is stopped, or a call that blocks it."""
