@@ -336,6 +336,9 @@ def chaos(
     hours: Annotated[float, typer.Option("--hours", metavar="H", min=0.05, max=1_000.0, help="Virtual hours of each seed.")] = 0.25,
     mode: Annotated[str, typer.Option("--mode", help="`safety`: faults come and go. `liveness`: one lasts for ever.")] = "safety",
     jobs: Annotated[int, typer.Option("--jobs", metavar="J", min=1, max=256, help="Processes.")] = 1,
+    results: Annotated[
+        Path | None, typer.Option("--results", metavar="FILE", help="Keep each seed's result here, and do not play again what is in it.")
+    ] = None,
 ) -> None:
     """Play seeds of chaos: the whole bot on virtual time against simulated venues, with faults drawn from each seed.
 
@@ -343,7 +346,12 @@ def chaos(
     repeats it; exit code 1 then. The table at the end tells how often each fault fired.
     """
     from bot.drivers.chaos.command import run_chaos
+    from bot.drivers.chaos.results import ResultsRefused
 
     if mode not in ("safety", "liveness"):
         refuse(f"--mode: {mode!r} is not allowed: safety or liveness")
-    raise typer.Exit(run_chaos(seeds, first, hours, mode, jobs))
+    try:
+        code = run_chaos(seeds, first, hours, mode, jobs, results)
+    except ResultsRefused as refused:
+        refuse(f"--results: {refused}")
+    raise typer.Exit(code)

@@ -14,11 +14,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import active_children, parent_process
 from multiprocessing.connection import wait
+from pathlib import Path
 
 import structlog
 
 from bot.drivers.chaos.liveness import play_liveness
 from bot.drivers.chaos.report import Campaign, failure, seed_line, table
+from bot.drivers.chaos.results import Results
 from bot.drivers.chaos.seed import Outcome, play
 
 COLLECTED_AFTER = 100_000
@@ -26,19 +28,34 @@ COLLECTED_AFTER = 100_000
 twentieth of the time."""
 
 
-def run_chaos(seeds: int, first: int, hours: float, mode: str, jobs: int) -> int:
-    """Plays seeds `first` to `first + seeds - 1`; 1 when one failed, or when a fault of chaos fired in none of a hundred or more seeds."""
-    campaign = Campaign()
-    for outcome, cpu_s in _outcomes(range(first, first + seeds), hours, mode, jobs):
-        campaign.add(outcome, cpu_s)
-        _say(f"[{campaign.seeds}/{seeds}] {seed_line(outcome, cpu_s)}")
-        if outcome.violations:
-            _say(failure(outcome, hours, mode))
+def run_chaos(seeds: int, first: int, hours: float, mode: str, jobs: int, results: Path | None = None) -> int:
+    """Plays seeds `first` to `first + seeds - 1`; 1 when one failed, or when a fault of chaos fired in none of a hundred or more seeds.
+
+    `results`: what is in this file already is not played again, and what is played is added to it. Raises ResultsRefused.
+    """
+    campaign, kept = Campaign(), Results(results, mode=mode, hours=hours) if results is not None else None
+    numbers = range(first, first + seeds)
+    known = kept.read() if kept is not None else {}
+    for number in (n for n in numbers if n in known):
+        _took(campaign, known[number].outcome, known[number].cpu_s, hours, mode)
+    if campaign.seeds:
+        _say(f"[{campaign.seeds}/{seeds}] were played before ({results}), of which {len(campaign.failed)} failed")
+    for outcome, cpu_s in _outcomes([n for n in numbers if n not in known], hours, mode, jobs):
+        if kept is not None:
+            kept.add(outcome, cpu_s)
+        _say(f"[{campaign.seeds + 1}/{seeds}] {seed_line(outcome, cpu_s)}")
+        _took(campaign, outcome, cpu_s, hours, mode)
     _say(table(campaign))
     never = campaign.never_fired() if mode == "safety" and seeds >= 100 else ()
     if never:
         _say(f"never fired: {', '.join(f'F{n:02d}' for n in never)}")
     return 1 if campaign.failed or never else 0
+
+
+def _took(campaign: Campaign, outcome: Outcome, cpu_s: float, hours: float, mode: str) -> None:
+    campaign.add(outcome, cpu_s)
+    if outcome.violations:
+        _say(failure(outcome, hours, mode))
 
 
 def _outcomes(numbers: Iterable[int], hours: float, mode: str, jobs: int) -> Iterator[tuple[Outcome, float]]:
