@@ -2,7 +2,8 @@
 
 Every change has a cause that is told: a source's total, an announcer's word, or a deadline. A word that is told again, late or in another
 order changes nothing (`claim_records.Claim.met`). A claim is remembered until no word on it can come any more: words older than
-`remembered_ms` are not taken, so one that was forgotten never comes back.
+`remembered_ms` are not taken, so one that was forgotten never comes back. Where its place has not been read since it ended it may have come
+about, and is remembered until that is read.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from decimal import Decimal
 
 from bot.core import events as ev
 from bot.core.claim_records import MOVEMENT_MS, Claim, ClaimState, Place
-from bot.core.claim_standing import KEPT_TIMES
+from bot.core.claim_standing import KEPT_TIMES, deadline
 from bot.core.claim_terms import place
-from bot.core.claims import judged, why_held
+from bot.core.claims import judged, read_at, why_held
 from bot.core.collateral import confirmed_totals
 from bot.core.copying import replace
 from bot.core.ledger import noted, put
 from bot.core.observations import apply_collateral, is_late
 from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
+from bot.core.reports import ClaimStage
 from bot.core.units import ZERO, Asset, Millis
 
 CLAIMS_MAX = 50_000
@@ -151,13 +153,22 @@ def _without_old(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:
     terms = policy.claims
     oldest = now - terms.remembered_ms
     if any(c.newest_at <= oldest for c in ledger.claims.values()):
-        kept = {i: c for i, c in ledger.claims.items() if c.newest_at > oldest}
-        ledger = replace(ledger, claims=kept)
+        kept = {i: c for i, c in ledger.claims.items() if c.newest_at > oldest or _may_be_unseen(ledger, policy, c, now)}
+        ledger = ledger if len(kept) == len(ledger.claims) else replace(ledger, claims=kept)
     # What left is known as long as a claim is remembered that it may have settled: else it would be taken off a second time.
     since = min((c.announced_at for c in ledger.claims.values()), default=oldest)
     movements_from = max(min(oldest, since), now - KEPT_TIMES * terms.remembered_ms) - terms.lead_ms - MOVEMENT_MS
     places = {key: there.since(movements_from) for key, there in ledger.places.items()}
     return ledger if _same(places, ledger.places) else replace(ledger, places=places)
+
+
+def _may_be_unseen(ledger: Ledger, policy: Policy, claim: Claim, now: Millis) -> bool:
+    """Whether a claim that could be forgotten may have come about since its place was read last."""
+    terms, where = policy.claims, place(claim.asset, claim.location)
+    if claim.stage is ClaimStage.CANCELED or why_held(policy, claim) or claim.announced_at <= now - KEPT_TIMES * terms.remembered_ms:
+        return False
+    seen = read_at(ledger, policy, where)
+    return where in ledger.places and seen <= deadline(terms, claim) and seen < claim.newest_at + terms.remembered_ms
 
 
 def _same(one: Mapping[str, Place], other: Mapping[str, Place]) -> bool:

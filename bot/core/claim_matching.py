@@ -121,12 +121,6 @@ def shown_at(claim: Claim, lead_ms: Millis) -> Millis:
     return claim.stage_at + lead_ms if claim.stage is ClaimStage.SETTLED else FOREVER
 
 
-def until_read(claims: Iterable[Claim], lead_ms: Millis, read_at: Millis) -> Millis:
-    """The instant of a reading that may make another answer of these claims, though it shows the same total."""
-    instants = (at for claim in claims for at in (claim.announced_at + 1, shown_at(claim, lead_ms)))
-    return min((at for at in instants if at > read_at), default=FOREVER)
-
-
 class _Search:
     def __init__(
         self, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline, read_at: Millis, now: Millis, unsure: frozenset[str]

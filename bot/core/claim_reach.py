@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.core.claim_announcers import Told, told_differently, told_once
-from bot.core.claim_matching import FOREVER, Matching, Spare, matched, shown_at, until_read
+from bot.core.claim_matching import FOREVER, Matching, Spare, matched, shown_at
 from bot.core.claim_records import Claim, ClaimState, Place
 from bot.core.claim_standing import deadline, standing
 from bot.core.claim_terms import ClaimTerms
+from bot.core.copying import replace
 from bot.core.reports import ClaimKind
 from bot.core.units import ONE, ZERO, Millis
 
@@ -27,7 +28,7 @@ class Reach:
     """Units that the claims of one place add to its confirmed total (< 0: they end), at the least and at the most.
 
     `unheard_low` and `unheard_high`: the same while the source that would confirm them is silent. Both what may come and what may have
-    left is then possible and nothing is certain: what was hedged before stays.
+    left is then possible and nothing is certain, also of what ended since the source was heard: what was hedged before stays.
     """
 
     low: Decimal = ZERO
@@ -72,7 +73,18 @@ class Grounds:
         self._terms, self._there, self._confirmed, self._now, self._read_at = terms, there, confirmed, now, read_at
 
     def standing(self, claims: Sequence[Claim]) -> Standing:
-        """Of the claims that are believed of the place, in the order in which they were announced."""
+        """Of the claims that are believed of the place, in the order in which they were announced.
+
+        What ended after the newest reading may have come about unseen before it did: it is possible both ways until there is a younger one.
+        """
+        found = self._standing(claims)
+        said = [*claims, *(each.claim for each in found.told)]
+        if not any(self._read_at <= deadline(self._terms, claim) < self._now for claim in said):
+            return found
+        unseen = Grounds(self._terms, self._there, self._confirmed, self._read_at, self._read_at)._standing(claims)
+        return replace(found, outcomes=tuple(dict.fromkeys((*found.outcomes, *unseen.outcomes))))
+
+    def _standing(self, claims: Sequence[Claim]) -> Standing:
         told, matching, other = self._taken(claims)
         said = [*claims, *(each.claim for each in told)]
         share, claims = self._terms.hedge_share, [each.claim for each in told]
@@ -86,12 +98,17 @@ class Grounds:
             outcomes += [Outcome(min(coming, each.coming), each.leaving) for each in outcomes]
             outcomes += [Outcome(each.coming, min(leaving, each.leaving)) for each in outcomes]
             outcomes += [Outcome(max(coming, each.coming), each.leaving) for each in self._heard_alone(told, announcers)]
-        next_read = until_read(said, self._terms.lead_ms, self._read_at)
-        return Standing(told, matching.stories[least], tuple(outcomes), matching.spare, self._until(said), next_read)
+        return Standing(told, matching.stories[least], tuple(outcomes), matching.spare, self._until(said), self._until_read(said))
 
     def _until(self, said: Sequence[Claim]) -> Millis:
         """Until when time alone changes nothing, whichever of these claims are awaited."""
         return min((end for claim in said if (end := deadline(self._terms, claim)) >= self._now), default=FOREVER)
+
+    def _until_read(self, said: Sequence[Claim]) -> Millis:
+        """The instant of a reading that may make another answer of these claims, though it shows the same total."""
+        lead_ms = self._terms.lead_ms
+        instants = ((claim.announced_at + 1, shown_at(claim, lead_ms), deadline(self._terms, claim) + 1) for claim in said)
+        return min((at for its in instants for at in its if at > self._read_at), default=FOREVER)
 
     def _taken(self, claims: Sequence[Claim]) -> tuple[Sequence[Told], Matching, Sequence[Outcome]]:
         """How the claims are taken, what accounts for them, and the outcomes if all that several tell of were one after all."""

@@ -14,6 +14,7 @@ The rule, worked out anew from the whole set of claims, so that their order neve
     deposits    what is not confirmed yet counts with `hedge_share` for certain, and up to all of it for possible; with a share of zero
                 nothing counts, so that what was merely announced stands in the way of nothing
     redemptions what is still there of a priced one counts no more, where policy ends its delta with the price, until it is overdue
+    deadlines   end a claim for certain with the first reading after them: until then it may have come about before, unseen
 
 Where the source of a place is silent, nothing of this is certain (`collateral.announced`). Totals alone say what is there. What is held
 back is hedged all the same once a total shows it.
@@ -26,6 +27,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from bot.core import staleness
 from bot.core.claim_announcers import told_once
 from bot.core.claim_matching import FOREVER, Spare, matched
 from bot.core.claim_reach import NOTHING_ADDED, Grounds, Reach, Standing, elsewhere, reach
@@ -103,20 +105,21 @@ def _book(ledger: Ledger, policy: Policy) -> _Book:
     kept = ledger.__dict__.get("_claims_judged")
     if kept is not None and kept[0] is policy and kept[1] <= now <= kept[2].until:
         known: _Book = kept[2]
-        if known.is_as_of({key: read_at(ledger, key) for key in known.read}):
+        if known.is_as_of({key: read_at(ledger, policy, key) for key in known.read}):
             return known
     found = _worked_out(ledger, policy, now)
     ledger.__dict__["_claims_judged"] = (policy, now, found)
     return found
 
 
-def read_at(ledger: Ledger, where: str) -> Millis:
-    """The newest instant at which a place's total is known: its source told it, or confirmed it; before all time where none did."""
+def read_at(ledger: Ledger, policy: Policy, where: str) -> Millis:
+    """The newest instant at which a place's total is known: its source told it, or that it has told everything, in this run or before it;
+    before all time where none did."""
     there = ledger.places.get(where)
-    if there is None:
-        return -FOREVER
-    told = there.tellings[-1].at if there.tellings else -FOREVER
-    return max(told, ledger.sources_confirmed_at.get(there.source, told))
+    source = policy.claims.authorities.get(where, "") if there is None else there.source
+    told = there.tellings[-1].at if there is not None and there.tellings else -FOREVER
+    heard = staleness.heard_at(ledger, source)
+    return told if heard is None else max(told, heard)
 
 
 def _worked_out(ledger: Ledger, policy: Policy, now: Millis) -> _Book:
@@ -127,7 +130,7 @@ def _worked_out(ledger: Ledger, policy: Policy, now: Millis) -> _Book:
     for claim in ordered:
         if not why[claim.id] and claim.stage is not ClaimStage.CANCELED:
             believed.setdefault(place(claim.asset, claim.location), []).append(claim)
-    read, found = {where: read_at(ledger, where) for where in believed}, {}
+    read, found = {where: read_at(ledger, policy, where) for where in believed}, {}
     counts: dict[str, tuple[Claim, Decimal, str]] = {}
     for where, its in believed.items():
         grounds = Grounds(terms, ledger.places.get(where), _confirmed(ledger, policy, where), now, read[where])

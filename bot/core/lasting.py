@@ -50,7 +50,7 @@ class _Ground:
         self.values = (
             unknown_sources(ledger, policy),
             ledger.quarantined,
-            (ledger.decided_at, ledger.started_at, *sorted(ledger.sources_confirmed_at.items())) if ledger.claims else None,
+            _heard(ledger) if ledger.claims else None,
             tuple(record.reported_at for record in ledger.venues.values()) if ledger.mirrored else None,
             silences(ledger, policy),
             tuple(partly_told(ledger)),
@@ -79,6 +79,11 @@ class _Ground:
         return self.words() == other.words() and all(
             venue == of and record.tells_as(was) for (venue, record), (of, was) in zip(self.accounts, other.accounts, strict=True)
         )
+
+
+def _heard(ledger: Ledger) -> tuple[object, ...]:
+    told = (*sorted(ledger.sources_confirmed_at.items()), None, *sorted(ledger.sources_heard_at.items()))
+    return (ledger.decided_at, ledger.started_at, *told)
 
 
 def _objects(ledger: Ledger) -> Iterator[object]:

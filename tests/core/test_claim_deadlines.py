@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from random import Random
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from bot.adapters.journal.codec import decode_snapshot, encode_snapshot
 from bot.core import events as ev
+from bot.core.claim_standing import KEPT_TIMES
 from bot.core.claim_terms import RedemptionEnd
 from bot.core.claims import judged, place_records
+from bot.core.collateral import announced
 from bot.core.holdings import collateral
 from bot.core.records import Ledger
 from bot.core.reports import ClaimKind, ClaimStage
@@ -20,7 +23,7 @@ from bot.core.units import Range
 from bot.drivers.sources import told_by
 from bot.ports import Snapshot
 from tests.core.claim_words import ETH, announcement
-from tests.core.test_claim_matching import BEGUN, HELD, MINUTE, Book, D, policy_of
+from tests.core.test_claim_matching import BEGUN, HELD, MINUTE, SECOND, Book, D, policy_of
 
 HOUR = 60 * MINUTE
 
@@ -75,6 +78,62 @@ def test_of_claims_that_are_alike_the_one_whose_time_it_was_may_have_netted_out(
     assert book.read(BEGUN + 45 * HOUR, "100").known == Range(D(90), D(100)), "d did not come in time, or did with r"
 
 
+def begins(book: Book, at: int) -> Book:
+    """A run begins on the book."""
+    return book.told(ev.SessionStarted(at=at, epoch="e1", config_hash="c", policy=book.policy, is_fresh=False, silent_ms=0))
+
+
+def silent_over_its_deadline(kind: ClaimKind) -> Book:
+    """40 are priced to leave, or announced to come and hedged at once, and the vault is read no more."""
+    stage = ClaimStage.PRICED if kind is ClaimKind.REDEMPTION else ClaimStage.ANNOUNCED
+    book = begins(Book(policy_of("1")), BEGUN).read(BEGUN, "100")
+    return book.told(announcement("c", "40", BEGUN, kind=kind, stage=stage), ev.DecisionDue(at=BEGUN, quotes=()))
+
+
+def added_at(book: Book, at: int) -> tuple[Decimal, Decimal]:
+    """What claims add at an instant at the least and at the most."""
+    book.told(ev.DecisionDue(at=at, quotes=()))
+    certain, uncertain = announced(book.ledger, book.policy, ETH)
+    return certain, certain + uncertain
+
+
+@pytest.mark.parametrize(("kind", "low", "high"), [(ClaimKind.REDEMPTION, -40, 0), (ClaimKind.DEPOSIT, 0, 40)])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_an_end_that_no_reading_could_have_seen_takes_nothing_away(kind: ClaimKind, low: int, high: int, is_restarted: bool) -> None:
+    book = silent_over_its_deadline(kind)
+    if is_restarted:
+        book = begins(after_restart(book), BEGUN + HOUR)
+    for hours in (D("23.9"), D("24.1"), D(30), D(60), D(700)):
+        assert added_at(book, BEGUN + int(hours * HOUR)) == (low, high), f"after {hours} h of silence"
+    assert book.read(BEGUN + 701 * HOUR, "100").known == Range.exactly(HELD), "its source speaks: it did not come about in time"
+    assert not book.read(BEGUN + 701 * HOUR + MINUTE, "100").ledger.claims
+
+
+@pytest.mark.parametrize("kind", list(ClaimKind))
+def test_a_claim_of_a_source_that_never_speaks_again_is_forgotten_in_the_end(kind: ClaimKind) -> None:
+    book = silent_over_its_deadline(kind)
+    assert added_at(book, BEGUN + KEPT_TIMES * book.policy.claims.remembered_ms + 1) == (0, 0)
+    assert not book.ledger.claims
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "unseen"), [(ClaimKind.REDEMPTION, (-40, -40), (-40, 0)), (ClaimKind.DEPOSIT, (40, 40), (0, 40))]
+)
+def test_a_deadline_ends_a_claim_with_the_first_reading_after_it(kind: ClaimKind, before: tuple[int, int], unseen: tuple[int, int]) -> None:
+    book = silent_over_its_deadline(kind).read(BEGUN + 24 * HOUR - SECOND, "100")
+    assert added_at(book, BEGUN + 24 * HOUR) == before
+    assert added_at(book, BEGUN + 24 * HOUR + 1) == unseen, "it may have come about after the last reading"
+    assert added_at(book.read(BEGUN + 24 * HOUR, "100"), BEGUN + 24 * HOUR + 1) == unseen
+    assert book.read(BEGUN + 24 * HOUR + 1, "100").known == Range.exactly(HELD)
+
+
+def test_at_a_place_that_its_source_never_told_of_a_deadline_ends_with_its_word_on_all_others() -> None:
+    book = Book(replace(policy_of("1"), claims=replace(policy_of("1").claims, authorities={"ETH@desk": "custody"})))
+    book.told(announcement("d", "10", BEGUN, location="desk"), ev.DecisionDue(at=BEGUN, quotes=()))
+    assert added_at(book, BEGUN + 24 * HOUR + 1) == (0, 10)
+    assert book.read(BEGUN + 24 * HOUR + 1, "100").known == Range.exactly(HELD)
+
+
 @given(st.integers(0, 100_000))
 def test_a_ledger_from_its_snapshot_tells_the_same_at_every_later_instant(seed: int) -> None:
     draw = Random(seed)
@@ -88,7 +147,10 @@ def test_a_ledger_from_its_snapshot_tells_the_same_at_every_later_instant(seed: 
         book.read(now + MINUTE, total)
     while now < BEGUN + 70 * HOUR:
         now += draw.choice((MINUTE, HOUR, 5 * HOUR))
-        book.read(now, total)
+        if draw.random() < 0.7:
+            book.read(now, total)
+        else:
+            book.told(ev.DecisionDue(at=now, quotes=()))
         assert said(book.ledger, book) == said(after_restart(book).ledger, book)
 
 

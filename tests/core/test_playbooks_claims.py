@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from bot.core.claim_terms import RedemptionEnd
 from bot.core.limits import Effect, Limit
 from bot.core.reports import ClaimStage
@@ -18,6 +20,7 @@ from tests.core.playbook import (
     decision_due,
     filled,
     holds,
+    link,
     market,
     net_delta,
     nothing,
@@ -199,6 +202,38 @@ def test_a_redemption_that_never_settles_is_hedged_again_and_told() -> None:
     story >> filled(ETH) << net_delta("ETH", "0")
     # It settles after all.
     story >> collateral("ETH", "20") >> decision_due() << place(ETH, "10", reduce_only=True) >> filled(ETH) << net_delta("ETH", "0")
+    story.close()
+
+
+def in_silence(story: Story, minutes: int) -> Story:
+    """Time passes in which nothing is traded: the venue is read, and the source of collateral cannot be."""
+    for _ in range(minutes):
+        story >> after(MINUTE) >> source_unreadable() >> market(ETH) >> reading("binance") >> decision_due() << nothing()
+    return story
+
+
+@pytest.mark.parametrize("quiet", [30_000, 5 * MINUTE], ids=["just read", "silent"])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_redemption_whose_deadline_passes_while_its_source_is_silent_is_not_hedged_again(quiet: int, is_restarted: bool) -> None:
+    """It may have been paid out unseen: the hedge stays as it is until the source speaks."""
+    story = hedged("10", redemption_ends=PRICED, settle_max_ms=20 * MINUTE)
+    story >> redemption("r1", "4", "priced") >> decision_due() << place(ETH, "4", reduce_only=True) >> filled(ETH)
+    later(story, 20 * MINUTE - quiet) << nothing()
+    if is_restarted:
+        story >> started() >> link("binance", "up") >> reading("binance") >> source_unreadable()
+    in_silence(story, 10) << holds(ETH, "-6")
+    story >> collateral("ETH", "6") >> decision_due() << nothing() << net_delta("ETH", "0")
+    story.close()
+
+
+@pytest.mark.parametrize(("total", "order"), [("10", "5"), ("15", None)])
+def test_the_hedge_of_a_deposit_whose_deadline_passes_while_its_source_is_silent_stays(total: str, order: str | None) -> None:
+    story = hedged("10", hedge_share=1, pending_max_ms=20 * MINUTE)
+    story >> deposit("d1", "5") >> decision_due() << place(ETH, "-5") >> filled(ETH)
+    in_silence(later(story, 15 * MINUTE), 10) << holds(ETH, "-15")
+    story >> collateral("ETH", total) >> decision_due() << (place(ETH, order, reduce_only=True) if order else nothing())
+    story >> filled(ETH) if order else story
+    story << net_delta("ETH", "0")
     story.close()
 
 
