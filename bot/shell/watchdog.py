@@ -7,9 +7,10 @@ process that was itself paused (SIGSTOP, a suspended machine): both went without
     after WARN_S    every thread's stack on stderr (faulthandler: names and lines only, no values), and a line in the log
     after END_S     the same again, and the process ends with EXIT_BLOCKED; its supervisor starts it anew, as after a crash
 
-Whatever writes may hang as well (a full pipe may be what blocks the loop), so that is done in a thread of its own, not waited for long.
+Whatever writes may hang as well (a full pipe may be what blocks the loop), so that is done in a thread of its own, not waited for long;
+where none can be started nothing is said, and the process is ended all the same.
 Should even this thread get no turn, because something holds the interpreter's lock, the interpreter's own timer ends the process after
-LOCKED_S with all stacks and exit code 1.
+LOCKED_S with all stacks, as far as they can be told without waiting, and exit code 1.
 """
 
 from __future__ import annotations
@@ -54,9 +55,13 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begins. Called on the event loop that is to be watched; again changes nothing."""
+        """Begins. Called on the event loop that is to be watched; again changes nothing.
+
+        Raises OSError without a file descriptor left, RuntimeError without a thread.
+        """
         if self._timer is None:
             self._beat()
+            self._room = _room_for_last_words()
             self._thread.start()
 
     def end_within(self, seconds: float) -> None:
@@ -80,14 +85,14 @@ class Watchdog:
         seen, rounds, told = self._beats, 0, False
         try:
             while not self._stopped.wait(self._beat_s):
-                _renew_last_resort()
+                _renew_last_resort(self._room)
                 if self._end_at is not None and time.monotonic() >= self._end_at:
                     _said_within(SAY_S / 10, partial(_say, "process_ended_by_watchdog", "the stop took too long"))
                     self._end(EXIT_BLOCKED)
                     return
                 if self._beats != seen:
                     if told:
-                        log.warning("loop_turns_again", after_s=round(rounds * self._beat_s, 1))
+                        _said_within(SAY_S, partial(log.warning, "loop_turns_again", after_s=round(rounds * self._beat_s, 1)))
                     seen, rounds, told = self._beats, 0, False
                     continue
                 rounds += 1
@@ -101,11 +106,21 @@ class Watchdog:
                     _said_within(SAY_S, partial(_say, "loop_blocked", _blocked(blocked_s)))
         finally:
             faulthandler.cancel_dump_traceback_later()
+            os.close(self._room)
 
 
-def _renew_last_resort() -> None:
-    with suppress(ValueError, OSError, AttributeError):  # without a stderr of its own there is nowhere to write to
-        faulthandler.dump_traceback_later(LOCKED_S, exit=True)
+def _room_for_last_words() -> int:
+    """Where the last resort writes: stderr opened once more, so that what finds no room there is dropped and not waited for. Nowhere, where
+    that cannot be done (a socket, a system without /proc).
+    """
+    with suppress(ValueError, OSError, AttributeError):
+        return os.open(f"/proc/self/fd/{sys.stderr.fileno()}", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+    return os.open(os.devnull, os.O_WRONLY)
+
+
+def _renew_last_resort(room: int) -> None:
+    with suppress(RuntimeError):  # no more threads
+        faulthandler.dump_traceback_later(LOCKED_S, exit=True, file=room)
 
 
 def _blocked(seconds: float) -> str:
@@ -129,5 +144,6 @@ def _stacks() -> str:
 
 def _said_within(seconds: float, say: Callable[[], None]) -> None:
     saying = threading.Thread(target=say, name="watchdog-says", daemon=True)
-    saying.start()
-    saying.join(seconds)
+    with suppress(RuntimeError):  # no more threads
+        saying.start()
+        saying.join(seconds)

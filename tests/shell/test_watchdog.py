@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
+from array import array
 from collections.abc import Callable
 
 from bot.shell.watchdog import EXIT_BLOCKED, Watchdog
@@ -121,6 +124,110 @@ def test_a_loop_that_hangs_in_its_own_log_is_ended_although_nothing_can_be_told(
         running.kill()
         os.close(read)
         os.close(write)
+
+
+TRICKLE = """
+import asyncio, fcntl, os, sys
+from bot.adapters.telemetry.logs import configure_logging
+from bot.shell import watchdog
+
+async def main():
+    watchdog.SAY_S = 0.2
+    watchdog.Watchdog(beat_s=0.05, warn_s=0.3, end_s=0.8).start()
+    await asyncio.sleep(0.1)
+    os.write(2, b"x" * (fcntl.fcntl(2, fcntl.F_GETPIPE_SZ) + 4000))  # until somebody reads a little
+    await asyncio.sleep(0.3)
+    while True:
+        os.write(2, b"y" * 4096)
+
+configure_logging("info", "json")
+asyncio.run(main())
+"""
+
+
+def waiting(read: int) -> int:
+    """Bytes that wait in a pipe."""
+    told = array("i", [0])
+    fcntl.ioctl(read, termios.FIONREAD, told)
+    return told[0]
+
+
+def test_a_log_that_is_read_a_little_and_then_no_more_does_not_hang_the_watching_thread():
+    read, write = os.pipe()
+    running = subprocess.Popen([sys.executable, "-c", TRICKLE], stdout=write, stderr=write)
+    try:
+        deadline = time.monotonic() + 30
+        while waiting(read) < fcntl.fcntl(write, fcntl.F_GETPIPE_SZ):
+            assert time.monotonic() < deadline, "the pipe never was full"
+            time.sleep(0.02)
+        time.sleep(0.5)  # the loop is blocked, and it was told so
+        os.read(read, 4096)
+        assert running.wait(20) == EXIT_BLOCKED
+    finally:
+        running.kill()
+        os.close(read)
+        os.close(write)
+
+
+HOLDS_THE_LOCK = """
+import asyncio, ctypes, os, sys
+from bot.shell import watchdog
+
+async def main():
+    watchdog.LOCKED_S = 0.5
+    watchdog.Watchdog(beat_s=0.05).start()
+    await asyncio.sleep(0.2)
+    if sys.argv[1:] == ["full"]:
+        os.set_blocking(2, False)
+        try:
+            while True: os.write(2, b"x")
+        except BlockingIOError:
+            os.set_blocking(2, True)
+    ctypes.PyDLL(None).sleep(60)  # as a library that keeps the interpreter's lock: no thread of ours has its turn
+
+asyncio.run(main())
+"""
+
+
+def test_what_holds_the_interpreters_lock_is_ended_with_all_stacks():
+    done = subprocess.run([sys.executable, "-c", HOLDS_THE_LOCK], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 1
+    assert "in main" in done.stderr
+
+
+def test_the_last_resort_does_not_hang_in_a_log_that_nobody_reads():
+    read, write = os.pipe()
+    running = subprocess.Popen([sys.executable, "-c", HOLDS_THE_LOCK, "full"], stdout=write, stderr=write)
+    try:
+        assert running.wait(20) == 1
+    finally:
+        running.kill()
+        os.close(read)
+        os.close(write)
+
+
+NO_MORE_THREADS = """
+import asyncio, faulthandler, threading, time
+from bot.shell.watchdog import Watchdog
+
+def refused(*_, **__):
+    raise RuntimeError("can't start new thread")
+
+async def main():
+    Watchdog(beat_s=0.05, warn_s=0.2, end_s=0.4).start()
+    await asyncio.sleep(0.1)
+    threading.Thread.start = faulthandler.dump_traceback_later = refused  # what both do at a limit of threads
+    time.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_blocked_loop_is_ended_also_where_no_thread_can_be_started():
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", NO_MORE_THREADS], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == EXIT_BLOCKED
+    assert time.monotonic() - began < 20
 
 
 STOPPING = """
