@@ -25,7 +25,7 @@ def rows_after(store: RedisStore, archive: Archive, after: int) -> Iterator[Row]
         if facts is None:
             return
         if at < facts.base_seq:
-            for row in archive.rows(at, facts.base_seq):
+            for row in archive.rows((facts.base_seq, facts.base_link), at, facts.base_seq):
                 yield row
                 at = row.seq
         moved_on = False

@@ -21,11 +21,12 @@ def payloads_after(db: sqlite3.Connection, archive: Archive, after: int, until: 
     last = 2**62 if until is None else until
     while after < last:
         rows = db.execute(query, (after, last, ENTRIES_AT_ONCE)).fetchall()
-        moved_out, _ = base_of(db) or (0, b"")
-        if moved_out > after:
-            for row in archive.rows(after, min(moved_out, last)):
+        base = base_of(db) or (0, b"")
+        if base[0] > after:
+            until = min(base[0], last)
+            for row in archive.rows(base, after, until):
                 yield row.seq, row.payload
-            after = min(moved_out, last)
+            after = until
             continue
         if not rows:
             return

@@ -82,9 +82,9 @@ class SqliteReader:
             raise JournalRefused(f"{self._path}: the journal is damaged ({error})") from None
         return found[0] if found else ""
 
-    def _moved_out(self) -> int:
+    def _moved_out(self) -> tuple[int, bytes]:
         try:
-            return (base_of(self._db) or (0, b""))[0]
+            return base_of(self._db) or (0, b"")
         except ValueError as error:
             raise JournalRefused(f"{self._path}: the journal is damaged ({error})") from None
 
@@ -93,7 +93,7 @@ class SqliteReader:
         seq, expected = 0, first_link(self._identity())
         try:
             moved_out = self._moved_out()
-            for row in self._archive.rows(0, moved_out):  # it follows the chain itself
+            for row in self._archive.rows(moved_out, 0, moved_out[0]):  # it follows the chain itself
                 seq, expected = row.seq, row.link
             with closing(self._db.execute("SELECT seq, link, payload FROM entries WHERE seq > ? ORDER BY seq", (seq,))) as rows:
                 for number, stored, payload in rows:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -23,17 +24,61 @@ from bot.core.policy import Policy
 from bot.ports import JournalReader, JournalRefused
 from bot.shell.recovery import recovered
 from tests.adapters.journal.facts import seen
-from tests.adapters.journal.redis_process import RedisProcess
+from tests.adapters.journal.redis_process import RedisProcess, forget, keys
 from tests.adapters.journal.redis_words import PATIENT_S, until
 
 Journal = SqliteJournal | RedisJournal
 
 
+class Store(Protocol):
+    """Where a journal is, while nobody has it open."""
+
+    def copied(self) -> Mapping[str, bytes]: ...
+    def lost(self) -> None: ...
+    def restored(self, copy: Mapping[str, bytes]) -> None: ...
+
+
+class File:
+    """The file of the embedded journal."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def copied(self) -> Mapping[str, bytes]:
+        return {"": self.path.read_bytes()}
+
+    def lost(self) -> None:
+        self.path.unlink()
+
+    def restored(self, copy: Mapping[str, bytes]) -> None:
+        self.path.write_bytes(copy[""])
+
+
+class Keys:
+    """The keys on a server."""
+
+    def __init__(self, process: RedisProcess, name: str) -> None:
+        self.process, self.name = process, name
+
+    def copied(self) -> Mapping[str, bytes]:
+        with closing(self.process.client) as client:
+            return {key: client.dump(key) for key in keys(self.name).values()}
+
+    def lost(self) -> None:
+        forget(self.process, self.name)
+
+    def restored(self, copy: Mapping[str, bytes]) -> None:
+        self.lost()
+        with closing(self.process.client) as client:
+            for key, dumped in copy.items():
+                client.restore(key, 0, dumped)
+
+
 class Kept:
     """One journal of either kind, with an archive in `folder / "old"`."""
 
-    def __init__(self, opened: Callable[[], Journal], reader: Callable[[], JournalReader], folder: Path) -> None:
-        self.opened, self.reader, self.folder = opened, reader, folder / "old"
+    def __init__(self, opened: Callable[[], Journal], reader: Callable[[], JournalReader], folder: Path, store: Store) -> None:
+        self.opened, self.reader, self.folder, self.store = opened, reader, folder / "old", store
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.folder.glob("*")) if self.folder.exists() else []
@@ -42,12 +87,12 @@ class Kept:
         with closing(self.opened()) as journal:
             return [event.at for event, _ in journal.recover()]
 
-    def grown(self, *counts: int) -> None:
-        """Runs that each keep a snapshot when there are so many entries altogether."""
+    def grown(self, *counts: int, since: int = 0) -> None:
+        """Runs that each keep a snapshot when there are so many entries altogether; entry N tells of the instant `since` + N."""
         for last in counts:
             with closing(self.opened()) as journal:
                 first = len(list(journal.recover()))
-                for at in range(first + 1, last + 1):
+                for at in range(since + first + 1, since + last + 1):
                     journal.append([seen(at, str(at))], [], durable=False)
                 journal.append([], [], durable=True)
                 journal.snapshot(recovered(journal.recover(), Policy()))
@@ -69,6 +114,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
             lambda: SqliteJournal(path, "ours", archive_dir=old, archives=True),
             lambda: SqliteReader(path, old),
             tmp_path,
+            File(path),
         )
     process: RedisProcess = request.getfixturevalue("redis_process")
     name: str = request.getfixturevalue("journal_name")
@@ -76,6 +122,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
         lambda: RedisJournal(process.server, name, "ours", tmp_path, archive_dir=old, patience_s=PATIENT_S),
         lambda: RedisReader(process.server, name, "ours", Archive(old, "ours")),
         tmp_path,
+        Keys(process, name),
     )
 
 
@@ -124,10 +171,50 @@ def test_a_missing_file_refuses_what_needs_it_and_nothing_else(kept: Kept) -> No
     with closing(kept.opened()) as journal:
         start, _ = journal.resume()
         assert start is not None, "a start needs no archive"
-        with pytest.raises(JournalRefused, match=r"entries 1 to 11 were moved out of the journal and are not in its archive there; bring"):
+        with pytest.raises(JournalRefused, match=r"entries 1 to 4 were moved out of the journal and are not in its archive there; bring"):
             list(journal.recover())
-    with pytest.raises(JournalRefused, match="entries 1 to 11 were moved out"):
+    with pytest.raises(JournalRefused, match="entries 1 to 4 were moved out"):
         kept.reader()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("counts", [(5, 12, 30), (5, 15, 35, 50), (20, 50)], ids=["same ends", "other ends", "one file across three"])
+def test_a_store_that_was_lost_leaves_an_archive_in_which_the_next_one_finds_its_own(
+    kept: Kept, counts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.grown(5, 12, 30)
+    before, copy = contents(kept.folder), kept.store.copied()
+    kept.store.lost()
+    kept.grown(*counts, since=1000)
+    assert before.items() <= contents(kept.folder).items(), "what the lost one had archived is still there"
+    living = list(range(1001, 1001 + counts[-1]))
+    assert kept.times() == living
+    with closing(kept.reader()) as reader:
+        assert [entry.events[0].at for entry in reader.entries()] == living
+        assert [entry.seq for entry in reader.entries(after=9)] == list(range(10, counts[-1] + 1))
+    with monkeypatch.context() as patch, closing(kept.opened()) as journal:
+        patch.setattr("bot.adapters.journal.snapshots.snapshot_form", lambda: "of a newer hedgebot")
+        _, after = journal.resume()
+        assert [event.at for event, _ in after] == living, "a start that trusts no snapshot"
+    kept.store.restored(copy)
+    assert kept.times() == list(range(1, 31)), "and the lost one, should it be found again"
+
+
+def test_a_store_that_went_back_to_a_copy_goes_on_from_there(kept: Kept) -> None:
+    kept.grown(5, 12, 20)
+    copy = kept.store.copied()
+    kept.grown(30, 40)
+    before = contents(kept.folder)
+    kept.store.restored(copy)
+    kept.grown(30, 45, since=1000)
+    assert before.items() <= contents(kept.folder).items()
+    assert kept.left() == list(range(30, 46))
+    assert kept.times() == [*range(1, 21), *range(1021, 1046)]
+    with closing(kept.reader()) as reader:
+        assert reader.length == 45
 
 
 def spoilt(path: Path, change: Callable[[list[dict[str, object]]], None]) -> None:
@@ -201,11 +288,15 @@ def test_a_journal_is_read_while_its_entries_are_moved(kept: Kept) -> None:
 # The files themselves
 
 
-def chained(count: int) -> list[Row]:
+def chained(count: int, since: int = 0) -> list[Row]:
     chain = Chain(0, first_link("ours"))
     for at in range(1, count + 1):
-        chain.add(encode([seen(at)], []))
+        chain.add(encode([seen(since + at)], []))
     return list(chain.after(0, 10**9))
+
+
+def end(rows: list[Row]) -> tuple[int, bytes]:
+    return rows[-1].seq, rows[-1].link
 
 
 def test_long_moves_fill_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,8 +305,8 @@ def test_long_moves_fill_several_files(tmp_path: Path, monkeypatch: pytest.Monke
     archive = Archive(tmp_path / "old", "ours")
     archive.write(iter(rows))
     assert len(list((tmp_path / "old").iterdir())) == 3
-    assert list(archive.rows(0, 10)) == rows
-    assert list(archive.rows(3, 6)) == rows[3:6]
+    assert list(archive.rows(end(rows), 0, 10)) == rows
+    assert [list(archive.rows(end(rows), first, 6)) for first in (3, 4, 5)] == [rows[3:6], rows[4:6], rows[5:6]]
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "old").iterdir())
 
 
@@ -230,9 +321,44 @@ def test_the_folder_is_on_disk_before_anything_is_moved_into_it(tmp_path: Path, 
 
 
 def test_another_journals_archive_does_not_fit(tmp_path: Path) -> None:
-    Archive(tmp_path, "ours").write(chained(3))
+    rows = chained(3)
+    Archive(tmp_path, "ours").write(rows)
     with pytest.raises(JournalRefused, match="entry 1 is corrupt or missing"):
-        list(Archive(tmp_path, "theirs").rows(0, 3))
+        list(Archive(tmp_path, "theirs").rows(end(rows), 0, 3))
+
+
+def test_files_of_two_histories_stand_beside_each_other_and_none_twice(tmp_path: Path) -> None:
+    archive, first, second = Archive(tmp_path, "ours"), chained(3), chained(3, since=1000)
+    for rows in (first, second, second, first):
+        archive.write(rows)
+    assert sorted(contents(tmp_path)) == ["journal-00000001-00000003.2.jsonl.gz", "journal-00000001-00000003.jsonl.gz"]
+    assert list(archive.rows(end(first), 0, 3)) == first
+    assert list(archive.rows(end(second), 0, 3)) == second
+
+
+def test_what_is_in_two_files_is_read_from_the_one_that_can_be(tmp_path: Path) -> None:
+    archive, rows = Archive(tmp_path, "ours"), chained(6)
+    archive.write(rows[:4])
+    archive.write(rows)
+    for path in tmp_path.iterdir():
+        sound = path.read_bytes()
+        path.write_bytes(sound[:-40])
+        assert list(archive.rows(end(rows[:4]), 0, 4)) == rows[:4]
+        path.write_bytes(sound)
+
+
+def test_a_name_that_a_crash_left_without_a_file_stands_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "journal-00000001-00000003.jsonl.gz").touch()
+    archive, rows = Archive(tmp_path, "ours"), chained(3)
+    archive.write(rows)
+    assert list(archive.rows(end(rows), 0, 3)) == rows
+
+
+def test_the_end_of_the_journal_says_which_history_is_meant(tmp_path: Path) -> None:
+    archive, rows = Archive(tmp_path, "ours"), chained(3)
+    archive.write(rows)
+    with pytest.raises(JournalRefused, match="entries 1 to 3 were moved out of the journal and are not in its archive there"):
+        list(archive.rows(end(chained(3, since=1000)), 0, 3))
 
 
 def test_what_does_not_read_back_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
