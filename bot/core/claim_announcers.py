@@ -1,14 +1,15 @@
 """One deposit or redemption that several announcers tell of, each under an id of its own: it counts once.
 
 The rule: what different announcers say of the same kind, quantity, asset and place, the later one while the earlier is still waited for, is
-one and the same, the oldest with the oldest; unless the total is explained better by taking each for itself. Who deposits is told by each
+one and the same, the oldest with the oldest; unless the total is explained better by taking each for itself. Of what one announcer tells
+under two ids, alone or after others, it means two. Who deposits is told by each
 in its own words, so that it tells nothing. Where two really were meant, the second counts when a total shows it: a claim that is taken for
 another one's is hedged later, and never twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -30,22 +31,23 @@ class Told:
 
     @property
     def sources(self) -> frozenset[str]:
-        """Who tells of it."""
-        return frozenset(claim.source for claim in self.members)
+        """Who tells of it, under whichever id."""
+        return _announcers(self.members)
 
 
 def told_once(claims: Sequence[Claim], deadline: Callable[[Claim], Millis]) -> list[Told]:
     """The deposits and redemptions of one place that these claims tell of, in the order in which they were announced, as the claims are."""
-    if len({claim.source for claim in claims}) < 2:
+    if len(_announcers(claims)) < 2:
         return [Told(claim, [claim]) for claim in claims]
     found: list[Told] = []
     alike: dict[tuple[ClaimKind, Decimal], list[Told]] = {}
-    looked: dict[tuple[ClaimKind, Decimal, str], int] = {}
+    looked: dict[tuple[ClaimKind, Decimal, frozenset[str]], int] = {}
     for claim in claims:
         same = alike.setdefault((claim.kind, claim.quantity), [])
-        key = (claim.kind, claim.quantity, claim.source)
+        its = claim.announcers
+        key = (claim.kind, claim.quantity, its)
         at = looked.get(key, 0)
-        while at < len(same) and (claim.source in same[at].sources or deadline(same[at].claim) < claim.announced_at):
+        while at < len(same) and (its & same[at].sources or deadline(same[at].claim) < claim.announced_at):
             at += 1
         looked[key] = at
         if at == len(same):
@@ -59,14 +61,18 @@ def told_once(claims: Sequence[Claim], deadline: Callable[[Claim], Millis]) -> l
 def told_differently(told: Sequence[Told]) -> frozenset[str]:
     """Ids of claims that may be what another announcer tells of in a quantity that differs a little, as by a fee."""
     found: set[str] = set()
-    latest: dict[tuple[ClaimKind, str], Claim] = {}
+    latest: dict[tuple[ClaimKind, frozenset[str]], Claim] = {}
     for each in sorted(told, key=lambda t: t.claim.quantity):
         kind, sources = each.claim.kind, each.sources
-        for (its_kind, source), other in latest.items():
-            if its_kind is kind and source not in sources and other.quantity >= each.claim.quantity * LIKE_SHARE:
+        for (its_kind, others), other in latest.items():
+            if its_kind is kind and not others & sources and other.quantity >= each.claim.quantity * LIKE_SHARE:
                 found |= {other.id, each.claim.id}
-        latest |= {(kind, source): each.claim for source in sources}
+        latest[kind, sources] = each.claim
     return frozenset(found)
+
+
+def _announcers(claims: Iterable[Claim]) -> frozenset[str]:
+    return frozenset(source for claim in claims for source in claim.announcers)
 
 
 def _furthest(told: Told) -> Claim:

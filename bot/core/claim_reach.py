@@ -130,7 +130,7 @@ class Grounds:
     def _of(self, source: str, told: Sequence[Told]) -> Outcome:
         """What may still come and go, at the least, by the words of one announcer alone: others may tell of the same, in quantities that
         differ a little."""
-        claims = [claim for each in told for claim in each.members if claim.source == source]
+        claims = [claim for each in told for claim in each.members if source in claim.announcers]
         matching = self._matched(claims)
         outcomes = self._doubted(matching, claims, self._outcomes(matching, claims))
         return Outcome(min(each.coming for each in outcomes), min(each.leaving for each in outcomes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import permutations
 from random import Random
 
 import pytest
@@ -82,6 +83,39 @@ def test_each_announcers_words_are_taken_in_their_order() -> None:
     ]
 
 
+@pytest.mark.parametrize("second", ["10", "9.99", "5"])
+def test_a_claim_that_another_announcer_repeats_by_its_id_makes_no_other_claim_vanish(second: str) -> None:
+    """The chain tells two, so that they are two, whoever else tells of one of them."""
+    priced = {"kind": ClaimKind.REDEMPTION, "stage": ClaimStage.PRICED}
+    book = decided(Book(policy_of()), word("x1", "10", "chain", **priced), word("x2", second, "chain", BEGUN + 1, **priced))
+    left = Range.exactly(HELD - 10 - D(second))
+    assert book.known == left
+    assert decided(book, word("x1", "10", "backend", BEGUN + 2, **priced)).known == left
+    assert decided(book, word("x2", second, "backend", BEGUN + 3, **priced)).known == left
+    assert {j.claim.id: j.told_by for j in judged(book.ledger, book.policy)} == {"x1": "", "x2": ""}
+
+
+def test_a_smaller_claim_that_another_announcer_repeats_makes_the_larger_no_less_certain() -> None:
+    book = decided(Book(policy_of("1")), word("x1", "9.99", "chain"), word("x2", "10", "chain"))
+    assert decided(book, word("x1", "9.99", "backend")).known == Range.exactly(D("119.99"))
+    decided(book, word("d1", "9.98", "backend"))
+    assert book.known == Range(D("119.99"), D("129.97")), "x2, as the chain tells it, may be d1 of the backend"
+
+
+def test_what_nobody_told_of_twice_may_be_one_and_what_somebody_did_is_two() -> None:
+    """x1 is told by both under one id, and then each tells of another one, by ids of their own: these may be one."""
+    words = [
+        word("x1", "10", "chain"),
+        word("x1", "10", "backend"),
+        word("x2", "10", "chain", BEGUN + 1),
+        word("d2", "10", "backend", BEGUN + 2),
+    ]
+    for order in permutations(words):
+        book = decided(Book(policy_of("1")), *order)
+        assert book.known == Range.exactly(D(120))
+        assert {j.claim.id: j.told_by for j in judged(book.ledger, book.policy)} == {"x1": "", "x2": "", "d2": "x2"}
+
+
 def test_what_comes_after_the_first_was_given_up_is_another() -> None:
     book = decided(Book(policy_of("1")), word("d1", "10", "backend"), word("x1", "10", "chain", BEGUN + SECOND))
     claims = sorted(book.ledger.claims.values(), key=lambda c: (c.announced_at, c.id))
@@ -143,13 +177,15 @@ def test_a_priced_redemption_that_leaves_from_another_place_is_not_unhedged_twic
 def test_whoever_tells_of_it_no_coin_is_hedged_twice_and_all_are_in_the_end(
     ends: RedemptionEnd, world: list[Promise], reads: list[int], share: str, seed: int
 ) -> None:
-    """Each deposit and redemption is told by one announcer or by two, each under its own id; no two of a kind are of one quantity."""
+    """Each deposit and redemption is told by one announcer or by two, under one id or each under its own; none of a kind are alike."""
     world = list({(promise.kind, promise.quantity): promise for promise in world}.values())
     draw, book, facts = Random(seed), Book(policy_of(share, ends)), []
     for promise in world:
+        by_one_id = draw.choice((True, False))
         for source in draw.choice((("backend",), ("chain",), ("backend", "chain"))):
             late = draw.choice((0, 3))
-            facts += [(s + late, 0, replace(w, claim=f"{source}{w.claim}", source=source)) for s, w in promise.words()]
+            words = [(s, replace(w, source=source, claim=w.claim if by_one_id else source + w.claim)) for s, w in promise.words()]
+            facts += [(s + late, 0, w) for s, w in words]
     for second, is_reading, told in sorted([*facts, *((s, 1, None) for s in reads)], key=lambda f: f[:2]):
         at = BEGUN + second * SECOND
         if is_reading or told is None:
