@@ -32,8 +32,13 @@ class RedisArchiver:
     def begin(self) -> None:
         """Moves what may go, unless that is being done already. Returns at once."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._move, name="journal archiver", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._move, name="journal archiver", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no more threads
+                _failed(error)
+                return
+            self._thread = thread
 
     def end(self, patience_s: float) -> None:
         """Waits for a move that is under way, no longer than that."""
@@ -44,7 +49,7 @@ class RedisArchiver:
         try:
             self._move_out()
         except (StoreFailed, JournalRefused, ArchiveUnsound, DamageInside, OSError) as error:
-            _log.error("entries could not be moved into the journal's archive: %s", error)
+            _failed(error)
         finally:
             self._store.let_go()
 
@@ -76,3 +81,7 @@ class RedisArchiver:
             if row is None:
                 return
             yield row
+
+
+def _failed(error: Exception) -> None:
+    _log.error("entries could not be moved into the journal's archive: %s", error)

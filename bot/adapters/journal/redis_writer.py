@@ -141,8 +141,9 @@ class Writer:
     def _begin(self) -> None:
         if self._thread is None:
             self._check_at = time.monotonic() + CHECK_S  # it was judged a moment ago
-            self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def _due(self) -> bool:
         newest = self._chain.last_seq
@@ -151,6 +152,8 @@ class Writer:
     def _run(self) -> None:
         try:
             self._write_until_stopped()
+        except Exception as error:  # a journal without its writer would stay behind for ever, and its run go on without it
+            self._end(f"its writer died: {error!r}")
         finally:
             self._store.let_go()
 

@@ -18,11 +18,11 @@ A store that fails over or is set back may grant it twice: see `bot.shell.mandat
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -33,6 +33,8 @@ from bot.core.units import Millis
 from bot.ports import LeaseEnd, LeaseGranted, LeaseHeldByOther, LeaseLost, LeaseUnavailable
 
 T = TypeVar("T")
+
+_log = logging.getLogger("bot.lease")
 
 STANDS_IN_TERMS = 4
 """For how many lengths of the lease it is renewed without the event loop."""
@@ -212,8 +214,11 @@ class RedisLease:
             now = self._now()
             is_late = now - self._renewed_at >= self._ttl_ms * LATE_TERMS
             if self._may_stand_in and is_late and now - self._loop_at < self._ttl_ms * STANDS_IN_TERMS and self.held_for() > 0:
-                with suppress(RuntimeError):  # closed this very moment
+                try:
                     self._thread.submit(self._renew_in_its_stead).result()
+                except Exception as error:  # whatever it is, the next look may do better; without this thread a late loop loses the lease
+                    if not self._over.is_set():  # else it was closed this very moment
+                        _log.error("the lease was not renewed in the loop's stead: %r", error)
 
     def _renew_in_its_stead(self) -> None:
         """On the thread that the connection belongs to."""

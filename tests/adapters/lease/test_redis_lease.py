@@ -8,9 +8,11 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bot.adapters.journal.redis_link import RedisLink
 from bot.adapters.lease import redis_lease
 from bot.ports import LeaseHeldByOther, LeaseLost, LeaseUnavailable
 from tests.adapters.journal.redis_process import RedisProcess, needs_redis
@@ -92,6 +94,27 @@ async def test_a_loop_that_is_late_does_not_lose_what_the_store_would_have_exten
     assert isinstance(await right.acquire(), LeaseHeldByOther)
     await left.renew()
     assert left.epoch == 1
+
+
+async def test_who_stands_in_does_not_end_at_an_error_that_nobody_foresaw(
+    instances: Instances, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = instances.lease("left", ttl_ms=2 * TTL_MS)
+    await granted(left)
+    run, refused = RedisLink.run, []
+
+    def fails_once(link: RedisLink, *what: Any) -> Any:
+        if not refused:
+            refused.append(what)
+            raise LookupError("of what nobody foresaw")
+        return run(link, *what)
+
+    monkeypatch.setattr(RedisLink, "run", fails_once)
+    left.stand_in(True)
+    time.sleep(4 * TTL_MS / 1_000)  # noqa: ASYNC251  as above
+    assert refused
+    assert left.held_for() > 0
+    assert "LookupError('of what nobody foresaw')" in caplog.text
 
 
 async def test_without_a_stand_in_a_late_loop_loses_it(instances: Instances) -> None:
