@@ -91,7 +91,7 @@ def _told_of_places(ledger: Ledger, policy: Policy) -> Mapping[tuple[Asset, str]
     Of one that fell silent before it had told everything, also what it had told before it began (`remembered`).
     """
     found: dict[tuple[Asset, str], tuple[Holding, ...]] = {}
-    partly = staleness.partly_told(ledger)
+    partly = staleness.partly_told(ledger, policy)
     for holding in ledger.holdings.values():
         where = place(holding.asset, holding.location)
         named = policy.claims.authorities.get(where)

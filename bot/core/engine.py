@@ -115,7 +115,7 @@ def _folded(ledger: Ledger, event: ev.Event, policy: Policy) -> Step:
 def _is_material(before: Ledger, event: ev.Event, after: Ledger, policy: Policy) -> bool:
     if isinstance(event, ev.VenueReported):
         return readings.is_news(before, after, event, policy)
-    return type(event) in _MATERIAL or (isinstance(event, ev.CollateralConfirmed) and event.source not in before.sources_confirmed_at)
+    return type(event) in _MATERIAL or (isinstance(event, ev.CollateralConfirmed) and readings.ends_silence(before, policy, event))
 
 
 def _begins_anew(event: ev.Event) -> bool:

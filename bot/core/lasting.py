@@ -53,7 +53,7 @@ class _Ground:
             _heard(ledger) if ledger.claims else None,
             tuple(record.reported_at for record in ledger.venues.values()) if ledger.mirrored else None,
             silences(ledger, policy),
-            tuple(partly_told(ledger)),
+            tuple(partly_told(ledger, policy)),
         )
         self.figures = (
             *(

@@ -19,8 +19,8 @@ from bot.core.units import ZERO, Millis
 def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
     """Sets the total of one asset at one location; an untold redemption rate keeps the one that was told before.
 
-    A total alone does not make its source known in this run: others may follow, and what has not been told is not zero. That takes the
-    source's own word that it has told everything (`confirm_source`).
+    A total alone neither makes its source known in this run nor ends its silence: others may follow, and what has not been told is not
+    zero, nor what it was. That takes the source's own word that it has told everything (`confirm_source`).
     A total from before the one that is held, by the source's own clock, is late and changes nothing.
     A total below nothing, or a rate that is not positive, makes no sense: the source counts as unreadable, and ages.
     """
@@ -44,11 +44,9 @@ def apply_collateral(ledger: Ledger, event: ev.CollateralObserved) -> Ledger:
         as_of=event.as_of,
         rate_at=rate_at,
     )
-    confirmed = ledger.sources_confirmed_at
     ledger = replace(
         ledger,
         holdings=put(ledger.holdings, key, holding),
-        sources_confirmed_at=put(confirmed, event.source, event.at) if event.source in confirmed else confirmed,
         sources_unreadable={k: v for k, v in ledger.sources_unreadable.items() if k != event.source},
     )
     if before is not None and before.quantity == event.quantity:

@@ -1,4 +1,4 @@
-"""Whether a complete reading of a venue brought news: else it waits for the next decision on the beat.
+"""Whether a complete reading of a venue, or of a source, brought news: else it waits for the next decision on the beat.
 
 The rule: a reading that repeats what the record says already changes stamps, and what prices do to accounts. Nothing that a decision asks
 of a venue turns on either at once: stamps of a venue that was read lately only put off its growing old, and margins that move with prices
@@ -11,6 +11,8 @@ are told between readings as well, where they wait for the next beat too. It is 
     coins count as the last reading told them
     a custodian mirrors balances there: a reading may show what the custodian told of
     the clock's offset passes its limit, or comes back from beyond it
+
+A source's word that it has told everything is news where it was silent: nothing is certain of what it told before that word.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 
+from bot.core import staleness
 from bot.core.copying import replace
-from bot.core.events import VenueReported
+from bot.core.events import CollateralConfirmed, VenueReported
 from bot.core.policy import Policy
 from bot.core.records import Ledger, VenueRecord
 from bot.core.reports import MarginReport
@@ -40,6 +43,11 @@ def is_news(before: Ledger, after: Ledger, event: VenueReported, policy: Policy)
     if not (_moved_by_prices_alone(was.margins, now.margins) and _moved_by_prices_alone(was.equity_told, now.equity_told)):
         return True
     return _without_stamps(was) != _without_stamps(now) or not _is_same_beside(before, after, event)
+
+
+def ends_silence(before: Ledger, policy: Policy, event: CollateralConfirmed) -> bool:
+    """Whether a source that has told everything had not in this run, or too long ago."""
+    return not staleness.is_heard(before, policy, event.source)
 
 
 def _was_in_order(record: VenueRecord, event: VenueReported, policy: Policy) -> bool:

@@ -44,9 +44,13 @@ def unknown_sources(ledger: Ledger, policy: Policy) -> Mapping[str, bool]:
     return {source: source in ledger.sources_heard_at for source in unknown}
 
 
-def partly_told(ledger: Ledger) -> Mapping[str, Mapping[str, Decimal]]:
-    """What each source that has not told everything in this run had told of places before it began to (asset units). Mostly empty."""
-    return {source: before for source, before in ledger.unconfirmed.items() if source not in ledger.sources_confirmed_at}
+def partly_told(ledger: Ledger, policy: Policy) -> Mapping[str, Mapping[str, Decimal]]:
+    """What each source that has not told everything in this run, or is silent, had told of places before it began to (asset units).
+
+    Mostly empty.
+    """
+    begun = ledger.unconfirmed.items()
+    return {source: before for source, before in begun if not is_heard(ledger, policy, source)}
 
 
 def may_tell_of(policy: Policy, source: str, asset: Asset) -> bool:
@@ -74,6 +78,11 @@ def unheard(ledger: Ledger, policy: Policy, source: str) -> Millis | None:
     if now is not None and confirmed is not None and 0 <= confirmed - now <= policy.collateral_age_max_ms:
         return None
     return silence(ledger, policy, source, now)
+
+
+def is_heard(ledger: Ledger, policy: Policy, source: str) -> bool:
+    """Whether a source told in this run that it has told everything, and not too long before the newest decision."""
+    return source in ledger.sources_confirmed_at and unheard(ledger, policy, source) is None
 
 
 def is_lost(ledger: Ledger, policy: Policy, source: str, now: Millis) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bot.core import exposure
 from bot.core.collateral import stable_holdings
+from bot.core.engine import step
 from bot.core.holdings import known_asset_value, settle_exposure
 from bot.core.limits import Limit
 from bot.core.units import Asset
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
 from tests.core.playbook import (
+    Feed,
     after,
     book,
     breach,
@@ -95,6 +98,55 @@ def test_hedges_that_people_closed_while_a_source_that_was_heard_in_this_run_fel
     while_silent(story, QUIET_MS)
     story >> collateral("ETH", "0") >> confirmed() >> decision_due() << nothing() << net_delta("ETH", "0")
     assert not story.ledger.foreign_moves
+    story.close()
+
+
+def from_before(minutes: str, told: Feed) -> Feed:
+    """A source tells totals as of so many minutes ago by its own clock."""
+    return Feed(
+        f"{told.name}, {minutes} min old",
+        lambda s: [replace(e, as_of=s.now - 60_000 * int(minutes)) for e in told.events(s)],  # type: ignore[call-arg]  # totals are dated
+    )
+
+
+@pytest.mark.parametrize("told", [
+    from_before("50", total("ETH", "30")),
+    total("ETH", "1", location="desk"),
+    total("ETH", "30"),
+], ids=["the first of a backlog", "of another place", "the same again"])  # fmt: skip
+def test_a_total_alone_ends_no_silence_of_its_source(told: Feed) -> None:
+    """Others may follow that say that the coins have left: nothing is hedged again before the source says that it has told everything."""
+    story = while_silent(hedged("30", collateral_drift_per_day=DRIFT), 3_600_000)
+    for leg in (OKX, BYBIT, BINANCE):
+        story >> venue_acts(leg, "10", kind="trade")
+    while_silent(while_silent(story, QUIET_MS) >> told, 60_000)
+    known = exposure.net_delta(story.ledger, story.policy, ETH)
+    assert known is not None
+    assert known.low == 0
+    assert known.high > 30
+    assert "30 ETH" in said_of_custody(story)
+    story >> collateral("ETH", "0") >> total("ETH", "0", location="desk") >> confirmed() >> decision_due() << nothing()
+    story << net_delta("ETH", "0")
+    assert not story.ledger.foreign_moves
+    story.close()
+
+
+def test_of_a_move_that_a_silent_source_begins_to_tell_neither_half_is_believed_before_it_has_told_everything() -> None:
+    """30 ETH went from the vault to a cold wallet while the source was down; it comes back, and tells one place after the other."""
+    for first, second in (("vault", "cold"), ("cold", "vault")):
+        story = while_silent(hedged("30", collateral_drift_per_day=DRIFT), 3_600_000)
+        story >> total("ETH", "0" if first == "vault" else "30", location=first) >> decision_due() << nothing()
+        while_silent(story, 60_000)
+        story >> total("ETH", "0" if second == "vault" else "30", location=second) >> decision_due() << nothing()
+        story >> confirmed() >> decision_due() << nothing() << net_delta("ETH", "0")
+        story.close()
+
+
+def test_what_a_silent_source_told_is_acted_on_as_soon_as_it_has_told_everything() -> None:
+    story = while_silent(hedged("30"), 3_600_000)
+    assert step(story.ledger, confirmed().events(story)[0], story.policy).decide_soon
+    story >> confirmed()
+    assert not step(story.ledger, confirmed().events(story)[0], story.policy).decide_soon, "it was heard already"
     story.close()
 
 
