@@ -116,6 +116,11 @@ def matched(
     return _Search(claims, terms, deadline, read_at, now, unsure).of(there)
 
 
+def shown_from(claim: Claim, lead_ms: Millis) -> Millis:
+    """From when on what moves may be what a claim tells of: somewhat before the word on it, and movements stand together by spans."""
+    return claim.announced_at - lead_ms - MOVEMENT_MS
+
+
 def shown_at(claim: Claim, lead_ms: Millis) -> Millis:
     """From when on a reading shows a claim that was told settled; never for another."""
     return claim.stage_at + lead_ms if claim.stage is ClaimStage.SETTLED else FOREVER
@@ -136,11 +141,11 @@ class _Search:
     def of(self, there: Place | None) -> Matching:
         stories = [_Story()]
         for movement in () if there is None else there.changes():
-            self._enter(stories, until=movement.at + self._lead_ms + MOVEMENT_MS)
+            self._enter(stories, moved_at=movement.at)
             for sign, quantity in ((1, movement.arrived), (-1, movement.left)):
                 if quantity != ZERO:
                     stories = self._after(stories, movement.at, sign, quantity)
-        self._enter(stories, until=FOREVER)
+        self._enter(stories, moved_at=FOREVER)
         if not self._is_plain:
             stories = self._netted(stories)
         least = min(self._strange(story) for story in stories)
@@ -150,9 +155,9 @@ class _Search:
         doubts = tuple(frozenset(self._claims[n].id for n in story.doubts) for story in kept)
         return Matching(left, doubts, max(s.taken for s in kept), tuple(kept[0].spare), is_wide, least)
 
-    def _enter(self, stories: Iterable[_Story], *, until: Millis) -> None:
-        """Claims that were announced until then are awaited from now on."""
-        while self._entered < len(self._claims) and self._claims[self._entered].announced_at <= until:
+    def _enter(self, stories: Iterable[_Story], *, moved_at: Millis) -> None:
+        """Claims that what moved then may be are awaited from now on."""
+        while self._entered < len(self._claims) and shown_from(self._claims[self._entered], self._lead_ms) <= moved_at:
             number, self._entered = self._entered, self._entered + 1
             for story in stories:
                 story.awaited[self._signs[number]][number] = self._claims[number].quantity

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.core.claim_announcers import Told, told_differently, told_once
-from bot.core.claim_matching import FOREVER, Matching, Spare, matched, shown_at
+from bot.core.claim_matching import FOREVER, Matching, Spare, matched, shown_at, shown_from
 from bot.core.claim_records import Claim, ClaimState, Place
-from bot.core.claim_standing import deadline, standing
+from bot.core.claim_standing import Judged, deadline, standing
 from bot.core.claim_terms import ClaimTerms
 from bot.core.copying import replace
 from bot.core.reports import ClaimKind
@@ -186,17 +186,16 @@ def reach(share: Decimal, outcomes: Sequence[Outcome], came: Decimal, went: Deci
     )
 
 
-def elsewhere(awaited: Sequence[tuple[Claim, Decimal]], spare: Sequence[Spare], ends: Sequence[Millis]) -> Decimal:
-    """Units of claims that are awaited at one place which unexplained changes at others may be, from the announcement on, each unit once.
-
-    `ends`: until when each claim is waited for. Changes and claims are of one sign.
-    """
+def elsewhere(terms: ClaimTerms, awaited: Sequence[Judged], spare: Sequence[Spare]) -> Decimal:
+    """Units of claims that are awaited at one place which unexplained changes at others may be, from when on they may be shown at their own
+    place until they are waited for no more, each unit once. Changes and claims are of one sign."""
     rest, found = [abs(each.quantity) for each in spare], ZERO
-    for (claim, needed), end in zip(awaited, ends, strict=True):
+    for judged in awaited:
+        needed = judged.left
         for number, each in enumerate(spare):
             if needed == ZERO:
                 break
-            if claim.announced_at <= each.at <= end:
+            if shown_from(judged.claim, terms.lead_ms) <= each.at <= judged.until:
                 taken = min(needed, rest[number])
                 rest[number], needed, found = rest[number] - taken, needed - taken, found + taken
     return found

@@ -160,7 +160,7 @@ def _reaches(ledger: Ledger, policy: Policy, found: Mapping[str, Standing], clai
         others = [key for key in sorted(ledger.places) if key != where and _is_of(ledger, policy, key, its[0].claim.asset)]
         spare = [s for key in others for s in _spare(ledger, policy, found, key) if (s.quantity > ZERO) is (kind is ClaimKind.DEPOSIT)]
         if spare:
-            moved[where, kind] = elsewhere([(j.claim, j.left) for j in its], spare, [j.until for j in its])
+            moved[where, kind] = elsewhere(policy.claims, its, spare)
     kinds = (ClaimKind.DEPOSIT, ClaimKind.REDEMPTION)
     return {where: reach(share, stands.outcomes, *(moved.get((where, kind), ZERO) for kind in kinds)) for where, stands in found.items()}
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bot.core import events as ev
 from bot.core.claim_announcers import told_once
+from bot.core.claim_records import MOVEMENT_MS
 from bot.core.claim_terms import RedemptionEnd
 from bot.core.claims import judged, place_records
 from bot.core.policy import Policy
@@ -20,9 +21,11 @@ from bot.core.reports import ClaimKind, ClaimStage
 from bot.core.units import Range
 from tests.core.claim_words import ETH, LIMITS, announcement
 from tests.core.story import T0
-from tests.core.test_claim_matching import BEGUN, HELD, LAST, MINUTE, READS, SECOND, Book, Promise, policy_of, promises, total_at
+from tests.core.test_claim_matching import BEGUN, HELD, LAST, LEAD_MS, MINUTE, READS, SECOND, Book, Promise, policy_of, promises, total_at
 
 D = Decimal
+EARLIEST = LEAD_MS + MOVEMENT_MS
+"""How long before the word on it a movement may be what it tells of."""
 TWO_PLACES = {"ETH@vault": "custody", "ETH@desk": "custody"}
 
 
@@ -170,6 +173,23 @@ def test_a_priced_redemption_that_leaves_from_another_place_is_not_unhedged_twic
     assert book.known == Range.exactly(D(140))
     book.told(desk("40", BEGUN + SECOND)).read(BEGUN + SECOND, HELD)
     assert book.known == Range(D(130), D(140))
+
+
+@pytest.mark.parametrize(("before_ms", "may_be_it"), [(-SECOND, True), (0, True), (SECOND, True), (EARLIEST, True), (EARLIEST + 1, False)])
+@pytest.mark.parametrize(
+    ("kind", "total", "hedged", "twice"), [(ClaimKind.DEPOSIT, "60", 160, 170), (ClaimKind.REDEMPTION, "40", 140, 130)]
+)
+def test_what_moved_elsewhere_shortly_before_the_word_may_be_what_it_tells_of_as_at_its_own_place(
+    before_ms: int, may_be_it: bool, kind: ClaimKind, total: str, hedged: int, twice: int
+) -> None:
+    book = Book(policy_at_two()).told(desk("50", T0)).read(BEGUN - 2 * MINUTE, HELD)
+    moved = desk(total, BEGUN - before_ms)
+    told = word("c", "10", "backend", kind=kind, stage=ClaimStage.PRICED if kind is ClaimKind.REDEMPTION else ClaimStage.ANNOUNCED)
+    for event in sorted((moved, told), key=lambda e: e.at):
+        decided(book, event)
+    known = book.read(BEGUN + 2 * SECOND, HELD).known
+    ends = sorted((D(hedged if may_be_it else twice), D(twice)))
+    assert known == Range(*ends)
 
 
 @pytest.mark.parametrize("ends", list(RedemptionEnd))
