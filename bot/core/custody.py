@@ -15,10 +15,10 @@ delta is a range: any part of it may be shown, and two moves that cancel each ot
 complete reading shows all of it. A row that an earlier report did not have is a delegation from nothing.
 
 The account may also be the first to show it. What a reading moves a mirrored coin's wallet by, beyond what is due to be shown, is in doubt:
-coins of our own, or mirrored ones that count at the custodian already. So it stays until the second report after it (the first may have
-been on its way), or as far as a report explains it; of a custodian that falls silent it stays. Two moves that cancel each other between
-two readings are seen by nobody. So it is with a coin of which a custodian that was heard has no row at the venue yet, and which it holds:
-what the account shows of it may be the first delegation.
+coins of our own, or mirrored ones that count at the custodian already. So it stays until the second report of an instant after it (the
+first may have been on its way), or as far as a report explains it; of a custodian that falls silent it stays. Two moves that cancel each
+other between two readings are seen by nobody. So it is with a coin of which a custodian that was heard has no row at the venue yet, and
+which it holds: what the account shows of it may be the first delegation.
 
     idle -> frozen -> calculating -> settling -> completed | partial | failed | excluded -> the next cycle's idle
 
@@ -45,7 +45,7 @@ MIRROR_LAG_MS: Millis = 10_000
 """How long after a custodian told of it a venue may need to show what was delegated or taken back."""
 
 WORDS = 2
-"""How many reports after a reading end the doubt whether what it showed is mirrored: the first may have been on its way before."""
+"""How many reports of instants after a reading end the doubt whether what it showed is mirrored: the first may have been on its way."""
 
 _S = SettlementState
 _PATH = (_S.IDLE, _S.FROZEN, _S.CALCULATING, _S.SETTLING)
@@ -129,7 +129,7 @@ def apply_delegations(ledger: Ledger, event: ev.CustodyReported) -> Ledger:
     }
     for key, told in (rows | unmentioned).items():
         before = mirrored.get(key)
-        mirrored[key] = after = _followed(ledger, before or _from_nothing(ledger, event, told), told, event.at)
+        mirrored[key] = after = _followed(ledger, before or _from_nothing(ledger, event, told), told, event)
         if before is None or (before.told.cycle, before.told.state) != (told.cycle, told.state):
             due = "" if told.due is None else f", {told.due:f} {told.asset} due"
             sentence = f"{told.asset} at {told.venue} by {event.source}: settlement {told.cycle} is {told.state.value}{due}"
@@ -167,8 +167,8 @@ def _first_delegations(ledger: Ledger, venue: VenueId, now: Mapping[Asset, Margi
     return {key: place for key, place in places.items() if key not in ledger.mirrored}
 
 
-def _followed(ledger: Ledger, before: Delegation | None, told: DelegationReport, at: Millis) -> Delegation:
-    mirrored = told.delegated - told.settled
+def _followed(ledger: Ledger, before: Delegation | None, told: DelegationReport, event: ev.CustodyReported) -> Delegation:
+    mirrored, at = told.delegated - told.settled, event.at
     if before is None:
         return Delegation(told=told, observed_at=at)
     agrees = may_follow(before.told, told)
@@ -176,7 +176,8 @@ def _followed(ledger: Ledger, before: Delegation | None, told: DelegationReport,
     moved = mirrored - (before.told.delegated - before.told.settled)
     explained = _within(moved, known.unheard_down, known.unheard_up)
     up, down = known.unheard_up - max(ZERO, explained), known.unheard_down - min(ZERO, explained)
-    is_over = known.words + 1 >= WORDS or up == down
+    words = known.words + _is_word(ledger, known, event)
+    is_over = words >= WORDS or up == down
     return replace(
         known,
         told=told,
@@ -188,9 +189,18 @@ def _followed(ledger: Ledger, before: Delegation | None, told: DelegationReport,
         due_down=known.due_down + min(ZERO, moved - explained),
         unheard_up=ZERO if is_over else up,
         unheard_down=ZERO if is_over else down,
-        words=0 if is_over else known.words + 1,
+        unheard_at=None if is_over else known.unheard_at,
+        words=0 if is_over else words,
         is_disputed=not agrees or (before.is_disputed and (told.cycle, told.state) == (before.told.cycle, before.told.state)),
     )
+
+
+def _is_word(ledger: Ledger, known: Delegation, event: ev.CustodyReported) -> bool:
+    """Whether a report is one more word on what a reading showed: of a later instant than the report before it, and than that reading.
+
+    A statement out of a cache, told again or late, knows nothing of it.
+    """
+    return event.as_of > ledger.custody_as_of.get(event.source, event.as_of - 1) and event.as_of >= (known.unheard_at or event.as_of)
 
 
 def _settled(ledger: Ledger, venue: VenueId, delegation: Delegation) -> Delegation:
@@ -204,9 +214,11 @@ def _within(value: Decimal, low: Decimal, high: Decimal) -> Decimal:
     return max(low, min(high, value))
 
 
-def apply_account(ledger: Ledger, venue: VenueId, before: Mapping[Asset, MarginReport], now: Mapping[Asset, MarginReport]) -> Ledger:
-    """Notes what a reading moves mirrored coins' wallets by beyond what is due to be shown. A wallet that is not told is passed over; where
-    no row was told and no wallet before, all of it may be mirrored."""
+def apply_account(
+    ledger: Ledger, venue: VenueId, before: Mapping[Asset, MarginReport], now: Mapping[Asset, MarginReport], at: Millis
+) -> Ledger:
+    """Notes what a reading told `at` moves mirrored coins' wallets by beyond what is due to be shown. A wallet that is not told is passed
+    over; where no row was told and no wallet before, all of it may be mirrored."""
     mirrored, first = dict(ledger.mirrored), _first_delegations(ledger, venue, now)
     for key, delegation in {**ledger.mirrored, **first}.items():
         asset = delegation.told.asset
@@ -225,6 +237,7 @@ def apply_account(ledger: Ledger, venue: VenueId, before: Mapping[Asset, MarginR
             due_down=known.due_down - min(ZERO, shown),
             unheard_up=known.unheard_up + max(ZERO, moved - shown),
             unheard_down=known.unheard_down + min(ZERO, moved - shown),
+            unheard_at=at if moved != shown else known.unheard_at,
             words=0 if moved != shown else known.words,
         )
     return replace(ledger, mirrored=mirrored) if mirrored != ledger.mirrored else ledger

@@ -67,7 +67,7 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         ledger, settled = _settle_position(ledger, told, event, news_during_reading=news, vanished=vanished)
         agreed = agreed and settled
     record, margins = venue_record(ledger, event.venue), {m.asset: m for m in event.margins}
-    ledger = custody.apply_account(ledger, event.venue, record.equity_told, margins)
+    ledger = custody.apply_account(ledger, event.venue, record.equity_told, margins, event.at)
     for sentence in (*event.unfit, *event.remarks):
         if sentence not in (*record.unfit, *record.remarks):
             ledger = noted(ledger, Note(at=event.at, kind="venue", subject=event.venue, sentence=f"set otherwise: {sentence}"))

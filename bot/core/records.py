@@ -268,8 +268,9 @@ class Delegation:
     `rose` (>= 0) and `fell` (<= 0) are all that was delegated and taken back since the venue's account surely showed everything, `moved_at`
     when we heard of the last of it; settlements into the mirror are no part of it. Of both, `due_up` (>= 0) and `due_down` (<= 0) are what
     no reading has shown. `unheard_up` (>= 0) and `unheard_down` (<= 0) are by how much readings moved the account's coins beyond that,
-    perhaps a delegation of which no word has come; `words` is how many reports came since. `is_disputed`: the custodian contradicts what
-    it said of this cycle before.
+    perhaps a delegation of which no word has come, `unheard_at` when the last of these was told (None: in a record of a former version);
+    `words` is how many reports came since, each of a later instant than the one before it. `is_disputed`: the custodian contradicts what it
+    said of this cycle before.
     """
 
     told: DelegationReport
@@ -281,6 +282,7 @@ class Delegation:
     due_down: Decimal = ZERO
     unheard_up: Decimal = ZERO
     unheard_down: Decimal = ZERO
+    unheard_at: Millis | None = None
     words: int = 0
     is_disputed: bool = False
 

@@ -64,11 +64,40 @@ def test_a_report_that_was_on_its_way_does_not_end_the_doubt() -> None:
     assert held(story.ledger, story.policy) == exactly("30")
 
 
+@pytest.mark.parametrize("before_ms", [(1_000, 1_000, 1_000), (1_000, 500, 1)], ids=["the last one again", "newer ones"])
+@pytest.mark.parametrize("has_row", [True, False])
+def test_a_statement_from_before_the_reading_is_no_word_on_it(before_ms: tuple[int, ...], *, has_row: bool) -> None:
+    """A custodian's answers come out of a cache: however often, they are of an instant at which it could not know."""
+    rows = (mirror("okx", "10"),) if has_row else ()
+    story = shows(mirrored(), "15") if has_row else shows(unmirrored(), "5")
+    read_at, doubted = story.now, held(story.ledger, story.policy)
+    assert doubted == Range(D(30), D(35))
+    for ms in before_ms:
+        story >> after_ms(5_000) >> custody("30", *rows, as_of=read_at - ms) >> decision_due() << nothing()
+        assert held(story.ledger, story.policy) == doubted
+    for known in (doubted, exactly("35")):
+        story >> after_ms(1_000) >> custody("30", *rows)
+        assert held(story.ledger, story.policy) == known, "from then on its words count"
+    story.outbox.clear()
+
+
+def test_one_statement_that_is_told_twice_is_one_word() -> None:
+    story = shows(mirrored(), "15")
+    story >> custody("30", mirror("okx", "10"))
+    told = story.now
+    for _ in range(3):
+        story >> after_ms(5_000) >> custody("30", mirror("okx", "10"), as_of=told) >> decision_due() << nothing()
+        assert held(story.ledger, story.policy) == Range(D(30), D(35))
+    story >> custody("30", mirror("okx", "15")) >> reading("okx") >> after_ms(rules.MIRROR_LAG_MS + 1)
+    shows(shows(story, "15"), "15") >> decision_due() << nothing()
+    assert held(story.ledger, story.policy) == exactly("30")
+
+
 def test_coins_of_our_own_count_when_the_second_report_knows_nothing_of_them() -> None:
     story = shows(mirrored(), "15")
     for _ in range(2):
         assert orders(story) == []
-        story >> custody("30", mirror("okx", "10")) >> decision_due()
+        story >> after_ms(1_000) >> custody("30", mirror("okx", "10")) >> decision_due()
     assert held(story.ledger, story.policy) == exactly("35")
     assert sum((order.quantity for order in orders(story)), D(0)) == -5
     story.outbox.clear()
@@ -85,7 +114,7 @@ def test_what_is_taken_back_is_in_doubt_the_other_way() -> None:
 def test_a_profit_that_is_paid_out_before_the_custodian_tells_of_it_leaves_no_hole() -> None:
     story = shows(mirrored(), "12")
     for _ in range(2):
-        story >> custody("30", mirror("okx", "10"))
+        story >> after_ms(1_000) >> custody("30", mirror("okx", "10"))
     story.outbox.clear()
     assert held(story.ledger, story.policy) == exactly("32")
     shows(story, "10")
@@ -116,7 +145,8 @@ def unmirrored(own: str = "0") -> Story:
     """30 ETH in custody, of which the custodian mirrors nothing yet, and coins of our own at OKX; all are hedged."""
     story = hedged("30")
     story.margins["okx"] = account("ETH", own, own)
-    story >> custody("30") >> reading("okx") >> after_ms(1_000) >> custody("30") >> custody("30") >> reading("okx") >> decision_due()
+    story >> custody("30") >> reading("okx") >> after_ms(1_000) >> custody("30") >> after_ms(1_000)
+    story >> custody("30") >> reading("okx") >> decision_due()
     story.outbox.clear()
     assert held(story.ledger, story.policy) == exactly(str(D(30) + D(own)))
     assert not story.ledger.mirrored
@@ -135,7 +165,7 @@ def test_coins_of_our_own_where_no_row_comes_count_with_the_second_report() -> N
     story = shows(unmirrored(), "10")
     story >> custody("30")
     assert held(story.ledger, story.policy) == Range(D(30), D(40))
-    story >> custody("30")
+    story >> after_ms(1_000) >> custody("30")
     assert held(story.ledger, story.policy) == exactly("40")
     assert not story.ledger.mirrored
 
