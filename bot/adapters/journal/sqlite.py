@@ -6,7 +6,8 @@ Rules:
 - A refused write loses nothing by itself. When an append raises JournalUnavailable the entry IS accepted: it stays in order in memory
   and is written with the next append that succeeds, so that facts can be journaled late. Do not append it again, and send nothing
   that increases. Memory is bounded: beyond `PENDING_BYTES_MAX` the journal gives up until a restart.
-- After a failed sync nobody knows what the disk holds, so the journal stays unavailable until a restart reads it back.
+- After a failed sync nobody knows what the disk holds, so the journal stays unavailable until a restart reads it back. After any failed
+  write the last entry there is compared: another than ours is somebody else's writing, and the journal gives up.
 - A torn or corrupt tail is copied aside, cut off and reported through `quarantined` and the log. Damage with sound entries behind it is
   not a tail: the journal is refused as a whole.
 """
@@ -87,7 +88,7 @@ class SqliteJournal:
         try:
             written = frames_written(beside(path, "-wal"))
             self._db = open_file(path, identity)
-            self._seq, self._link = self._moved_out(identity)
+            self._seq, self._link = self._written = self._moved_out(identity)
             self._report_dropped_frames(written)
         except sqlite3.Error as error:
             os.close(self._lock)
@@ -167,6 +168,7 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise JournalRefused(f"{self.path}: {damage(error)}") from None
         self._seq, self._link = found.seq, found.link
+        self._written = found.seq, found.link
         self._verified, self._was_empty = True, self._seq == 0
 
     def _cut_tail(self, first: int) -> None:
@@ -298,14 +300,28 @@ class SqliteJournal:
             self._failing = None
         self._tells_loss = self._tells_loss and not rows
         self._since_checkpoint += len(rows)
+        self._written = self._seq, self._link
         self._pending.clear()
         self._pending_bytes = 0
         self._unsure = False
 
     def _drop_what_was_written(self) -> None:
-        """A commit that reported failure may still have happened: what is there under our own link is not written twice."""
-        (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM entries").fetchone()
-        while self._pending and self._pending[0].seq <= last:
+        """A commit that reported failure may still have happened: what is there under our own link is not written twice. Raises
+        JournalUnavailable, and gives up, when what is there last is neither what was written last here nor one that waits.
+        """
+        last = self._db.execute("SELECT seq, link FROM entries ORDER BY seq DESC LIMIT 1").fetchone() or self._written
+        if last == self._written:
+            return
+        if last not in ((entry.seq, entry.link) for entry in self._pending):
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            self._given_up = (
+                f"entry {last[0]} is the last one there, and neither the last that was written here nor one that waits: somebody else"
+                " writes to it; the journal gave up, and a restart reads what it holds"
+            )
+            _log.error("the journal: %s", self._given_up)
+            raise JournalUnavailable(f"{self.path}: {self._given_up}")
+        while self._pending and self._pending[0].seq <= last[0]:
             self._pending_bytes -= len(self._pending.popleft().payload)
 
     def _refused(self, error: sqlite3.Error) -> JournalUnavailable:

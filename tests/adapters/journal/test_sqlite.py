@@ -16,6 +16,7 @@ import pytest
 
 from bot.adapters.journal import sqlite as sqlite_journal
 from bot.adapters.journal.sqlite import SqliteJournal
+from bot.adapters.journal.store_file import beside
 from bot.ports import JournalUnavailable
 from tests.adapters.journal.facts import confirmed, order, seen
 from tests.adapters.journal.files import times, written
@@ -146,6 +147,43 @@ def test_a_commit_that_happened_although_it_failed_is_not_written_twice(path: Pa
     journal.append([confirmed(3)], [], durable=True)
     journal.close()
     assert times(path) == [1, 2, 3]
+
+
+def test_entries_of_a_second_writer_are_not_taken_for_our_own(path: Path) -> None:
+    journal = SqliteJournal(path, "ours")
+    journal.append([confirmed(1)], [], durable=True)
+    beside(path, ".lock").unlink()  # as somebody who tidies up, or a file system on which a lock holds on one host alone
+    second = SqliteJournal(path, "ours")
+    second.append([confirmed(100)], [], durable=True)
+    with pytest.raises(JournalUnavailable):
+        journal.append([confirmed(2)], [], durable=True)
+    for at in (3, 4):
+        with pytest.raises(JournalUnavailable, match=r"entry 2 is the last one there, .* somebody else writes to it; the journal gave up"):
+            journal.append([confirmed(at)], [], durable=True)
+    assert journal.doubt is not None
+    assert "gave up" in journal.doubt
+    assert journal.pending == 2, "nothing was taken for written"
+    second.append([confirmed(101)], [], durable=True)
+    second.close()
+    with pytest.raises(JournalUnavailable, match="gave up"):
+        journal.close()
+    assert times(path) == [1, 100, 101]
+
+
+def test_entries_that_vanished_under_a_running_bot_leave_no_gap(path: Path) -> None:
+    journal = SqliteJournal(path, "ours")
+    for at in (1, 2, 3):
+        journal.append([confirmed(at)], [], durable=True)
+    database_of(journal).execute("PRAGMA query_only = ON")
+    with pytest.raises(JournalUnavailable):
+        journal.append([confirmed(4)], [], durable=True)
+    database_of(journal).execute("PRAGMA query_only = OFF")
+    database_of(journal).execute("DELETE FROM entries WHERE seq > 1")
+    with pytest.raises(JournalUnavailable, match="entry 1 is the last one there"):
+        journal.append([confirmed(5)], [], durable=True)
+    with pytest.raises(JournalUnavailable):
+        journal.close()
+    assert times(path) == [1]
 
 
 def test_memory_is_bounded_while_nothing_is_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
