@@ -118,16 +118,19 @@ def _equity_now(ledger: Ledger, policy: Policy, record: VenueRecord, told: Margi
 
 
 def _moved_since(ledger: Ledger, policy: Policy, told: PositionReport) -> Decimal:
-    """Coins that what was executed since a reading has earned by now: at about the middle of the book of the newest order that did it.
+    """Coins that what was executed since a reading has earned by now: at about the middle of the book of the newest order that did it, or
+    at its price where a newer fill was no order's of ours (deleveraging is told with its price, which may be far from our mark).
 
-    What no order of ours did counts at the mark: the next reading tells it.
+    What no fill told of counts at the mark: the next reading tells it.
     """
     position, now = ledger.positions.get(told.instrument), valuation_mark(ledger, policy, told.instrument)
     moved = ZERO if position is None else position.quantity - told.quantity
-    if moved == ZERO or not now:
+    if position is None or moved == ZERO or not now:
         return ZERO
-    ours = (o for o in reversed(ledger.orders_of(told.instrument)) if o.filled * moved > ZERO)
-    order = next(ours, None)
+    order = next((o for o in reversed(ledger.orders_of(told.instrument)) if o.filled * moved > ZERO), None)
+    foreign = position.foreign_fill
+    if foreign is not None and foreign.quantity * moved > ZERO and (order is None or order.placed_at <= foreign.at):
+        return moved / foreign.price - moved / now
     return ZERO if order is None else moved / (order.arrival_mid or order.price) - moved / now
 
 

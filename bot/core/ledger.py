@@ -28,6 +28,7 @@ from bot.core.records import (
     ORDERS_REMEMBERED,
     ORDERS_REMEMBERED_MS,
     BreakCause,
+    ForeignFill,
     Ledger,
     Note,
     Position,
@@ -247,7 +248,8 @@ def _apply_foreign_fill(ledger: Ledger, fill: ev.FillReport, at: Millis) -> Ledg
     if position.adopted_at is not None and fill.venue_at <= position.adopted_at:
         return ledger
     taken = at if fill.kind in (ev.FillKind.AUTO_DELEVERAGING, ev.FillKind.LIQUIDATION) else position.deleveraged_at
-    moved = replace(position.moved(fill.quantity, at), dispute=None, deleveraged_at=taken)
+    foreign = ForeignFill(at=at, quantity=fill.quantity, price=fill.price)
+    moved = replace(position.moved(fill.quantity, at), dispute=None, deleveraged_at=taken, foreign_fill=foreign)
     ledger = replace(ledger, positions=put(ledger.positions, fill.instrument, moved))
     ledger = with_move(ledger, fill.instrument, fill.quantity)
     if fill.kind is ev.FillKind.TRADE:

@@ -121,15 +121,23 @@ class Passage:
     high: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignFill:
+    """Signed contract units that no order of ours moved, at which price (quote units), and when by our clock."""
+
+    at: Millis
+    quantity: Decimal
+    price: Decimal
+
+
 @dataclass(frozen=True, kw_only=True)
 class Position:
     """Our record of one position: signed contract units (base if linear, quote if inverse), moved by fills.
 
     `adopted_at` (venue's clock) and `adopted_here_at` (ours) tell when a venue's reading last replaced the record: fills from before
     are already in it and do not move it again, but those of orders beyond `adopted_after` (the newest order then, "" for none) are not,
-    whatever our clock has done since. `left_behind` tells what fills moved the record away from within `POSITION_LAG_MS`, so
-    that a venue's late figure is known for what it is. `origin`: what brought a part of it that no order of ours did, and that nobody has
-    adopted; None: there is none.
+    whatever our clock has done since. `left_behind`: what fills moved the record away from within `POSITION_LAG_MS`, for figures can be
+    late. `foreign_fill`: the newest that no order of ours made. `origin`: what brought a foreign part that nobody has adopted, if any.
     """
 
     quantity: Decimal
@@ -140,6 +148,7 @@ class Position:
     entry_price: Decimal | None = None
     deleveraged_at: Millis | None = None
     left_behind: tuple[Passage, ...] = ()
+    foreign_fill: ForeignFill | None = None
     origin: BreakCause | None = None
 
     def moved(self, quantity: Decimal, at: Millis) -> Position:

@@ -26,6 +26,9 @@ from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import ZERO, Asset, InstrumentId, Millis, VenueId, is_recent
 
+AGREES_WITHIN_MS: Millis = 60_000
+"""For how long after its start a run waits with every increase until each venue has agreed (docs/decisions/0013). Those that have not by
+then are left out: they take no increase, and what is remembered of them counts, as of a venue that falls silent later."""
 RETRY_PAUSE_FACTOR_MAX = 30
 FRUITLESS_MAX = 2
 """Orders in a row that came to nothing, from which on an instrument is no place to move hedges to."""
@@ -98,7 +101,7 @@ def venue_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) 
     if record is None or record.link is not VenueLink.UP:
         link = Breach(Limit.VENUE_LINK, venue, None, None, record.link.value if record else "never heard of")
         return (link, *_cause_breaches(ledger, venue))
-    found = _earlier_life_breaches(ledger, policy, venue, now) + _cause_breaches(ledger, venue)
+    found = _earlier_life_breaches(ledger, policy, venue, now) + _start_breaches(ledger, policy, now) + _cause_breaches(ledger, venue)
     if not record.reconciled or record.reported_at is None:
         found.append(Breach(Limit.UNRECONCILED, venue, None, None, "no complete reading that agrees yet"))
     elif not is_recent(now, record.reported_at, policy.report_age_max_ms):
@@ -131,6 +134,22 @@ def _earlier_life_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: 
         return []
     left = Decimal(ledger.fresh_at + policy.order_expiry_ms + policy.doubt_margin_ms - now)
     return [Breach(Limit.UNRECONCILED, venue, left, ZERO, "requests of an earlier run may still be on their way, ms left")]
+
+
+def to_agree(ledger: Ledger, policy: Policy) -> tuple[VenueId, ...]:
+    """The configured venues that have not agreed in everything in this run yet; who is in quarantine is not asked."""
+    venues = sorted({ledger.venue_of(i) for i in policy.instruments} - ledger.quarantined)
+    records = {venue: ledger.venues.get(venue) for venue in venues}
+    return tuple(v for v, r in records.items() if r is None or r.agreed_at is None or r.agreed_at < ledger.started_at)
+
+
+def _start_breaches(ledger: Ledger, policy: Policy, now: Millis) -> list[Breach]:
+    """A run increases nothing, anywhere, before every venue has agreed or was left out: what one of them carries may have changed."""
+    waited = now - ledger.started_at
+    if not is_recent(now, ledger.started_at, AGREES_WITHIN_MS) or not (missing := to_agree(ledger, policy)):
+        return []
+    told = f"{', '.join(missing)} not read and agreed since the start, and left out only after so long, ms"
+    return [Breach(Limit.UNRECONCILED, "book", Decimal(waited), Decimal(AGREES_WITHIN_MS), told)]
 
 
 def quote_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Breach | None:

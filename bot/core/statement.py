@@ -287,13 +287,12 @@ def _state(ledger: Ledger, venue: VenueId | None) -> StateStatement:
 
 
 def is_ready(ledger: Ledger, policy: Policy, now: Millis) -> bool:
-    """Whether everything configured was heard in this run: each source has told all it has, each venue was read and agreed once."""
+    """Whether everything configured was heard in this run: each source has told all it has, each venue has agreed or is in quarantine."""
     if not policy.collateral_sources <= ledger.sources_confirmed_at.keys() or risk.is_within_earlier_life(ledger, policy, now):
         return False
     if risk.silence_breach(ledger, now) is not None:
         return False
-    records = [ledger.venues.get(v) for v in sorted({ledger.venue_of(i) for i in policy.instruments})]
-    return all(r is not None and r.agreed_at is not None and r.agreed_at >= ledger.started_at for r in records)
+    return not risk.to_agree(ledger, policy)
 
 
 def _sum_ranges(ranges: Sequence[Range | None]) -> Range | None:

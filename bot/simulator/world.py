@@ -120,7 +120,8 @@ class SimulatedWorld:
     def deleverage(self, instrument: InstrumentId, fraction: Decimal) -> Decimal:
         """Takes a fraction of the position, rounded down to the lot; returns the contract units taken (0: there was less than a lot)."""
         exchange, contract = self._contracts[instrument]
-        contracts = down_to_step(abs(self.position(instrument)) / contract.contract_size * fraction, contract.lot)
+        lot = exchange.market(contract.symbol).contract.lot  # it may have changed since it was listed
+        contracts = down_to_step(abs(self.position(instrument)) / contract.contract_size * fraction, lot)
         if contracts > ZERO:
             reports = exchange.deleverage(ACCOUNT, contract.symbol, contracts, self._now())
             self.wires[VenueId(exchange.name)].tell(reports)

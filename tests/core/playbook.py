@@ -253,8 +253,8 @@ def filled(*instruments: str) -> Feed:
     return Feed(f"filled {instruments}", both)
 
 
-def venue_acts(instrument: str, quantity: str, kind: str = "auto_deleveraging") -> Feed:
-    """The venue itself changes our position by a fill of its own kind."""
+def venue_acts(instrument: str, quantity: str, kind: str = "auto_deleveraging", price: str | None = None) -> Feed:
+    """The venue itself changes our position by a fill of its own kind, at the mark or at a price."""
 
     def acts(story: Story) -> ev.Event:
         story.fill_number += 1
@@ -266,7 +266,7 @@ def venue_acts(instrument: str, quantity: str, kind: str = "auto_deleveraging") 
                 client_order_id=None,
                 venue_order_id=None,
                 quantity=D(quantity),
-                price=story.marks[instrument],
+                price=story.marks[instrument] if price is None else D(price),
                 fee=None,
                 fee_asset=None,
                 kind=ev.FillKind(kind),

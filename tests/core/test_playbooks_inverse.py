@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from bot.core import exposure
 from bot.core.units import Asset, InstrumentId
 from tests.core.coin_words import coins_at, marks
@@ -25,6 +27,7 @@ from tests.core.playbook import (
     place,
     query,
     reading,
+    venue_acts,
 )
 from tests.core.story import Story, inverse, listed, margin_report, policy_for
 
@@ -90,6 +93,29 @@ def test_a_fully_coin_margined_book_needs_no_order_when_the_price_moves_by_30_pe
         assert value is not None
         assert value.quantize(D("1e-12")) == 30_000  # a hedged coin is worth the same at every price
     story.close()
+
+
+@pytest.mark.parametrize("is_reduced_before", [False, True])
+def test_deleveraging_counts_at_its_price_and_not_at_an_older_mark_or_order(is_reduced_before: bool) -> None:
+    """The venue took the short at 3300, ten percent above the mark that we had been told: its coins less n x (1/3000 - 1/3300) are left."""
+    story, held = coin_margined(), D(30_000)
+    if is_reduced_before:  # by an order of ours, at 3000
+        (
+            story
+            >> coins_at("okx", "ETH", "9")
+            >> after(1_000)
+            >> reading("okx")
+            >> confirmed()
+            >> decision_due()
+            << place(OKX_USD, "3000", reduce_only=True)
+        )
+        story, held = story >> filled(OKX_USD) >> after(1_000) >> reading("okx"), D(27_000)
+    story << net_delta("ETH", "0") >> venue_acts(OKX_USD, f"{held}", price="3300")
+    for mark in ("3000", "3300", "2700"):
+        story >> marks("ETH", mark) >> after(100) >> confirmed()
+        net = exposure.net_delta(story.ledger, story.policy, ETH)
+        assert net is not None
+        assert abs(net.worst - held / 3_300) < D("1e-20")
 
 
 def test_usdt_and_usdc_hedges_leave_the_book_long_of_each_stablecoin() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from bot.core.events import VenueLink, VenueLinkChanged
 from bot.core.instrument import Instrument
+from bot.core.risk import AGREES_WITHIN_MS
 from bot.core.units import VenueId
 from bot.drivers.live import why_unready
 from bot.ports import VenueNotReady
@@ -58,6 +59,9 @@ async def test_one_venue_that_cannot_be_used_leaves_the_others_hedging(
     life = bench.start()
     refusal = Refusal(bench, OKX, monkeypatch)
     bench.hold("ETH", "120")
+    placed = len(bench.world.placed)
+    await bench.passes(AGREES_WITHIN_MS / 1_000 - 5)  # a start waits for every venue, but not for ever
+    assert len(bench.world.placed) == placed
     await bench.until(lambda: bench.hedged("ETH"), 20)
     assert life.run.not_ready == {OKX: refusal.sentence}
     told = [e for e in life.telemetry.events if isinstance(e, VenueLinkChanged) and e.venue == OKX]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,6 +112,9 @@ class Seed:
             await self._end()
         except Deadlock as dead:
             stage.oracle.broke("LIFE", f"deadlock: {dead}")
+        except Exception as error:  # of the harness itself: the seed has failed, and the campaign goes on
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            stage.oracle.broke("LIFE", f"chaos itself ended with {type(error).__name__}: {error} ({where.name}, line {where.lineno})")
         return self._outcome()
 
     # phases
