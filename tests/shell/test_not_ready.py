@@ -65,9 +65,10 @@ async def test_one_venue_that_cannot_be_used_leaves_the_others_hedging(
     await bench.until(lambda: bench.hedged("ETH"), 20)
     assert life.run.not_ready == {OKX: refusal.sentence}
     told = [e for e in life.telemetry.events if isinstance(e, VenueLinkChanged) and e.venue == OKX]
-    assert [(e.link, e.reason) for e in told] == [(VenueLink.DOWN, refusal.sentence)]
+    assert {(e.link, e.reason) for e in told} == {(VenueLink.DOWN, refusal.sentence)}
     errors = [e for e in logged if e["event"] == "venue_not_ready"]
-    assert [(e["log_level"], e["venue"], e["reason"]) for e in errors] == [("error", OKX, refusal.sentence)]
+    assert {(e["log_level"], e["venue"], e["reason"]) for e in errors} == {("error", OKX, refusal.sentence)}
+    assert len(told) == len(errors) <= 3  # once each time that it was tried, ever more rarely
     assert {i: bench.world.position(i) for i in okx} == okx
     bench.check()
 
