@@ -35,7 +35,7 @@ RATE_PLAUSIBLE_MAX = Decimal(10)
 @lasting
 def counted_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
     """What is certain of assets that are hedged, each place once, without the coins that an account at a venue tells of itself."""
-    told = (min(_of_place(holdings), key=lambda h: h.quantity) for holdings in _told_of_places(ledger, policy).values())
+    told = (_least(holdings) for holdings in _told_of_places(ledger, policy).values())
     return tuple(h for h in told if h.asset in policy.collateral_assets)
 
 
@@ -71,7 +71,7 @@ def most_of_place(ledger: Ledger, policy: Policy, holding: Holding) -> Decimal:
 @lasting
 def certain_holdings(ledger: Ledger, policy: Policy) -> tuple[Holding, ...]:
     """What is certain of every asset that counts as collateral, stablecoins included, each place once."""
-    told = (min(_of_place(holdings), key=lambda h: h.quantity) for holdings in _told_of_places(ledger, policy).values())
+    told = (_least(holdings) for holdings in _told_of_places(ledger, policy).values())
     return tuple(h for h in told if h.asset in policy.collateral_assets or h.asset in policy.stables)
 
 
@@ -103,10 +103,9 @@ def _told_of_places(ledger: Ledger, policy: Policy) -> Mapping[tuple[Asset, str]
     return found
 
 
-def _of_place(told: tuple[Holding, ...]) -> tuple[Holding, ...]:
-    """Of several words on one place those with a rate, as far as there are such: a rate holds for whoever tells the quantity."""
-    rated = tuple(h for h in told if h.redemption_rate is not None)
-    return rated or told
+def _least(told: Iterable[Holding]) -> Holding:
+    """Of several words on one place the least, whoever tells the rate (`redemption.rate_of`); of equal ones one that tells it itself."""
+    return min(told, key=lambda h: (h.quantity, h.redemption_rate is None))
 
 
 def _is_in_account(ledger: Ledger, policy: Policy, holding: Holding) -> bool:

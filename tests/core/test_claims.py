@@ -25,6 +25,7 @@ from tests.core.claim_words import ETH, announcement, claims_policy
 from tests.core.story import T0
 
 D = Decimal
+WSTETH = Asset("wstETH")
 POLICY = claims_policy(hedge_share=D("0.25"), redemption_ends=RedemptionEnd.PRICED)
 MINUTE = 60_000
 
@@ -240,6 +241,22 @@ def test_of_two_unnamed_sources_of_one_place_the_least_is_certain_and_the_most_p
     assert [h.source for h in counted_holdings(ledger, policy)] == ["custody"]
     same = folded(policy, total("12", T0), total("12", T0, source="chain"), ev.CollateralConfirmed(at=T0, source="chain"))
     assert collateral(same, policy, ETH) == Range.exactly(D(12))
+
+
+@pytest.mark.parametrize(
+    ("custody", "chain"), [(("10", D("1.2")), ("5", None)), (("5", D("1.2")), ("10", None)), (("10", None), ("5", D("1.2")))]
+)
+def test_of_two_unnamed_sources_the_least_is_certain_whichever_of_them_tells_the_rate(
+    custody: tuple[str, Decimal | None], chain: tuple[str, Decimal | None]
+) -> None:
+    policy = replace(claims_policy(authorities={}), collateral_sources=frozenset({"custody", "chain"}))
+    policy = replace(policy, collateral_assets={ETH: ETH, WSTETH: ETH})
+    words = [
+        total(quantity, T0, source=source, location="cold", asset=WSTETH, redemption_rate=rate)
+        for source, (quantity, rate) in (("custody", custody), ("chain", chain))
+    ]
+    ledger = folded(policy, *words, ev.CollateralConfirmed(at=T0 + 10 * MINUTE, source="chain"))
+    assert collateral(ledger, policy, ETH) == Range(D(6), D(12))
 
 
 def test_a_place_that_does_not_add_up_is_told() -> None:
