@@ -277,9 +277,8 @@ class Delegation:
     `rose` (>= 0) and `fell` (<= 0) are all that was delegated and taken back since the venue's account surely showed everything, `moved_at`
     when we heard of the last of it; settlements into the mirror are no part of it. Of both, `due_up` (>= 0) and `due_down` (<= 0) are what
     no reading has shown. `unheard_up` (>= 0) and `unheard_down` (<= 0) are by how much readings moved the account's coins beyond that,
-    perhaps a delegation of which no word has come, `unheard_at` when the last of these was told (None: in a record of a former version);
-    `words` is how many reports came since, each of a later instant than the one before it. `is_disputed`: the custodian contradicts what it
-    said of this cycle before.
+    perhaps a delegation of which no word has come, `unheard_at` when one told the last of it (None: to a former version); `words` is how
+    many reports of later instants came since. `is_disputed`: the custodian contradicts what it said of this cycle before.
     """
 
     told: DelegationReport
@@ -324,15 +323,14 @@ class Ledger(Lookups):
     """The record. Nothing but `ledger.fold` and `engine.step` makes a new one. No slots: it remembers which of its orders are open.
 
     `journal_doubt` says why what the journal acknowledges is not to be trusted in this run, None: it is.
-    `sources_confirmed_at` tells when a source last told, in this run, that it has told everything; `sources_heard_at` when one did in
-    the runs before, as far as that still counts, and `source_scopes` all that each might tell of when this run began.
-    `foreign_moves`: by how many signed contract units positions moved since each source last told everything, by nobody's
-    order that we know and not by the venue's own doing; `unconfirmed`: what each source had told of places, in asset units, before it
-    began to tell what it has not told to the end (see `remembered`).
-    `mirrored` is by custodian's source, venue and asset; `custody_as_of` is each custodian's clock at its newest report.
-    `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did. For
-    `silent_ms` after `started_at` no order leaves at all. `strayed_at` tells since when an asset's certain net delta is beyond the soft
-    edge of its no-trade band. `epochs`: those of earlier runs, each with the number of its last order.
+    `sources_confirmed_at` tells when a source last told, in this run, that it has told everything; `sources_heard_at` when one did in the
+    runs before, as far as that still counts, and `source_scopes` all that each might tell of when this run began. `foreign_moves`: by how
+    many signed contract units positions moved since each source last told everything, by nobody's order that we know and not by the venue's
+    own doing; `unconfirmed`: what each source had told of places, in asset units, before it began to tell what it has not told to the end
+    (see `remembered`). `mirrored` is by custodian's source, venue and asset; `custody_as_of` is each custodian's clock at its newest
+    report. `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did. For `silent_ms`
+    after `started_at` no order leaves at all. `strayed_at` tells since when an asset's certain net delta is beyond the soft edge of its
+    no-trade band. `epochs`: those of earlier runs, each with the number of its last order.
     """
 
     epoch: str = ""
