@@ -93,11 +93,16 @@ def _rearmed(ledger: Ledger, venue: VenueId | None) -> Ledger:
     return replace(ledger, executions=left)
 
 
+def venues_of(ledger: Ledger, policy: Policy) -> set[VenueId]:
+    """Every venue that is traded at, or that something is known of."""
+    return {ledger.venue_of(i) for i in (*policy.instruments, *ledger.instruments, *ledger.positions)}
+
+
 def _flatten(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger:
     refusal = why_not_flattened(ledger)
     if refusal is not None:
         return _noted(ledger, event, f"not flattened: {refusal}")
-    venues = {ledger.venue_of(i) for i in (*policy.instruments, *ledger.instruments, *ledger.positions)}
+    venues = venues_of(ledger, policy)
     new = tuple(
         Flattening(venue=v, asset=event.asset, since=event.at, by=event.by, why=event.why, of_venue=event.venue is not None)
         for v in sorted(venues)

@@ -42,6 +42,7 @@ from bot.drivers.sources import sources_of
 from bot.operating import OperatorAnswer, OperatorRequest, Reload
 from bot.ports import Clock, CollateralSource, Journal, JournalFenced, JournalUnavailable, LeaseLost, SendRight
 from bot.shell.clock import SystemClock
+from bot.shell.heard import Heard
 from bot.shell.lifecycle import GONE_S, Run, Stoppable, World, stop_on_signals
 from bot.shell.watchdog import Watchdog
 
@@ -210,6 +211,7 @@ def _run_on(
         reload=stage.reload,
         observing=any(isinstance(venue, ObservedVenue) for venue in venues.values()),
         contradiction=partial(_contradiction, len(settings.venues)),
+        heard=Heard() if turn is None else turn.heard,
         mandate=None if turn is None else turn.mandate,
         watched={"endpoints": stage.endpoints.watch},
     )

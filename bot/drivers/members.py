@@ -22,6 +22,7 @@ from bot.core.policy import Policy
 from bot.drivers.journals import place_of
 from bot.operating import OperatorAnswer, OperatorRequest
 from bot.ports import Clock, JournalRefused, JournalUnavailable, Snapshot
+from bot.shell.heard import Heard
 from bot.shell.lifecycle import recovery_of
 from bot.shell.mandate import Mandate
 from bot.shell.recovery import Course
@@ -33,11 +34,12 @@ STANDS_BY = "standby"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """This instance may send: under what, from which journal, and what that folds to."""
+    """This instance may send: under what, from which journal, what that folds to, and what people said that it may have lost."""
 
     mandate: Mandate
     journal: RedisJournal | SqliteJournal
     recovery: tuple[Snapshot, Course]
+    heard: Heard
 
 
 class Member:
@@ -98,8 +100,10 @@ class Member:
         journal = open_journal(self._place, fence=fence, on_append_seconds=self._metrics.journal_append_seconds.observe)
         try:
             if followed is not None and isinstance(journal, RedisJournal) and followed.position == journal.position:
-                return Turn(mandate=mandate, journal=journal, recovery=(followed.snapshot, followed.course))
-            return Turn(mandate=mandate, journal=journal, recovery=recovery_of(journal, self._policy))
+                recovery = (followed.snapshot, followed.course)
+            else:
+                recovery = recovery_of(journal, self._policy)
+            return Turn(mandate=mandate, journal=journal, recovery=recovery, heard=self.standby.heard)
         except BaseException:
             journal.close()
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 from bot.core.units import Millis
 
@@ -24,3 +25,8 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Waits on the event loop."""
         await asyncio.sleep(seconds)
+
+
+def in_words(at: Millis) -> str:
+    """An instant, Unix ms, for people."""
+    return datetime.fromtimestamp(at / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import structlog
@@ -28,9 +27,10 @@ from bot.core.overriding import field_of, in_force, why_not
 from bot.core.policy import Policy
 from bot.core.records import TradingState
 from bot.core.trading import causes
-from bot.core.units import ZERO, Millis, VenueId
+from bot.core.units import ZERO, VenueId
 from bot.operating import HaltSwitch, HaltTold, OperatorAnswer, OperatorRequest, Reload
 from bot.ports import Clock
+from bot.shell.clock import in_words
 from bot.shell.loop import Loop
 
 log = structlog.get_logger(__name__)
@@ -121,7 +121,7 @@ class Control:
 
     def _standing(self, made: Override) -> str:
         """What of a new configuration does not count yet."""
-        return f"{made.field} is {made.value:f} until {_instant(made.until)}, set by {made.by}"
+        return f"{made.field} is {made.value:f} until {in_words(made.until)}, set by {made.by}"
 
     def end_contradicting(self, policy: Policy) -> None:
         """Ends what people set for a while where a run begins with limits of which it makes a contradiction: the configuration counts."""
@@ -269,7 +269,7 @@ class Control:
         made = next((o for o in self._loop.ledger.overrides if o.field == field), None)
         if made is None:
             return f"{field} is {configured:f} again, as configured"
-        return f"{field} is {made.value:f} instead of {configured:f} until {_instant(made.until)}"
+        return f"{field} is {made.value:f} instead of {configured:f} until {in_words(made.until)}"
 
     def _adopted(self, shown: Sequence[Adopted]) -> str:
         """What was taken over, and what had changed before it was: the fold takes only what is as it was shown."""
@@ -338,7 +338,3 @@ class Control:
             return None
         self._loop.put(OperatorActed(at=self._clock.now(), action=OperatorAction.HALT, by=told.by, why=told.why))
         return told
-
-
-def _instant(at: Millis) -> str:
-    return datetime.fromtimestamp(at / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

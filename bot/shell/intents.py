@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import structlog
 
@@ -26,6 +25,7 @@ from bot.core.records import Ledger
 from bot.core.units import Millis
 from bot.operating import Intents
 from bot.ports import Journal, Snapshot
+from bot.shell.clock import in_words
 from bot.shell.recovery import Course, Folding
 
 log = structlog.get_logger(__name__)
@@ -130,9 +130,8 @@ def _ends(later: Event, word: OperatorActed) -> bool:
 
 def _now(ledger: Ledger, word: OperatorActed) -> OperatorActed:
     """A word that counts from the ledger's newest instant on; when it was said is told in words."""
-    said = datetime.fromtimestamp(word.at / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     at = max(word.at, ledger.started_at, ledger.decided_at or 0)
-    return replace(word, at=at, why=f"{word.why} (said {said}, while the journal took nothing)")
+    return replace(word, at=at, why=f"{word.why} (said {in_words(word.at)}, while the journal took nothing)")
 
 
 def _is_news(ledger: Ledger, event: Event) -> bool:

@@ -43,6 +43,7 @@ from bot.ports import (
 from bot.shell.control import Control
 from bot.shell.dispatch import CUT_S, Dispatcher
 from bot.shell.feeds import FundingPolls, Openings, feed_source, feed_venue
+from bot.shell.heard import Heard
 from bot.shell.intents import entered
 from bot.shell.left_out import refuse_left_out
 from bot.shell.loop import Loop
@@ -87,6 +88,8 @@ class World:
     """Whether the venues are only watched: what is decided is recorded, and they send nothing."""
     contradiction: Callable[[Policy], str | None] = lambda _: None
     """Why a policy that a person wants cannot be, in one sentence."""
+    heard: Heard = field(default_factory=Heard)
+    """What people said to the instance before this one."""
     mandate: Mandate | None = None
     """Where only one of several instances may send: its right to."""
     watched: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
@@ -156,6 +159,7 @@ class Run:
         self._stop_reason = ""
         self._hurried = asyncio.Event()
         self._recovery, course = recovery or recovery_of(world.journal, policy)
+        self._unheard = world.heard.unheard(self._recovery.ledger, policy, world.clock.now())
         if world.intents is not None:
             self._recovery = entered(world.intents, world.journal, self._recovery, course)
         refuse_left_out(self._recovery.ledger, policy)
@@ -254,6 +258,8 @@ class Run:
         policy, hashed = self._policy, self._config_hash
         begun = SessionStarted(at=now, epoch=epoch, config_hash=hashed, policy=policy, is_fresh=fresh, silent_ms=silent)
         self.loop.put(replace(begun, observing=self._world.observing))
+        for word in self._unheard:
+            self.loop.put(replace(word, at=now))
         self.control.heed_switch()  # before the first decision, as what follows
         self.control.end_contradicting(policy)
 

@@ -4,7 +4,8 @@
 
 Rules:
 - It sends nothing, opens no venue and writes no entry. Whoever scrapes it hears that it stands by.
-- What it followed is its memory of a store that forgets: an entry that it has folded and the journal has lost is told at the start.
+- What it followed is its memory of a store that forgets: an entry that it has folded and the journal has lost is told at the start, and
+  what people said in such entries counts on (see `heard`).
 - It asks only while it could take over: not while the journal is another's or newer than it, or its configuration leaves out what the book
   carries. Else it would take the lease, end, and keep it from one that can.
 - Nothing here waits for the store for longer than it takes to ask again: a stop ends it at once.
@@ -21,6 +22,7 @@ import structlog
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.ports import Clock, JournalFollower, JournalRefused, JournalUnavailable, Lease, LeaseGranted, LeaseUnavailable, Position, Snapshot
+from bot.shell.heard import Heard
 from bot.shell.left_out import LeftOut, refuse_left_out
 from bot.shell.mandate import Mandate, Watched, is_explained, silence_s
 from bot.shell.recovery import Course, Folding
@@ -43,7 +45,9 @@ class Followed:
 
 
 class Standby:
-    """One instance that waits for its turn. `holder` and `entries` are for people; `entries` counts what was folded in this wait."""
+    """One instance that waits for its turn. `holder` and `entries` are for people; `entries` counts what was folded in this wait. `heard`
+    is what people said meanwhile, also where the journal has lost it.
+    """
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class Standby:
         self._policy = policy
         self._entries_folded = entries_folded
         self._folding: Folding | None = None
+        self.heard = Heard()
         self._judged: Ledger | None = None
         self._stopped = asyncio.Event()
         self._pausing: asyncio.Task[None] | None = None
@@ -186,9 +191,11 @@ class Standby:
             for number, entry in enumerate(followed.entries, 1):  # all of them, whatever happens: the follower has counted them
                 for event, commands in entry.steps():
                     self._folding.take(event, commands)
+                    self.heard.took(event)
                 self.entries += 1
                 if number % FOLDED_AT_ONCE == 0:
                     await asyncio.sleep(0)
+            self.heard.folded(self._folding.ledger)
             self._entries_folded(len(followed.entries))
             if not followed.more:
                 return

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.config import HALT_FILE
 from tests.adapters.journal.redis_process import RedisProcess, needs_redis
 from tests.failover.stage import LEASE_LOST, TTL_MS, Stage, judge
 
@@ -152,3 +153,25 @@ def test_a_store_that_forgot_grants_the_lease_twice_and_nothing_is_doubled(
     assert leader.ended() != 0
     stage.until(stage.hedged, what="the book hedged by the other one")
     judge(stage, since, wanted)
+
+
+def test_a_halt_that_was_followed_counts_although_the_store_has_lost_it(stage: Stage, store: RedisProcess) -> None:
+    leader, standby = stage.pair()
+    copy, sent = {file: file.read_bytes() for file in store.data()}, len(stage.placed())
+    followed = standby.metric("standby_entries_total") or 0
+    assert "HALTED" in leader.ask("halt", "--by", "alice", "--why", "stop everything")
+    stage.until(lambda: (standby.metric("standby_entries_total") or 0) > followed, what="the halt followed")
+    time.sleep(TTL_MS / 1_000 / 3)  # and what else came with it
+    leader.kill()
+    set_back(store, copy)
+    stage.hold(str(stage.collateral + Decimal("0.4")))
+    stage.until(lambda: standby.told("word_entered_late"), what="the other one leading, and saying it again")
+    time.sleep(2 * TTL_MS / 1_000 + 3)  # longer than it is silent
+    assert len(stage.placed()) == sent, "an order left a book that a person had halted"
+    told = standby.ask("status")
+    assert "halted" in told.lower()
+    assert "alice" in told
+    assert "the journal lost it" in told
+    standby.ask("resume", "--by", "bob", "--why", "seen")
+    stage.until(stage.hedged, what="the book hedged once a person resumed")
+    (stage.folder / leader.name / HALT_FILE).unlink()  # on the host of the dead one, which a person looks after as well

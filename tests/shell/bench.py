@@ -22,6 +22,7 @@ from bot.core.records import Ledger
 from bot.core.units import Asset, ClientOrderId, InstrumentId, Millis
 from bot.operating import HaltSwitch, Intents
 from bot.ports import Clock, Journal, Snapshot
+from bot.shell.heard import Heard
 from bot.shell.lifecycle import Run, World
 from bot.shell.mandate import Mandate
 from bot.shell.recovery import Course, recovered
@@ -112,6 +113,7 @@ class Bench:
         self.intents: Intents | None = None
         self.mandate: Mandate | None = None
         self.recovery: tuple[Snapshot, Course] | None = None
+        self.heard = Heard()
         self.watched: dict[str, Callable[[], Any]] = {}
         self.market = None if still else asyncio.create_task(self.world.play())
         self.outside = asyncio.all_tasks()
@@ -158,6 +160,7 @@ class Bench:
             halt=self.switch,
             intents=self.intents,
             mandate=self.mandate,
+            heard=self.heard,
             watched=self.watched,
         )
         self.ports = ports
