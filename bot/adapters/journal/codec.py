@@ -2,7 +2,8 @@
 
 The rule: what is written can be read back, exactly. An entry is read back before it is accepted, so a value that has no exact form (a
 Decimal that is not a number, text that is not Unicode) is refused while its cause is still at hand, not after the next restart. An
-unknown tag or format version is refused, never skipped: an event that cannot be folded makes every later one wrong.
+unknown tag, field or format version is refused, never skipped: an event that is not folded as it was meant makes every later one wrong. So
+a newer hedgebot may add fields with a default and leave the version as it is: this one then refuses what it would have to leave out.
 
     {"v":1,"events":[["CollateralObserved",{...}]],"commands":[["PlaceOrder",{...}]]}
 
@@ -30,6 +31,7 @@ from bot.ports import Snapshot
 
 FORMAT_VERSION = 1
 """Version of the form above. A higher one is from a newer hedgebot and is refused."""
+_PARTS = frozenset({"v", "events", "commands"})
 SNAPSHOT_VERSION = 7
 """To be raised whenever the same entries fold to another ledger than before: every older snapshot is then passed over."""
 
@@ -102,6 +104,8 @@ def decode(payload: bytes) -> Entry:
         raise EntryUnreadable(f"this is not a journal entry ({error})") from None
     if version != FORMAT_VERSION:
         raise EntryUnreadable(f"the entry has format version {version}, and this hedgebot reads version {FORMAT_VERSION}")
+    if added := document.keys() - _PARTS:
+        raise _newer("the entry", min(added))
     return Entry(_untagged(events, EVENTS, "event"), _untagged(commands, COMMANDS, "command"))
 
 
@@ -111,16 +115,22 @@ def _untagged(items: Any, known: Mapping[str, type[Any]], what: str) -> tuple[An
         for tag, fields in items:
             if tag not in known:
                 raise EntryUnreadable(f"the {what} {tag!r} is unknown to this hedgebot")
-            found.append(_adapter(tag).validate_python(fields))
+            found.append(_adapter(tag).validate_python(fields, extra="forbid"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "unexpected_keyword_argument":
+            raise _newer(f"the {what} {error.title}", where) from None
         raise EntryUnreadable(f"the {what} {error.title} has no readable {where or 'fields'}: {first['msg']}") from None
     except (TypeError, ValueError) as error:
         if isinstance(error, EntryUnreadable):
             raise
         raise EntryUnreadable(f"the list of {what}s is malformed ({error})") from None
     return tuple(found)
+
+
+def _newer(what: str, added: str) -> EntryUnreadable:
+    return EntryUnreadable(f"{what} has {added!r}, which this hedgebot does not know: it is of a newer one")
 
 
 def first_link(identity: str) -> bytes:

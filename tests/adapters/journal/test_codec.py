@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -16,6 +19,7 @@ from bot.adapters.journal.codec import EntryUnreadable, EntryUnwritable, decode,
 from bot.core import commands, events
 from bot.core.commands import Command
 from bot.core.events import CollateralConfirmed, Event
+from bot.core.policy import Policy
 from bot.core.units import Asset, InstrumentId, VenueId
 from tests.adapters.journal.facts import any_command, any_event, confirmed, drawn, order, seen
 
@@ -101,6 +105,10 @@ def test_a_class_of_the_same_name_is_not_an_event() -> None:
         (b'{"v":1,"events":[["CollateralConfirmed",{"at":1}]],"commands":[]}', "has no readable source"),
         (b'{"v":1,"events":[["CollateralConfirmed"]],"commands":[]}', "malformed"),
         (b'{"v":1,"events":7,"commands":[]}', "malformed"),
+        (
+            b'{"v":1,"events":[],"commands":[],"causes":[]}',
+            "the entry has 'causes', which this hedgebot does not know: it is of a newer one",
+        ),
         (b'{"v":1,"events":[]}', "not a journal entry"),
         (b"[]", "not a journal entry"),
         (b"\x00\xff", "not a journal entry"),
@@ -109,6 +117,43 @@ def test_a_class_of_the_same_name_is_not_an_event() -> None:
 def test_what_cannot_be_understood_is_refused(payload: bytes, sentence: str) -> None:
     with pytest.raises(EntryUnreadable, match=sentence):
         decode(payload)
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [('"at":1,', "tomorrow"), ('"policy":{', "policy.tomorrow"), ('"client_order_id":"a1",', "tomorrow")]
+)
+def test_what_a_newer_version_adds_is_refused_in_one_sentence(place: str, name: str) -> None:
+    begun = events.SessionStarted(at=1, epoch="h0", config_hash="x", policy=Policy(), is_fresh=True, silent_ms=5000)
+    known = encode([begun], [order(1)]).decode()
+    assert place in known
+    newer = known.replace(place, f'{place}"tomorrow":"1",', 1)
+    kind = "command PlaceOrder" if "client" in place else "event SessionStarted"
+    with pytest.raises(EntryUnreadable, match=f"the {kind} has '{name}', which this hedgebot does not know: it is of a newer one"):
+        decode(newer.encode())
+
+
+@pytest.mark.parametrize("kind", [*codec.EVENTS.values(), *codec.COMMANDS.values()], ids=lambda kind: kind.__name__)
+@given(data=st.data())
+@settings(max_examples=5, deadline=None)
+def test_nothing_in_an_entry_is_left_out_in_silence(kind: type[Any], data: st.DataObject) -> None:
+    item = data.draw(drawn(kind))
+    document = json.loads(encode((item,), ()) if isinstance(item, Event) else encode((confirmed(1),), (item,)))
+    for each in objects_in(document):
+        each["tomorrow"] = "1"
+        newer = json.dumps(document)
+        with suppress(EntryUnreadable):
+            entry = decode(newer.encode())
+            assert encode(entry.events, entry.commands).count(b'"tomorrow"') == 1, "it is one of a mapping, and kept"
+        del each["tomorrow"]
+
+
+def objects_in(document: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a JSON document, at every depth."""
+    if isinstance(document, dict):
+        yield document
+    if isinstance(document, dict | list):
+        for each in list(document.values()) if isinstance(document, dict) else document:
+            yield from objects_in(each)
 
 
 def test_links_bind_entries_to_all_before_them_and_to_their_journal() -> None:

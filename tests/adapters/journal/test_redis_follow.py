@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.adapters.journal import redis_follow
-from bot.adapters.journal.codec import encode_snapshot
+from bot.adapters.journal.codec import encode, encode_snapshot, link
 from bot.adapters.journal.redis_follow import RedisFollower
 from bot.adapters.journal.redis_link import RedisServer
 from bot.core.policy import Policy
@@ -105,6 +105,15 @@ async def test_an_entry_that_does_not_fit_is_not_told(place: Place, follower: Re
     await follower.newer()
     client.xadd(keys(place.name)["entries"], {"link": b"x" * 32, "payload": b"{}"}, id="3-0")
     with pytest.raises(JournalUnavailable, match="entry 3 does not fit the chain"):
+        await follower.newer()
+
+
+async def test_an_entry_with_a_field_of_a_newer_hedgebot_is_refused(place: Place, follower: RedisFollower, client: Any) -> None:
+    with closing(place.opened()) as journal:
+        last = journal.position.link
+    payload = encode([confirmed(1)], []).replace(b'"at":1', b'"at":1,"tomorrow":"1"')
+    client.xadd(keys(place.name)["entries"], {"link": link(last, payload), "payload": payload}, id="1-0")
+    with pytest.raises(JournalRefused, match="entry 1: the event CollateralConfirmed has 'tomorrow', which this hedgebot does not know"):
         await follower.newer()
 
 

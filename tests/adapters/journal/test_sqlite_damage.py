@@ -65,14 +65,25 @@ def test_a_newer_journal_is_refused(path: Path) -> None:
         SqliteJournal(path, "ours")
 
 
-def test_an_entry_of_a_newer_version_is_refused(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("known", "newer", "sentence"),
+    [
+        (b'"v":1', b'"v":9', "the entry has format version 9"),
+        (
+            b'"at":2',
+            b'"at":2,"tomorrow":"1"',
+            "the event CollateralConfirmed has 'tomorrow', which this hedgebot does not know: it is of a newer",
+        ),
+    ],
+)
+def test_an_entry_of_a_newer_version_is_refused(path: Path, known: bytes, newer: bytes, sentence: str) -> None:
     written(path, 1)
-    payload = encode([confirmed(2)], []).replace(b'"v":1', b'"v":9')
+    payload = encode([confirmed(2)], []).replace(known, newer)
     with closing(sqlite3.connect(path)) as database:
         (last,) = database.execute("SELECT link FROM entries").fetchone()
         database.execute("INSERT INTO entries VALUES (2, ?, ?)", (link(last, payload), payload))
         database.commit()
-    with pytest.raises(JournalRefused, match="the entry has format version 9"):
+    with pytest.raises(JournalRefused, match=sentence):
         times(path)
 
 
