@@ -48,7 +48,8 @@ NO_PARTNERS: Mapping[int, Group] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Spare:
-    """What a total rose (> 0) or fell (< 0) by at an instant, and no claim explains."""
+    """What a total rose (> 0) or fell (< 0) by at an instant, and no claim explains. What a redemption that was not priced took in its
+    order is not explained either: it is no whole claim, and nothing was counted off for it."""
 
     at: Millis
     quantity: Decimal
@@ -60,8 +61,8 @@ class Matching:
 
     The first story is the one that is told. `doubts` names for each story the claims that may be over though it awaits them: a change came
     while they were awaited that no whole claims explain, so that it may have hidden them. `taken`: units of redemptions that took from such
-    a change in their order. `is_wide`: there are too many to tell them apart. `strange`: how much
-    of what was told and shown the stories do not explain.
+    a change in their order. `spare`: of each change the most that any of the stories leaves unexplained. `is_wide`: there are too many to
+    tell them apart. `strange`: how much of what was told and shown the stories do not explain.
     """
 
     stories: tuple[Mapping[str, Decimal], ...]
@@ -126,6 +127,19 @@ def shown_at(claim: Claim, lead_ms: Millis) -> Millis:
     return claim.stage_at + lead_ms if claim.stage is ClaimStage.SETTLED else FOREVER
 
 
+def _most_spare(stories: Iterable[_Story]) -> tuple[Spare, ...]:
+    """Of each change, by its instant and sign, the most that any of the stories leaves unexplained; the oldest first."""
+    most: dict[tuple[Millis, bool], Decimal] = {}
+    for story in stories:
+        its: dict[tuple[Millis, bool], Decimal] = {}
+        for each in story.spare:
+            key = each.at, each.quantity > ZERO
+            its[key] = its.get(key, ZERO) + each.quantity
+        for key, quantity in its.items():
+            most[key] = max(most.get(key, ZERO), quantity, key=abs)
+    return tuple(Spare(at, quantity) for (at, _), quantity in sorted(most.items()))
+
+
 class _Search:
     def __init__(
         self, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline, read_at: Millis, now: Millis, unsure: frozenset[str]
@@ -153,7 +167,7 @@ class _Search:
         left = tuple({self._claims[n].id: q for n, q in (*s.awaited[1].items(), *s.awaited[-1].items(), *s.given_up.items())} for s in kept)
         is_wide = any(n < self._wide_below for s in kept for its in s.awaited.values() for n in its)
         doubts = tuple(frozenset(self._claims[n].id for n in story.doubts) for story in kept)
-        return Matching(left, doubts, max(s.taken for s in kept), tuple(kept[0].spare), is_wide, least)
+        return Matching(left, doubts, max(s.taken for s in kept), _most_spare(kept), is_wide, least)
 
     def _enter(self, stories: Iterable[_Story], *, moved_at: Millis) -> None:
         """Claims that what moved then may be are awaited from now on."""
@@ -221,21 +235,25 @@ class _Search:
     ) -> None:
         """Claims of the sign of a change take from it, in this order or the oldest first, also parts of themselves unless `is_whole`."""
         its, rest = story.awaited[sign], quantity
-        is_part, following = False, iter(order)
+        is_part, uncounted, following = False, ZERO, iter(order)
         while its and rest > ZERO:
             number = next(following) if order else next(iter(its))
             needed = its[number]
             if self._ends[number] < at:
                 story.given_up[number] = its.pop(number)
-            elif needed <= rest:
-                rest -= its.pop(number)
-            elif is_whole:
+                continue
+            if needed > rest and is_whole:
                 break
+            taken, is_part = min(needed, rest), needed > rest
+            rest -= taken
+            uncounted += taken if sign < 0 and self._claims[number].stage is ClaimStage.ANNOUNCED else ZERO
+            if is_part:
+                its[number] = needed - taken
             else:
-                its[number], rest, is_part = needed - rest, ZERO, True
+                del its[number]
         story.taken += quantity - rest if sign < 0 else ZERO
         if rest > ZERO or is_part:
-            self._unexplained(story, Spare(at, rest * sign))
+            self._unexplained(story, Spare(at, (rest + uncounted) * sign))
 
     def _unexplained(self, story: _Story, spare: Spare) -> None:
         """A change that no whole claims explain, or not all of it: it may hide that what is still awaited of both kinds came about."""

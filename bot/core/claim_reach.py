@@ -53,8 +53,8 @@ class Outcome:
 class Standing:
     """What the claims of one place come to: what is left of each by the story under which the least counts, all outcomes, and until when.
 
-    `told` is how the claims were taken, those that several announcers tell of together. `spare` are the changes of the total that this
-    story does not explain.
+    `told` is how the claims were taken, those that several announcers tell of together. `spare`: of each change of the total the most that
+    any story leaves unexplained, so that it may be what was announced at another place.
     """
 
     told: Sequence[Told]

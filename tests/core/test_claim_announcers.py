@@ -175,6 +175,23 @@ def test_a_priced_redemption_that_leaves_from_another_place_is_not_unhedged_twic
     assert book.known == Range(D(130), D(140))
 
 
+@pytest.mark.parametrize(("quantity", "stage", "low", "high"), [
+    ("20", ClaimStage.ANNOUNCED, 130, 140),
+    ("20", ClaimStage.PRICED, 110, 140),
+    ("7", ClaimStage.ANNOUNCED, 130, 140),
+    ("7", ClaimStage.PRICED, 130, 133),
+    ("10", ClaimStage.ANNOUNCED, 130, 130),
+])  # fmt: skip
+def test_what_fell_at_another_place_is_not_forgotten_where_an_open_redemption_there_may_have_taken_some_of_it(
+    quantity: str, stage: ClaimStage, low: int, high: int
+) -> None:
+    """10 are priced at the vault, and 10 leave from the desk: r1, or a part of q, or more than q; only a q of 10 explains it itself."""
+    redeemed = {"kind": ClaimKind.REDEMPTION, "stage": ClaimStage.PRICED}
+    book = Book(policy_at_two("0")).told(desk("50", T0)).read(BEGUN - SECOND, HELD)
+    decided(book, word("q", quantity, "backend", location="desk", **(redeemed | {"stage": stage})), word("r1", "10", "backend", **redeemed))
+    assert book.told(desk("40", BEGUN + SECOND)).read(BEGUN + SECOND, HELD).known == Range(D(low), D(high))
+
+
 @pytest.mark.parametrize(("before_ms", "may_be_it"), [(-SECOND, True), (0, True), (SECOND, True), (EARLIEST, True), (EARLIEST + 1, False)])
 @pytest.mark.parametrize(
     ("kind", "total", "hedged", "twice"), [(ClaimKind.DEPOSIT, "60", 160, 170), (ClaimKind.REDEMPTION, "40", 140, 130)]
