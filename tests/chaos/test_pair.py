@@ -7,7 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from bot.core.units import Asset
+from bot.core import trading
+from bot.core.events import OperatorAction
+from bot.core.units import Asset, VenueId
 from bot.drivers.chaos.judge import Judge
 from bot.drivers.chaos.pair import PairStage
 from bot.drivers.chaos.seed import is_pair
@@ -18,7 +20,7 @@ from bot.simulator.hosts import run_hosted
 from tests.chaos.openings import open_book
 
 pytestmark = [pytest.mark.xdist_group("chaos-pair"), pytest.mark.timeout(600)]
-ETH = Asset("ETH")
+ETH, OKX = Asset("ETH"), VenueId("okx")
 
 
 def told(story: Callable[[PairStage], Awaitable[None]]) -> PairStage:
@@ -114,6 +116,28 @@ def test_a_failover_that_grants_the_lease_to_the_other_one_makes_it_wait_for_bot
         await until(stage, lambda: stage.turns.newest.host != leader.host.name, 1)
         await until(stage, lambda: stage.turns.newest.began_at is not None, 15)
         assert stage.clock.steady() - began >= 6.0
+
+    told(story)
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_what_a_person_said_counts_although_a_failover_lost_it_together_with_the_leader(*, resumes: bool) -> None:
+    async def story(stage: PairStage) -> None:
+        leader, before = stage.leader, len(stage.world.store.entries)
+        assert leader is not None
+        words = (OperatorAction.HALT, OperatorAction.RESUME) if resumes else (OperatorAction.HALT,)
+        for word in words:
+            await stage.person(word)
+            stage.switch.halted = None  # they said it to the leader alone, and no file halts
+            await stage.clock.sleep(1.0)
+        await stage.kill(leader)
+        stage.fail_over(len(stage.world.store.entries) - before, forgets=True)
+        sent = len(stage.oracle.truth.sent)
+        hold(stage, "ETH", Decimal(0))
+        await stage.clock.sleep(30.0)
+        assert stage.turns.newest.host != leader.host.name
+        assert trading.is_halted(stage.ledger, OKX) is not resumes
+        assert (len(stage.oracle.truth.sent) > sent) is resumes
 
     told(story)
 

@@ -20,6 +20,7 @@ from bot.core.units import Millis, VenueId
 from bot.drivers.chaos.stage import RESTART_MAX_S, RESTART_S, Crash, Life, Stage
 from bot.drivers.chaos.turns import Turn, Turns, TurnWitness
 from bot.drivers.chaos.world import BotClock, HostClock, Pace
+from bot.shell.heard import Heard
 from bot.shell.mandate import Mandate
 from bot.shell.standing_by import Followed, Standby
 from bot.simulator.hosts import Host
@@ -118,14 +119,14 @@ class PairStage(Stage):
         if mandate is None:
             return False
         try:
-            life = self._lead(one, lease.claim, mandate, await one.standby.followed())
+            life = self._lead(one, lease.claim, mandate, await one.standby.followed(), one.standby.heard)
             await asyncio.wait({life.task})
             return not life.cut and not isinstance(self._ended_by(life), Crash)
         finally:
             one.life = one.turn = None
             await mandate.end()
 
-    def _lead(self, one: Instance, claim: str, mandate: Mandate, followed: Followed | None) -> Life:
+    def _lead(self, one: Instance, claim: str, mandate: Mandate, followed: Followed | None, heard: Heard) -> Life:
         journal = MemoryJournal(
             one.store,
             appending=self._appending,
@@ -141,7 +142,7 @@ class PairStage(Stage):
         self.world.collateral.told_by(one.clock)
         witness = TurnWitness(self.oracle, self.turns, turn, BotClock(self.clock))
         where = f" on {one.host.name} in epoch {claim.partition(':')[0]}"
-        one.life = self._begin(journal, witness, mandate=mandate, recovery=recovery, where=where)
+        one.life = self._begin(journal, witness, mandate=mandate, recovery=recovery, heard=heard, where=where)
         return one.life
 
     def _happened(self, venue: VenueId, reports: Sequence[Report]) -> None:

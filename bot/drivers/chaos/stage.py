@@ -26,6 +26,7 @@ from bot.drivers.chaos.venue import ChaosVenue, FeedDied, Witness
 from bot.drivers.chaos.world import BotClock, ChaosWorld, MemorySwitch, Pace, policy_of
 from bot.operating import HaltTold, OperatorRequest
 from bot.ports import JournalUnavailable, LeaseLost, Snapshot
+from bot.shell.heard import Heard
 from bot.shell.lifecycle import Run, World
 from bot.shell.loop import LoopOverrun
 from bot.shell.mandate import Mandate
@@ -144,6 +145,7 @@ class Stage:
         *,
         mandate: Mandate | None = None,
         recovery: tuple[Snapshot, Course] | None = None,
+        heard: Heard | None = None,
         where: str = "",
     ) -> Life:
         """A run on a journal, under a mandate where it needs one, and from what was followed where something was; `where` is for people."""
@@ -158,6 +160,7 @@ class Stage:
             funding_poll_s=FUNDING_POLL_S,
             halt=self.switch,
             mandate=mandate,
+            heard=heard or Heard(),
         )
         run = Run(ports, self.policy, "c0ffee", tag=f"t{(number - 1) % 1000:03d}", recovery=recovery)
         self.oracle.causes.recovered(run.loop.ledger)
