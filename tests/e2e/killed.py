@@ -1,8 +1,8 @@
 """Bots that are killed at a named point of one order's way, as real processes: `python -m tests.e2e.killed CONFIG`.
 
-Reads one JSON object per line, `{"point": NAME or null, "how": "kill" | "block" | "term, kill" | "term, term"}`, forks a bot for each, and
-writes a line when it has started (`{"pid": ...}`) and one when it is gone (`{"gone": pid, "code": ...}`, negative: the signal). Forking
-saves the seconds that each bot would need to import what it is made of. Nothing of this is in the bot: its parts are wrapped here.
+Reads one JSON object per line, `{"point": NAME or null, "how": "kill" | "block" | "term, term" | a name of STOP_POINTS}`, forks a bot for
+each, and writes a line when it has started (`{"pid": ...}`) and one when it is gone (`{"gone": pid, "code": ...}`, negative: the signal).
+Forking saves the seconds that each bot would need to import what it is made of. Nothing of this is in the bot: its parts are wrapped here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bot.adapters.journal.sqlite import SqliteJournal
 from bot.adapters.venue.ccxt_venue import CcxtVenue
 from bot.config import Settings, load
 from bot.core.commands import Command, PlaceOrder
-from bot.core.events import Event, FillReported, OrderReported
+from bot.core.events import Event, FillReported, OrderReported, StopRequested
 from bot.drivers import live
 from bot.shell.loop import Loop
 from bot.shell.watchdog import Watchdog
@@ -47,6 +47,8 @@ POINTS = (
     "answer, accepted by the journal",
 )
 """The points of one order's way, in order."""
+STOP_POINTS = ("stop, taken", "stop, accepted by the journal", "stop, before the journal is closed")
+"""The points of an orderly stop at which a bot can be killed that was asked to stop at a point of an order's way."""
 _IN_PLACE: ContextVar[bool] = ContextVar("in_place", default=False)
 FLUSHED_S = 0.02
 """From the write of a request until its bytes have left the process."""
@@ -56,9 +58,11 @@ class Killer:
     """Ends this process when a point is passed for the first time after an order was decided."""
 
     def __init__(self, point: str, how: str) -> None:
-        self.point, self.how, self.is_armed = point, how, False
+        self.point, self.how, self.is_armed, self.is_asked = point, how, False, False
 
     def passes(self, point: str) -> None:
+        if self.is_asked and point == self.how:
+            os.kill(os.getpid(), signal.SIGKILL)
         if not self.is_armed or point != self.point:
             return
         self.is_armed = False
@@ -66,9 +70,10 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "block":
             time.sleep(3_600)
+        self.is_asked = True
         os.kill(os.getpid(), signal.SIGTERM)
-        second = signal.SIGKILL if self.how.endswith("kill") else signal.SIGTERM
-        threading.Timer(0.1, os.kill, (os.getpid(), second)).start()
+        if self.how == "term, term":
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
 
 def arm(killer: Killer) -> None:
@@ -81,7 +86,7 @@ def arm(killer: Killer) -> None:
 
 
 def wrap_journal(killer: Killer) -> None:
-    append = SqliteJournal.append
+    append, close = SqliteJournal.append, SqliteJournal.close
 
     def watched(journal: SqliteJournal, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:
         intent = any(isinstance(c, PlaceOrder) for c in commands)
@@ -90,8 +95,14 @@ def wrap_journal(killer: Killer) -> None:
         killer.passes("intent, before it is written" if intent else "answer, before it is written" if answer else "")
         append(journal, events, commands, durable=durable)
         killer.passes("intent, written" if intent else "answer, accepted by the journal" if answer else "")
+        killer.passes("stop, accepted by the journal" if any(isinstance(e, StopRequested) for e in events) else "")
+
+    def watched_close(journal: SqliteJournal) -> None:
+        killer.passes("stop, before the journal is closed")
+        close(journal)
 
     SqliteJournal.append = watched  # type: ignore[method-assign]  # the wrapping is the point
+    SqliteJournal.close = watched_close  # type: ignore[method-assign]  # as above
 
 
 def wrap_venue(killer: Killer) -> None:
@@ -140,7 +151,7 @@ def wrap_loop(killer: Killer) -> None:
         answer = isinstance(event, OrderReported | FillReported)
         killer.passes("answer, before the fold" if answer else "")
         take(loop, event)
-        killer.passes("answer, folded" if answer else "")
+        killer.passes("answer, folded" if answer else "stop, taken" if isinstance(event, StopRequested) else "")
 
     Loop._take = watched  # type: ignore[method-assign]  # as above
 
