@@ -113,13 +113,15 @@ def _book(ledger: Ledger, policy: Policy) -> _Book:
 
 
 def read_at(ledger: Ledger, policy: Policy, where: str) -> Millis:
-    """The newest instant at which a place's total is known: its source told it, or that it has told everything, in this run or before it;
-    before all time where none did."""
+    """The newest instant at which a place's total is known: its source told it, or that it has told everything, in this run or before it,
+    by the source's own clock where it says of which instant; before all time where none did."""
     there = ledger.places.get(where)
     source = policy.claims.authorities.get(where, "") if there is None else there.source
     told = there.tellings[-1].at if there is not None and there.tellings else -FOREVER
     heard = staleness.heard_at(ledger, source)
-    return told if heard is None else max(told, heard)
+    if heard is None:
+        return told
+    return min(heard, ledger.sources_as_of[source]) if source in ledger.sources_as_of else max(told, heard)
 
 
 def _worked_out(ledger: Ledger, policy: Policy, now: Millis) -> _Book:

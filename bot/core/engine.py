@@ -271,7 +271,7 @@ def _on_custody(ledger: Ledger, event: ev.CustodyReported, policy: Policy) -> Le
         )
         ledger = _FOLDERS[ev.CollateralObserved](ledger, total, policy)
     ledger = custody.apply_delegations(ledger, event)
-    return observations.confirm_source(ledger, ev.CollateralConfirmed(at=event.at, source=event.source))
+    return observations.confirm_source(ledger, ev.CollateralConfirmed(at=event.at, source=event.source, as_of=event.as_of))
 
 
 _FOLDERS: Mapping[type[ev.Event], Callable[[Ledger, Any, Policy], Ledger]] = {

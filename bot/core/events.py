@@ -124,9 +124,10 @@ class CollateralAnnounced(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollateralConfirmed(Event):
-    """A source has told every total that it has, or was read again and says the same: they are known, and fresh as of `at`."""
+    """A source has told every total that it has, or says the same: known, and fresh, by its own clock as of `as_of` (None: as of now)."""
 
     source: str
+    as_of: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +201,6 @@ class OrderAbsent(Event):
     """A look-up by client id, and a read of fills after it, both succeeded: the order is not known by its id.
 
     `filled_quantity` is the signed sum of the fills that were found of it all the same; zero when there is none.
-
     `venue_clock_at` is the venue's own clock at the look-up: only beyond the order's expiry plus a margin does absence prove anything.
     """
 

@@ -82,8 +82,8 @@ class _Ground:
 
 
 def _heard(ledger: Ledger) -> tuple[object, ...]:
-    told = (*sorted(ledger.sources_confirmed_at.items()), None, *sorted(ledger.sources_heard_at.items()))
-    return (ledger.decided_at, ledger.started_at, *told)
+    told = (ledger.sources_confirmed_at, ledger.sources_heard_at, ledger.sources_as_of)
+    return (ledger.decided_at, ledger.started_at, *(tuple(sorted(each.items())) for each in told))
 
 
 def _objects(ledger: Ledger) -> Iterator[object]:

@@ -38,7 +38,7 @@ class Lookups:
             "_answers": frozenset(
                 (
                     *("instruments", "holdings", "claims", "places", "positions", "orders", "markets", "flows", "delegations", "mirrored"),
-                    *("foreign_moves", "unconfirmed"),
+                    *("foreign_moves", "unconfirmed", "sources_as_of"),
                     *("venues", "sources_confirmed_at", "sources_heard_at", "quotes", "decided_at", "started_at", "quarantined"),
                 )
             ),

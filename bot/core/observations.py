@@ -66,8 +66,14 @@ def is_late(ledger: Ledger, event: ev.CollateralObserved) -> bool:
 def confirm_source(ledger: Ledger, event: ev.CollateralConfirmed) -> Ledger:
     """A source has told all its totals, or was read again and says the same: they are known, and fresh."""
     readable = {k: v for k, v in ledger.sources_unreadable.items() if k != event.source}
-    confirmed = put(ledger.sources_confirmed_at, event.source, event.at)
-    return remembered.heard(replace(ledger, sources_confirmed_at=confirmed, sources_unreadable=readable), event.source)
+    as_of = {k: v for k, v in ledger.sources_as_of.items() if k != event.source or event.as_of is not None}
+    ledger = replace(
+        ledger,
+        sources_confirmed_at=put(ledger.sources_confirmed_at, event.source, event.at),
+        sources_as_of=as_of if event.as_of is None else put(as_of, event.source, event.as_of),
+        sources_unreadable=readable,
+    )
+    return remembered.heard(ledger, event.source)
 
 
 def source_unreadable(ledger: Ledger, source: str, reason: str, at: Millis) -> Ledger:

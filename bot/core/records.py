@@ -322,15 +322,14 @@ class Tallies:
 class Ledger(Lookups):
     """The record. Nothing but `ledger.fold` and `engine.step` makes a new one. No slots: it remembers which of its orders are open.
 
-    `journal_doubt` says why what the journal acknowledges is not to be trusted in this run, None: it is.
-    `sources_confirmed_at` tells when a source last told, in this run, that it has told everything; `sources_heard_at` when one did in the
-    runs before, as far as that still counts, and `source_scopes` all that each might tell of when this run began. `foreign_moves`: by how
-    many signed contract units positions moved since each source last told everything, by nobody's order that we know and not by the venue's
-    own doing; `unconfirmed`: what each source had told of places, in asset units, before it began to tell what it has not told to the end
-    (see `remembered`). `mirrored` is by custodian's source, venue and asset; `custody_as_of` is each custodian's clock at its newest
-    report. `fresh_at` is when a run began on a journal that does not know what earlier runs may have sent; None: none did. For `silent_ms`
-    after `started_at` no order leaves at all. `strayed_at` tells since when an asset's certain net delta is beyond the soft edge of its
-    no-trade band. `epochs`: those of earlier runs, each with the number of its last order.
+    `journal_doubt` says why what the journal acknowledges is not to be trusted in this run. `sources_confirmed_at` tells when a source last
+    told, in this run, that it has told everything; `sources_heard_at` when one did in the runs before, as far as that still counts,
+    `sources_as_of` of which instant, where it says (its clock), and `source_scopes` all that each might tell of when this run began.
+    `foreign_moves`: by how many signed contract units others moved positions since each source last told everything; `unconfirmed`: what
+    each had told of places, in asset units, before it began to tell what it has not told to the end (both: see `remembered`). `mirrored` is
+    by custodian's source, venue and asset; `custody_as_of`: each custodian's clock at its newest report. `fresh_at`: when a run began on a
+    journal that does not know what earlier runs may have sent, if one did. For `silent_ms` after `started_at` no order leaves.
+    `strayed_at`: since when an asset's certain net delta is beyond its band's soft edge. `epochs`: earlier ones, with their last orders.
     """
 
     epoch: str = ""
@@ -349,6 +348,7 @@ class Ledger(Lookups):
     places: Mapping[str, Place] = field(default_factory=dict)
     sources_confirmed_at: Mapping[str, Millis] = field(default_factory=dict)
     sources_heard_at: Mapping[str, Millis] = field(default_factory=dict)
+    sources_as_of: Mapping[str, Millis] = field(default_factory=dict)
     source_scopes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     sources_unreadable: Mapping[str, str] = field(default_factory=dict)
     foreign_moves: Mapping[str, Mapping[InstrumentId, Decimal]] = field(default_factory=dict)

@@ -99,7 +99,7 @@ class Recorder:
 
 def same_but_for_stamps(before: Ledger, after: Ledger) -> bool:
     """Whether two ledgers differ at most in what the next word of a source, of a venue or of the market replaces."""
-    for name in ("sources_confirmed_at", "custody_as_of", "venues"):
+    for name in ("sources_confirmed_at", "sources_as_of", "custody_as_of", "venues"):
         if getattr(before, name).keys() != getattr(after, name).keys():
             return False
     if not _same(before, after, _COMPARED):
@@ -141,7 +141,7 @@ def _mirrored(ledger: Ledger) -> Mapping[tuple[str, VenueId, Asset], Delegation]
     return {key: replace(told, observed_at=0) for key, told in ledger.mirrored.items()}
 
 
-_BY_THEMSELVES = ("sources_confirmed_at", "holdings", "mirrored", "custody_as_of", "venues")
+_BY_THEMSELVES = ("sources_confirmed_at", "sources_as_of", "holdings", "mirrored", "custody_as_of", "venues")
 _COMPARED = tuple(f.name for f in fields(Ledger) if f.name not in ("quotes", "decided_at", "payments_read_at", *_BY_THEMSELVES))
 _TOLD_OR_NOT = ("reported_at", "agreed_at", "clock_offset_ms", "unreadable")
 """Of these it counts whether they are told at all."""

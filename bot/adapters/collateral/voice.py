@@ -6,6 +6,7 @@ A confirmation is said at once after news or a failure, and else no oftener than
 from __future__ import annotations
 
 from bot.core.events import CollateralConfirmed, CollateralUnreadable
+from bot.core.units import Millis
 from bot.ports import Clock, Inbox
 
 
@@ -27,12 +28,12 @@ class Voice:
         """Nothing was said yet, or there is news: what is said next is said at once."""
         self._failure = self._confirmed_at = None
 
-    def confirm(self, inbox: Inbox) -> None:
-        """All that was told is known now."""
+    def confirm(self, inbox: Inbox, *, as_of: Millis | None = None) -> None:
+        """All that was told is known, as of an instant of the source's clock, None: as of now."""
         now = self._clock.steady()
         if self.has_failed or self._confirmed_at is None or now - self._confirmed_at >= self._every_s * 0.9:
             self._failure, self._confirmed_at = None, now
-            inbox.put(CollateralConfirmed(at=self._clock.now(), source=self._name))
+            inbox.put(CollateralConfirmed(at=self._clock.now(), source=self._name, as_of=as_of))
 
     def fail(self, inbox: Inbox, reason: str) -> None:
         """It cannot be known now, for this reason; what was told last stays, and ages."""

@@ -43,6 +43,26 @@ async def test_all_totals_are_told_before_the_first_confirmation_and_with_exact_
     assert told == {(WSTETH, "copper", Decimal(0), rate), (WSTETH, "ceffu", Decimal(0), rate)}
 
 
+async def test_what_is_confirmed_is_as_old_as_the_block_that_was_read_and_not_as_old_as_its_arrival(stand: Stand) -> None:
+    def made_at() -> int:
+        """The time of the newest block with its confirmations, in ms."""
+        number = stand.terms.confirmed_at(stand.anvil.head)
+        return 1_000 * int(stand.anvil.web3.eth.get_block(number)["timestamp"])
+
+    await asyncio.sleep(1.1)  # the time of a block is told in seconds
+    async with stand.watched() as heard:
+        await until(lambda: heard.confirmations > 1)
+        first = made_at()
+        said = heard.of(CollateralConfirmed)
+        assert {event.as_of for event in said} == {first}
+        assert all(event.at > first for event in said)
+        stand.mint(5)
+        stand.anvil.mine(2)
+        await until(lambda: heard.totals_at("copper") == [Decimal(0), Decimal(5)])
+        await until(lambda: isinstance(heard.events[-1], CollateralConfirmed) and heard.events[-1].as_of == made_at())
+        assert made_at() > first
+
+
 async def test_a_deposit_counts_when_it_has_its_confirmations_and_not_a_block_sooner(stand: Stand) -> None:
     async with stand.watched() as heard:
         await until(lambda: heard.confirmations)

@@ -2,7 +2,8 @@
 
 Rules:
 - Totals are balances read at the newest block that has the wanted confirmations, by its number, from two endpoints. They are believed
-  when both endpoints have the same block there before and after the reading, and say the same of every balance and rate in it.
+  when both endpoints have the same block there before and after the reading, and say the same of every balance and rate in it. The
+  confirmation tells that block's time: with many confirmations, minutes ago.
 - Anything else makes the source stale, not wrong: one CollateralUnreadable says why, and what was told last stays and ages. That is also
   so when an endpoint is behind the other, or the newest block of both is old: an endpoint that stands still agrees with itself for ever.
 - Blocks never go back: a confirmed block older than one that was told already is waited out, and is a failure when it is far back.
@@ -29,7 +30,7 @@ from bot.adapters.collateral.evm.totals import Scale, Total, exact_totals, read_
 from bot.adapters.collateral.voice import Voice
 from bot.core.claim_records import Claim
 from bot.core.events import ClaimKind, ClaimStage, CollateralAnnounced, CollateralObserved
-from bot.core.units import ZERO, Asset
+from bot.core.units import ZERO, Asset, Millis
 from bot.ports import Clock, Inbox
 from bot.supervision import never_ending, set_or_after
 
@@ -84,6 +85,8 @@ class EvmSource:
         """The confirmed block that was read last, and the head then."""
         self._has_read = asyncio.Event()
         self._inbox: Inbox | None = None
+        self._as_of: Millis = 0
+        """The newest instant of which was told."""
         self._told: dict[Place, Total] = {}
         self._unheard: str | None = None
         self._voice = Voice(name, clock, every_s=CONFIRM_SECONDS)
@@ -216,8 +219,8 @@ class EvmSource:
             )
         heads = await all_of(node.header(None) for node in self._nodes)
         self._check_heads(heads)
-        if heads == self._heads:
-            self._voice.confirm(inbox)
+        if heads == self._heads and self._read_up_to is not None:
+            self._voice.confirm(inbox, as_of=self._instant_of(self._read_up_to[0]))
             return
         head = min(header.number for header in heads)
         number = self._terms.confirmed_at(head)
@@ -242,7 +245,7 @@ class EvmSource:
             raise EndpointsDisagree(f"block {number} was replaced while it was read")
         if first != second:
             raise EndpointsDisagree(f"the two endpoints tell different balances or rates after block {number}")
-        self._tell(inbox, exact_totals(first, self._scales))
+        self._tell(inbox, exact_totals(first, self._scales), self._instant_of(confirmed))
         return confirmed
 
     async def _verified(self, block: int) -> Mapping[Asset, Scale]:
@@ -272,7 +275,12 @@ class EvmSource:
             raise EndpointsDisagree(f"the two endpoints have different blocks {number}, with {self._terms.confirmations} confirmations")
         return first
 
-    def _tell(self, inbox: Inbox, totals: dict[Place, Total]) -> None:
+    def _instant_of(self, block: Header) -> Millis:
+        """The instant after which a balance at a block may have changed: never ahead of our clock, and never back."""
+        self._as_of = max(self._as_of, min(1_000 * block.made_at, self._clock.now()))
+        return self._as_of
+
+    def _tell(self, inbox: Inbox, totals: dict[Place, Total], as_of: Millis) -> None:
         at = self._clock.now()
         for (asset, location), total in totals.items():
             if self._told.get((asset, location)) != total:
@@ -288,7 +296,7 @@ class EvmSource:
                 )
         self._told = totals
         self._voice.begin()
-        self._voice.confirm(inbox)
+        self._voice.confirm(inbox, as_of=as_of)
 
     def _fail(self, inbox: Inbox, reason: str) -> None:
         self._heads, self._is_verified = None, False
