@@ -38,20 +38,26 @@ class Heard:
     """What was heard so far. Nothing is forgotten when the journal begins anew."""
 
     def __init__(self) -> None:
-        self._book = Ledger()
-        """The newest ledger, by when a person last said what may be traded or held."""
+        self._now = self._before = Ledger()
+        """What the journal folds to, and what it did before it began anew: the newest, by when a person said what may be traded or held."""
         self._settings: dict[str, Override] = {}
         """The newest word about each policy field; one that was ended lasts no time."""
 
     def folded(self, ledger: Ledger) -> None:
-        """A journal folds to this, up to one of its entries."""
-        if (ledger.acted_at or 0) >= (self._book.acted_at or 0):
-            self._book = ledger
+        """The journal folds to this, up to one of its entries."""
+        self._now = ledger
         for made in ledger.overrides:
             self._set(made)
 
+    def begins_anew(self) -> None:
+        """What is folded from now on does not go on from what was folded before."""
+        self._before = self._newest()
+
+    def _newest(self) -> Ledger:
+        return self._now if (self._now.acted_at or 0) >= (self._before.acted_at or 0) else self._before
+
     def took(self, event: Event) -> None:
-        """A journal tells of this."""
+        """The journal tells of this."""
         if not isinstance(event, OperatorActed) or event.setting is None or event.value is None or event.lasts_ms != 0:
             return
         if (field := field_of(event.setting)) is not None:
@@ -64,39 +70,15 @@ class Heard:
 
     def unheard(self, ledger: Ledger, policy: Policy, at: Millis) -> tuple[OperatorActed, ...]:
         """What is to be said again at `at`, our clock, to a book that begins with `ledger` under `policy`, oldest first; tells the log."""
-        lost = [*self._limits(ledger, policy, at)]
-        if (self._book.acted_at or 0) > (ledger.acted_at or 0):
-            lost += [*self._states(ledger), *self._flattenings(ledger, policy)]
-            self._tell_resumed(ledger)
+        lost, heard = [*self._limits(ledger, policy, at)], self._newest()
+        if (heard.acted_at or 0) > (ledger.acted_at or 0):
+            lost += [*_states(heard, ledger), *_flattenings(heard, ledger, policy)]
+            _tell_resumed(heard, ledger)
         found = []
         for word in sorted(lost, key=lambda w: w.at):
             log.error("word_entered_late", action=word.action.value, by=word.by, said_at=word.at)
             found.append(replace(word, at=at, why=f"{word.why} (said {in_words(word.at)}; the journal lost it)"))
         return tuple(found)
-
-    def _states(self, ledger: Ledger) -> Iterator[OperatorActed]:
-        heard = self._book
-        for record in heard.states:
-            if record.cause is not Limit.OPERATOR:
-                continue
-            action = OperatorAction.HALT if record.state is TradingState.HALTED else OperatorAction.REDUCE
-            is_said = _strictness(ledger, record.venue) >= _strictness(heard, record.venue)
-            if record.venue in heard.quarantined:
-                action, is_said = OperatorAction.QUARANTINE, record.venue in ledger.quarantined
-            if not is_said:
-                why = record.why.removeprefix(_QUARANTINED)
-                yield OperatorActed(at=record.since, action=action, by=record.by, why=why, venue=record.venue)
-
-    def _flattenings(self, ledger: Ledger, policy: Policy) -> Iterator[OperatorActed]:
-        """What was asked for at once of all venues is said at once again, unless some of them were let go since."""
-        lost: dict[Flattening, set[VenueId]] = {}
-        for made in self._book.flattenings:
-            if made not in ledger.flattenings:
-                lost.setdefault(replace(made, venue=made.venue if made.of_venue else VenueId("")), set()).add(made.venue)
-        for made, venues in lost.items():
-            is_all = not made.of_venue and venues >= venues_of(ledger, policy)
-            for venue in (None,) if is_all else sorted(venues):
-                yield OperatorActed(at=made.since, action=OperatorAction.FLATTEN, by=made.by, why=made.why, venue=venue, asset=made.asset)
 
     def _limits(self, ledger: Ledger, policy: Policy, at: Millis) -> Iterator[OperatorActed]:
         here, now = {o.field: o for o in ledger.overrides}, in_force(ledger, policy)
@@ -116,10 +98,36 @@ class Heard:
                     lasts_ms=left_ms,
                 )
 
-    def _tell_resumed(self, ledger: Ledger) -> None:
-        for record in ledger.states:
-            if record.cause is Limit.OPERATOR and _strictness(self._book, record.venue) < _strictness(ledger, record.venue):
-                log.error("resume_lost", venue=record.venue or "book", state=record.state.value, by=record.by)
+
+def _states(heard: Ledger, ledger: Ledger) -> Iterator[OperatorActed]:
+    for record in heard.states:
+        if record.cause is not Limit.OPERATOR:
+            continue
+        action = OperatorAction.HALT if record.state is TradingState.HALTED else OperatorAction.REDUCE
+        is_said = _strictness(ledger, record.venue) >= _strictness(heard, record.venue)
+        if record.venue in heard.quarantined:
+            action, is_said = OperatorAction.QUARANTINE, record.venue in ledger.quarantined
+        if not is_said:
+            why = record.why.removeprefix(_QUARANTINED)
+            yield OperatorActed(at=record.since, action=action, by=record.by, why=why, venue=record.venue)
+
+
+def _flattenings(heard: Ledger, ledger: Ledger, policy: Policy) -> Iterator[OperatorActed]:
+    """What was asked for at once of all venues is said at once again, unless some of them were let go since."""
+    lost: dict[Flattening, set[VenueId]] = {}
+    for made in heard.flattenings:
+        if made not in ledger.flattenings:
+            lost.setdefault(replace(made, venue=made.venue if made.of_venue else VenueId("")), set()).add(made.venue)
+    for made, venues in lost.items():
+        is_all = not made.of_venue and venues >= venues_of(ledger, policy)
+        for venue in (None,) if is_all else sorted(venues):
+            yield OperatorActed(at=made.since, action=OperatorAction.FLATTEN, by=made.by, why=made.why, venue=venue, asset=made.asset)
+
+
+def _tell_resumed(heard: Ledger, ledger: Ledger) -> None:
+    for record in ledger.states:
+        if record.cause is Limit.OPERATOR and _strictness(heard, record.venue) < _strictness(ledger, record.venue):
+            log.error("resume_lost", venue=record.venue or "book", state=record.state.value, by=record.by)
 
 
 def _strictness(ledger: Ledger, venue: VenueId | None) -> int:

@@ -187,6 +187,7 @@ class Standby:
         while True:
             followed = await self._follower.newer()
             if followed.begins_anew or self._folding is None:
+                self.heard.begins_anew()
                 self._folding = Folding(self._policy, followed.start)
             for number, entry in enumerate(followed.entries, 1):  # all of them, whatever happens: the follower has counted them
                 for event, commands in entry.steps():

@@ -164,6 +164,7 @@ def test_what_was_followed_and_is_lost_is_said_again_where_it_restrains(
     for number, each in enumerate(followed, 1):
         heard.took(each)
         heard.folded(book_after(*followed[:number]))
+    heard.begins_anew()
     heard.folded(after)  # as whoever follows what is left of the journal does
     found = heard.unheard(after, Policy(), NOW)
     assert [(w.action, w.venue or w.setting) for w in found] == list(expected)
@@ -190,3 +191,13 @@ def test_a_resume_that_is_lost_is_told_to_people_who_must_say_it_again(logged: l
     heard.folded(book_after(word(5, HALT), word(6, RESUME)))
     assert heard.unheard(book_after(word(5, HALT)), Policy(), NOW) == ()
     assert [(e["event"], e["venue"], e["state"]) for e in logged] == [("resume_lost", "book", "halted")]
+
+
+@pytest.mark.parametrize("left", [(), (word(100, HALT),), (word(100, HALT), word(99, RESUME))])
+def test_a_resume_counts_also_where_the_clock_stepped_back_before_it(left: Sequence[OperatorActed]) -> None:
+    heard = Heard()
+    heard.folded(book_after(word(100, HALT)))
+    heard.folded(book_after(word(100, HALT), word(99, RESUME)))
+    heard.begins_anew()
+    heard.folded(book_after(*left))
+    assert heard.unheard(book_after(*left), Policy(), NOW) == ()
