@@ -173,5 +173,7 @@ def test_a_halt_that_was_followed_counts_although_the_store_has_lost_it(stage: S
     assert "alice" in told
     assert "the journal lost it" in told
     standby.ask("resume", "--by", "bob", "--why", "seen")
+    for venue in sorted(standby.reducing()):  # by orders of before that a store had lost
+        standby.ask("resume", "--by", "bob", "--why", "seen", "--venue", venue)
     stage.until(stage.hedged, what="the book hedged once a person resumed")
     (stage.folder / leader.name / HALT_FILE).unlink()  # on the host of the dead one, which a person looks after as well
