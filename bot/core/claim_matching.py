@@ -20,14 +20,13 @@ Every story is worked out anew from the whole set of claims and changes, so that
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
 from types import MappingProxyType
 
 from bot.core.claim_records import MOVEMENT_MS, RANKS, Claim, Place
+from bot.core.claim_stories import Chain, Matching, Shown, Spare, Story, all_shown, most_spare
 from bot.core.claim_terms import ClaimTerms
 from bot.core.reports import ClaimKind, ClaimStage
 from bot.core.units import ZERO, Millis
@@ -44,62 +43,6 @@ _SIGNS = {ClaimKind.DEPOSIT: 1, ClaimKind.REDEMPTION: -1}
 Deadline = Callable[[Claim], Millis]
 Group = tuple[int, ...]
 NO_PARTNERS: Mapping[int, Group] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Spare:
-    """What a total rose (> 0) or fell (< 0) by at an instant, and no claim explains. What a redemption that was not priced took in its
-    order is not explained either: it is no whole claim, and nothing was counted off for it."""
-
-    at: Millis
-    quantity: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Matching:
-    """What is left of each claim (id -> units > 0; a claim that is not among them is confirmed), once for each story that may be true.
-
-    The first story is the one that is told. `doubts` names for each story the claims that may be over though it awaits them: a change came
-    while they were awaited that no whole claims explain, so that it may have hidden them. `taken`: units of redemptions that took from such
-    a change in their order. `spare`: of each change the most that any of the stories leaves unexplained. `is_wide`: there are too many to
-    tell them apart. `strange`: how much of what was told and shown the stories do not explain.
-    """
-
-    stories: tuple[Mapping[str, Decimal], ...]
-    doubts: tuple[frozenset[str], ...]
-    taken: Decimal = ZERO
-    spare: tuple[Spare, ...] = ()
-    is_wide: bool = False
-    strange: int = 0
-
-
-@dataclass(slots=True)
-class _Story:
-    """One way in which it may have come about: what is left of each claim by its number, oldest first, and what nothing explains."""
-
-    awaited: dict[int, OrderedDict[int, Decimal]] = field(default_factory=lambda: {1: OrderedDict(), -1: OrderedDict()})
-    given_up: dict[int, Decimal] = field(default_factory=dict)
-    spare: list[Spare] = field(default_factory=list)
-    strange: int = 0
-    doubts: set[int] = field(default_factory=set)
-    taken: Decimal = ZERO
-
-    def copy(self) -> _Story:
-        """Another one that is the same so far."""
-        return self.without(())
-
-    def without(self, group: Iterable[int]) -> _Story:
-        """The same story, in which these claims came about as well."""
-        gone = frozenset(group)
-        awaited = {sign: OrderedDict((n, q) for n, q in its.items() if n not in gone) for sign, its in self.awaited.items()}
-        given_up = {n: q for n, q in self.given_up.items() if n not in gone}
-        return _Story(awaited, given_up, list(self.spare), self.strange, self.doubts - gone, self.taken)
-
-    def key(self) -> tuple[tuple[int, Decimal], ...]:
-        return (*self.awaited[1].items(), *self.awaited[-1].items(), *self.given_up.items())
-
-    def size(self) -> int:
-        return len(self.awaited[1]) + len(self.awaited[-1]) + len(self.given_up)
 
 
 def matched(
@@ -127,19 +70,6 @@ def shown_at(claim: Claim, lead_ms: Millis) -> Millis:
     return claim.stage_at + lead_ms if claim.stage is ClaimStage.SETTLED else FOREVER
 
 
-def _most_spare(stories: Iterable[_Story]) -> tuple[Spare, ...]:
-    """Of each change, by its instant and sign, the most that any of the stories leaves unexplained; the oldest first."""
-    most: dict[tuple[Millis, bool], Decimal] = {}
-    for story in stories:
-        its: dict[tuple[Millis, bool], Decimal] = {}
-        for each in story.spare:
-            key = each.at, each.quantity > ZERO
-            its[key] = its.get(key, ZERO) + each.quantity
-        for key, quantity in its.items():
-            most[key] = max(most.get(key, ZERO), quantity, key=abs)
-    return tuple(Spare(at, quantity) for (at, _), quantity in sorted(most.items()))
-
-
 class _Search:
     def __init__(
         self, claims: Sequence[Claim], terms: ClaimTerms, deadline: Deadline, read_at: Millis, now: Millis, unsure: frozenset[str]
@@ -153,7 +83,7 @@ class _Search:
         """Of claims of a lower number not every set was tried."""
 
     def of(self, there: Place | None) -> Matching:
-        stories = [_Story()]
+        stories = [Story()]
         for movement in () if there is None else there.changes():
             self._enter(stories, moved_at=movement.at)
             for sign, quantity in ((1, movement.arrived), (-1, movement.left)):
@@ -167,9 +97,9 @@ class _Search:
         left = tuple({self._claims[n].id: q for n, q in (*s.awaited[1].items(), *s.awaited[-1].items(), *s.given_up.items())} for s in kept)
         is_wide = any(n < self._wide_below for s in kept for its in s.awaited.values() for n in its)
         doubts = tuple(frozenset(self._claims[n].id for n in story.doubts) for story in kept)
-        return Matching(left, doubts, max(s.taken for s in kept), _most_spare(kept), is_wide, least)
+        return Matching(left, doubts, max(s.taken for s in kept), most_spare(kept), is_wide, least, all_shown(kept))
 
-    def _enter(self, stories: Iterable[_Story], *, moved_at: Millis) -> None:
+    def _enter(self, stories: Iterable[Story], *, moved_at: Millis) -> None:
         """Claims that what moved then may be are awaited from now on."""
         while self._entered < len(self._claims) and shown_from(self._claims[self._entered], self._lead_ms) <= moved_at:
             number, self._entered = self._entered, self._entered + 1
@@ -180,12 +110,12 @@ class _Search:
         """Not every set of what is awaited was tried: as long as any of it still is, anything may have netted out."""
         self._wide_below = self._entered if is_wide else self._wide_below
 
-    def _after(self, stories: Sequence[_Story], at: Millis, sign: int, quantity: Decimal) -> list[_Story]:
+    def _after(self, stories: Sequence[Story], at: Millis, sign: int, quantity: Decimal) -> list[Story]:
         """The stories after one change of the total: those that explain it, or all where none does."""
         if self._is_plain:
             self._in_order(stories[0], at, sign, quantity)
             return list(stories)
-        found: dict[object, _Story] = {}
+        found: dict[object, Story] = {}
         if self._effort <= 0:
             self._widen(True)
             stories = stories[:1]
@@ -196,17 +126,17 @@ class _Search:
         least = min(story.strange for story in found.values())
         return self._bounded([story for story in found.values() if story.strange == least])
 
-    def _give_up(self, story: _Story, at: Millis) -> None:
+    def _give_up(self, story: Story, at: Millis) -> None:
         for its in story.awaited.values():
             for number in [n for n in islice(its, CLAIMS_TRIED) if self._ends[n] < at]:
                 story.given_up[number] = its.pop(number)
 
-    def _explained(self, story: _Story, at: Millis, sign: int, quantity: Decimal) -> list[_Story]:
+    def _explained(self, story: Story, at: Millis, sign: int, quantity: Decimal) -> list[Story]:
         groups = self._groups(story, at, sign, quantity) if self._effort > 0 else []
         self._widen(self._effort <= 0)
         if groups:
             self._effort -= len(groups) * story.size()
-            return [story.without(group) for group in groups]
+            return [self._explaining(story, group, at, quantity * sign) for group in groups]
         self._effort -= story.size()
         is_part = sign < 0 and sum(story.awaited[-1].values()) > quantity
         if is_part and self._effort > 0:  # else all of them went and more, or it is wide
@@ -215,11 +145,18 @@ class _Search:
         self._in_order(story, at, sign, quantity)
         return [story]
 
-    def _otherwise(self, story: _Story, at: Millis, quantity: Decimal) -> list[_Story]:
+    def _explaining(self, story: Story, group: Group, at: Millis, moved: Decimal) -> Story:
+        """The story in which a change was these whole claims."""
+        after = story.without(group)
+        units = tuple((self._claims[n].id, self._claims[n].quantity) for n in group)
+        after.shown = Chain(Shown(at, moved, units, is_whole=True), after.shown)
+        return after
+
+    def _otherwise(self, story: Story, at: Millis, quantity: Decimal) -> list[Story]:
         """Beside that the oldest redemptions took from a fall: those that had come furthest did, in either case the last of them in part
         or others took the rest away, or others took all of it."""
         found, unannounced = [], story.copy()
-        self._unexplained(unannounced, Spare(at, -quantity))
+        self._unexplained(unannounced, Spare(at, -quantity, -quantity))
         oldest = list(story.awaited[-1])
         for order in (self._furthest_first(oldest), oldest):
             for is_whole in (False, True):
@@ -231,11 +168,11 @@ class _Search:
         return sorted(its, key=lambda n: -RANKS[self._claims[n].stage])
 
     def _in_order(
-        self, story: _Story, at: Millis, sign: int, quantity: Decimal, order: Sequence[int] = (), *, is_whole: bool = False
+        self, story: Story, at: Millis, sign: int, quantity: Decimal, order: Sequence[int] = (), *, is_whole: bool = False
     ) -> None:
         """Claims of the sign of a change take from it, in this order or the oldest first, also parts of themselves unless `is_whole`."""
         its, rest = story.awaited[sign], quantity
-        is_part, uncounted, following = False, ZERO, iter(order)
+        is_part, uncounted, following, units = False, ZERO, iter(order), list[tuple[str, Decimal]]()
         while its and rest > ZERO:
             number = next(following) if order else next(iter(its))
             needed = its[number]
@@ -246,24 +183,27 @@ class _Search:
                 break
             taken, is_part = min(needed, rest), needed > rest
             rest -= taken
+            units.append((self._claims[number].id, taken))
             uncounted += taken if sign < 0 and self._claims[number].stage is ClaimStage.ANNOUNCED else ZERO
             if is_part:
                 its[number] = needed - taken
             else:
                 del its[number]
         story.taken += quantity - rest if sign < 0 else ZERO
+        if units:
+            is_whole = rest == ZERO and not is_part
+            story.shown = Chain(Shown(at, (quantity - rest) * sign, tuple(units), is_whole), story.shown)
         if rest > ZERO or is_part:
-            self._unexplained(story, Spare(at, (rest + uncounted) * sign))
+            self._unexplained(story, Spare(at, (rest + uncounted) * sign, quantity * sign))
 
-    def _unexplained(self, story: _Story, spare: Spare) -> None:
+    def _unexplained(self, story: Story, spare: Spare) -> None:
         """A change that no whole claims explain, or not all of it: it may hide that what is still awaited of both kinds came about."""
-        if spare.quantity != ZERO:
-            story.spare.append(spare)
+        story.spare.append(spare)
         story.strange += 1
         if story.awaited[-1]:
             story.doubts.update(*story.awaited.values())
 
-    def _groups(self, story: _Story, at: Millis, sign: int, quantity: Decimal) -> list[Group]:
+    def _groups(self, story: Story, at: Millis, sign: int, quantity: Decimal) -> list[Group]:
         """Sets of whole claims that sum to a change, the fewest of the other sign first; none of them holds another."""
         own, other = (self._sums(story.awaited[s], lambda n: self._ends[n] >= at) for s in (sign, -sign))
         found = [(g, against) for total, some in other.items() for against in some for g in own.get(quantity + total, ())]
@@ -301,9 +241,9 @@ class _Search:
             sums = longer
         return sums
 
-    def _netted(self, stories: Sequence[_Story]) -> list[_Story]:
+    def _netted(self, stories: Sequence[Story]) -> list[Story]:
         """The stories, and beside each those in which claims that sum to nothing came about between two readings."""
-        found: dict[object, _Story] = {}
+        found: dict[object, Story] = {}
         for story in stories:
             found.setdefault(story.key(), story)
         for story in stories:
@@ -324,7 +264,7 @@ class _Search:
                             found.setdefault(after.key(), after)
         return self._bounded(list(found.values()), is_end=True)
 
-    def _unshown(self, story: _Story, sign: int) -> Mapping[int, Decimal]:
+    def _unshown(self, story: Story, sign: int) -> Mapping[int, Decimal]:
         """What no total has shown of the claims of one sign: those that are awaited, and those that were given up since."""
         return story.awaited[sign] | {n: q for n, q in story.given_up.items() if self._signs[n] == sign}
 
@@ -341,14 +281,14 @@ class _Search:
         latest = max(self._claims[one].announced_at, self._claims[other].announced_at)
         return latest <= min(self._ends[one], self._ends[other]) + self._lead_ms
 
-    def _bounded(self, stories: list[_Story], *, is_end: bool = False) -> list[_Story]:
+    def _bounded(self, stories: list[Story], *, is_end: bool = False) -> list[Story]:
         """The most likely of them: at the end, those that agree with what was told settled come first."""
         if len(stories) <= STORIES_MAX:
             return stories
         self._widen(True)
         return sorted(stories, key=lambda s: self._strange(s) if is_end else s.strange)[:STORIES_MAX]
 
-    def _strange(self, story: _Story) -> int:
+    def _strange(self, story: Story) -> int:
         """How many changes a story does not explain, and how many claims it awaits for certain though they were told settled before the
         newest reading."""
         awaited = (n for its in story.awaited.values() for n in its)

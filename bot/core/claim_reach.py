@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.core.claim_announcers import Told, told_differently, told_once
-from bot.core.claim_matching import FOREVER, Matching, Spare, matched, shown_at, shown_from
+from bot.core.claim_matching import FOREVER, matched, shown_at, shown_from
+from bot.core.claim_moves import Doubtful, doubtful
 from bot.core.claim_records import Claim, ClaimState, Place
 from bot.core.claim_standing import Judged, deadline, standing
+from bot.core.claim_stories import Matching, Spare
 from bot.core.claim_terms import ClaimTerms
 from bot.core.copying import replace
 from bot.core.reports import ClaimKind
@@ -54,13 +56,14 @@ class Standing:
     """What the claims of one place come to: what is left of each by the story under which the least counts, all outcomes, and until when.
 
     `told` is how the claims were taken, those that several announcers tell of together. `spare`: of each change of the total the most that
-    any story leaves unexplained, so that it may be what was announced at another place.
+    any story leaves unexplained, so that it may be what was announced at another place. `doubtful`: what may be halves of moves.
     """
 
     told: Sequence[Told]
     left: Mapping[str, Decimal]
     outcomes: tuple[Outcome, ...]
     spare: tuple[Spare, ...]
+    doubtful: Sequence[Doubtful]
     until: Millis
     until_read: Millis
 
@@ -98,7 +101,9 @@ class Grounds:
             outcomes += [Outcome(min(coming, each.coming), each.leaving) for each in outcomes]
             outcomes += [Outcome(each.coming, min(leaving, each.leaving)) for each in outcomes]
             outcomes += [Outcome(max(coming, each.coming), each.leaving) for each in self._heard_alone(told, announcers)]
-        return Standing(told, matching.stories[least], tuple(outcomes), matching.spare, self._until(said), self._until_read(said))
+        by_id = {claim.id: claim for claim in claims}
+        moved = doubtful(self._terms, matching.shown, by_id, min(self._now, self._read_at))
+        return Standing(told, matching.stories[least], tuple(outcomes), matching.spare, moved, self._until(said), self._until_read(said))
 
     def _until(self, said: Sequence[Claim]) -> Millis:
         """Until when time alone changes nothing, whichever of these claims are awaited."""
@@ -173,6 +178,13 @@ class Grounds:
             leaving += left if stands.state is ClaimState.LEAVING else ZERO
             awaited += left if stands.state in _AWAITED and not is_deposit else ZERO
         return Outcome(coming, min(leaving, self._confirmed), awaited)
+
+
+def with_awaited(outcomes: Sequence[Outcome], coming: Decimal, leaving: Decimal, most: Decimal) -> Sequence[Outcome]:
+    """The outcomes, and those in which so many units are awaited beside, each kind by itself. `most`: units that can leave at the most."""
+    ways = ((c, left) for c in (ZERO, coming) for left in (ZERO, leaving))
+    found = (Outcome(o.coming + c, max(o.leaving, min(o.leaving + left, most))) for c, left in ways for o in outcomes)
+    return list(dict.fromkeys(found)) if coming or leaving else outcomes
 
 
 def reach(share: Decimal, outcomes: Sequence[Outcome], came: Decimal, went: Decimal) -> Reach:

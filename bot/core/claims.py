@@ -10,7 +10,7 @@ The rule, worked out anew from the whole set of claims, so that their order neve
                 claim that has all of its quantity is confirmed. Where a deposit and a redemption may have netted out between two
                 readings, and may not, what the place counts is a range: nothing is hedged on it, and nothing inside it is undone
     once        what several announcers tell of, or what came to another place than it was announced at, counts once (`claim_announcers`,
-                `claim_reach`)
+                `claim_reach`); what looks like a claim may have been a move between our own places (`claim_moves`)
     deposits    what is not confirmed yet counts with `hedge_share` for certain, and up to all of it for possible; with a share of zero
                 nothing counts, so that what was merely announced stands in the way of nothing
     redemptions what is still there of a priced one counts no more, where policy ends its delta with the price, until it is overdue
@@ -29,10 +29,12 @@ from decimal import Decimal
 
 from bot.core import staleness
 from bot.core.claim_announcers import told_once
-from bot.core.claim_matching import FOREVER, Spare, matched
-from bot.core.claim_reach import NOTHING_ADDED, Grounds, Reach, Standing, elsewhere, reach
+from bot.core.claim_matching import FOREVER, matched
+from bot.core.claim_moves import all_changes, awaited_still
+from bot.core.claim_reach import NOTHING_ADDED, Grounds, Outcome, Reach, Standing, elsewhere, reach, with_awaited
 from bot.core.claim_records import Claim, ClaimState
 from bot.core.claim_standing import Judged, deadline, standing
+from bot.core.claim_stories import Spare
 from bot.core.claim_terms import place
 from bot.core.copying import replace
 from bot.core.lasting import lasting
@@ -159,12 +161,37 @@ def _reaches(ledger: Ledger, policy: Policy, found: Mapping[str, Standing], clai
             awaited.setdefault((place(each.claim.asset, each.claim.location), each.claim.kind), []).append(each)
     moved: dict[tuple[str, ClaimKind], Decimal] = {}
     for (where, kind), its in awaited.items():
-        others = [key for key in sorted(ledger.places) if key != where and _is_of(ledger, policy, key, its[0].claim.asset)]
-        spare = [s for key in others for s in _spare(ledger, policy, found, key) if (s.quantity > ZERO) is (kind is ClaimKind.DEPOSIT)]
+        beside = _spare_beside(ledger, policy, found, where, its[0].claim.asset)
+        spare = [s for s in beside if s.quantity and (s.quantity > ZERO) is (kind is ClaimKind.DEPOSIT)]
         if spare:
             moved[where, kind] = elsewhere(policy.claims, its, spare)
     kinds = (ClaimKind.DEPOSIT, ClaimKind.REDEMPTION)
-    return {where: reach(share, stands.outcomes, *(moved.get((where, kind), ZERO) for kind in kinds)) for where, stands in found.items()}
+    return {
+        where: reach(share, _outcomes(ledger, policy, found, where), *(moved.get((where, kind), ZERO) for kind in kinds)) for where in found
+    }
+
+
+def _outcomes(ledger: Ledger, policy: Policy, found: Mapping[str, Standing], where: str) -> Sequence[Outcome]:
+    """What the claims of a place come to, also where what confirmed them may be a half of a move to or from another place."""
+    stands = found[where]
+    if not stands.doubtful:
+        return stands.outcomes
+    asset = stands.told[0].claim.asset
+    spare = _spare_beside(ledger, policy, found, where, asset)
+    moves = [each for key in _beside(ledger, policy, where, asset) for each in all_changes(ledger.places[key])]
+    coming, leaving = awaited_still(policy.claims, stands.doubtful, spare, moves)
+    held = sum((_confirmed(ledger, policy, key) for key in (where, *_beside(ledger, policy, where, asset))), ZERO)
+    return with_awaited(stands.outcomes, coming, leaving, held)
+
+
+def _spare_beside(ledger: Ledger, policy: Policy, found: Mapping[str, Standing], where: str, asset: Asset) -> list[Spare]:
+    """What no claims explain of the changes at all other places of an asset."""
+    return [each for key in _beside(ledger, policy, where, asset) for each in _spare(ledger, policy, found, key)]
+
+
+def _beside(ledger: Ledger, policy: Policy, where: str, asset: Asset) -> list[str]:
+    """All other places of an asset, sorted: those that a source is believed of and told."""
+    return [key for key in sorted(ledger.places) if key != where and _is_of(ledger, policy, key, asset)]
 
 
 def _is_of(ledger: Ledger, policy: Policy, where: str, asset: Asset) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from bot.core import claim_book, claim_reach, engine, exposure, gate, ledger, operation, reconciliation, risk, trading
 from bot.core import events as ev
-from bot.core.claim_matching import Matching
+from bot.core.claim_stories import Matching
 from bot.core.commands import Command, PlaceOrder
 from bot.core.limits import Limit
 from bot.core.order import OrderState, Trigger
