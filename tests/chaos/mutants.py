@@ -202,7 +202,7 @@ def venue_cap_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def deposit_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a total has confirmed still counts as announced."""
-    monkeypatch.setattr(claim_reach, "matched", lambda _, believed, *__: Matching(({c.id: c.quantity for c in believed},)))
+    monkeypatch.setattr(claim_reach, "matched", lambda _, believed, *__: Matching(({c.id: c.quantity for c in believed},), (frozenset(),)))
 
 
 def waits_for_history(monkeypatch: pytest.MonkeyPatch) -> None:
