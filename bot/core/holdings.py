@@ -119,7 +119,7 @@ def _equity_now(ledger: Ledger, policy: Policy, record: VenueRecord, told: Margi
 
 def _moved_since(ledger: Ledger, policy: Policy, told: PositionReport) -> Decimal:
     """Coins that what was executed since a reading has earned by now: at about the middle of the book of the newest order that did it, or
-    at its price where a newer fill was no order's of ours (deleveraging is told with its price, which may be far from our mark).
+    at its price where a fill of since then was no order's of ours (deleveraging is told with its price, which may be far from our mark).
 
     What no fill told of counts at the mark: the next reading tells it.
     """

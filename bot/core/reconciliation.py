@@ -164,9 +164,9 @@ def _settle_position(
         settled = _is_quiet(told.instrument, event) or _was_told_before(ledger, told, event)
         return (_adopt_first(ledger, told, event), True) if settled else (ledger, False)
     if position.quantity == told.quantity:
-        if position.dispute is None and position.entry_price == told.entry_price:
+        if position.dispute is None and position.foreign_fill is None and position.entry_price == told.entry_price:
             return ledger, True
-        calm = replace(position, dispute=None, entry_price=told.entry_price)
+        calm = replace(position, dispute=None, foreign_fill=None, entry_price=told.entry_price)
         return replace(ledger, positions=put(ledger.positions, told.instrument, calm)), True
     may_fill = any(not o.is_over_by(event.asked_at) for o in ledger.open_orders(told.instrument))
     if may_fill or news_during_reading or _moved_during(ledger, told.instrument, event):

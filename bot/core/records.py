@@ -137,7 +137,7 @@ class Position:
     `adopted_at` (venue's clock) and `adopted_here_at` (ours) tell when a venue's reading last replaced the record: fills from before
     are already in it and do not move it again, but those of orders beyond `adopted_after` (the newest order then, "" for none) are not,
     whatever our clock has done since. `left_behind`: what fills moved the record away from within `POSITION_LAG_MS`, for figures can be
-    late. `foreign_fill`: the newest that no order of ours made. `origin`: what brought a foreign part that nobody has adopted, if any.
+    late. `foreign_fill`: the newest by no order of ours since a reading agreed. `origin`: what brought a foreign part not adopted, if any.
     """
 
     quantity: Decimal

@@ -116,6 +116,8 @@ class Standby:
 
     async def _pause(self) -> None:
         """Until it is time to ask again, or to stop."""
+        if self._stopped.is_set():
+            return
         self._pausing = asyncio.create_task(self._clock.sleep(self._lease.ttl_s / ASKS_PER_TERM))
         try:
             await asyncio.wait({self._pausing})

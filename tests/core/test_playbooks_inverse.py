@@ -118,6 +118,25 @@ def test_deleveraging_counts_at_its_price_and_not_at_an_older_mark_or_order(is_r
         assert abs(net.worst - held / 3_300) < D("1e-20")
 
 
+def test_deleveraging_that_a_reading_contains_prices_no_later_fill_of_ours() -> None:
+    story = coin_margined()
+    story >> coins_at("okx", "ETH", "9") >> after(1_000) >> reading("okx") >> confirmed() >> decision_due()
+    (
+        story
+        << place(OKX_USD, "3000", reduce_only=True)
+        >> after(100)
+        >> venue_acts(OKX_USD, "30", price="3300")
+        >> after(1_000)
+        >> reading("okx")
+    )
+    before = exposure.net_delta(story.ledger, story.policy, ETH)
+    story >> after(500) >> fill(OKX_USD, "2000")  # of the order that left before, at the mark
+    after_it = exposure.net_delta(story.ledger, story.policy, ETH)
+    assert before is not None
+    assert after_it is not None
+    assert abs(after_it.low - before.low - D(2_000) / 3_000) < D("1e-20")
+
+
 def test_usdt_and_usdc_hedges_leave_the_book_long_of_each_stablecoin() -> None:
     policy = policy_for("ETH", instruments=named("bybit:ETH", "okx:ETH-USDC"))
     usdc = listed("okx", "ETH", venue_symbol="ETH-USDC", quote=Asset("USDC"), settle=Asset("USDC"))

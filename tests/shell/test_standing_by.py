@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.ports import JournalRefused
+from bot.ports import JournalRefused, LeaseGranted, LeaseHeldByOther
 from bot.shell.left_out import LeftOut
 from bot.shell.mandate import Mandate
 from bot.shell.recovery import as_recorded, recovered
@@ -21,12 +21,25 @@ from tests.shell.bench import Bench, hedged_bench, virtual
 TTL_MS = 3_000
 
 
+class AskedLease(MemoryLease):
+    """One that tells whether it waits for an answer."""
+
+    is_asked = False
+
+    async def acquire(self) -> LeaseGranted | LeaseHeldByOther:
+        self.is_asked = True
+        try:
+            return await super().acquire()
+        finally:
+            self.is_asked = False
+
+
 class Pair:
     """A bench whose run holds the lease, and a second instance."""
 
     def __init__(self, bench: Bench, store: MemoryLeaseStore) -> None:
         self.bench, self.store = bench, store
-        self.lease = MemoryLease(store, "right", ttl_ms=TTL_MS)
+        self.lease = AskedLease(store, "right", ttl_ms=TTL_MS)
         self.standby = Standby(self.lease, MemoryFollower(bench.world.store, at_once=10), bench.clock, bench.policy)
         self.waiting = asyncio.create_task(self.standby.until_granted())
         self.began = bench.clock.steady()
@@ -62,6 +75,18 @@ async def die(bench: Bench) -> None:
     await bench.mandate.end()
     bench.life.task.cancel()
     await asyncio.wait([bench.life.task])
+
+
+@virtual
+async def test_a_stop_while_the_lease_is_asked_for_ends_the_wait_with_the_answer():
+    pair = await paired()
+    pair.store.answer_s = 0.2
+    while not pair.lease.is_asked:
+        await pair.bench.passes(0.01)
+    at = pair.bench.clock.steady()
+    pair.standby.stop("the test")
+    assert await pair.waiting is None
+    assert pair.bench.clock.steady() - at <= 0.2
 
 
 @virtual

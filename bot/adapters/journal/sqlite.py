@@ -323,6 +323,7 @@ class SqliteJournal:
             raise JournalUnavailable(f"{self.path}: {self._given_up}")
         while self._pending and self._pending[0].seq <= last[0]:
             self._pending_bytes -= len(self._pending.popleft().payload)
+        self._written = last
 
     def _refused(self, error: sqlite3.Error) -> JournalUnavailable:
         with suppress(sqlite3.Error):

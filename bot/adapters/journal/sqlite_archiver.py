@@ -37,8 +37,13 @@ class SqliteArchiver:
     def begin(self) -> None:
         """Moves what may go, unless that is being done already. Returns at once."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._move, name="journal archiver", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._move, name="journal archiver", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no more threads
+                _failed(error)
+                return
+            self._thread = thread
 
     def end(self, patience_s: float) -> None:
         """Waits for a move that is under way, no longer than that; then it stops after the part that it is at."""
@@ -52,7 +57,7 @@ class SqliteArchiver:
                 db.execute("PRAGMA synchronous = FULL")
                 self._move_out(db)
         except (sqlite3.Error, JournalRefused, ArchiveUnsound, DamageInside, OSError, ValueError) as error:
-            _log.error("entries could not be moved into the journal's archive: %s", error)
+            _failed(error)
 
     def _move_out(self, db: sqlite3.Connection) -> None:
         base = base_of(db)
@@ -96,3 +101,7 @@ def _verified(db: sqlite3.Connection, found: Verification, until: int) -> Iterat
             yield row
         if found.seq == after:
             return
+
+
+def _failed(error: Exception) -> None:
+    _log.error("entries could not be moved into the journal's archive: %s", error)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bot.adapters.journal import sqlite as sqlite_journal
+from bot.adapters.journal import sqlite_archiver
 from bot.adapters.journal.sqlite import SqliteJournal
 from bot.adapters.journal.store_file import beside
+from bot.core.policy import Policy
 from bot.ports import JournalUnavailable
+from bot.shell.recovery import recovered
 from tests.adapters.journal.facts import confirmed, order, seen
 from tests.adapters.journal.files import times, written
 
@@ -146,6 +152,43 @@ def test_a_commit_that_happened_although_it_failed_is_not_written_twice(path: Pa
     database_of(journal).execute("INSERT INTO entries VALUES (?, ?, ?)", (waiting.seq, waiting.link, waiting.payload))
     journal.append([confirmed(3)], [], durable=True)
     journal.close()
+    assert times(path) == [1, 2, 3]
+
+
+def test_a_commit_that_happened_although_it_failed_is_our_own_also_when_the_next_one_fails(path: Path) -> None:
+    journal = SqliteJournal(path, "ours")
+    journal.append([confirmed(1)], [], durable=True)
+    database = database_of(journal)
+    database.execute("PRAGMA query_only = ON")
+    with pytest.raises(JournalUnavailable):
+        journal.append([confirmed(2)], [], durable=True)
+    database.execute("PRAGMA query_only = OFF")
+    (waiting,) = journal._pending
+    database.execute("INSERT INTO entries VALUES (?, ?, ?)", (waiting.seq, waiting.link, waiting.payload))
+    database.execute("CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END")
+    with pytest.raises(JournalUnavailable, match="full"):
+        journal.append([confirmed(3)], [], durable=True)
+    database.execute("DROP TRIGGER full")
+    journal.append([confirmed(4)], [], durable=True)
+    assert journal.doubt is None
+    journal.close()
+    assert times(path) == [1, 2, 3, 4]
+
+
+def test_at_a_limit_of_threads_nothing_is_moved_and_the_journal_goes_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(sqlite_archiver, "threading", SimpleNamespace(Thread=Refused))
+    with caplog.at_level(logging.ERROR), closing(SqliteJournal(path, "ours", archives=True)) as journal:
+        for at in (1, 2, 3):
+            journal.append([seen(at)], [], durable=True)
+            journal.snapshot(recovered(journal.recover(), Policy()))
+        assert journal.doubt is None
+    assert "could not be moved into the journal's archive: can't start new thread" in caplog.text
     assert times(path) == [1, 2, 3]
 
 
