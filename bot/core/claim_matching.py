@@ -79,7 +79,7 @@ class _Search:
         self._ends = [deadline(c) for c in claims]
         self._is_plain = -1 not in self._signs
         self._effort, self._entered = EFFORT_MAX, 0
-        self._wide_below = 0
+        self._wide_below = self._change = 0
         """Of claims of a lower number not every set was tried."""
 
     def of(self, there: Place | None) -> Matching:
@@ -88,6 +88,7 @@ class _Search:
             self._enter(stories, moved_at=movement.at)
             for sign, quantity in ((1, movement.arrived), (-1, movement.left)):
                 if quantity != ZERO:
+                    self._change += 1
                     stories = self._after(stories, movement.at, sign, quantity)
         self._enter(stories, moved_at=FOREVER)
         if not self._is_plain:
@@ -122,7 +123,10 @@ class _Search:
         for story in stories:
             self._give_up(story, at)
             for after in self._explained(story, at, sign, quantity):
-                found.setdefault(after.key(), after).doubts.update(after.doubts)
+                same = found.setdefault(after.key(), after)
+                same.doubts.update(after.doubts)
+                if same is not after:
+                    same.also(after)
         least = min(story.strange for story in found.values())
         return self._bounded([story for story in found.values() if story.strange == least])
 
@@ -149,7 +153,7 @@ class _Search:
         """The story in which a change was these whole claims."""
         after = story.without(group)
         units = tuple((self._claims[n].id, self._claims[n].quantity) for n in group)
-        after.shown = Chain(Shown(at, moved, units, is_whole=True), after.shown)
+        after.shown = Chain(Shown(at, moved, units, is_whole=True, change=self._change), after.shown)
         return after
 
     def _otherwise(self, story: Story, at: Millis, quantity: Decimal) -> list[Story]:
@@ -192,7 +196,7 @@ class _Search:
         story.taken += quantity - rest if sign < 0 else ZERO
         if units:
             is_whole = rest == ZERO and not is_part
-            story.shown = Chain(Shown(at, (quantity - rest) * sign, tuple(units), is_whole), story.shown)
+            story.shown = Chain(Shown(at, (quantity - rest) * sign, tuple(units), is_whole, self._change), story.shown)
         if rest > ZERO or is_part:
             self._unexplained(story, Spare(at, (rest + uncounted) * sign, quantity * sign))
 

@@ -32,6 +32,7 @@ class Doubtful:
     leaving: Decimal
     against: Decimal
     is_whole: bool
+    change: int
 
     def of(self, kind: ClaimKind) -> Decimal:
         """Units of its claims of one kind that would be awaited."""
@@ -52,7 +53,7 @@ def doubtful(terms: ClaimTerms, shown: Sequence[Shown], claims: Mapping[str, Cla
                 coming += units if is_deposit and state is ClaimState.PENDING else ZERO
                 leaving += units if state is ClaimState.LEAVING else ZERO
         if coming or leaving:
-            found.append(Doubtful(each.at, each.moved, coming, leaving, against, each.is_whole))
+            found.append(Doubtful(each.at, each.moved, coming, leaving, against, each.is_whole, each.change))
     return found
 
 
@@ -77,12 +78,12 @@ def _most_awaited(
     terms: ClaimTerms, changes: Sequence[Doubtful], spare: Sequence[Spare], moves: Sequence[Spare], kind: ClaimKind
 ) -> Decimal:
     rest = {True: [abs(each.most) for each in spare], False: [abs(each.most) for each in moves]}
-    ways: dict[tuple[Millis, bool], list[Doubtful]] = {}
+    ways: dict[tuple[Millis, bool, int], list[Doubtful]] = {}
     for change in changes:
         if change.of(kind):
-            ways.setdefault((change.at, change.moved > ZERO), []).append(change)
+            ways.setdefault((change.at, change.moved > ZERO, change.change), []).append(change)
     found = ZERO
-    for (at, has_risen), its in sorted(ways.items(), key=lambda way: (-max(each.of(kind) / abs(each.moved) for each in way[1]), way[0])):
+    for (at, has_risen, _), its in sorted(ways.items(), key=lambda way: (-max(each.of(kind) / abs(each.moved) for each in way[1]), way[0])):
         moved, needed = ZERO, max(abs(change.moved) for change in its)
         is_whole = all(change.is_whole for change in its)
         for number, each in enumerate(spare if is_whole else moves):

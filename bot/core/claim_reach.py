@@ -102,7 +102,7 @@ class Grounds:
             outcomes += [Outcome(each.coming, min(leaving, each.leaving)) for each in outcomes]
             outcomes += [Outcome(max(coming, each.coming), each.leaving) for each in self._heard_alone(told, announcers)]
         by_id = {claim.id: claim for claim in claims}
-        moved = doubtful(self._terms, matching.shown, by_id, min(self._now, self._read_at))
+        moved = doubtful(self._terms, matching.shown, by_id, self._read_at)
         return Standing(told, matching.stories[least], tuple(outcomes), matching.spare, moved, self._until(said), self._until_read(said))
 
     def _until(self, said: Sequence[Claim]) -> Millis:

@@ -24,12 +24,13 @@ class Spare:
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What one change of a total took for claims: `moved` signed units of it, and of each claim (by id) so many units > 0.
-    `is_whole`: these are whole claims, and all of the change."""
+    `is_whole`: these are whole claims, and all of the change. `change`: its number at its place: two may be of one instant."""
 
     at: Millis
     moved: Decimal
     units: tuple[tuple[str, Decimal], ...]
     is_whole: bool
+    change: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,13 @@ class Story:
     doubts: set[int] = field(default_factory=set)
     taken: Decimal = ZERO
     shown: Chain | None = None
+    otherwise: tuple[Chain, ...] = ()
+    """What the changes were in other stories that came to the same."""
+
+    def also(self, other: Story) -> None:
+        """What is the same from here on may have come about as in the other one, too."""
+        chains = (*self.otherwise, *other.otherwise, *((other.shown,) if other.shown else ()))
+        self.otherwise = tuple({id(chain): chain for chain in chains}.values())
 
     def copy(self) -> Story:
         """Another one that is the same so far."""
@@ -81,7 +89,7 @@ class Story:
         gone = frozenset(group)
         awaited = {sign: OrderedDict((n, q) for n, q in its.items() if n not in gone) for sign, its in self.awaited.items()}
         given_up = {n: q for n, q in self.given_up.items() if n not in gone}
-        return Story(awaited, given_up, list(self.spare), self.strange, self.doubts - gone, self.taken, self.shown)
+        return Story(awaited, given_up, list(self.spare), self.strange, self.doubts - gone, self.taken, self.shown, self.otherwise)
 
     def key(self) -> tuple[tuple[int, Decimal], ...]:
         return (*self.awaited[1].items(), *self.awaited[-1].items(), *self.given_up.items())
@@ -108,8 +116,7 @@ def most_spare(stories: Iterable[Story]) -> tuple[Spare, ...]:
 def all_shown(stories: Iterable[Story]) -> tuple[Shown, ...]:
     """What changes confirmed, by any of the stories: what they have in common is looked at once."""
     found, seen = dict[Shown, None](), set[int]()
-    for story in stories:
-        link = story.shown
+    for link in (each for story in stories for each in (story.shown, *story.otherwise)):
         while link is not None and id(link) not in seen:
             seen.add(id(link))
             found[link.shown] = None

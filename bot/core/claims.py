@@ -118,7 +118,8 @@ def read_at(ledger: Ledger, policy: Policy, where: str) -> Millis:
     """The newest instant at which a place's total is known: its source told it, or that it has told everything, in this run or before it,
     by the source's own clock where it says of which instant; before all time where none did."""
     there = ledger.places.get(where)
-    source = policy.claims.authorities.get(where, "") if there is None else there.source
+    source = policy.claims.authorities.get(where, "" if there is None else there.source)
+    there = None if there is None or there.source != source else there
     told = there.tellings[-1].at if there is not None and there.tellings else -FOREVER
     heard = staleness.heard_at(ledger, source)
     if heard is None:

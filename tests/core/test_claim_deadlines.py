@@ -17,6 +17,7 @@ from bot.core.claim_terms import RedemptionEnd
 from bot.core.claims import judged, place_records
 from bot.core.collateral import announced
 from bot.core.holdings import collateral
+from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.reports import ClaimKind, ClaimStage
 from bot.core.units import Range
@@ -125,6 +126,33 @@ def test_a_deadline_ends_a_claim_with_the_first_reading_after_it(kind: ClaimKind
     assert added_at(book, BEGUN + 24 * HOUR + 1) == unseen, "it may have come about after the last reading"
     assert added_at(book.read(BEGUN + 24 * HOUR, "100"), BEGUN + 24 * HOUR + 1) == unseen
     assert book.read(BEGUN + 24 * HOUR + 1, "100").known == Range.exactly(HELD)
+
+
+@pytest.mark.parametrize("where", ["vault", "desk"])
+def test_a_claim_is_remembered_while_its_source_is_silent_also_at_a_place_that_was_never_told(where: str) -> None:
+    policy = policy_of("1")
+    book = Book(replace(policy, claims=replace(policy.claims, authorities=dict.fromkeys(("ETH@vault", "ETH@desk"), "custody"))))
+    book.told(announcement("d", "10", BEGUN, location=where), ev.DecisionDue(at=BEGUN, quotes=()))
+    for hours in (1, 25, 49, 200):
+        assert added_at(book, BEGUN + hours * HOUR) == (0, 10), hours
+
+
+@pytest.mark.parametrize("is_told_by_another", [False, True])
+def test_a_deadline_is_read_by_the_source_that_is_believed_now(is_told_by_another: bool) -> None:
+    policy = policy_of("1")
+
+    def believing(source: str) -> Policy:
+        return replace(policy, claims=replace(policy.claims, authorities={"ETH@vault": "custody", "ETH@desk": source}))
+
+    book = Book(believing("old"))
+    if is_told_by_another:
+        total = ev.CollateralObserved(at=BEGUN - MINUTE, source="old", location="desk", asset=ETH, quantity=D(5), redemption_rate=D(1))
+        book.told(total, ev.CollateralConfirmed(at=BEGUN - MINUTE, source="old"))
+    book.policy = believing("custody")
+    book.told(announcement("d", "10", BEGUN, location="desk"), ev.DecisionDue(at=BEGUN, quotes=()))
+    for hours, is_over in ((1, False), (25, True)):
+        book.told(ev.CollateralConfirmed(at=BEGUN + hours * HOUR, source="custody"))
+        assert (added_at(book, BEGUN + hours * HOUR) == (0, 0)) is is_over, hours
 
 
 def test_at_a_place_that_its_source_never_told_of_a_deadline_ends_with_its_word_on_all_others() -> None:

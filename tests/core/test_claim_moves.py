@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.core import events as ev
 from bot.core.claim_records import MOVEMENT_MS
 from bot.core.claim_terms import RedemptionEnd
+from bot.core.claims import place_records
 from bot.core.reports import ClaimKind, ClaimStage
 from bot.core.units import Range
+from tests.core.claim_words import ETH
 from tests.core.story import T0
 from tests.core.test_claim_announcers import D, decided, desk, policy_at_two, word
-from tests.core.test_claim_deadlines import added_at
+from tests.core.test_claim_deadlines import added_at, after_restart
 from tests.core.test_claim_matching import BEGUN, HELD, LEAD_MS, MINUTE, SECOND, Book
 
 HOUR = 60 * MINUTE
@@ -35,6 +38,10 @@ def read_both(book: Book, at: int, vault: str, at_desk: str) -> Book:
     if book.ledger.places["ETH@desk"].total != D(at_desk):
         book.told(desk(at_desk, at))
     return book.read(at, vault)
+
+
+def observed(vault: str, at: int) -> ev.CollateralObserved:
+    return ev.CollateralObserved(at=at, source="custody", location="vault", asset=ETH, quantity=D(vault), redemption_rate=D(1))
 
 
 def taken_for_paid() -> Book:
@@ -143,3 +150,33 @@ def test_whatever_is_moved_between_places_the_right_hedge_is_possible(data: st.D
         hedged = sum(totals.values()) - leaving + D(share) * coming
         assert known is not None
         assert known.low <= hedged <= known.high, (totals, open_claims, known)
+
+
+def test_who_asks_before_a_decision_changes_nothing_of_what_is_decided() -> None:
+    """The claim is told settled, and what was moved counts again with a reading long enough after that."""
+    at = BEGUN + 2 * MINUTE + LEAD_MS
+    book = decided(taken_for_paid(), word("r1", "10", "backend", BEGUN + 2 * MINUTE, **SETTLED))
+    book.told(ev.CollateralConfirmed(at=at, source="custody"))
+    place_records(book.ledger, book.policy)  # as a statement does, at any moment
+    book.told(ev.DecisionDue(at=at, quotes=()))
+    assert book.known == after_restart(book).known == Range.exactly(D(150))
+
+
+@pytest.mark.parametrize("settled", ["r1", "r2"])
+def test_of_two_alike_either_may_be_the_one_that_was_only_moved(settled: str) -> None:
+    """10 are moved to the desk, and 10 are paid out of the vault: which of the two claims that was, nobody tells."""
+    book = decided(two_places(), word("r1", "10", "backend", **PRICED), word("r2", "10", "backend", BEGUN + 1, **PRICED))
+    read_both(book, BEGUN + MINUTE, "90", "60")
+    at = BEGUN + 20 * MINUTE
+    decided(read_both(book, at, "80", "60"), word(settled, "10", "backend", at, **SETTLED))
+    assert read_both(book, at + LEAD_MS, "80", "60").known == Range(D(130), D(140))
+
+
+@pytest.mark.parametrize("apart_ms", [0, 1])
+def test_two_changes_of_one_instant_may_both_be_halves_of_a_move(apart_ms: int) -> None:
+    book = decided(two_places(), word("r1", "10", "backend", **PRICED), word("r2", "7", "backend", **PRICED))
+    at = BEGUN + MINUTE
+    book.told(desk("60", at), desk("67", at + apart_ms))
+    book.told(observed("90", at), observed("83", at + apart_ms))
+    book.told(ev.CollateralConfirmed(at=at + apart_ms, source="custody"), ev.DecisionDue(at=at + apart_ms, quotes=()))
+    assert book.known == Range(D(133), D(150))
