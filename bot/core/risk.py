@@ -101,7 +101,7 @@ def venue_breaches(ledger: Ledger, policy: Policy, venue: VenueId, now: Millis) 
     if record is None or record.link is not VenueLink.UP:
         link = Breach(Limit.VENUE_LINK, venue, None, None, record.link.value if record else "never heard of")
         return (link, *_cause_breaches(ledger, venue))
-    found = _earlier_life_breaches(ledger, policy, venue, now) + _start_breaches(ledger, policy, now) + _cause_breaches(ledger, venue)
+    found = _earlier_life_breaches(ledger, policy, venue, now) + _cause_breaches(ledger, venue)
     if not record.reconciled or record.reported_at is None:
         found.append(Breach(Limit.UNRECONCILED, venue, None, None, "no complete reading that agrees yet"))
     elif not is_recent(now, record.reported_at, policy.report_age_max_ms):
@@ -143,13 +143,14 @@ def to_agree(ledger: Ledger, policy: Policy) -> tuple[VenueId, ...]:
     return tuple(v for v, r in records.items() if r is None or r.agreed_at is None or r.agreed_at < ledger.started_at)
 
 
-def _start_breaches(ledger: Ledger, policy: Policy, now: Millis) -> list[Breach]:
+@exposure.once
+def start_breach(ledger: Ledger, policy: Policy, now: Millis) -> Breach | None:
     """A run increases nothing, anywhere, before every venue has agreed or was left out: what one of them carries may have changed."""
     waited = now - ledger.started_at
     if not is_recent(now, ledger.started_at, AGREES_WITHIN_MS) or not (missing := to_agree(ledger, policy)):
-        return []
+        return None
     told = f"{', '.join(missing)} not read and agreed since the start, and left out only after so long, ms"
-    return [Breach(Limit.UNRECONCILED, "book", Decimal(waited), Decimal(AGREES_WITHIN_MS), told)]
+    return Breach(Limit.UNRECONCILED, "book", Decimal(waited), Decimal(AGREES_WITHIN_MS), told)
 
 
 def quote_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> Breach | None:
@@ -286,6 +287,7 @@ def _fruitless_of(ledger: Ledger, instrument: InstrumentId, *, reductions: bool)
 def increase_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> tuple[Breach, ...]:
     """Why an instrument takes no increase now, whatever its quantity; empty when it does. Asked by the target and by the last gate."""
     first = (
+        start_breach(ledger, policy, now),
         _flattened_breach(ledger, instrument),
         unnamed_breach(ledger, policy, instrument),
         spent_breach(ledger, instrument),

@@ -29,6 +29,7 @@ def breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
     found = [*risk.state_breaches(ledger, policy), *collateral_limits.stale_breaches(ledger, policy, now)]
     found.extend(b for asset in exposure.hedged_assets(policy) for b in collateral_limits.unknown_breaches(ledger, policy, asset))
     hedged, plans = exposure.hedged_assets(policy), {p.asset: p for p in target.plan_book(working.as_if_withdrawn(ledger), policy, now)}
+    found += [start] if (start := risk.start_breach(ledger, policy, now)) is not None else []
     for venue in exposure.venues_in_book(ledger, policy):
         found.extend(risk.venue_breaches(ledger, policy, venue, now))
     for asset in exposure.assets_in_book(ledger, policy):

@@ -191,6 +191,8 @@ def reason_to_withdraw(ledger: Ledger, policy: Policy, order: Order, wanted: Dec
     """Why a resting order may not stay, or None. `wanted`: signed base units that its instrument should trade, it included."""
     if risk.venue_breaches(ledger, policy, ledger.venue_of(order.instrument), now):
         return "its venue takes nothing now"
+    if not order.reduce_only and risk.start_breach(ledger, policy, now) is not None:
+        return "a start waits for every venue"
     if ledger.positions[order.instrument].dispute is not None:
         return "its position is disputed"
     if risk.quote_breach(ledger, policy, order.instrument, now) is not None:

@@ -5,11 +5,16 @@ The language is in `playbook`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
-from bot.core import risk
+import pytest
+
+from bot.core import risk, working
+from bot.core.band import Urgency
 from bot.core.limits import Limit
-from bot.core.units import VenueId
+from bot.core.order import OrderState
+from bot.core.units import InstrumentId, VenueId
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
 from tests.core.operators import quarantines
 from tests.core.playbook import after, collateral, confirmed, decision_due, holds, link, nothing, reading, started
@@ -36,7 +41,8 @@ def placed(story: Story) -> dict[str, Decimal]:
 
 def test_nothing_is_increased_at_any_venue_before_every_venue_was_read() -> None:
     story = restarted("binance", "bybit") >> after(1_000) >> collateral("ETH", "33") >> decision_due() << nothing()
-    (found,) = [b for b in risk.venue_breaches(story.ledger, story.policy, VenueId("binance"), story.now) if b.subject == "book"]
+    (found,) = [b for b in risk.increase_breaches(story.ledger, story.policy, InstrumentId(BINANCE), story.now) if b.subject == "book"]
+    assert found in story.statement().breaches
     assert found.limit is Limit.UNRECONCILED
     assert found.allowed == risk.AGREES_WITHIN_MS
     assert "okx" in str(found.detail)
@@ -46,6 +52,18 @@ def test_nothing_is_increased_at_any_venue_before_every_venue_was_read() -> None
         story >> link("okx", "up") >> reading("okx", ETH="-13") >> after(500) >> reading("okx", ETH="-13") >> after(1_000) >> decision_due()
     )  # it was there already
     assert placed(story) == {}
+
+
+@pytest.mark.parametrize(("reduce_only", "why"), [(False, "a start waits for every venue"), (True, None)])
+def test_what_rests_at_another_venue_is_withdrawn_only_where_it_increases(reduce_only: bool, why: str | None) -> None:
+    story = restarted("binance", "bybit")
+    assert risk.venue_breaches(story.ledger, story.policy, VenueId("binance"), story.now) == ()
+    left = next(o for o in story.ledger.orders.values() if o.instrument == BINANCE)
+    quantity = Decimal(1 if reduce_only else -1)
+    offered = replace(left, quantity=quantity, reduce_only=reduce_only, post_only=True, state=OrderState.WORKING)
+    order = replace(offered, fills_filled=Decimal(0), reported_filled=Decimal(0), closed_at=None)
+    course = working.Course(urgency=Urgency.DUE, is_gap=False, work={})
+    assert working.reason_to_withdraw(story.ledger, story.policy, order, quantity, course, story.now) == why
 
 
 def test_it_goes_on_as_soon_as_the_last_venue_agrees() -> None:
