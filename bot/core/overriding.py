@@ -58,15 +58,6 @@ def why_not(name: str, value: Decimal, lasts_ms: Millis, policy: Policy) -> str 
     return None
 
 
-def restrains(field: str, value: Decimal | int, than: Decimal | int) -> bool:
-    """Whether less may be done at a policy field's value than at another. Names tell: of a `_max`, or a collar, at a lower one, of a `_min`
-    or a `_target` at a higher one. False where neither can be said.
-    """
-    if "_max" in field or field.endswith("_collar"):
-        return value < than
-    return field.endswith(("_min", "_target")) and value > than
-
-
 def apply_override(ledger: Ledger, event: OperatorActed, policy: Policy) -> Ledger:
     """The ledger after a person set a field for a while. What is beyond the ceilings changes nothing, and is told."""
     if event.setting is None or event.value is None or event.lasts_ms is None:

@@ -105,6 +105,16 @@ def entered(intents: Intents, journal: Journal, recovery: Snapshot, course: Cour
     return folding.snapshot()
 
 
+def resumes_kept(intents: Intents | None, ledger: Ledger) -> Sequence[OperatorActed]:
+    """The resumes that are kept beside a journal that folds to `ledger`, and will be entered; none where nothing can be read."""
+    try:
+        kept = [] if intents is None else intents.left()
+    except OSError:
+        return []  # told where the rest is entered
+    said = [e for events, _ in kept for e in events if isinstance(e, OperatorActed) and _is_news(ledger, e)]
+    return [w for w in said if w.action is OperatorAction.RESUME]
+
+
 def _restraints_unheard(ledger: Ledger, words: Sequence[Event]) -> Sequence[OperatorActed]:
     """The restraints that another instance, which ran the book since, has never heard of, and that no later word of a person ends.
 
@@ -124,8 +134,8 @@ def _restraints_unheard(ledger: Ledger, words: Sequence[Event]) -> Sequence[Oper
 
 
 def _ends(later: Event, word: OperatorActed) -> bool:
-    """Whether a person resumed what a word was about."""
-    return isinstance(later, OperatorActed) and later.action is OperatorAction.RESUME and later.venue in (None, word.venue)
+    """Whether a person resumed what a word was about: the book's resume is about the book alone."""
+    return isinstance(later, OperatorActed) and later.action is OperatorAction.RESUME and later.venue == word.venue
 
 
 def _now(ledger: Ledger, word: OperatorActed) -> OperatorActed:

@@ -44,7 +44,7 @@ from bot.shell.control import Control
 from bot.shell.dispatch import CUT_S, Dispatcher
 from bot.shell.feeds import FundingPolls, Openings, feed_source, feed_venue
 from bot.shell.heard import Heard
-from bot.shell.intents import entered
+from bot.shell.intents import entered, resumes_kept
 from bot.shell.left_out import refuse_left_out
 from bot.shell.loop import Loop
 from bot.shell.mandate import Mandate
@@ -159,7 +159,8 @@ class Run:
         self._stop_reason = ""
         self._hurried = asyncio.Event()
         self._recovery, course = recovery or recovery_of(world.journal, policy)
-        self._unheard = world.heard.unheard(self._recovery.ledger, policy, world.clock.now())
+        resumes = resumes_kept(world.intents, self._recovery.ledger)
+        self._unheard = world.heard.unheard(self._recovery.ledger, policy, world.clock.now(), resumes)
         if world.intents is not None:
             self._recovery = entered(world.intents, world.journal, self._recovery, course)
         refuse_left_out(self._recovery.ledger, policy)

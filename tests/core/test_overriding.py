@@ -10,7 +10,7 @@ import pytest
 from bot.core.acts import OperatorAction
 from bot.core.ceilings import CEILINGS
 from bot.core.events import DecisionDue, OperatorActed
-from bot.core.overriding import LASTS_MAX_MS, field_of, in_force, restrains, why_not
+from bot.core.overriding import LASTS_MAX_MS, field_of, in_force, why_not
 from bot.core.policy import Policy
 from bot.core.units import CLOCK_STEP_TOLERANCE_MS
 from tests.core.market_words import narrow
@@ -112,24 +112,3 @@ def test_one_beyond_the_ceilings_of_a_later_version_counts_no_more_and_is_told()
 def test_a_number_that_nobody_can_read_is_refused_without_writing_it_out(value: str) -> None:
     told = why_not("spread_max", D(value), HOUR, Policy())
     assert told == "spread_max: the value is not a number of a usable size"
-
-
-@pytest.mark.parametrize(
-    ("field", "less", "more"),
-    [
-        ("order_notional_max", D(9), D(10)),
-        ("quote_age_max_ms", 900, 1_000),
-        ("price_collar", D("0.01"), D("0.02")),
-        ("open_interest_min", D(10), D(9)),
-        ("margin_buffer_target", D(2), D(1)),
-    ],
-)
-def test_which_of_two_values_lets_less_be_done(field: str, less: Decimal | int, more: Decimal | int) -> None:
-    assert restrains(field, less, more)
-    assert not restrains(field, more, less)
-    assert not restrains(field, less, less)
-
-
-def test_of_a_field_whose_name_does_not_tell_neither_value_lets_less_be_done() -> None:
-    assert not restrains("decision_beat_ms", 1, 2)
-    assert not restrains("decision_beat_ms", 2, 1)

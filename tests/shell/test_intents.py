@@ -65,6 +65,8 @@ UNHEARD: Mapping[str, tuple[Sequence[OperatorActed], int | None, Sequence[Operat
     "both count": ([word(100, REDUCE), word(101, QUARANTINE, "okx")], 90, [REDUCE, QUARANTINE]),
     "resumed at once": ([word(100, HALT), word(101, RESUME)], None, []),
     "something else was resumed": ([word(100, HALT), word(101, RESUME, "okx")], None, [HALT]),
+    "the book was resumed, which resumes no venue": ([word(100, HALT, "okx"), word(101, RESUME)], None, [HALT]),
+    "the venue was resumed": ([word(100, HALT, "okx"), word(101, RESUME, "okx")], None, []),
     "an old resume ends nothing": ([word(100, RESUME)], None, []),
 }
 
