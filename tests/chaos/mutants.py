@@ -281,7 +281,7 @@ MUTANTS: Mapping[str, Mutant] = {
         (unknown_is_refused, 1, 3),
         (journal_after_send, 1, 1),
         (cancel_is_proof, 401, 2),
-        (stale_quotes, 401, 2),
+        (stale_quotes, 401, 3),
         (always_halts, 1, 1),
         (never_returns, 1, 3),
         (halt_ignored, 406, 1),
