@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from random import Random
 
 import pytest
@@ -18,6 +18,7 @@ from bot.core.claims import judged, place_records
 from bot.core.collateral import announced
 from bot.core.holdings import collateral
 from bot.core.policy import Policy
+from bot.core.precision import COUNTING
 from bot.core.records import Ledger
 from bot.core.reports import ClaimKind, ClaimStage
 from bot.core.units import Range
@@ -38,9 +39,10 @@ def after_restart(book: Book) -> Book:
 
 
 def said(ledger: Ledger, book: Book) -> object:
-    """All that a ledger tells of claims."""
-    states = {j.claim.id: (j.state, j.left, j.told_by) for j in judged(ledger, book.policy)}
-    return collateral(ledger, book.policy, ETH), place_records(ledger, book.policy), states
+    """All that a ledger tells of claims, counted as a decision counts, whatever the process has set."""
+    with localcontext(COUNTING):
+        states = {j.claim.id: (j.state, j.left, j.told_by) for j in judged(ledger, book.policy)}
+        return collateral(ledger, book.policy, ETH), place_records(ledger, book.policy), states
 
 
 @pytest.mark.parametrize("ends", list(RedemptionEnd))
