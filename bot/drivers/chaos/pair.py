@@ -123,7 +123,7 @@ class PairStage(Stage):
             await asyncio.wait({life.task})
             return not life.cut and not isinstance(self._ended_by(life), Crash)
         finally:
-            one.life = one.turn = None
+            one.life = one.turn = one.standby = None  # until its supervisor starts it again nobody stands by
             await mandate.end()
 
     def _lead(self, one: Instance, claim: str, mandate: Mandate, followed: Followed | None, heard: Heard) -> Life:
