@@ -6,50 +6,31 @@ snapshots to begin at and every entry after both. It runs in a thread and on a c
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Iterator
 from itertools import islice
 
 from bot.adapters.journal import snapshots
 from bot.adapters.journal.archive import Archive, ArchiveUnsound
+from bot.adapters.journal.archiver import Archiver
 from bot.adapters.journal.chain import DamageInside, Row, Verification
 from bot.adapters.journal.redis_entries import seq_of
 from bot.adapters.journal.redis_link import StoreFailed
 from bot.adapters.journal.redis_store import RedisStore
 from bot.ports import JournalRefused
 
-_log = logging.getLogger("bot.journal")
 
-
-class RedisArchiver:
-    """One move at a time; one that fails is told and tried again after the next snapshot, for nothing is lost by it."""
+class RedisArchiver(Archiver):
+    """Of the server, on a connection of its own."""
 
     def __init__(self, store: RedisStore, archive: Archive) -> None:
+        super().__init__()
         self._store, self._archive = store, archive
-        self._thread: threading.Thread | None = None
-
-    def begin(self) -> None:
-        """Moves what may go, unless that is being done already. Returns at once."""
-        if self._thread is None or not self._thread.is_alive():
-            thread = threading.Thread(target=self._move, name="journal archiver", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:  # no more threads
-                _failed(error)
-                return
-            self._thread = thread
-
-    def end(self, patience_s: float) -> None:
-        """Waits for a move that is under way, no longer than that."""
-        if self._thread is not None:
-            self._thread.join(patience_s)
 
     def _move(self) -> None:
         try:
             self._move_out()
         except (StoreFailed, JournalRefused, ArchiveUnsound, DamageInside, OSError) as error:
-            _failed(error)
+            self._failed(error)
         finally:
             self._store.let_go()
 
@@ -81,7 +62,3 @@ class RedisArchiver:
             if row is None:
                 return
             yield row
-
-
-def _failed(error: Exception) -> None:
-    _log.error("entries could not be moved into the journal's archive: %s", error)

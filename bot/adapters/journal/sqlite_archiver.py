@@ -6,9 +6,7 @@ long; a crash in between leaves entries in both places, and the next move delete
 
 from __future__ import annotations
 
-import logging
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from bot.adapters.journal import snapshots
 from bot.adapters.journal.archive import Archive, ArchiveUnsound
+from bot.adapters.journal.archiver import Archiver
 from bot.adapters.journal.chain import DamageInside, Row, Verification
 from bot.adapters.journal.store_file import base_of
 from bot.ports import JournalRefused
@@ -23,32 +22,18 @@ from bot.ports import JournalRefused
 _ROWS_AT_ONCE = 500
 _BUSY_S = 5.0
 
-_log = logging.getLogger("bot.journal")
 
-
-class SqliteArchiver:
-    """One move at a time; one that fails is told and tried again after the next snapshot, for nothing is lost by it."""
+class SqliteArchiver(Archiver):
+    """Of the file, on a connection of its own."""
 
     def __init__(self, path: Path, archive: Archive) -> None:
+        super().__init__()
         self._path, self._archive = path, archive
-        self._thread: threading.Thread | None = None
         self._ends = False
 
-    def begin(self) -> None:
-        """Moves what may go, unless that is being done already. Returns at once."""
-        if self._thread is None or not self._thread.is_alive():
-            thread = threading.Thread(target=self._move, name="journal archiver", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:  # no more threads
-                _failed(error)
-                return
-            self._thread = thread
-
     def end(self, patience_s: float) -> None:
-        """Waits for a move that is under way, no longer than that; then it stops after the part that it is at."""
-        if self._thread is not None:
-            self._thread.join(patience_s)
+        """As for every one; then it stops after the part that it is at."""
+        super().end(patience_s)
         self._ends = True
 
     def _move(self) -> None:
@@ -57,7 +42,7 @@ class SqliteArchiver:
                 db.execute("PRAGMA synchronous = FULL")
                 self._move_out(db)
         except (sqlite3.Error, JournalRefused, ArchiveUnsound, DamageInside, OSError, ValueError) as error:
-            _failed(error)
+            self._failed(error)
 
     def _move_out(self, db: sqlite3.Connection) -> None:
         base = base_of(db)
@@ -101,7 +86,3 @@ def _verified(db: sqlite3.Connection, found: Verification, until: int) -> Iterat
             yield row
         if found.seq == after:
             return
-
-
-def _failed(error: Exception) -> None:
-    _log.error("entries could not be moved into the journal's archive: %s", error)

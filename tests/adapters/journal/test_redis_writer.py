@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.adapters.journal import redis_archiver
+from bot.adapters.journal import archiver
 from bot.adapters.journal.redis_store import RedisStore
 from bot.core.policy import Policy
 from bot.ports import JournalUnavailable
@@ -52,7 +52,7 @@ def test_at_a_limit_of_threads_nothing_is_moved_and_the_journal_goes_on(
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(redis_archiver, "threading", SimpleNamespace(Thread=Refused))
+    monkeypatch.setattr(archiver, "threading", SimpleNamespace(Thread=Refused))
     with caplog.at_level(logging.ERROR), closing(place.opened()) as journal:
         for at in (1, 2, 3):
             journal.append([seen(at)], [], durable=True)

@@ -17,8 +17,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from bot.adapters.journal import archiver
 from bot.adapters.journal import sqlite as sqlite_journal
-from bot.adapters.journal import sqlite_archiver
 from bot.adapters.journal.sqlite import SqliteJournal
 from bot.adapters.journal.store_file import beside
 from bot.core.policy import Policy
@@ -182,7 +182,7 @@ def test_at_a_limit_of_threads_nothing_is_moved_and_the_journal_goes_on(
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(sqlite_archiver, "threading", SimpleNamespace(Thread=Refused))
+    monkeypatch.setattr(archiver, "threading", SimpleNamespace(Thread=Refused))
     with caplog.at_level(logging.ERROR), closing(SqliteJournal(path, "ours", archives=True)) as journal:
         for at in (1, 2, 3):
             journal.append([seen(at)], [], durable=True)
