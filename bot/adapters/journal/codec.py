@@ -32,7 +32,7 @@ from bot.ports import Snapshot
 FORMAT_VERSION = 1
 """Version of the form above. A higher one is from a newer hedgebot and is refused."""
 _PARTS = frozenset({"v", "events", "commands"})
-SNAPSHOT_VERSION = 7
+SNAPSHOT_VERSION = 8
 """To be raised whenever the same entries fold to another ledger than before: every older snapshot is then passed over."""
 
 
