@@ -68,7 +68,7 @@ class Standby:
         self.heard = Heard()
         self._judged: Ledger | None = None
         self._stopped = asyncio.Event()
-        self._pausing: asyncio.Task[None] | None = None
+        self._pausing: asyncio.Timeout | None = None
         self._watched: Watched | None = None
         self._obstacle: str | None = None
         self._told: dict[str, str] = {}
@@ -83,7 +83,7 @@ class Standby:
             self.stop_reason = reason
             self._stopped.set()
             if self._pausing is not None:
-                self._pausing.cancel()
+                self._pausing.reschedule(asyncio.get_running_loop().time())
 
     @property
     def is_stopping(self) -> bool:
@@ -118,11 +118,13 @@ class Standby:
         """Until it is time to ask again, or to stop."""
         if self._stopped.is_set():
             return
-        self._pausing = asyncio.create_task(self._clock.sleep(self._lease.ttl_s / ASKS_PER_TERM))
         try:
-            await asyncio.wait({self._pausing})
+            async with asyncio.timeout(None) as self._pausing:
+                await self._clock.sleep(self._lease.ttl_s / ASKS_PER_TERM)
+        except TimeoutError:
+            return  # it is to stop
         finally:
-            self._pausing.cancel()
+            self._pausing = None
 
     async def followed(self) -> Followed | None:
         """What the journal folds to now, None when it could not be followed; after the wait."""
@@ -188,7 +190,7 @@ class Standby:
         """Folds what was written since. One that does not go on from there is followed anew, from its newest snapshot."""
         while True:
             followed = await self._follower.newer()
-            if followed.begins_anew or self._folding is None:
+            if begins := followed.begins_anew or self._folding is None:
                 self.heard.begins_anew()
                 self._folding = Folding(self._policy, followed.start)
             for number, entry in enumerate(followed.entries, 1):  # all of them, whatever happens: the follower has counted them
@@ -198,7 +200,8 @@ class Standby:
                 self.entries += 1
                 if number % FOLDED_AT_ONCE == 0:
                     await asyncio.sleep(0)
-            self.heard.folded(self._folding.ledger)
+            if begins or followed.entries:
+                self.heard.folded(self._folding.ledger)
             self._entries_folded(len(followed.entries))
             if not followed.more:
                 return

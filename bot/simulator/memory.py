@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, is_dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from bot.core.commands import Command
 from bot.core.events import CollateralConfirmed, CollateralObserved, CollateralUnreadable, Event
@@ -32,6 +32,10 @@ class MemoryEntry:
     commands: tuple[Command, ...]
 
 
+Kept: TypeAlias = tuple[int, MemoryEntry, Snapshot]
+"""How many entries a snapshot stands for, the last of them, and it."""
+
+
 @dataclass(slots=True)
 class MemoryStore:
     """What is durable. `taking` False: nothing can be written until it is True again. `doubt`: why it is not to be trusted.
@@ -44,8 +48,10 @@ class MemoryStore:
     taking: bool = True
     doubt: str | None = None
     lost_tail: bool = False
-    snapshot: tuple[int, MemoryEntry, Snapshot] | None = None
-    """What the first so many entries fold to, and the last of them."""
+    snapshot: Kept | None = None
+    """The newest that is kept."""
+    earlier: list[Kept] = field(default_factory=list)
+    """Those that it took the place of, oldest first: nobody starts from them."""
 
     def steps(self, after: int = 0) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event of the entries after the first so many, in order, each with the commands recorded with it."""
@@ -55,11 +61,26 @@ class MemoryStore:
 
     def newest_snapshot(self) -> tuple[int, Snapshot | None]:
         """How many entries the snapshot stands for, and it; 0 and None where these entries are not the store's any more."""
-        if self.snapshot is not None:
-            count, last, snapshot = self.snapshot
-            if self.entries[count - 1 : count] == [last]:
-                return count, snapshot
+        if self.snapshot is not None and self._holds(self.snapshot):
+            return self.snapshot[0], self.snapshot[2]
         return 0, None
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """All that is durable folds to this."""
+        if self.snapshot is not None:
+            self.earlier.append(self.snapshot)
+        self.snapshot = len(self.entries), self.entries[-1], snapshot
+
+    def snapshot_within(self, first: int) -> tuple[int, Snapshot | None]:
+        """As `newest_snapshot`, of at most so many of the first entries."""
+        kept = [*self.earlier, *(() if self.snapshot is None else (self.snapshot,))]
+        fitting = (each for each in reversed(kept) if each[0] <= first and self._holds(each))
+        count, _, snapshot = next(fitting, (0, None, None))
+        return count, snapshot
+
+    def _holds(self, kept: Kept) -> bool:
+        count, last, _ = kept
+        return self.entries[count - 1 : count] == [last]
 
     def lose(self, entries: int) -> None:
         """The last so many entries are gone."""
@@ -137,7 +158,7 @@ class MemoryJournal:
         """Writes what waits and keeps it. Raises JournalUnavailable while the store takes nothing."""
         self._write()
         if self._store.entries:
-            self._store.snapshot = len(self._store.entries), self._store.entries[-1], snapshot
+            self._store.keep(snapshot)
 
     def append(self, events: Sequence[Event], commands: Sequence[Command], *, durable: bool) -> None:
         """Accepts an entry. With `durable`, writes it and all before it, or raises JournalUnavailable while the store takes nothing.

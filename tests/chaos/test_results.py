@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import bot.drivers
 from bot.cli import app
 from bot.drivers.chaos import command
+from bot.drivers.chaos.oracle import Violation
+from bot.drivers.chaos.results import Results, sources
+from bot.drivers.chaos.seed import play
 
 HOURS = 0.05
 FIRST = 3001
@@ -110,6 +117,25 @@ def test_a_failure_that_was_kept_is_told_again(again: Path, plays: list[int]) ->
     assert plays == []
     assert "seed 3002 FAILED\n  I02 a short beyond all that was to be hedged" in told
     assert "--from 3002 --hours 0.05" in told
+
+
+def test_all_that_a_seed_imports_is_the_code_that_a_line_names() -> None:
+    asked = "import sys; import bot.drivers.chaos.command; print(*(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'bot'))"
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    hulls = {Path(bot.__file__), Path(bot.drivers.__file__)}
+    assert len(told) > 100
+    assert {Path(name) for name in told} - set(sources()) == hulls
+    assert all(len(hull.read_text().splitlines()) < 10 for hull in hulls)
+
+
+def test_the_story_of_a_clean_seed_is_not_kept_and_that_of_a_failed_one_is(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    results = Results(path, mode="safety", hours=HOURS)
+    results.read()
+    clean = replace(play(FIRST, HOURS), last=("the end",))
+    results.add(clean, 1.0)
+    results.add(replace(clean, violations=(Violation("I02", 7, "short"),)), 1.0)
+    assert [json.loads(line)["outcome"]["last"] for line in path.read_text().splitlines()] == [[], ["the end"]]
 
 
 def test_a_folder_that_is_not_there_is_told_before_anything_is_played(tmp_path: Path, plays: list[int]) -> None:

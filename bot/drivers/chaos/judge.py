@@ -160,13 +160,15 @@ class Judge:
         for sentence in causes.differs(self._stage.ledger, self._stage.now()):
             self._oracle.broke("I08", sentence)
 
-    def folds(self) -> None:
-        """I12: the store, folded from its first entry and from its snapshot, is the ledger at an orderly stop."""
-        stage, ledger = self._stage, self._stage.ledger
-        last = stage.lives[-1].journal
-        start, after = last.resume()
+    def folds(self, part: float = 1.0) -> None:
+        """I12: the store, folded from its newest snapshot and at least over this part of its newest entries, is the ledger at an orderly
+        stop. A part of 1: from its first entry.
+        """
+        stage, ledger, store = self._stage, self._stage.ledger, self._stage.world.store
+        start, after = stage.lives[-1].journal.resume()
+        count, earlier = store.snapshot_within(min(int(len(store.entries) * (1 - part)), len(store.entries) - 1))
         for what, found in (
-            ("its entries", recovered(stage.world.store.steps(), stage.policy)),
+            (f"its entries after {count}", recovered(store.steps(after=count), stage.policy, earlier)),
             ("its snapshot", recovered(after, stage.policy, start)),
         ):
             if _recorded(found.ledger) != _recorded(ledger):

@@ -6,7 +6,7 @@ refused. A line that was not written to its end is cut off, and its seed is play
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,11 +35,22 @@ _LINE = TypeAdapter(Played)
 _BEGINS = b'{"code":'
 
 
+_PLAYED = ("core", "shell", "simulator", "drivers/chaos", "ports.py", "operating.py", "supervision.py")
+"""What a story is told by, below the package: everything that a seed imports."""
+
+
+def sources() -> tuple[Path, ...]:
+    """The files of `_PLAYED`, without the dialects, for which the simulator's engines are asked directly here."""
+    root = Path(bot.__file__).parent
+    found = (path for name in _PLAYED for path in ([root / name] if name.endswith(".py") else (root / name).rglob("*.py")))
+    return tuple(sorted(path for path in found if root / "simulator" / "dialects" not in path.parents))
+
+
 def code_digest() -> str:
-    """A hash over the source of the whole bot: the same code tells the same stories."""
+    """A hash over the source that a story is told by: the same code tells the same stories."""
     root = Path(bot.__file__).parent
     digest = sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sources():
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -79,7 +90,9 @@ class Results:
         return played
 
     def add(self, outcome: Outcome, cpu_s: float) -> None:
-        """One more seed has been played. Raises ResultsRefused when it cannot be written."""
+        """One more seed has been played; the story of one that failed is kept. Raises ResultsRefused when it cannot be written."""
+        if not outcome.violations:
+            outcome = replace(outcome, last=())
         line = _LINE.dump_json(Played(code=self._code, mode=self._mode, hours=self._hours, cpu_s=cpu_s, outcome=outcome))
         try:
             with self._path.open("ab") as file:
