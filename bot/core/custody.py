@@ -253,7 +253,7 @@ def is_shown(ledger: Ledger, venue: VenueId, delegation: Delegation) -> bool:
 
 def delegations_at(ledger: Ledger, policy: Policy, venue: VenueId) -> Iterator[Delegation]:
     """What configured custodians said of a venue, in a fixed order. A custodian that was taken out of the configuration counts no more."""
-    for (source, place, _), delegation in sorted(ledger.mirrored.items()):
+    for (source, place, _), delegation in sorted(ledger.mirrored.items()) if ledger.mirrored else ():
         if place == venue and source in policy.collateral_sources:
             yield delegation
 

@@ -134,7 +134,7 @@ def lasting(question: Callable[Concatenate[Ledger, Policy, P], R]) -> Callable[C
     def remembered(ledger: Ledger, policy: Policy, /, *args: P.args, **kwargs: P.kwargs) -> R:
         held = ledger.__dict__.get("_answers")
         memo = held[2] if held is not None and held[0] is policy else answers(ledger, policy)
-        key = (question, args, *kwargs.items()) if kwargs else (question, *args)
+        key = (question, args, *kwargs.items()) if kwargs else (question, args)  # one tuple around what is there: it is asked that often
         known: R
         try:
             known = memo[key]

@@ -61,7 +61,8 @@ class Lookups:
 
     def live_orders(self, instrument: InstrumentId) -> tuple[Order, ...]:
         """Orders of one instrument of which something may still execute: those that are open and not spent."""
-        return tuple(o for o in self.open_orders(instrument) if not o.is_spent)
+        open_ones = self._open_by_instrument.get(instrument)  # mostly none: every instrument is asked for with each decision
+        return tuple(o for o in open_ones if not o.is_spent) if open_ones else ()
 
     def taken_orders(self, instrument: InstrumentId) -> tuple[ForeignOrder, ...]:
         """Orders of an instrument that are not of our record, that somebody took over, and that are being withdrawn."""
@@ -72,7 +73,8 @@ class Lookups:
 
     def live_taken_orders(self, instrument: InstrumentId) -> tuple[ForeignOrder, ...]:
         """Those of which something may still execute."""
-        return tuple(o for o in self.taken_orders(instrument) if not o.is_spent)
+        taken = self.taken_orders(instrument)
+        return tuple(o for o in taken if not o.is_spent) if taken else ()
 
     def is_worked(self, instrument: InstrumentId) -> bool:
         """Whether an order works there that may still fill, ours or taken over: nothing increases meanwhile."""

@@ -32,7 +32,7 @@ def once(question: Callable[Concatenate[Ledger, Policy, P], R]) -> Callable[Conc
 
     def remembered(ledger: Ledger, policy: Policy, /, *args: P.args, **kwargs: P.kwargs) -> R:
         memo = ledger.memo(policy)
-        key = (question, args, *kwargs.items()) if kwargs else (question, *args)
+        key = (question, args, *kwargs.items()) if kwargs else (question, args)
         known: R
         try:
             known = memo[key]

@@ -264,7 +264,8 @@ def reserve_breach(ledger: Ledger, policy: Policy) -> Breach | None:
 
 def of_instrument(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: Millis) -> tuple[Breach, ...]:
     """Why one listed instrument takes no increase by its market, its coins, or because its name was taken off; empty when it does."""
-    found = _blocking(eligibility_breach(ledger, policy, instrument))
+    market = eligibility_breach(ledger, policy, instrument)
+    found = () if market is None else _blocking(market)
     for coin in stables_of(ledger, instrument):
         found += _of_coin(ledger, policy, coin, now)
     return found

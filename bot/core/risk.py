@@ -225,6 +225,8 @@ def instrument_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
 
 def spent_breach(ledger: Ledger, instrument: InstrumentId) -> Breach | None:
     """Why an instrument takes no increase beside what executes nothing more but may have executed: nobody knows how much."""
+    if not ledger.is_worked(instrument):
+        return None
     found = _in_doubt_breach([o for o in ledger.open_orders(instrument) if o.is_spent])
     return found or _taken_breach([o for o in ledger.taken_orders(instrument) if o.is_spent])
 
@@ -247,6 +249,8 @@ def rest_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId, now: M
     (`Ledger.observing`) a decision that still stands is taken again after the longest rest, each time the same.
     """
     fruitless, last_end = _fruitless(ledger, policy, instrument)[reductions]
+    if not fruitless:
+        return None
     if ledger.observing:
         fruitless = min(fruitless, 1) * RETRY_PAUSE_FACTOR_MAX
     left = _rest_left(fruitless, last_end, policy.order_retry_pause_ms, now)
@@ -302,8 +306,12 @@ def increase_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
 def _unknown(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Breach, ...]:
     """Why its asset waits; of one that no collateral is hedged as, nothing."""
     listed = ledger.instruments.get(instrument)
-    hedged = listed is not None and listed.base in exposure.hedged_assets(policy)
-    return unknown_breaches(ledger, policy, listed.base) if listed is not None and hedged else ()
+    return () if listed is None else _unknown_of(ledger, policy, listed.base)
+
+
+@exposure.once
+def _unknown_of(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Breach, ...]:
+    return unknown_breaches(ledger, policy, asset) if asset in exposure.hedged_assets(policy) else ()
 
 
 def _flattened_breach(ledger: Ledger, instrument: InstrumentId) -> Breach | None:
