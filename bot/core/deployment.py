@@ -36,6 +36,8 @@ from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
 from bot.core.units import ZERO, Asset, InstrumentId, Millis
 
+_NO_SIGNAL = SleeveSignal()
+
 
 class DeploymentState(StrEnum):
     """Whether new deployment of an asset is advised. UNKNOWN: no rate is known, and nothing was signalled before."""
@@ -101,7 +103,7 @@ def observe(ledger: Ledger, policy: Policy, now: Millis) -> Ledger:
     """Folds the carry of each hedged asset into its signal, at a decision; tells each turn."""
     rule = _rule(policy)
     for asset in hedged_assets(policy):
-        before = ledger.sleeves.get(asset, SleeveSignal())
+        before = ledger.sleeves.get(asset, _NO_SIGNAL)
         carry = carry_of(ledger, policy, asset, now)
         after = before.observe(carry, policy.risk_free_rate, now, rule)
         if after is before or carry is None:
@@ -121,7 +123,7 @@ def _rule(policy: Policy) -> SleeveRule:
 
 def deployment_of(ledger: Ledger, policy: Policy, asset: Asset, now: Millis) -> DeploymentStatement:
     """The signal for one asset with its numbers; a conversion is worked out while the carry refuses deployment."""
-    signal = ledger.sleeves.get(asset, SleeveSignal())
+    signal = ledger.sleeves.get(asset, _NO_SIGNAL)
     carry = carry_of(ledger, policy, asset, now)
     floor, entry = policy.risk_free_rate - policy.stable_band_exit, policy.risk_free_rate + policy.stable_band_enter
     refusals = [b.sentence() for b in obstacles.deployment_refusals(ledger, policy, asset, now)]
@@ -184,7 +186,7 @@ def breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
     """The assets whose carry refuses new deployment, with the carry and the floor. A token off its peg is told by a limit of its own."""
     found = []
     for asset in hedged_assets(policy):
-        if ledger.sleeves.get(asset, SleeveSignal()).stables_preferred:
+        if ledger.sleeves.get(asset, _NO_SIGNAL).stables_preferred:
             told = deployment_of(ledger, policy, asset, now)
             found.append(Breach(Limit.CARRY_FLOOR, asset, told.carry_annual, told.floor, "new deployment is refused", Effect.TELLS))
     return tuple(found)

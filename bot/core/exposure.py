@@ -85,6 +85,8 @@ def position_units(ledger: Ledger, instrument: InstrumentId, *, reduced: bool = 
         return None
     dispute = record.dispute
     known = Range.exactly(record.quantity) if dispute is None else Range.spanning(record.quantity, dispute.observed)
+    if not ledger.is_worked(instrument):
+        return known
     for order in ledger.open_orders(instrument):
         known = known + (Range.exactly(order.leaves) if reduced and order.reduce_only else order.may_fill)
     for taken in ledger.taken_orders(instrument):

@@ -49,9 +49,12 @@ EXPECTED_REMEMBERED = 50
 """Expectations kept per instrument while a venue's records cannot be read."""
 
 
+_NO_PAYMENTS = FundingAccount()
+
+
 def account_of(ledger: Ledger, instrument: InstrumentId) -> FundingAccount:
     """The account of an instrument's payments; an empty one before any."""
-    return ledger.payments.get(instrument) or FundingAccount()
+    return ledger.payments.get(instrument, _NO_PAYMENTS)
 
 
 def _with_account(ledger: Ledger, instrument: InstrumentId, account: FundingAccount) -> Ledger:

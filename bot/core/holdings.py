@@ -64,7 +64,7 @@ def coin_equity_at(ledger: Ledger, policy: Policy, venue: VenueId, asset: Asset)
     """The same at one venue. An account that nobody told is empty, unless an inverse position is settled in it: then it is unknown."""
     record = ledger.venues.get(venue) or VenueRecord()
     needed = _settled_in_coin(ledger, policy).get(venue, frozenset())
-    if any(hedged_as(policy, settle) == asset and settle not in record.equity_told for settle in needed):
+    if needed and any(hedged_as(policy, settle) == asset and settle not in record.equity_told for settle in needed):
         return None
     total = ZERO
     for told in record.equity_told.values():

@@ -42,9 +42,10 @@ R = TypeVar("R")
 class _Ground:
     """Everything from which lasting answers follow, as one ledger has it."""
 
-    __slots__ = ("_words", "accounts", "figures", "objects", "values")
+    __slots__ = ("_words", "accounts", "figures", "objects", "told", "values")
 
-    def __init__(self, ledger: Ledger, policy: Policy) -> None:
+    def __init__(self, ledger: Ledger, policy: Policy, before: _Ground | None = None) -> None:
+        """`before`: another one under this policy: where both were told the very same, and decide at one instant, figures are alike."""
         self.objects = tuple(_objects(ledger))
         self.accounts = tuple(ledger.venues.items())
         self.values = (
@@ -55,15 +56,10 @@ class _Ground:
             silences(ledger, policy),
             tuple(partly_told(ledger, policy)),
         )
-        self.figures = (
-            *(
-                (q.instrument, q.bid, q.ask, q.bid_quantity, q.ask_quantity, q.mark, q.index, values_now(ledger, policy, q))
-                for q in ledger.quotes.values()
-            ),
-            *((i, market.open_interest, market.volume_24h) for i, market in ledger.markets.items()),
-        )
-
-        self._words = ""
+        self.told = (ledger.quotes, ledger.markets, ledger.decided_at)
+        known = before if before is not None and all(map(is_, self.told, before.told)) else None
+        self.figures: tuple[tuple[object, ...], ...] = _figures(ledger, policy) if known is None else known.figures
+        self._words: str = "" if known is None else known._words
 
     def words(self) -> str:
         """Every figure as it is written."""
@@ -79,6 +75,15 @@ class _Ground:
         return self.words() == other.words() and all(
             venue == of and record.tells_as(was) for (venue, record), (of, was) in zip(self.accounts, other.accounts, strict=True)
         )
+
+
+def _figures(ledger: Ledger, policy: Policy) -> tuple[tuple[object, ...], ...]:
+    """Of every quote and market: a decision asks of two or three ledgers with the very same ones."""
+    quoted = [
+        (q.instrument, q.bid, q.ask, q.bid_quantity, q.ask_quantity, q.mark, q.index, values_now(ledger, policy, q))
+        for q in ledger.quotes.values()
+    ]
+    return (*quoted, *[(i, market.open_interest, market.volume_24h) for i, market in ledger.markets.items()])
 
 
 def _heard(ledger: Ledger) -> tuple[object, ...]:
@@ -104,7 +109,8 @@ def answers(ledger: Ledger, policy: Policy) -> dict[Hashable, Any]:
     held = ledger.__dict__
     known = held.get("_answers")
     if known is None or known[0] is not policy:
-        ground, lately = _Ground(ledger, policy), held.setdefault("_answers_lately", [])
+        lately = held.setdefault("_answers_lately", [])
+        ground = _Ground(ledger, policy, lately[0][1] if lately and lately[0][0] is policy else None)
         fits = (each for each in tuple(lately) if each[0] is policy and len(each[2]) < ANSWERS_MAX and ground.is_as(each[1]))
         known = held["_answers"] = next(fits, None) or (policy, ground, {})
         lately[:] = [known, *(each for each in lately if each is not known)][:GROUNDS_MAX]

@@ -68,21 +68,20 @@ def instruments_in_book(ledger: Ledger, policy: Policy) -> tuple[InstrumentId, .
 
 @lasting
 def _by_asset(ledger: Ledger, policy: Policy) -> Mapping[Asset, tuple[InstrumentId, ...]]:
-    found: dict[Asset, tuple[InstrumentId, ...]] = {}
+    found: dict[Asset, list[InstrumentId]] = {}
     for instrument in instruments_in_book(ledger, policy):
         listed = ledger.instruments.get(instrument)
         if listed is not None:
-            found[listed.base] = (*found.get(listed.base, ()), instrument)
-    return found
+            found.setdefault(listed.base, []).append(instrument)
+    return {asset: tuple(its) for asset, its in found.items()}
 
 
 @lasting
 def _by_venue(ledger: Ledger, policy: Policy) -> Mapping[VenueId, tuple[InstrumentId, ...]]:
-    found: dict[VenueId, tuple[InstrumentId, ...]] = {}
+    found: dict[VenueId, list[InstrumentId]] = {}
     for instrument in instruments_in_book(ledger, policy):
-        venue = ledger.venue_of(instrument)
-        found[venue] = (*found.get(venue, ()), instrument)
-    return found
+        found.setdefault(venue_of(instrument), []).append(instrument)
+    return {venue: tuple(its) for venue, its in found.items()}
 
 
 def instruments_of(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[InstrumentId, ...]:

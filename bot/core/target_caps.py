@@ -19,6 +19,7 @@ from bot.core.allocation_terms import Bound, VenueRoom
 from bot.core.allowances import Allowance, of_venue
 from bot.core.limits import Limit
 from bot.core.margin_room import margin_rooms
+from bot.core.marks import instruments_at
 from bot.core.policy import Policy
 from bot.core.records import Ledger
 from bot.core.units import ONE, ZERO, InstrumentId, VenueId
@@ -92,7 +93,7 @@ def rooms(ledger: Ledger, policy: Policy, venue: VenueId, here: Mapping[Instrume
         key = () if set(named) == set(here) else named
         if not named:
             continue
-        before = found.get(key, VenueRoom(venue=venue, instruments=key))
+        before = found.get(key) or VenueRoom(venue=venue, instruments=key)
         now = sum((here[i].at_most * (here[i].use if room.in_margin else here[i].weight) for i in named), ZERO)
         leaving = max(room.leaving - sum((here[i].reducing * here[i].weight for i in named), ZERO), ZERO)
         bound = Bound(limit=room.limit, most=down(now + room.spare - leaving) if leaving else max(down(now + room.spare), now))
@@ -112,5 +113,5 @@ def rooms(ledger: Ledger, policy: Policy, venue: VenueId, here: Mapping[Instrume
 
 def _beside(ledger: Ledger, policy: Policy, venue: VenueId, here: Mapping[InstrumentId, Carried]) -> Decimal:
     """USD at a venue that is no hedge: instruments that are not listed, and longs."""
-    others: Sequence[InstrumentId] = [i for i in exposure.instruments_in_book(ledger, policy) if ledger.venue_of(i) == venue]
-    return sum((exposure.notional(ledger, policy, i) or ZERO for i in others if i not in here or here[i].short == ZERO), ZERO)
+    others = (i for i in instruments_at(ledger, policy, venue) if i not in here or here[i].short == ZERO)
+    return sum((exposure.notional(ledger, policy, i) or ZERO for i in others), ZERO)

@@ -174,9 +174,9 @@ def _increase_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId,
 
 @lasting
 def _cap_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Breach, ...]:
-    unknown = (cap for cap in allowances.of_increase(ledger, policy, instrument) if cap.room_usd is None)
-    exceeded = (b for cap in allowances.of_venue(ledger, policy, ledger.venue_of(instrument)) if (b := cap.breach_of(ZERO)) is not None)
-    return (*(b for cap in unknown if (b := cap.breach_of(ZERO)) is not None), *exceeded)
+    unknown = [cap for cap in allowances.of_increase(ledger, policy, instrument) if cap.used is None or cap.allowed is None]
+    caps = (*unknown, *allowances.of_venue(ledger, policy, ledger.venue_of(instrument)))
+    return tuple([b for cap in caps if (b := cap.breach_of(ZERO)) is not None])
 
 
 def _short(ledger: Ledger, policy: Policy, instrument: InstrumentId, frozen: Breach | None) -> Decimal | None:

@@ -61,18 +61,21 @@ class Room:
 
     def _set(self, row: Row, bounds: Sequence[Bound], members: Sequence[tuple[Candidate, Decimal]]) -> None:
         if bounds:
-            self._most[row] = min(bounds, key=lambda b: max(b.most, ZERO))
+            self._most[row] = bounds[0] if len(bounds) == 1 else min(bounds, key=lambda b: max(b.most, ZERO))
             for candidate, use in members:
                 if use > ZERO:
                     self._uses[candidate.instrument].append((row, use))
 
     def left(self, instrument: InstrumentId) -> Left:
         """USD of hedge that still fit at an instrument, and the limit that keeps it from more; below zero: carried beyond that limit."""
-        fits = (
-            Left((max(self._most[row].most, ZERO) - self._used.get(row, ZERO)) / use, self._most[row].limit)
-            for row, use in self._uses[instrument]
-        )
-        return min(fits, key=lambda left: left.usd, default=Left(UNLIMITED, None))
+        least: Decimal = UNLIMITED
+        limit: str | None = None
+        for number, (row, use) in enumerate(self._uses[instrument]):
+            most = self._most[row]
+            fits = (max(most.most, ZERO) - self._used.get(row, ZERO)) / use
+            if number == 0 or fits < least:
+                least, limit = fits, most.limit
+        return Left(least, limit)
 
     def take(self, instrument: InstrumentId, short: Decimal) -> None:
         """Counts so many USD of hedge (either sign) at an instrument."""

@@ -148,6 +148,35 @@ def test_an_answer_outlives_time_but_not_a_silence_that_grows(asked: list[str]) 
         assert len(asked) == asks
 
 
+TOLD: Mapping[str, dict[str, Any]] = {
+    "a quote": {"quotes": {**BOOK.quotes, BYBIT: replace(BOOK.quotes[BYBIT], bid=D(2_998))}},
+    "a digit": {"quotes": {**BOOK.quotes, BYBIT: replace(BOOK.quotes[BYBIT], mark=D("3000.0"))}},
+    "a market": {"markets": {BYBIT: Market(open_interest=D(5), volume_24h=None, observed_at=T0)}},
+    "an instant": {"decided_at": T0 + POLICY.quote_age_max_ms * lasting.VALUATION_AGE_FACTOR + 1},
+}
+
+
+@pytest.mark.parametrize("changes", TOLD.values(), ids=TOLD)
+def test_figures_are_taken_over_from_what_was_told_the_very_same_alone(changes: dict[str, Any]) -> None:
+    first = lasting._Ground(BOOK, POLICY)
+    relative = lasting._Ground(replace(BOOK, orders={}), POLICY, first)
+    assert relative.figures is first.figures
+    other = replace(BOOK, **changes)
+    ground, bare = lasting._Ground(other, POLICY, first), lasting._Ground(other, POLICY)
+    assert ground.words() == bare.words() != first.words()
+    assert not ground.is_as(first)
+
+
+def test_figures_of_another_policy_are_not_taken_over() -> None:
+    book = replace(dataclasses.replace(BOOK), decided_at=T0 + POLICY.quote_age_max_ms * lasting.VALUATION_AGE_FACTOR)
+    stricter = dataclasses.replace(POLICY, quote_age_max_ms=POLICY.quote_age_max_ms // 2)
+    assert marks.valuation_mark(book, POLICY, BYBIT) is not None
+    marks.valuation_mark(book, stricter, BYBIT)
+    (_, strict, _), (_, lax, _) = book.__dict__["_answers_lately"]
+    assert (strict.figures, lax.figures) == tuple(lasting._Ground(book, policy).figures for policy in (stricter, POLICY))
+    assert strict.figures != lax.figures
+
+
 def test_another_policy_is_asked_anew_and_a_full_room_is_emptied(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     first = dataclasses.replace(BOOK)
     for policy in (POLICY, dataclasses.replace(POLICY), POLICY):
