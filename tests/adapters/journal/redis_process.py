@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import socket
@@ -19,6 +20,23 @@ from bot.adapters.journal.redis_link import RedisServer
 SERVER = shutil.which("redis-server")
 
 needs_redis = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed here (Debian: apt-get install redis-server)")
+
+
+def version() -> tuple[int, ...]:
+    """Of the redis-server found here, empty when there is none."""
+    if SERVER is None:
+        return ()
+    told = subprocess.run([SERVER, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"v=(\d+)\.(\d+)\.(\d+)", told)
+    assert found is not None, told
+    return tuple(int(part) for part in found.groups())
+
+
+HAS_WAITAOF = version() >= (7, 2)
+
+needs_waitaof = pytest.mark.skipif(
+    not HAS_WAITAOF, reason=f"WAITAOF needs redis-server 7.2 or newer, and here is {'.'.join(map(str, version())) or 'none'}"
+)
 
 
 def free_port() -> int:

@@ -1,12 +1,13 @@
 """When an acknowledged entry counts as durable: what the server's settings, WAIT and WAITAOF prove, and what is said when they do not.
 
-Redis 7.0 is the newest that can be installed here; WAITAOF (7.2) is answered by a scripted server before a real one.
+What the bot does before and from 7.2 on is tested on any server: a scripted one before it says which version it is, and answers WAITAOF.
+What a real server answers to WAITAOF is in test_redis_waitaof.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from bot.adapters.journal import redis_writer
 from bot.ports import JournalUnavailable
 from tests.adapters.journal.facts import confirmed
 from tests.adapters.journal.newer_redis import Answer, NewerRedis, error, pair, text
-from tests.adapters.journal.redis_process import RedisProcess, needs_redis
+from tests.adapters.journal.redis_process import HAS_WAITAOF, RedisProcess, needs_redis
 from tests.adapters.journal.redis_words import Place, put, until
 
 pytestmark = needs_redis
@@ -29,6 +30,17 @@ def newer(redis_process: RedisProcess) -> Iterator[NewerRedis]:
     server = NewerRedis(redis_process.port)
     yield server
     server.close()
+
+
+@contextmanager
+def older(process: RedisProcess) -> Iterator[NewerRedis]:
+    """That server as one before 7.2, which knows no WAITAOF: whatever its version is, its settings are what it proves."""
+    server = NewerRedis(process.port, version="7.0.15")
+    try:
+        yield server
+    finally:
+        server.close()
+        assert not server.asked(b"WAITAOF")
 
 
 # Settings
@@ -51,32 +63,34 @@ def test_a_server_that_syncs_every_write_is_trusted(place: Place) -> None:
 )
 def test_a_server_that_does_not_sync_every_write_is_doubted_and_written_to(tmp_path: Path, name: str, value: str, said: str) -> None:
     process = RedisProcess(tmp_path / "redis", f"--{name}", value).start()
-    place = Place(process.server, "book", tmp_path / "state")
     try:
-        with closing(place.opened()) as journal:
-            assert journal.doubt == f"{process.server} journal book: {said}"
-            journal.append([confirmed(1)], [], durable=True)
-        assert place.times() == [1]
+        with older(process) as server:
+            place = Place(process.server, "book", tmp_path / "state").via(server.port)
+            with closing(place.opened()) as journal:
+                assert journal.doubt == f"{place.server} journal book: {said}"
+                journal.append([confirmed(1)], [], durable=True)
+            assert place.times() == [1]
     finally:
         process.kill()
 
 
 def test_a_server_that_does_not_tell_its_settings_is_doubted(redis_process: RedisProcess, journal_name: str, tmp_path: Path) -> None:
-    server = NewerRedis(redis_process.port, version="7.0.15")
-    server.on[b"CONFIG"] = lambda _: error("NOPERM this user has no permissions to run the 'config|get' command")
-    try:
+    with older(redis_process) as server:
+        server.on[b"CONFIG"] = lambda _: error("NOPERM this user has no permissions to run the 'config|get' command")
         with closing(Place(redis_process.server, journal_name, tmp_path / "state").via(server.port).opened()) as journal:
             assert journal.doubt is not None
             assert "whether it syncs every write cannot be found out" in journal.doubt
             journal.append([confirmed(1)], [], durable=True)
-    finally:
-        server.close()
 
 
 def test_settings_are_found_out_again_with_each_connection(tmp_path: Path) -> None:
     process = RedisProcess(tmp_path / "redis").start()
     try:
-        with closing(Place(process.server, "book", tmp_path / "state").opened()) as journal, closing(process.client) as client:
+        with (
+            older(process) as server,
+            closing(Place(process.server, "book", tmp_path / "state").via(server.port).opened()) as journal,
+            closing(process.client) as client,
+        ):
             journal.append([confirmed(1)], [], durable=True)
             client.config_set("appendfsync", "everysec")
             client.client_kill_filter(_type="normal", skipme=True)
@@ -100,7 +114,11 @@ def test_settings_that_change_while_it_runs_are_found_out_without_a_new_connecti
     monkeypatch.setattr(redis_writer, "CHECK_S", 0.05)
     process = RedisProcess(tmp_path / "redis").start()
     try:
-        with closing(Place(process.server, "book", tmp_path / "state").opened()) as journal, closing(process.client) as client:
+        with (
+            older(process) as server,
+            closing(Place(process.server, "book", tmp_path / "state").via(server.port).opened()) as journal,
+            closing(process.client) as client,
+        ):
             journal.append([confirmed(1)], [], durable=True)
             ours = {c["id"] for c in client.client_list()}
             assert journal.doubt is None
@@ -252,7 +270,7 @@ def test_an_entry_counts_when_enough_replicas_received_it(replicated: tuple[Redi
     journal = place.opened(min_replicas=1, patience_s=SOON_S)
     put(journal, 1)
     replica.kill()
-    with pytest.raises(JournalUnavailable, match="received by 0 of 1 replicas"):
+    with pytest.raises(JournalUnavailable, match=f"{'on disk at 1 of 1 server and' if HAS_WAITAOF else 'received by'} 0 of 1 replicas"):
         journal.append([confirmed(2)], [], durable=True)
     replica.start()
     until(lambda: journal.pending == 0, 15)
