@@ -32,6 +32,13 @@ def version() -> tuple[int, ...]:
     return tuple(int(part) for part in found.groups())
 
 
+def has_tls() -> bool:
+    """Whether the redis-server found here was built with TLS: then all that it lacks, asked like this, is a certificate."""
+    assert SERVER is not None
+    words = [SERVER, "--port", "0", "--tls-port", "1"]
+    return "Failed to configure TLS" in subprocess.run(words, capture_output=True, text=True, timeout=10, check=False).stdout
+
+
 HAS_WAITAOF = version() >= (7, 2)
 
 needs_waitaof = pytest.mark.skipif(
@@ -104,6 +111,19 @@ def until_answers(port: int, seconds: float = 10.0) -> None:
 def keys(name: str) -> dict[str, str]:
     """The keys of a journal."""
     return {what: f"{{hedgebot:{name}}}:{what}" for what in ("entries", "facts", "snapshots")}
+
+
+def cut_back(client: Any, name: str, count: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """A journal's stream without its last entries, as if these had never been there; they are returned.
+
+    The rest is written anew: from 7.2 on XSETID goes back behind nothing that was deleted.
+    """
+    key = keys(name)["entries"]
+    entries: list[tuple[bytes, dict[bytes, bytes]]] = client.xrange(key)
+    client.delete(key)
+    for entry_id, fields in entries[:-count]:
+        client.xadd(key, fields, id=entry_id)
+    return entries[-count:]
 
 
 def forget(process: RedisProcess, name: str) -> None:

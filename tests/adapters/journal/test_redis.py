@@ -17,7 +17,7 @@ from bot.adapters.journal.redis_store import Fence
 from bot.adapters.journal.redis_streams import RedisJournal
 from bot.ports import Journal, JournalFenced, JournalRefused, JournalUnavailable
 from tests.adapters.journal.facts import confirmed
-from tests.adapters.journal.redis_process import keys
+from tests.adapters.journal.redis_process import cut_back, keys
 from tests.adapters.journal.redis_words import Place, until
 
 # Who may write
@@ -134,17 +134,14 @@ def test_facts_that_cannot_be_read_are_refused(place: Place, client: Any, fact: 
 
 def spoil(client: Any, name: str, seq: int, how: str) -> None:
     """Replaces the last entry by a spoilt one, as nobody but a broken disk would."""
-    key = keys(name)["entries"]
-    ((_, fields),) = client.xrange(key, f"{seq}-0", f"{seq}-0")
-    client.xdel(key, f"{seq}-0")
-    client.execute_command("XSETID", key, f"{seq - 1}-0")
+    ((_, fields),) = cut_back(client, name, 1)
     spoilt = {
         "payload": {b"link": fields[b"link"], b"payload": fields[b"payload"][:20]},
         "link": {b"link": bytes(32), b"payload": fields[b"payload"]},
         "fields": {b"note": b"hello"},
         "id": fields,
     }[how]
-    client.xadd(key, spoilt, id=f"{seq}-1" if how == "id" else f"{seq}-0")
+    client.xadd(keys(name)["entries"], spoilt, id=f"{seq}-1" if how == "id" else f"{seq}-0")
 
 
 @pytest.mark.parametrize("how", ["payload", "link", "fields", "id"])

@@ -17,14 +17,14 @@ from cryptography.x509.oid import NameOID
 from bot.adapters.journal.redis_link import RedisServer
 from bot.ports import JournalRefused
 from tests.adapters.journal.facts import confirmed
-from tests.adapters.journal.redis_process import RedisProcess, free_port, needs_redis
+from tests.adapters.journal.redis_process import HAS_WAITAOF, RedisProcess, free_port, has_tls, needs_redis
 from tests.adapters.journal.redis_words import Place, until
 
 pytestmark = needs_redis
 
 RIGHTS = (
     "~{hedgebot:book}:* +role +info +config|get +evalsha +eval +exists +get"
-    " +hset +hget +hmget +hgetall +hkeys +hdel +xadd +xdel +xtrim +xsetid +xrange +xrevrange"
+    " +hset +hget +hmget +hgetall +hkeys +hdel +xadd +xdel +xtrim +xsetid +xrange +xrevrange +wait" + (" +waitaof" if HAS_WAITAOF else "")
 )
 
 
@@ -56,6 +56,8 @@ def certificate(folder: Path, host: str) -> tuple[Path, Path]:
 @pytest.fixture
 def secured(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     """A server that speaks TLS on the port given, and the certificate that it shows."""
+    if not has_tls():
+        pytest.skip("the redis-server found here was built without TLS")
     cert, key = certificate(tmp_path / "tls", "127.0.0.1")
     port = free_port()
     words = ["--tls-port", str(port), "--tls-cert-file", str(cert), "--tls-key-file", str(key), "--tls-auth-clients", "no"]

@@ -12,16 +12,13 @@ import pytest
 from bot.adapters.journal import chain as chain_module
 from bot.ports import JournalUnavailable
 from tests.adapters.journal.facts import confirmed
-from tests.adapters.journal.redis_process import keys
+from tests.adapters.journal.redis_process import cut_back, keys
 from tests.adapters.journal.redis_words import Place
 
 
 def forget_last(client: Any, name: str, count: int) -> None:
     """As a failover to a replica that had not received the last entries."""
-    key = keys(name)["entries"]
-    entries = client.xrevrange(key, count=count + 1)
-    client.xdel(key, *(entry_id for entry_id, _ in entries[:count]))
-    client.execute_command("XSETID", key, entries[count][0] if len(entries) > count else "0-0")
+    cut_back(client, name, count)
 
 
 def test_entries_that_were_lost_under_a_running_bot_are_written_again(place: Place, client: Any) -> None:
