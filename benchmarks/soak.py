@@ -1,8 +1,11 @@
 """`make soak`: the bot as it runs live, for minutes at many times the usual message rate, and what of it grows.
 
 Two processes of the product, `hedgebot simulate` and `hedgebot run`, and a treasury that changes what it holds all the while, so that
-orders, fills, fees and readings flow too. Once a second the bot's resident memory, open descriptors (both from /proc) and event loop tasks
-(from its /metrics) are noted. What a start leaves to settle is over by half time: the second half's slope is what would go on for months.
+orders, fills, fees and readings flow too. Between the two this process tells the market many times as often as the simulator does
+(`benchmarks.relay`). Once a second the bot's resident memory, open descriptors and CPU time (from /proc) and event loop tasks (from its
+/metrics) are noted. What a start leaves to settle is over by half time: the second half's slope is what would go on for months.
+
+The rate is counted at both ends: what the bot's connection has taken from the relay, and what the bot says of the books it has taken in.
 
 Not everything that grows leaks: the ledger remembers 500 closed orders and 2,000 fill ids per instrument, ccxt as many rows in its caches,
 and until these are full memory rises. So the verdict allows what they can hold, and nothing of descriptors and tasks.
@@ -11,7 +14,6 @@ and until these are full memory rises. So the verdict allows what they can hold,
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import signal
@@ -21,7 +23,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,33 +38,45 @@ from rich.table import Table
 
 from benchmarks.disk import folder_on_disk
 from benchmarks.figures import BenchmarkFailed
+from benchmarks.relay import USUAL_PER_S, Relay
 from bot.adapters.collateral.holdings import Row, write_holdings
 from bot.core.units import Asset
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "simulation.yaml"
-USUAL_TICK_MS = 100
+INSTRUMENTS = 2
+"""How many the configuration names at this venue."""
+BOOK = "bookTicker"
 HOLDINGS_EVERY_S = 3.0
 SAMPLE_EVERY_S = 1.0
 READY_S = 90.0
 STOP_S = 15.0
-RATE_MEASURED_S = 3.0
+REACHED_MIN = 0.9
+"""Fraction of the asked rate below which the report warns: a smaller load was soaked than was asked for."""
 MEMORY_GROWTH_MAX = 0.03
 """Fraction of the resident memory that may be gained over the second half: what bounded histories and caches still take in."""
 COUNT_GROWTH_MAX = 2.0
 """The same for descriptors and tasks, in pieces."""
-_METRIC = re.compile(rb"^hedgebot_(loop_tasks|loop_lag_seconds) (\S+)$", re.MULTILINE)
+_METRIC = re.compile(rb"^hedgebot_(loop_tasks|loop_lag_seconds|stream_delay_seconds_(?:count|sum))(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _EVENTS = re.compile(rb'^hedgebot_(events|commands)_total\{kind="(\w+)"\} (\S+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The bot at one instant: seconds since the measurement began, resident MiB, open descriptors, event loop tasks, loop lag in ms."""
+    """The bot at one instant: seconds since the measurement began, resident MiB, open descriptors, event loop tasks, loop lag in ms.
+
+    Since it started: books that its connection has taken from the relay, books that it has taken in, by how many seconds these were late
+    altogether, and its CPU seconds.
+    """
 
     at_s: float
     rss_mib: float
     descriptors: int
     tasks: int
     lag_ms: float
+    told: int = 0
+    taken: int = 0
+    late_s: float = 0.0
+    cpu_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,45 +118,77 @@ def grown(samples: Sequence[Sample]) -> tuple[Grown, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The load between two samples: books a second and instrument (asked, told by the relay, taken in by the bot), CPU seconds a second."""
+
+    asked: float
+    told: float
+    taken: float
+    late_ms: float
+    cpu: float
+
+    @property
+    def shortfall(self) -> str | None:
+        """What is to be said where the asked rate was not reached."""
+        reached = min(self.told, self.taken)
+        if reached >= REACHED_MIN * self.asked:
+            return None
+        who = "the relay told" if self.told <= self.taken else "the bot took in"
+        share = reached / self.asked
+        return f"{who} {reached:.0f} of the {self.asked:.0f} books a second and instrument that were asked for ({share:.0%})"
+
+
+def load(samples: Sequence[Sample], rate: int) -> Load:
+    """The load of these samples at `rate` times the usual rate; `late_ms` is how late a book came on average."""
+    first, last = samples[0], samples[-1]
+    seconds, taken = last.at_s - first.at_s, last.taken - first.taken
+    told = (last.told - first.told) / seconds / INSTRUMENTS
+    late_ms = (last.late_s - first.late_s) / taken * 1_000 if taken else 0.0
+    return Load(USUAL_PER_S[BOOK] * rate, told, taken / seconds / INSTRUMENTS, late_ms, (last.cpu_s - first.cpu_s) / seconds)
+
+
 class Soak:
-    """Venues, a treasury and the bot in one folder."""
+    """Venues, the relay before them, a treasury and the bot in one folder."""
 
     def __init__(self, folder: Path, rate: int) -> None:
         self.folder, self.rate = folder, rate
-        self.venue_port, self.bot_port = _free_port(), _free_port()
+        self.venue_port, self.relay_port, self.bot_port = _free_port(), _free_port(), _free_port()
+        self.relay = Relay(f"http://127.0.0.1:{self.venue_port}", rate)
         self.samples: list[Sample] = []
-        self.messages_per_s = self.usual_per_s = 0.0
         self.events: dict[str, int] = {}
         self._config = folder / "soak.yaml"
         document = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
         document |= {"state_dir": "state", "listen": f"127.0.0.1:{self.bot_port}", "logging": {"format": "json"}}
         document["venues"] = {"binanceusdm": document["venues"]["binanceusdm"]}
         hosts = ("fapi.binance.com", "fstream.binance.com")
-        document["routes"] = dict.fromkeys(hosts, f"http://127.0.0.1:{self.venue_port}")
+        document["routes"] = dict.fromkeys(hosts, f"http://127.0.0.1:{self.relay_port}")
         document["collateral"]["sources"][0]["path"] = "holdings.yaml"
         document["policy"]["venue_share_max"] = 1
-        document["simulator"] |= {"listen": f"127.0.0.1:{self.venue_port}", "tick_ms": max(1, USUAL_TICK_MS // rate)}
+        document["simulator"] |= {"listen": f"127.0.0.1:{self.venue_port}"}
         self._config.write_text(yaml.safe_dump(document), encoding="utf-8")
         self._hold(0)
 
     async def run(self, seconds: float, say: Any) -> int:
         """Runs it; the bot's exit code. Raises BenchmarkFailed when it does not get going, or ends by itself."""
-        async with self._process("simulate") as venues, self._process("run") as bot:
-            await self._until_ready(bot, venues)
-            self.messages_per_s = await self._messages()
-            say(f"ready; one instrument's book is told {self.messages_per_s:.0f} times a second")
-            began = time.monotonic()
-            while (now := time.monotonic() - began) < seconds:
-                self._hold(int(now // HOLDINGS_EVERY_S))
-                self.samples.append(await self._sample(bot.pid, now))
-                if bot.returncode is not None or venues.returncode is not None:
-                    raise BenchmarkFailed(f"a process ended by itself; its last words are in {self.folder}")
-                if len(self.samples) % 60 == 0:
-                    last = self.samples[-1]
-                    say(f"{now:.0f} s: {last.rss_mib:.1f} MiB, {last.descriptors} descriptors, {last.tasks} tasks")
-                await asyncio.sleep(max(0.0, began + len(self.samples) * SAMPLE_EVERY_S - time.monotonic()))
-            bot.send_signal(signal.SIGTERM)
-            return await asyncio.wait_for(bot.wait(), STOP_S)
+        await self.relay.start(self.relay_port)
+        try:
+            async with self._process("simulate") as venues, self._process("run") as bot:
+                await self._until_ready(bot, venues)
+                say(f"ready; the bot is process {bot.pid}")
+                began = time.monotonic()
+                while (now := time.monotonic() - began) < seconds:
+                    await asyncio.to_thread(self._hold, int(now // HOLDINGS_EVERY_S))
+                    self.samples.append(await self._sample(bot.pid, began))
+                    if bot.returncode is not None or venues.returncode is not None:
+                        raise BenchmarkFailed(f"a process ended by itself; its last words are in {self.folder}")
+                    if len(self.samples) % 60 == 0:
+                        say(_progress(self.samples[-60:], self.rate))
+                    await asyncio.sleep(max(0.0, began + len(self.samples) * SAMPLE_EVERY_S - time.monotonic()))
+                bot.send_signal(signal.SIGTERM)
+                return await asyncio.wait_for(bot.wait(), STOP_S)
+        finally:
+            await self.relay.stop()
 
     @asynccontextmanager
     async def _process(self, command: str) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -179,36 +225,40 @@ class Soak:
             await asyncio.sleep(0.5)
         raise BenchmarkFailed(f"the bot was not ready within {READY_S:.0f} s; what it said is in {self.folder}")
 
-    async def _messages(self) -> float:
-        """How often a second the venue tells the best bid and ask of one instrument, as another subscriber hears it."""
-        count, deadline = 0, time.monotonic() + RATE_MEASURED_S
-        headers = {"Host": "fstream.binance.com"}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(f"ws://127.0.0.1:{self.venue_port}/ws", headers=headers) as socket_,
-        ):
-            await socket_.send_str(json.dumps({"method": "SUBSCRIBE", "params": ["btcusdt@bookTicker"], "id": 1}))
-            while (left := deadline - time.monotonic()) > 0:
-                try:
-                    message = await socket_.receive_str(timeout=left)
-                except TimeoutError:
-                    break
-                count += "bookTicker" in message
-        return count / RATE_MEASURED_S
-
-    async def _sample(self, pid: int, at_s: float) -> Sample:
+    async def _sample(self, pid: int, began: float) -> Sample:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.bot_port}/metrics") as answer:
             body = await answer.read()
-        told = {name.decode(): float(value) for name, value in _METRIC.findall(body)}
+        said = {name.decode(): float(value) for name, value in _METRIC.findall(body)}
         self.events = {kind.decode(): int(float(value)) for _, kind, value in _EVENTS.findall(body)}
-        rss, descriptors = footprint(pid)
-        return Sample(at_s, rss, descriptors, int(told["loop_tasks"]), told["loop_lag_seconds"] * 1_000)
+        rss, descriptors, cpu_s = footprint(pid)
+        return Sample(
+            at_s=time.monotonic() - began,
+            rss_mib=rss,
+            descriptors=descriptors,
+            tasks=int(said["loop_tasks"]),
+            lag_ms=said["loop_lag_seconds"] * 1_000,
+            told=self.relay.told[BOOK],
+            taken=int(said.get("stream_delay_seconds_count", 0)),
+            late_s=said.get("stream_delay_seconds_sum", 0.0),
+            cpu_s=cpu_s,
+        )
 
 
-def footprint(pid: int) -> tuple[float, int]:
-    """A process's resident memory in MiB and how many descriptors it has open."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGESIZE") / 2**20, len(list(Path(f"/proc/{pid}/fd").iterdir()))
+def _progress(samples: Sequence[Sample], rate: int) -> str:
+    last, now = samples[-1], load(samples, rate)
+    return (
+        f"{last.at_s:.0f} s: {last.rss_mib:.1f} MiB, {last.descriptors} descriptors, {last.tasks} tasks; books a second and instrument: "
+        f"{now.told:.0f} told, {now.taken:.0f} taken in, {now.late_ms:.1f} ms late; {now.cpu:.0%} of a core"
+    )
+
+
+def footprint(pid: int) -> tuple[float, int, float]:
+    """A process's resident memory in MiB, how many descriptors it has open, and the CPU seconds that it has used."""
+    process = Path(f"/proc/{pid}")
+    pages = int((process / "statm").read_text(encoding="ascii").split()[1])
+    after_name = (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    cpu_s = (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, see proc(5)
+    return pages * os.sysconf("SC_PAGESIZE") / 2**20, len(list((process / "fd").iterdir())), cpu_s
 
 
 def _free_port() -> int:
@@ -232,7 +282,12 @@ def report(soak: Soak, found: Sequence[Grown], exit_code: int) -> Table:
     table.add_row(
         "loop lag, ms: p50, p99, most", "", f"{lags[len(lags) // 2]:.1f}", f"{lags[len(lags) * 99 // 100]:.1f}", f"{lags[-1]:.1f}", ""
     )
-    table.add_row("book messages a second, one instrument", "", f"{soak.messages_per_s:.0f}", "", "", "")
+    whole, late = load(soak.samples, soak.rate), load(soak.samples[len(soak.samples) // 2 :], soak.rate)
+    table.add_row(
+        "books a second and instrument: asked, told, taken in", f"{whole.asked:.0f}", f"{whole.told:.0f}", f"{whole.taken:.0f}", "", ""
+    )
+    table.add_row("a book late on average, ms: whole, second half", "", f"{whole.late_ms:.1f}", f"{late.late_ms:.1f}", "", "")
+    table.add_row("the bot's CPU, cores", "", f"{whole.cpu:.2f}", "", "", "")
     orders, fills = soak.events.get("PlaceOrder", 0), soak.events.get("FillReported", 0)
     table.add_row("orders, fills, readings", str(orders), str(fills), str(soak.events.get("VenueReported", 0)), "", "")
     table.add_row("exit code at SIGTERM", str(exit_code), "", "", "", "")
@@ -241,7 +296,7 @@ def report(soak: Soak, found: Sequence[Grown], exit_code: int) -> Table:
 
 def main(
     minutes: Annotated[float, typer.Option(min=0.2, max=10_000, help="How long, after the bot is ready.")] = 10.0,
-    rate: Annotated[int, typer.Option(min=1, max=100, help="Times the usual message rate of ten books a second and instrument.")] = 100,
+    rate: Annotated[int, typer.Option(min=1, max=1_000, help="Times the usual message rate of ten books a second and instrument.")] = 100,
     folder: Annotated[Path | None, typer.Option(help="A folder on the disk. Default: a temporary one.", show_default=False)] = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write all samples to this file.")] = None,
 ) -> None:
@@ -258,11 +313,13 @@ def main(
         except BenchmarkFailed as error:
             aside.print(f"soak: {error}")
             raise typer.Exit(1) from None
-    found = grown(soak.samples)
+    found, reached = grown(soak.samples), load(soak.samples, rate)
     Console(highlight=False, width=130).print(report(soak, found, code))
     if json_file is not None:
-        rows = [[s.at_s, s.rss_mib, s.descriptors, s.tasks, s.lag_ms] for s in soak.samples]
-        json_file.write_bytes(orjson.dumps({"samples": rows, "messages_per_s": soak.messages_per_s, "events": soak.events}))
+        told = {"samples": [asdict(each) for each in soak.samples], "load": asdict(reached), "events": soak.events}
+        json_file.write_bytes(orjson.dumps(told))
+    if reached.shortfall is not None:
+        aside.print(f"soak: WARNING: {reached.shortfall}")
     growing = [each.name for each in found if not each.is_flat]
     verdict = f"GROWS: {', '.join(growing)}" if growing else "FLAT" if code == 0 else f"the bot ended with exit code {code}"
     print(verdict)

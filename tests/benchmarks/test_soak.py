@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.soak import Sample, footprint, grown, slope
+from benchmarks.soak import Sample, footprint, grown, load, slope
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,9 +49,37 @@ def test_slopes_are_told_per_hour():
 
 
 def test_a_process_has_memory_and_descriptors():
-    rss, descriptors = footprint(os.getpid())
+    rss, descriptors, cpu_s = footprint(os.getpid())
     assert rss > 10
     assert descriptors >= 3
+    assert cpu_s == pytest.approx(sum(os.times()[:2]), abs=0.5)
+
+
+def loaded(told: int, taken: int, late_s: float = 0.0) -> list[Sample]:
+    """Ten seconds of two instruments at so many books a second and instrument, after some that were told before."""
+    return [
+        Sample(5.0, 1, 1, 1, 1.0, told=300, taken=200, late_s=9.0, cpu_s=3.0),
+        Sample(15.0, 1, 1, 1, 1.0, told=300 + told * 20, taken=200 + taken * 20, late_s=9.0 + late_s, cpu_s=8.0),
+    ]
+
+
+def test_the_load_is_counted_at_both_ends_for_each_second_and_instrument():
+    found = load(loaded(told=990, taken=980, late_s=98.0), 100)
+    assert (found.asked, found.told, found.taken, found.cpu) == (1_000, 990, 980, 0.5)
+    assert found.late_ms == pytest.approx(5)
+    assert found.shortfall is None
+
+
+@pytest.mark.parametrize(
+    ("told", "taken", "said"),
+    [
+        (890, 890, "the relay told 890 of the 1000 books a second and instrument that were asked for (89%)"),
+        (1_000, 500, "the bot took in 500 of the 1000 books a second and instrument that were asked for (50%)"),
+        (0, 0, "the relay told 0 of the 1000 books a second and instrument that were asked for (0%)"),
+    ],
+)
+def test_a_rate_that_was_not_reached_is_told(told: int, taken: int, said: str):
+    assert load(loaded(told, taken), 100).shortfall == said
 
 
 @pytest.mark.e2e
@@ -63,5 +91,8 @@ def test_a_short_soak_runs_from_end_to_end(tmp_path: Path):
     assert done.stdout.splitlines()[-1].startswith(("FLAT", "GROWS"))
     told = json.loads((tmp_path / "soak.json").read_text())
     assert len(told["samples"]) >= 8
-    assert told["messages_per_s"] > 0
+    assert told["load"]["asked"] == 50
+    assert 25 < told["load"]["told"] < 60, "the relay multiplies what the simulator tells"
+    assert told["load"]["taken"] == pytest.approx(told["load"]["told"], rel=0.2)
+    assert (told["load"]["told"] < 45) == ("WARNING" in done.stderr) or told["load"]["taken"] < 45
     assert told["events"]["PlaceOrder"] > 0
