@@ -116,7 +116,7 @@ def keys(name: str) -> dict[str, str]:
 def cut_back(client: Any, name: str, count: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
     """A journal's stream without its last entries, as if these had never been there; they are returned.
 
-    The rest is written anew: from 7.2 on XSETID goes back behind nothing that was deleted.
+    The rest is written anew: XSETID of servers newer than 7.0 goes back behind nothing that was deleted.
     """
     key = keys(name)["entries"]
     entries: list[tuple[bytes, dict[bytes, bytes]]] = client.xrange(key)
