@@ -54,7 +54,8 @@ class Heard:
     def put_awaited(self, event: Event) -> asyncio.Future[bool]:
         self.put(event)
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(lambda: done.done() or done.set_result(self.journals))
+        journaled = self.journals  # a test that changes it now means what comes from now on
+        asyncio.get_running_loop().call_soon(lambda: done.done() or done.set_result(journaled))
         return done
 
     def put_quote(self, quote: Quote) -> None:
