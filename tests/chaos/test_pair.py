@@ -14,8 +14,9 @@ from bot.drivers.chaos.judge import Judge
 from bot.drivers.chaos.pair import PairStage
 from bot.drivers.chaos.seed import is_pair
 from bot.drivers.chaos.strike import hold
-from bot.drivers.chaos.strikes_pair import TAKEOVER_S
+from bot.drivers.chaos.strikes_pair import TAKEOVER_S, clear_assets
 from bot.drivers.chaos.world import BRISK
+from bot.operating import HaltTold
 from bot.simulator.hosts import run_hosted
 from tests.chaos.openings import open_book
 
@@ -174,5 +175,22 @@ def test_who_starts_again_while_the_store_is_two_finds_the_server_that_counts() 
         await stage.clock.sleep(15.0)
         assert leader.store is stage.world.store
         assert leader.life is None, "it stands by: the other one leads"
+
+    told(story)
+
+
+@pytest.mark.parametrize("refuses", ["", "margin"])
+def test_a_takeover_is_timed_only_of_assets_that_no_earlier_fault_holds_up(refuses: str) -> None:
+    async def story(stage: PairStage) -> None:
+        assert clear_assets(stage) == ["BTC", "ETH", "SOL"]
+        for here in stage.world.conditions.values():
+            here.refuses_orders, here.unanswered_orders = refuses, not refuses
+        hold(stage, "ETH", Decimal(0))
+        await until(stage, lambda: clear_assets(stage) == ["BTC", "SOL"], 5)
+        stage.heal()
+        assert clear_assets(stage) == ["BTC", "SOL"], "what the fault left outlasts it"
+        await until(stage, lambda: clear_assets(stage) == ["BTC", "ETH", "SOL"], 60)
+        stage.switch.halted = HaltTold("chaos", "a drill")
+        assert clear_assets(stage) == []
 
     told(story)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.core import risk
 from bot.core.records import TradingState
-from bot.core.units import ZERO, Asset
+from bot.core.units import ZERO, Asset, InstrumentId
 from bot.drivers.chaos.pair import Instance, PairStage
 from bot.drivers.chaos.stage import Stage
 from bot.drivers.chaos.strike import Strike, flow, hold
@@ -25,9 +26,26 @@ def _pair(stage: Stage) -> PairStage:
     return stage
 
 
-def _is_quiet(stage: PairStage) -> bool:
-    """Whether nobody halted anything: then reductions are to be expected."""
-    return stage.switch.halted is None and not any(r.state is TradingState.HALTED for r in stage.ledger.states)
+def clear_assets(stage: PairStage) -> list[Asset]:
+    """Assets whose reductions are to be expected in time: nobody halted anything, and no earlier fault holds an instrument of them up."""
+    if stage.switch.halted is not None or any(r.state is TradingState.HALTED for r in stage.ledger.states):
+        return []
+    held_up = {listed.base for i, listed in stage.world.instruments.items() if _is_held_up(stage, i)}
+    return [Asset(a) for a in ASSETS if a not in held_up]
+
+
+def _is_held_up(stage: PairStage, instrument: InstrumentId) -> bool:
+    """Whether an order of ours is open there that never came to its venue, or reductions rest.
+
+    The proof that it is absent and the rest after that take a beat each: at a slow pace longer than a takeover may. One that arrived while
+    nobody heard of it is found by the first question that is answered.
+    """
+    known = stage.oracle.truth.sent
+    for order in stage.ledger.open_orders(instrument):
+        sent = known.get(order.client_order_id)
+        if sent is None or not (sent.is_open or sent.has_ended):
+            return True
+    return risk.rest_breach(stage.ledger, stage.policy, instrument, stage.bot_clock.now(), reductions=True) is not None
 
 
 async def _just_before(stage: PairStage) -> None:
@@ -36,9 +54,9 @@ async def _just_before(stage: PairStage) -> None:
     await stage.clock.sleep(stage.random.uniform(0.0, 1.0))
 
 
-async def _hedges_again(stage: PairStage, lost: Instance, what: str) -> None:
-    """From now on the leader is lost: what is too much is reduced by the other one within the stated time."""
-    asset = Asset(stage.random.choice(ASSETS))
+async def _hedges_again(stage: PairStage, lost: Instance, assets: Sequence[Asset], what: str) -> None:
+    """From now on the leader is lost: what is too much of any of these is reduced by the other one within the stated time."""
+    asset = stage.random.choice(assets)
     began, sent = stage.clock.steady(), len(stage.oracle.truth.sent)
     within_s = TAKEOVER_S + stage.pace.policy.get("decision_beat_ms", 0) / 1_000
     hold(stage, asset, ZERO)
@@ -59,16 +77,16 @@ async def killed(stage: Stage) -> None:
         await pair.kill(follower)
         pair.later(pair.random.uniform(1.0, 20.0), pair.start)
         return
-    is_timed = pair.random.random() < 0.5 and _is_quiet(pair)
-    if is_timed:
+    timed = clear_assets(pair) if pair.random.random() < 0.5 else []
+    if timed:
         pair.heal()
-    if (leader := pair.leader) is None or (is_timed and pair.follower is None):
+    if (leader := pair.leader) is None or (timed and pair.follower is None):
         return
     pair.struck[71] += 1
     await pair.kill(leader)
     pair.later(pair.random.uniform(1.0, 30.0), pair.start)
-    if is_timed:
-        await _hedges_again(pair, leader, "was killed")
+    if timed:
+        await _hedges_again(pair, leader, timed, "was killed")
 
 
 async def frozen(stage: Stage) -> None:
@@ -76,15 +94,15 @@ async def frozen(stage: Stage) -> None:
     pair = _pair(stage)
     await _just_before(pair)
     seconds = pair.random.choice((0.5, 2.0, 3.0, 4.0, 8.0, 20.0, 60.0))
-    is_timed = seconds > SHORTEST_S and _is_quiet(pair)
-    if is_timed:
+    timed = clear_assets(pair) if seconds > SHORTEST_S else []
+    if timed:
         pair.heal()
-    if (leader := pair.leader) is None or (is_timed and pair.follower is None):
+    if (leader := pair.leader) is None or (timed and pair.follower is None):
         return
     pair.struck[72] += 1
     pair.freeze(leader, seconds)
-    if is_timed:
-        await _hedges_again(pair, leader, "was stopped")
+    if timed:
+        await _hedges_again(pair, leader, timed, "was stopped")
     else:
         flow(pair)
 
@@ -94,17 +112,17 @@ async def cut_off(stage: Stage) -> None:
     pair = _pair(stage)
     await _just_before(pair)
     seconds = pair.random.choice((1.0, 2.5, 4.0, 10.0, 30.0))
-    is_timed = seconds > SHORTEST_S and _is_quiet(pair)
-    if is_timed:
+    timed = clear_assets(pair) if seconds > SHORTEST_S else []
+    if timed:
         pair.heal()
-    if (leader := pair.leader) is None or (is_timed and pair.follower is None):
+    if (leader := pair.leader) is None or (timed and pair.follower is None):
         return
     pair.struck[73] += 1
     pair.story.tell("stage", f"{leader.host.name} is cut off from the store for {seconds:.1f} s")
     leader.is_linked = False
     pair.later(seconds, lambda: setattr(leader, "is_linked", True))
-    if is_timed:
-        await _hedges_again(pair, leader, "was cut off from the store")
+    if timed:
+        await _hedges_again(pair, leader, timed, "was cut off from the store")
     else:
         flow(pair)
 
