@@ -50,6 +50,23 @@ def test_f33_deleverages_in_the_lot_of_now() -> None:
     assert run_virtually(story()).oracle.violations == []
 
 
+def test_f25_two_readings_in_a_row_are_never_wrong_however_often_it_strikes() -> None:
+    async def story() -> Stage:
+        stage = Stage(1, BRISK)
+        open_book(stage)
+        await stage.clock.sleep(60.0)
+        for _ in range(120):
+            for here in stage.world.conditions.values():
+                here.wrong_position = True
+            await stage.clock.sleep(1.0)
+        return stage
+
+    stage = run_virtually(story())
+    assert stage.struck[25] > 20
+    assert stage.oracle.violations == []
+    assert not [note for note in stage.ledger.notes if note.kind == "break"]
+
+
 def test_a_fault_of_the_harness_is_a_failed_seed_with_its_story_and_not_the_end_of_the_campaign() -> None:
     def stumbles(_: Stage) -> None:
         raise KeyError("lot")

@@ -43,6 +43,8 @@ class Conditions:
     shuffles: bool = False
     empty_positions: bool = False
     wrong_position: bool = False
+    """The next reading is wrong, unless the one before it was: two in a row that say the same are another account."""
+    told_wrong_position: bool = False
     stale_positions: bool = False
     bad_prices: bool = False
     no_funding: bool = False
@@ -57,7 +59,7 @@ class Conditions:
 
     def heal(self) -> None:
         """Nothing is wrong any more."""
-        kept = ("random", "struck", "before_reduction", "before_cancel")
+        kept = ("random", "struck", "told_wrong_position", "before_reduction", "before_cancel")
         plain = Conditions(random=self.random, struck=self.struck)
         for each in fields(self):
             if each.name not in kept:

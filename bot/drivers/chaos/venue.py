@@ -222,8 +222,9 @@ class ChaosVenue(DirectVenue):
         if here.empty_positions:
             here.struck[26] += 1
             return replace(reading, positions=())
-        if here.wrong_position:
-            here.wrong_position = False
+        told_wrong, here.told_wrong_position = here.told_wrong_position, False
+        if here.wrong_position and not told_wrong:
+            here.wrong_position, here.told_wrong_position = False, True
             here.struck[25] += 1
             wrong = here.random.randrange(len(reading.positions))
             told = [replace(p, quantity=p.quantity / 2) if n == wrong else p for n, p in enumerate(reading.positions)]
