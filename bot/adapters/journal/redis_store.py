@@ -159,9 +159,9 @@ class RedisStore:
         self._prove()
         return int(answer[1])
 
-    def cut(self, last_id: bytes, keep: int, ids: Sequence[bytes]) -> None:
-        """Takes `ids`, the last of which is `last_id`, out of the stream, so that entry `keep` is the last. Raises StoreFailed."""
-        if self._run(CUT, [last_id, keep, *ids]) is not None:
+    def cut(self, last_id: bytes, keep: int) -> None:
+        """Takes everything after entry `keep` up to `last_id`, the last one, out of the stream. Raises StoreFailed."""
+        if self._run(CUT, [last_id, keep]) is not None:
             raise StoreFailed(f"{self.where}: somebody wrote while its tail was to be cut off")
         self._prove()
 

@@ -189,7 +189,7 @@ class RedisJournal:
     def _cut_tail(self, bad: Sequence[tuple[bytes, bytes, bytes]], keep: int) -> None:
         told = ((entry_id.decode(errors="replace"), link, payload) for entry_id, link, payload in bad)
         copy = set_aside(self.path, keep + 1, told)
-        self._store.cut(bad[-1][0], keep, [entry_id for entry_id, _, _ in bad])
+        self._store.cut(bad[-1][0], keep)
         self._report(Quarantined(copy, keep + 1, f"{len(bad)} entries behind entry {keep} do not fit the chain and were cut off"))
 
     def _compare_with_mark(self, last: int, links: dict[int, bytes]) -> None:

@@ -23,8 +23,8 @@ from tests.adapters.journal.redis_words import Place, until
 pytestmark = needs_redis
 
 RIGHTS = (
-    "~{hedgebot:book}:* +role +info +config|get +evalsha +eval +exists +get"
-    " +hset +hget +hmget +hgetall +hkeys +hdel +xadd +xdel +xtrim +xsetid +xrange +xrevrange +wait" + (" +waitaof" if HAS_WAITAOF else "")
+    "~{hedgebot:book}:* +role +info +config|get +evalsha +eval +exists +get +del"
+    " +hset +hget +hmget +hgetall +hkeys +hdel +xadd +xtrim +xrange +xrevrange +wait" + (" +waitaof" if HAS_WAITAOF else "")
 )
 
 
