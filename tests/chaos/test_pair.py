@@ -17,6 +17,7 @@ from bot.drivers.chaos.strike import hold
 from bot.drivers.chaos.strikes_pair import TAKEOVER_S, clear_assets
 from bot.drivers.chaos.world import BRISK
 from bot.operating import HaltTold
+from bot.ports import LeaseGranted, LeaseHeldByOther
 from bot.simulator.hosts import run_hosted
 from tests.chaos.openings import open_book
 
@@ -60,6 +61,35 @@ async def is_hedged_by_the_other(stage: PairStage, lost: str) -> float:
 
 def test_a_third_of_the_seeds_plays_two_instances() -> None:
     assert 0.3 < sum(map(is_pair, range(3_000))) / 3_000 < 0.37
+
+
+def test_in_hours_in_which_nothing_happens_only_who_stands_by_looks_more_rarely() -> None:
+    async def story(stage: PairStage) -> None:
+        leader, follower = stage.leader, stage.follower
+        assert leader is not None
+        assert follower is not None
+        assert follower.lease is not None
+        asked, acquire = [], follower.lease.acquire
+
+        async def counted() -> LeaseGranted | LeaseHeldByOther:
+            asked.append(stage.clock.steady())
+            return await acquire()
+
+        follower.lease.acquire = counted
+        await stage.clock.sleep(30.0)
+        looked = len(asked)
+        stage.world.slow_down(4)
+        await stage.clock.sleep(30.0)
+        assert 30 < 4 * (len(asked) - looked) <= looked + 8
+        assert stage.leader is leader
+        stage.world.slow_down(1)
+        await stage.kill(leader)
+        await is_hedged_by_the_other(stage, leader.host.name)
+        stage.world.slow_down(4)
+        await stage.clock.sleep(30.0)
+        assert stage.leader is follower  # who holds the lease renews it as often as before
+
+    told(story)
 
 
 def test_a_leader_that_is_killed_is_replaced_in_time_under_another_epoch() -> None:

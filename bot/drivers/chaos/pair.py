@@ -10,7 +10,7 @@ the other one finds the new server without a lease.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -68,6 +68,26 @@ class Instance:
             self.life.journal.go_to(store)
 
 
+class StandbyClock:
+    """The clock of one that stands by: its host's, on which it looks again more rarely while nothing goes wrong for hours."""
+
+    def __init__(self, one: Instance, slowness: Callable[[], int]) -> None:
+        self._one, self._slowness = one, slowness
+
+    def now(self) -> Millis:
+        """Unix milliseconds as its host believes them."""
+        return self._one.clock.now()
+
+    def steady(self) -> float:
+        """Seconds by its host."""
+        return self._one.clock.steady()
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits; so many times as long, as long as the lease is not its own."""
+        is_waiting = self._one.lease is None or not self._one.lease.claim
+        await self._one.clock.sleep(seconds * self._slowness() if is_waiting else seconds)
+
+
 class PairStage(Stage):
     """One world with two instances in it. The newest run is that of whoever was granted the lease last."""
 
@@ -114,7 +134,7 @@ class PairStage(Stage):
         self.join(one)
         lease = one.lease = MemoryLease(one.leases, one.host.name, ttl_ms=TTL_MS, steady=one.clock.steady, reaches=one.reaches)
         follower = MemoryFollower(one.store, reaches=one.reaches)
-        one.standby = Standby(lease, follower, one.clock, self.policy)
+        one.standby = Standby(lease, follower, StandbyClock(one, lambda: self.world.slowness), self.policy)
         mandate = await one.standby.until_granted()
         if mandate is None:
             return False

@@ -38,7 +38,7 @@ class Pace:
     """How often things happen, seconds: quotes, the market, a source's beat, the judge's look; and the bot's own beats, milliseconds.
 
     While nothing goes wrong for hours the market moves `idle_factor` times more rarely, as far as before in the same time, and the judge
-    looks as rarely: the beats of the bot stay as they are.
+    and who stands by look as rarely: the beats of who leads stay as they are.
     """
 
     name: str
@@ -135,7 +135,7 @@ class ChaosWorld(SimulatedWorld):
     collateral: ChaosCustody
 
     def __init__(self, clock: VirtualClock, bot_clock: Clock, seed: int, pace: Pace, struck: Counter[int]) -> None:
-        self._pace = pace
+        self._pace, self.slowness = pace, 1
         self.conditions = {VenueId(v): Conditions(random=Random(f"{seed} {v}"), struck=struck) for v in ACCOUNTS}
         super().__init__(clock, seed, assets=ASSETS, tick_s=pace.tick_s, step_bps=pace.step_bps, accounts=ACCOUNTS)
         self.collateral = ChaosCustody("custody", bot_clock, clock, seed, beat_s=pace.source_s)
@@ -143,7 +143,11 @@ class ChaosWorld(SimulatedWorld):
         self.wires = dict(self.chaos_wires)
 
     def slow_down(self, factor: int) -> None:
-        """From the next move on the market moves so many times more rarely than the pace says, and farther (a random walk's root)."""
+        """From the next move on the market moves so many times more rarely than the pace says, and farther (a random walk's root).
+
+        `slowness` is for others who do the same.
+        """
+        self.slowness = factor
         self.tick_s, self.step_bps = self._pace.tick_s * factor, self._pace.step_bps * sqrt(factor)
 
     def full_depth(self, asset: str) -> tuple[Decimal, ...]:
