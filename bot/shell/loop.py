@@ -52,6 +52,8 @@ BACKLOG_TOLD_EVERY_S = 1.0
 """How often a backlog is entered while it lasts."""
 SNAPSHOT_EVERY = 5_000
 """Events after which a snapshot is kept: a start folds hardly more than so many."""
+FOLDED_MUCH = 500
+"""Events that a start has folded, from which on it keeps a snapshot itself: the start after a crash so soon does not fold them again."""
 TELL_AFTER_S = 0.002
 """How long a turn that sends orders waits with telemetry, so that their requests are on the wire by then."""
 RETRY_S = 5.0
@@ -90,6 +92,7 @@ class Loop:
         self._queue: deque[Event] = deque()
         self._quotes: dict[InstrumentId, Quote] = {}
         self._course = course or Course()
+        self._snapshot_from = FOLDED_MUCH
         self._recorder = Recorder()
         self._keeper = Keeper(intents)
         self._retry_at = float("-inf")
@@ -176,10 +179,8 @@ class Loop:
                     if self._write((), durable=True):
                         self._snapshot()
                     return
-                if self._course.events >= SNAPSHOT_EVERY and not self._queue:
-                    self._unwritten.extend(self._recorder.rest())
-                    if self._write((), durable=True):
-                        self._snapshot()
+                if not self._queue:
+                    self._snapshot_if_due()
         finally:
             self._tell()
 
@@ -314,6 +315,13 @@ class Loop:
             self._is_durable = True
             self._keeper.durable()
         return True
+
+    def _snapshot_if_due(self) -> None:
+        if self._course.events >= self._snapshot_from:
+            self._unwritten.extend(self._recorder.rest())
+            if self._write((), durable=True):
+                self._snapshot()
+        self._snapshot_from = SNAPSHOT_EVERY
 
     def _snapshot(self) -> None:
         """Keeps where the next start may begin. One that cannot be kept costs that start time, and nothing else."""

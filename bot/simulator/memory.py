@@ -48,10 +48,8 @@ class MemoryStore:
     taking: bool = True
     doubt: str | None = None
     lost_tail: bool = False
-    snapshot: Kept | None = None
-    """The newest that is kept."""
-    earlier: list[Kept] = field(default_factory=list)
-    """Those that it took the place of, oldest first: nobody starts from them."""
+    snapshots: list[Kept] = field(default_factory=list)
+    """Oldest first. A store on a disk keeps the newest two, and folds everything where both are of entries that it has lost."""
 
     def steps(self, after: int = 0) -> Iterator[tuple[Event, tuple[Command, ...]]]:
         """Every event of the entries after the first so many, in order, each with the commands recorded with it."""
@@ -59,24 +57,18 @@ class MemoryStore:
             for number, event in enumerate(entry.events, 1):
                 yield event, entry.commands if number == len(entry.events) else ()
 
-    def newest_snapshot(self) -> tuple[int, Snapshot | None]:
-        """How many entries the snapshot stands for, and it; 0 and None where these entries are not the store's any more."""
-        if self.snapshot is not None and self._holds(self.snapshot):
-            return self.snapshot[0], self.snapshot[2]
-        return 0, None
+    def newest_snapshot(self, first: int | None = None) -> tuple[int, Snapshot | None]:
+        """How many entries (of the first so many at most) the newest snapshot stands for whose entries are the store's still, and it; 0
+        and None when there is none.
+        """
+        most = len(self.entries) if first is None else first
+        fitting = (kept for kept in reversed(self.snapshots) if kept[0] <= most and self._holds(kept))
+        count, _, snapshot = next(fitting, (0, None, None))
+        return count, snapshot
 
     def keep(self, snapshot: Snapshot) -> None:
         """All that is durable folds to this."""
-        if self.snapshot is not None:
-            self.earlier.append(self.snapshot)
-        self.snapshot = len(self.entries), self.entries[-1], snapshot
-
-    def snapshot_within(self, first: int) -> tuple[int, Snapshot | None]:
-        """As `newest_snapshot`, of at most so many of the first entries."""
-        kept = [*self.earlier, *(() if self.snapshot is None else (self.snapshot,))]
-        fitting = (each for each in reversed(kept) if each[0] <= first and self._holds(each))
-        count, _, snapshot = next(fitting, (0, None, None))
-        return count, snapshot
+        self.snapshots.append((len(self.entries), self.entries[-1], snapshot))
 
     def _holds(self, kept: Kept) -> bool:
         count, last, _ = kept

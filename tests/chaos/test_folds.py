@@ -37,7 +37,7 @@ def store(played: Seed) -> Iterator[MemoryStore]:
     held = played.stage.world.store
     kept, half = list(held.entries), len(held.entries) // 2
     begun = recovered(islice(held.steps(), sum(len(e.events) for e in kept[:half])), played.stage.policy)
-    held.earlier = [(half, kept[half - 1], begun)]
+    held.snapshots.insert(0, (half, kept[half - 1], begun))
     try:
         yield held
     finally:
@@ -67,14 +67,14 @@ def test_what_the_store_has_lost_is_found_in_the_part_that_is_folded(played: See
 
 
 def test_what_it_lost_before_that_part_is_found_when_all_of_it_is_folded(played: Seed, store: MemoryStore):
-    half = store.earlier[0][0]
+    half = store.snapshots[0][0]
     blank(store, half // 2, half - 1)
     assert not broken(played, 0.3)
     assert broken(played, 1.0) == {"I12"}
 
 
 def test_a_snapshot_whose_entries_are_gone_is_passed_over(store: MemoryStore):
-    half = store.earlier[0][0]
-    assert store.snapshot_within(len(store.entries) - 1)[0] == half
+    half = store.snapshots[0][0]
+    assert store.newest_snapshot(len(store.entries) - 1)[0] == half
     blank(store, half - 1, half)
-    assert store.snapshot_within(len(store.entries) - 1) == (0, None)
+    assert store.newest_snapshot(len(store.entries) - 1) == (0, None)

@@ -229,7 +229,7 @@ async def test_what_was_there_before_the_journal_is_adopted_by_name() -> None:
     assert (nobody.accepted, nobody.sentence) == (False, "nothing is named that is to be adopted")
     await bench.crash()
     bench.world.store.entries.clear()
-    bench.world.store.snapshot = None
+    bench.world.store.snapshots.clear()
     bench.start()
     await bench.until(bench.converged, 60)
     seen = tuple(u.shown for u in bench.life.run.loop.statement().unadopted)

@@ -22,7 +22,7 @@ async def test_no_id_repeats_after_the_store_was_lost_or_set_back(entries_left: 
     await bench.crash()
     store = bench.world.store
     del store.entries[entries_left:]
-    store.snapshot, store.epoch = None, 0
+    store.snapshots, store.epoch = [], 0
     bench.start()
     await bench.passes(20)
     bench.hold("ETH", "150")

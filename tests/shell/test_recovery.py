@@ -104,13 +104,12 @@ async def test_a_snapshot_is_kept_at_a_stop_and_on_the_way_and_changes_no_book(m
         await bench.until(bench.converged, 20)
         bench.world.settle_funding()
         await bench.passes(30)
-        assert bench.world.store.snapshot is not None
-        counts.add(bench.world.store.snapshot[0])
+        counts.add(bench.world.store.newest_snapshot()[0])
     assert len(counts) >= 3
     await bench.crash()
     await resumed_equals_everything_folded(bench)
     await bench.stop()
-    assert bench.world.store.snapshot[0] == len(bench.world.store.entries)
+    assert bench.world.store.newest_snapshot()[0] == len(bench.world.store.entries)
     await resumed_equals_everything_folded(bench)
 
 
@@ -127,6 +126,30 @@ async def resumed_equals_everything_folded(bench: Bench) -> None:
     whole = recovered([*bench.world.store.steps(), (session, ())], Policy())
     assert same_but_for_market(resumed.ledger, whole.ledger)
     assert replace(resumed, ledger=whole.ledger) == whole
+
+
+@virtual
+@pytest.mark.parametrize("much", [True, False])
+async def test_a_start_that_has_folded_much_keeps_a_snapshot_so_that_the_next_one_does_not_again(
+    monkeypatch: pytest.MonkeyPatch, much: bool
+):
+    bench = await hedged_bench()
+    await bench.passes(60)
+    await bench.crash()
+    folded = len(list(bench.world.store.steps()))
+    monkeypatch.setattr(loop, "FOLDED_MUCH", folded + (0 if much else 10))
+    bench.start()
+    await bench.passes(0.001)
+    await bench.crash()
+    start, after = MemoryJournal(bench.world.store).resume()
+    assert (start is not None) is much
+    assert (len(list(after)) < 10 < folded) is much
+    if much:
+        await resumed_equals_everything_folded(bench)
+    else:
+        bench.start()
+    await bench.until(bench.converged, 20)
+    await bench.stop()
 
 
 @virtual

@@ -166,7 +166,7 @@ class Judge:
         """
         stage, ledger, store = self._stage, self._stage.ledger, self._stage.world.store
         start, after = stage.lives[-1].journal.resume()
-        count, earlier = store.snapshot_within(min(int(len(store.entries) * (1 - part)), len(store.entries) - 1))
+        count, earlier = store.newest_snapshot(min(int(len(store.entries) * (1 - part)), len(store.entries) - 1))
         for what, found in (
             (f"its entries after {count}", recovered(store.steps(after=count), stage.policy, earlier)),
             ("its snapshot", recovered(after, stage.policy, start)),

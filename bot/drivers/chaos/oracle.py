@@ -378,13 +378,13 @@ class Oracle:
 
     def _overshoot(self, sent: Sent, asset: Asset) -> None:
         """I02: no fill takes the short beyond all that was to be hedged lately. A change of venue raises its new leg first, by a slice of
-        what is carried elsewhere."""
+        what is carried elsewhere; what fills beside it finds that there."""
         now, truth = self._now(), self.truth
         beyond = -truth.delta(asset) * truth.price(asset)
         shrunk = self._held_lately(asset, now) - truth.held_usd(asset)
         excused = sum((usd for usd, until in self._excuses.get(asset, ()) if now <= until), ZERO)
-        first_leg = min(self._policy.order_notional_max, truth.carried_beside(sent.command.instrument)) if sent.is_move else ZERO
-        if beyond > truth.band_usd(asset) + max(shrunk, ZERO) + excused + first_leg:
+        led = truth.carried_beside(sent.command.instrument) if sent.is_move else truth.led_usd(asset, now - SHRUNK_LATELY_MS)
+        if beyond > truth.band_usd(asset) + max(shrunk, ZERO) + excused + min(self._policy.order_notional_max, led):
             self.broke("I02", f"order {sent.command.client_order_id} took {asset} {beyond:.0f} USD short of what is held")
 
     def is_protected(self, asset: Asset, sent: int) -> bool:

@@ -231,7 +231,7 @@ class PairStage(Stage):
     def split(self, leader: Instance, entries: int, seconds: float) -> None:
         """The store is two for a while: the leader keeps the old server, and the new one has lost the last entries and every lease."""
         old = self.world.store
-        copy = MemoryStore(entries=list(old.entries), epoch=old.epoch, snapshot=old.snapshot, earlier=list(old.earlier))
+        copy = MemoryStore(entries=list(old.entries), epoch=old.epoch, snapshots=list(old.snapshots))
         leader.go_to(copy, self.leases.copy())
         if leader.turn is not None:
             leader.turn.is_split = True

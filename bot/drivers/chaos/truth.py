@@ -28,7 +28,8 @@ class Sent:
     """One order that left the bot: when (world's clock), until when its venue may take it, and what is known of it.
 
     `filled` is what executed and `told` what the bot was told of that, unsigned contract units; `is_open` whether it stands in the
-    venue's book, `is_told` whether the bot was told of its end; `is_move`: by its reason it belongs to a change of venue.
+    venue's book, `is_told` whether the bot was told of its end; `is_move`: by its reason it belongs to a change of venue;
+    `filled_at`: when it executed last.
     """
 
     command: PlaceOrder
@@ -40,6 +41,7 @@ class Sent:
     has_ended: bool = False
     is_told: bool = False
     is_move: bool = False
+    filled_at: Millis = 0
     fill_ids: dict[str, Decimal] = field(default_factory=dict)
 
     def may_fill(self, now: Millis) -> bool:
@@ -98,7 +100,7 @@ class Truth:
         if listed.is_inverse:
             self.coins[venue, listed.settle] += units / fill.price - fill.fee
         if fill.client_order_id is not None and (sent := self.sent.get(ClientOrderId(fill.client_order_id))) is not None:
-            sent.filled += abs(units)
+            sent.filled, sent.filled_at = sent.filled + abs(units), fill.at
 
     def leaves(self, command: PlaceOrder, now: Millis, until: Millis) -> Sent:
         """Enters an order that leaves now."""
@@ -166,6 +168,12 @@ class Truth:
         base = self.world.instruments[instrument].base
         others = (i for i, listed in self.world.instruments.items() if listed.base == base and i != instrument)
         return sum((self.notional(i, abs(self.positions[i])) for i in others), ZERO)
+
+    def led_usd(self, asset: Asset, since: Millis) -> Decimal:
+        """USD >= 0 that orders of changes of venue have sold of an asset since an instant: it may be yet to be taken back elsewhere."""
+        moves = (s for s in self.sent.values() if s.is_move and s.filled_at >= since and not s.command.reduce_only)
+        led = (s for s in moves if self.world.instruments[s.command.instrument].base == asset)
+        return sum((self.notional(s.command.instrument, s.filled) for s in led), ZERO)
 
     def venue_usd(self, venue: VenueId, now: Millis) -> Decimal:
         """USD at a venue with every order that may still fill counted in full."""

@@ -1,0 +1,91 @@
+"""I02: how far a fill may take the book short of what is held."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from bot.core.commands import PlaceOrder
+from bot.core.records import Ledger
+from bot.core.units import Asset, ClientOrderId, InstrumentId, VenueId
+from bot.drivers.chaos.stage import Stage
+from bot.drivers.chaos.strike import hold
+from bot.drivers.chaos.world import STEADY
+from bot.simulator.model import Fill, FillKind, FillReport, Side
+from bot.simulator.virtual_time import run_virtually
+from bot.simulator.world import ACCOUNT
+
+SOL = Asset("SOL")
+CARRIES, JOINS = InstrumentId("binanceusdm:SOLUSDT"), InstrumentId("bybit:SOLUSDT")
+
+
+def hedged() -> Stage:
+    """A stage on which the bot has not begun: 1,000 SOL and the coins at a venue are hedged at one venue."""
+    stage = Stage(1, STEADY)
+    stage.oracle.ledger = Ledger
+    hold(stage, SOL, Decimal(1_000))
+    stage.oracle.truth.positions[CARRIES] = -stage.oracle.truth.delta(SOL)
+    return stage
+
+
+def sold(stage: Stage, order_id: str, instrument: InstrumentId, quantity: str, *, is_move: bool) -> None:
+    """An order of the bot sells so much, all of it at once."""
+    now, name, (venue, _, symbol) = stage.now(), ClientOrderId(order_id), instrument.partition(":")
+    command = PlaceOrder(
+        client_order_id=name,
+        instrument=instrument,
+        quantity=-Decimal(quantity),
+        contracts=Decimal(quantity),
+        price=Decimal(100),
+        reduce_only=False,
+        expires_at=now,
+    )
+    stage.oracle.truth.leaves(command, now, now).is_move = is_move
+    fill = Fill(
+        fill_id=len(stage.oracle.truth.sent),
+        order_id=1,
+        client_order_id=name,
+        account=ACCOUNT,
+        symbol=symbol,
+        side=Side.SELL,
+        contracts=Decimal(quantity),
+        price=Decimal(150),
+        fee=Decimal(0),
+        fee_asset="USDT",
+        is_maker=False,
+        realised_pnl=Decimal(0),
+        kind=FillKind.TRADE,
+        at=now,
+    )
+    stage.oracle.happened(VenueId(venue), [FillReport(fill=fill, order=None)])
+
+
+@pytest.mark.parametrize(
+    ("is_move", "after_s", "broken"),
+    [
+        (True, 0.0, []),
+        (True, 29.0, []),
+        (True, 31.0, ["I02"]),  # by then it has to be taken back elsewhere
+        (False, 0.0, ["I02", "I02"]),
+    ],
+)
+def test_i02_what_fills_beside_the_first_leg_of_a_move_finds_it_there(is_move: bool, after_s: float, broken: list[str]) -> None:
+    async def story() -> list[str]:
+        stage = hedged()
+        sold(stage, "move", JOINS, "20", is_move=is_move)
+        await stage.clock.sleep(after_s)
+        sold(stage, "offer", CARRIES, "1", is_move=False)
+        return [violation.invariant for violation in stage.oracle.violations]
+
+    assert run_virtually(story()) == broken
+
+
+def test_i02_beside_a_move_no_more_is_let_pass_than_it_has_sold() -> None:
+    async def story() -> list[str]:
+        stage = hedged()
+        sold(stage, "move", JOINS, "20", is_move=True)
+        sold(stage, "offer", CARRIES, "20", is_move=False)
+        return [violation.invariant for violation in stage.oracle.violations]
+
+    assert run_virtually(story()) == ["I02"]
