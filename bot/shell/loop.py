@@ -53,7 +53,9 @@ BACKLOG_TOLD_EVERY_S = 1.0
 SNAPSHOT_EVERY = 5_000
 """Events after which a snapshot is kept: a start folds hardly more than so many."""
 FOLDED_MUCH = 500
-"""Events that a start has folded, from which on it keeps a snapshot itself: the start after a crash so soon does not fold them again."""
+"""Events since the newest snapshot, from which on a run keeps one soon after it began: a start after a crash does not fold them again."""
+SNAPSHOT_AFTER_S = 10.0
+"""How soon: not in the turns in which a run that takes over, or protects, has the store's connection made."""
 TELL_AFTER_S = 0.002
 """How long a turn that sends orders waits with telemetry, so that their requests are on the wire by then."""
 RETRY_S = 5.0
@@ -92,7 +94,7 @@ class Loop:
         self._queue: deque[Event] = deque()
         self._quotes: dict[InstrumentId, Quote] = {}
         self._course = course or Course()
-        self._snapshot_from = FOLDED_MUCH
+        self._early_at = clock.steady() + SNAPSHOT_AFTER_S
         self._recorder = Recorder()
         self._keeper = Keeper(intents)
         self._retry_at = float("-inf")
@@ -317,11 +319,13 @@ class Loop:
         return True
 
     def _snapshot_if_due(self) -> None:
-        if self._course.events >= self._snapshot_from:
+        is_early = self._clock.steady() >= self._early_at
+        if is_early:
+            self._early_at = float("inf")
+        if self._course.events >= (FOLDED_MUCH if is_early else SNAPSHOT_EVERY):
             self._unwritten.extend(self._recorder.rest())
             if self._write((), durable=True):
                 self._snapshot()
-        self._snapshot_from = SNAPSHOT_EVERY
 
     def _snapshot(self) -> None:
         """Keeps where the next start may begin. One that cannot be kept costs that start time, and nothing else."""

@@ -30,15 +30,15 @@ def hedged() -> Stage:
 
 
 def sold(stage: Stage, order_id: str, instrument: InstrumentId, quantity: str, *, is_move: bool) -> None:
-    """An order of the bot sells so much, all of it at once."""
+    """An order of the bot sells so much (below zero: buys back), all of it at once."""
     now, name, (venue, _, symbol) = stage.now(), ClientOrderId(order_id), instrument.partition(":")
     command = PlaceOrder(
         client_order_id=name,
         instrument=instrument,
         quantity=-Decimal(quantity),
-        contracts=Decimal(quantity),
+        contracts=abs(Decimal(quantity)),
         price=Decimal(100),
-        reduce_only=False,
+        reduce_only=Decimal(quantity) < 0,
         expires_at=now,
     )
     stage.oracle.truth.leaves(command, now, now).is_move = is_move
@@ -48,8 +48,8 @@ def sold(stage: Stage, order_id: str, instrument: InstrumentId, quantity: str, *
         client_order_id=name,
         account=ACCOUNT,
         symbol=symbol,
-        side=Side.SELL,
-        contracts=Decimal(quantity),
+        side=Side.SELL if Decimal(quantity) > 0 else Side.BUY,
+        contracts=abs(Decimal(quantity)),
         price=Decimal(150),
         fee=Decimal(0),
         fee_asset="USDT",
@@ -79,6 +79,17 @@ def test_i02_what_fills_beside_the_first_leg_of_a_move_finds_it_there(is_move: b
         return [violation.invariant for violation in stage.oracle.violations]
 
     assert run_virtually(story()) == broken
+
+
+def test_i02_what_a_move_has_sold_is_let_pass_only_until_it_is_taken_back() -> None:
+    async def story() -> list[str]:
+        stage = hedged()
+        sold(stage, "move", JOINS, "20", is_move=True)
+        sold(stage, "its second leg", CARRIES, "-20", is_move=True)
+        sold(stage, "offer", CARRIES, "20", is_move=False)
+        return [violation.invariant for violation in stage.oracle.violations]
+
+    assert run_virtually(story()) == ["I02"]
 
 
 def test_i02_beside_a_move_no_more_is_let_pass_than_it_has_sold() -> None:

@@ -87,15 +87,16 @@ local no = refusal()
 if no then return no end
 local id, link = tail()
 if id ~= ARGV[3] then return {'TAIL', id, link} end
-local kept = redis.call('XRANGE', KEYS[1], '-', ARGV[4] .. '-0')
+local base = tonumber(redis.call('HGET', KEYS[2], 'base_seq') or '0')
+local kept = redis.call('XRANGE', KEYS[1], string.format('%d-0', base + 1), ARGV[4] .. '-0')
 redis.call('DEL', KEYS[1])
 for _, entry in ipairs(kept) do redis.call('XADD', KEYS[1], entry[1], unpack(entry[2])) end
 return {'OK'}
 """)
 """ARGV 3 id of the last entry, 4 number of the entry that becomes the last.
 
-The stream is written anew: from Redis 7.2 on XSETID takes no id below that of an entry that was deleted, and the next entry's would be
-below it.
+The stream is written anew, without what lies before its base: from Redis 7.2 on XSETID takes no id below that of an entry that was deleted,
+and the next entry's would be below it. The server answers nobody meanwhile: about a second for 60,000 entries of a kilobyte.
 """
 
 SNAPSHOT = _script("""

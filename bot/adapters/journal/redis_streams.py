@@ -133,7 +133,6 @@ class RedisJournal:
     def resume(self) -> tuple[Snapshot | None, Iterator[tuple[Event, tuple[Command, ...]]]]:
         """The newest snapshot that can be trusted, and what came after it. Verifies the whole chain first. Raises JournalRefused."""
         self._verify()
-        snapshots.prepare()
         seq, snapshot = self._snapshot or (0, None)
         return snapshot, (step for _, entry in self.entries(after=seq) for step in entry.steps())
 
@@ -158,6 +157,7 @@ class RedisJournal:
             raise JournalRefused(f"{error}; the journal could not be read") from None
 
     def _verified(self) -> Writer:
+        snapshots.prepare()
         stored = [snapshots.from_blob(int(seq), blob) for seq, blob in self._store.snapshots().items() if seq.isdigit()]
         wanted = {self._mark.seq, *(one.seq for one in stored)}
         base = self._facts.base_seq

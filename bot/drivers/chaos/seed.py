@@ -46,8 +46,10 @@ SETTLES_ORDERS = 40
 TROUBLE_S = (120.0, 600.0)
 SLOW_FROM_HOURS = 2.0
 """From how many hours on a seed runs at the slow pace, and only a part of its store, which is drawn, is folded again at the end:"""
+FOLDED_WHOLE = 0.1
+"""all of it in so many of these seeds, else the newest"""
 FOLDED_POWER = 3
-"""the newest quarter on average, all of it now and then."""
+"""quarter on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,8 @@ class Seed:
             stage.oracle.broke("LIFE", f"an orderly stop took {took:.1f} s")
         self.judge.attributed()
         self.judge.cash()
-        self.judge.folds(1.0 if self.hours < SLOW_FROM_HOURS else self.random.random() ** FOLDED_POWER)
+        is_all = self.hours < SLOW_FROM_HOURS or self.random.random() < FOLDED_WHOLE
+        self.judge.folds(1.0 if is_all else self.random.random() ** FOLDED_POWER)
 
     # around it
 

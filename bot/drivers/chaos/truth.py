@@ -170,10 +170,11 @@ class Truth:
         return sum((self.notional(i, abs(self.positions[i])) for i in others), ZERO)
 
     def led_usd(self, asset: Asset, since: Millis) -> Decimal:
-        """USD >= 0 that orders of changes of venue have sold of an asset since an instant: it may be yet to be taken back elsewhere."""
-        moves = (s for s in self.sent.values() if s.is_move and s.filled_at >= since and not s.command.reduce_only)
-        led = (s for s in moves if self.world.instruments[s.command.instrument].base == asset)
-        return sum((self.notional(s.command.instrument, s.filled) for s in led), ZERO)
+        """USD >= 0 that changes of venue have sold of an asset since an instant and not yet taken back elsewhere."""
+        moves = (s for s in self.sent.values() if s.is_move and s.filled_at >= since)
+        own = (s for s in moves if self.world.instruments[s.command.instrument].base == asset)
+        led = ((s.command, self.notional(s.command.instrument, s.filled)) for s in own)
+        return max(sum((-usd if command.reduce_only else usd for command, usd in led), ZERO), ZERO)
 
     def venue_usd(self, venue: VenueId, now: Millis) -> Decimal:
         """USD at a venue with every order that may still fill counted in full."""
