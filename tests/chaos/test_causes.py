@@ -12,30 +12,15 @@ from bot.core.units import InstrumentId, VenueId
 from bot.drivers.chaos.causes import Causes
 from bot.drivers.chaos.stage import Stage
 from bot.drivers.chaos.world import BRISK
-from bot.simulator.model import Fill, FillKind, Side
 from bot.simulator.virtual_time import run_virtually
+from tests.chaos.fills import fill_of
 
 OKX = InstrumentId("okx:SOL-USDT-SWAP")
 KNOWN = replace(Ledger(), positions={OKX: Position(quantity=Decimal(-10))})
 
 
 def liquidated(causes: Causes, ledger: Ledger, at: int) -> None:
-    fill = Fill(
-        fill_id=at,
-        order_id=None,
-        client_order_id=None,
-        account="hedge",
-        symbol="SOL-USDT-SWAP",
-        side=Side.BUY,
-        contracts=Decimal(5),
-        price=Decimal(150),
-        fee=Decimal(0),
-        fee_asset="USDT",
-        is_maker=False,
-        realised_pnl=Decimal(0),
-        kind=FillKind.LIQUIDATION,
-        at=at,
-    )
+    fill = fill_of("SOL-USDT-SWAP", Decimal(5), at, fill_id=at)
     causes.filled(VenueId("okx"), fill, at, ledger)
 
 

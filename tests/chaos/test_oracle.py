@@ -12,9 +12,9 @@ from bot.core.units import Asset, ClientOrderId, InstrumentId, VenueId
 from bot.drivers.chaos.stage import Stage
 from bot.drivers.chaos.strike import hold
 from bot.drivers.chaos.world import STEADY
-from bot.simulator.model import Fill, FillKind, FillReport, Side
+from bot.simulator.model import FillReport
 from bot.simulator.virtual_time import run_virtually
-from bot.simulator.world import ACCOUNT
+from tests.chaos.fills import fill_of
 
 SOL = Asset("SOL")
 CARRIES, JOINS = InstrumentId("binanceusdm:SOLUSDT"), InstrumentId("bybit:SOLUSDT")
@@ -42,22 +42,7 @@ def sold(stage: Stage, order_id: str, instrument: InstrumentId, quantity: str, *
         expires_at=now,
     )
     stage.oracle.truth.leaves(command, now, now).is_move = is_move
-    fill = Fill(
-        fill_id=len(stage.oracle.truth.sent),
-        order_id=1,
-        client_order_id=name,
-        account=ACCOUNT,
-        symbol=symbol,
-        side=Side.SELL if Decimal(quantity) > 0 else Side.BUY,
-        contracts=abs(Decimal(quantity)),
-        price=Decimal(150),
-        fee=Decimal(0),
-        fee_asset="USDT",
-        is_maker=False,
-        realised_pnl=Decimal(0),
-        kind=FillKind.TRADE,
-        at=now,
-    )
+    fill = fill_of(symbol, -Decimal(quantity), now, order=name, fill_id=len(stage.oracle.truth.sent))
     stage.oracle.happened(VenueId(venue), [FillReport(fill=fill, order=None)])
 
 
