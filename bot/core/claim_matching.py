@@ -160,7 +160,7 @@ class _Search:
         """Beside that the oldest redemptions took from a fall: those that had come furthest did, in either case the last of them in part
         or others took the rest away, or others took all of it."""
         found, unannounced = [], story.copy()
-        self._unexplained(unannounced, Spare(at, -quantity, -quantity))
+        self._unexplained(unannounced, Spare(at, -quantity, -quantity), may_hide=True)
         oldest = list(story.awaited[-1])
         for order in (self._furthest_first(oldest), oldest):
             for is_whole in (False, True):
@@ -175,7 +175,7 @@ class _Search:
         self, story: Story, at: Millis, sign: int, quantity: Decimal, order: Sequence[int] = (), *, is_whole: bool = False
     ) -> None:
         """Claims of the sign of a change take from it, in this order or the oldest first, also parts of themselves unless `is_whole`."""
-        its, rest = story.awaited[sign], quantity
+        its, rest, may_hide = story.awaited[sign], quantity, bool(story.awaited[-1])
         is_part, uncounted, following, units = False, ZERO, iter(order), list[tuple[str, Decimal]]()
         while its and rest > ZERO:
             number = next(following) if order else next(iter(its))
@@ -198,13 +198,14 @@ class _Search:
             is_whole = rest == ZERO and not is_part
             story.shown = Chain(Shown(at, (quantity - rest) * sign, tuple(units), is_whole, self._change), story.shown)
         if rest > ZERO or is_part:
-            self._unexplained(story, Spare(at, (rest + uncounted) * sign, quantity * sign))
+            self._unexplained(story, Spare(at, (rest + uncounted) * sign, quantity * sign), may_hide=may_hide)
 
-    def _unexplained(self, story: Story, spare: Spare) -> None:
-        """A change that no whole claims explain, or not all of it: it may hide that what is still awaited of both kinds came about."""
+    def _unexplained(self, story: Story, spare: Spare, *, may_hide: bool) -> None:
+        """A change that no whole claims explain, or not all of it: where redemptions were awaited when it came (`may_hide`), it may hide
+        that what is still awaited of both kinds came about, also where it took all of them: it may have been none of them."""
         story.spare.append(spare)
         story.strange += 1
-        if story.awaited[-1]:
+        if may_hide:
             story.doubts.update(*story.awaited.values())
 
     def _groups(self, story: Story, at: Millis, sign: int, quantity: Decimal) -> list[Group]:

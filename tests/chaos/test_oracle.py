@@ -85,3 +85,29 @@ def test_i02_beside_a_move_no_more_is_let_pass_than_it_has_sold() -> None:
         return [violation.invariant for violation in stage.oracle.violations]
 
     assert run_virtually(story()) == ["I02"]
+
+
+def test_i02_what_was_held_lately_is_worth_the_price_of_now() -> None:
+    """All that was held leaves custody, untold, and the price rises: the short is beyond by more USD than was held, and by no coin more."""
+
+    async def story(dearer: Decimal, sells: str) -> list[str]:
+        stage = hedged()
+        hold(stage, SOL, Decimal(0))
+        stage.world.fair[SOL] *= dearer
+        sold(stage, "offer", CARRIES, sells, is_move=False)
+        return [violation.invariant for violation in stage.oracle.violations]
+
+    assert run_virtually(story(Decimal("1.01"), "0.01")) == []
+    assert run_virtually(story(Decimal("0.99"), "5")) == ["I02"]
+
+
+def test_i02_what_others_moved_is_let_pass_at_the_price_of_now() -> None:
+    async def story(others: str) -> list[str]:
+        stage = hedged()
+        stage.oracle.excuse(SOL, Decimal(others) * stage.oracle.truth.price(SOL), 30_000)
+        stage.world.fair[SOL] *= Decimal("1.05")
+        sold(stage, "offer", CARRIES, "300", is_move=False)
+        return [violation.invariant for violation in stage.oracle.violations]
+
+    assert run_virtually(story("300")) == []
+    assert run_virtually(story("290")) == ["I02"]

@@ -147,6 +147,17 @@ def test_of_claims_that_are_alike_those_that_were_told_settled_before_the_readin
     assert book.known == Range(D(100), D(101)), "b and c came, and one redemption went with them, or a and another as well"
 
 
+@pytest.mark.parametrize("is_too_old", [False, True])
+def test_a_fall_that_may_have_been_a_redemption_or_not_leaves_a_deposit_in_doubt_that_may_have_netted_out(is_too_old: bool) -> None:
+    """Others take 60, more than the redemption that is announced a little later. It then goes in the same reading as the deposit comes: it
+    was not in the fall, and no total shows either of them. A fall that is too old to have been the redemption leaves no doubt."""
+    announced = BEGUN + 2 * MINUTE
+    book = Book(policy_of("1", RedemptionEnd.SETTLED)).read(announced - MINUTE - LEAD_MS - is_too_old, "40")
+    book.deposit("d", "10", announced).redemption("r", "10", announced, "settled").read(announced + LEAD_MS, "40")
+    assert book.known == (Range.exactly(D(40)) if is_too_old else Range(D(40), D(50)))
+    assert book.states == {"d": "confirmed" if is_too_old else "pending", "r": "confirmed"}
+
+
 def test_what_nobody_believes_explains_nothing() -> None:
     book = Book(policy_of())
     forged = announcement("d", "10", BEGUN, depositor="nobody")

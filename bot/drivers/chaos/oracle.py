@@ -129,7 +129,7 @@ class Oracle:
         """The process stood still: whatever happened meanwhile, it could not be told, and lately is not counted from then on."""
         self.last_change = self._now()
         for kept in self._held.values():
-            kept_until_now = [(at + for_ms, value) for at, value in kept]
+            kept_until_now = [(at + for_ms, units) for at, units in kept]
             kept.clear()
             kept.extend(kept_until_now)
 
@@ -256,16 +256,16 @@ class Oracle:
             self.broke("I04", f"order {name} takes {venue} to {total:.0f} USD of {required:.0f} that are to be hedged")
 
     def _held_lately(self, asset: Asset, now: Millis) -> Decimal:
-        """The most that was held within what the bot may not have been told yet, USD."""
+        """The most that was held within what the bot may not have been told yet, USD at the price of now."""
         kept = self._held.setdefault(asset, deque())
         if self.truth.world.collateral.readable:
             while len(kept) > 1 and kept[1][0] < now - SHRUNK_LATELY_MS:
                 kept.popleft()
-        return max((value for _, value in kept), default=ZERO)
+        return max((units for _, units in kept), default=ZERO) * self.truth.price(asset)
 
     def held(self, asset: Asset) -> None:
         """What is held of an asset, or promised to come, may have changed: it is looked at again."""
-        self._held.setdefault(asset, deque()).append((self._now(), self.truth.held_usd(asset) + self.truth.promised_usd(asset)))
+        self._held.setdefault(asset, deque()).append((self._now(), self.truth.held(asset) + self.truth.promised(asset)))
 
     # what the bot says
 
@@ -382,7 +382,7 @@ class Oracle:
         now, truth = self._now(), self.truth
         beyond = -truth.delta(asset) * truth.price(asset)
         shrunk = self._held_lately(asset, now) - truth.held_usd(asset)
-        excused = sum((usd for usd, until in self._excuses.get(asset, ()) if now <= until), ZERO)
+        excused = sum((units for units, until in self._excuses.get(asset, ()) if now <= until), ZERO) * truth.price(asset)
         led = truth.carried_beside(sent.command.instrument) if sent.is_move else truth.led_usd(asset, now - SHRUNK_LATELY_MS)
         if beyond > truth.band_usd(asset) + max(shrunk, ZERO) + excused + min(self._policy.order_notional_max, led):
             self.broke("I02", f"order {sent.command.client_order_id} took {asset} {beyond:.0f} USD short of what is held")
@@ -397,4 +397,4 @@ class Oracle:
 
     def excuse(self, asset: Asset, usd: Decimal, for_ms: Millis) -> None:
         """So much of an asset was moved by others, and the bot cannot have been told for so long."""
-        self._excuses.setdefault(asset, []).append((abs(usd), self._now() + for_ms))
+        self._excuses.setdefault(asset, []).append((abs(usd) / self.truth.price(asset), self._now() + for_ms))
