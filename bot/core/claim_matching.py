@@ -97,7 +97,7 @@ class _Search:
         kept = [story for story in stories if self._strange(story) == least]
         left = tuple({self._claims[n].id: q for n, q in (*s.awaited[1].items(), *s.awaited[-1].items(), *s.given_up.items())} for s in kept)
         is_wide = any(n < self._wide_below for s in kept for its in s.awaited.values() for n in its)
-        doubts = tuple(frozenset(self._claims[n].id for n in story.doubts) for story in kept)
+        doubts = tuple(frozenset(self._claims[n].id for n in story.doubts | story.hidden) for story in kept)
         return Matching(left, doubts, max(s.taken for s in kept), most_spare(kept), is_wide, least, all_shown(kept))
 
     def _enter(self, stories: Iterable[Story], *, moved_at: Millis) -> None:
@@ -123,9 +123,11 @@ class _Search:
         for story in stories:
             self._give_up(story, at)
             for after in self._explained(story, at, sign, quantity):
-                same = found.setdefault(after.key(), after)
-                same.doubts.update(after.doubts)
-                if same is not after:
+                key = after.key()
+                same = found.get(key)
+                if same is None or after.strange < same.strange:
+                    found[key] = after
+                elif after is not same and after.strange == same.strange:
                     same.also(after)
         least = min(story.strange for story in found.values())
         return self._bounded([story for story in found.values() if story.strange == least])
@@ -160,7 +162,7 @@ class _Search:
         """Beside that the oldest redemptions took from a fall: those that had come furthest did, in either case the last of them in part
         or others took the rest away, or others took all of it."""
         found, unannounced = [], story.copy()
-        self._unexplained(unannounced, Spare(at, -quantity, -quantity), may_hide=True)
+        self._unexplained(unannounced, Spare(at, -quantity, -quantity))
         oldest = list(story.awaited[-1])
         for order in (self._furthest_first(oldest), oldest):
             for is_whole in (False, True):
@@ -175,7 +177,8 @@ class _Search:
         self, story: Story, at: Millis, sign: int, quantity: Decimal, order: Sequence[int] = (), *, is_whole: bool = False
     ) -> None:
         """Claims of the sign of a change take from it, in this order or the oldest first, also parts of themselves unless `is_whole`."""
-        its, rest, may_hide = story.awaited[sign], quantity, bool(story.awaited[-1])
+        its, rest = story.awaited[sign], quantity
+        may_hide = any(self._ends[n] >= at for n in story.awaited[-1])
         is_part, uncounted, following, units = False, ZERO, iter(order), list[tuple[str, Decimal]]()
         while its and rest > ZERO:
             number = next(following) if order else next(iter(its))
@@ -200,13 +203,15 @@ class _Search:
         if rest > ZERO or is_part:
             self._unexplained(story, Spare(at, (rest + uncounted) * sign, quantity * sign), may_hide=may_hide)
 
-    def _unexplained(self, story: Story, spare: Spare, *, may_hide: bool) -> None:
-        """A change that no whole claims explain, or not all of it: where redemptions were awaited when it came (`may_hide`), it may hide
-        that what is still awaited of both kinds came about, also where it took all of them: it may have been none of them."""
+    def _unexplained(self, story: Story, spare: Spare, *, may_hide: bool = False) -> None:
+        """A change that no whole claims explain, or not all of it: it may hide that what is still awaited of both kinds came about, and
+        where it took all redemptions that were awaited (`may_hide`) it may have been none of them, and they netted out with deposits."""
         story.spare.append(spare)
         story.strange += 1
-        if may_hide:
+        if story.awaited[-1]:
             story.doubts.update(*story.awaited.values())
+        elif may_hide:
+            story.hidden.update(story.awaited[1])
 
     def _groups(self, story: Story, at: Millis, sign: int, quantity: Decimal) -> list[Group]:
         """Sets of whole claims that sum to a change, the fewest of the other sign first; none of them holds another."""

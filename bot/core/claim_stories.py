@@ -70,6 +70,8 @@ class Story:
     spare: list[Spare] = field(default_factory=list)
     strange: int = 0
     doubts: set[int] = field(default_factory=set)
+    hidden: set[int] = field(default_factory=set)
+    """Deposits that a fall may hide, though it took all redemptions: it may have been none of them. What was told settled ends that."""
     taken: Decimal = ZERO
     shown: Chain | None = None
     otherwise: tuple[Chain, ...] = ()
@@ -77,6 +79,8 @@ class Story:
 
     def also(self, other: Story) -> None:
         """What is the same from here on may have come about as in the other one, too."""
+        self.doubts |= other.doubts
+        self.hidden |= other.hidden
         chains = (*self.otherwise, *other.otherwise, *((other.shown,) if other.shown else ()))
         self.otherwise = tuple({id(chain): chain for chain in chains}.values())
 
@@ -89,7 +93,8 @@ class Story:
         gone = frozenset(group)
         awaited = {sign: OrderedDict((n, q) for n, q in its.items() if n not in gone) for sign, its in self.awaited.items()}
         given_up = {n: q for n, q in self.given_up.items() if n not in gone}
-        return Story(awaited, given_up, list(self.spare), self.strange, self.doubts - gone, self.taken, self.shown, self.otherwise)
+        doubts, hidden = self.doubts - gone, self.hidden - gone
+        return Story(awaited, given_up, list(self.spare), self.strange, doubts, hidden, self.taken, self.shown, self.otherwise)
 
     def key(self) -> tuple[tuple[int, Decimal], ...]:
         return (*self.awaited[1].items(), *self.awaited[-1].items(), *self.given_up.items())

@@ -47,7 +47,8 @@ class Placement:
 def place_orders(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> Placement:
     """Turns a plan into orders: increases first, then reductions as far as certain fills allow."""
     legs = legs_of(ledger, policy, plan, now)
-    up = _send(ledger, policy, plan, {**legs.standby, **legs.increases} if legs.increases else {}, legs.rooms, now, is_move=legs.is_move)
+    others = {} if legs.is_move or not legs.increases else legs.standby
+    up = _send(ledger, policy, plan, {**others, **legs.increases}, legs.rooms, now, is_move=legs.is_move)
     if legs.is_move and not up.commands and (alone := _scaled(legs.increases, legs.gap_max)):
         up = _send(ledger, policy, plan, {**legs.standby, **alone}, legs.rooms, now, is_move=False)
     if legs.is_move and not up.commands and _is_without_way(ledger, legs, up.refused):
@@ -135,7 +136,7 @@ def legs_of(ledger: Ledger, policy: Policy, plan: Plan, now: Millis, first: Sequ
     return Legs(
         increases=_scaled(rise, rise_max, served),
         reductions=_scaled(leaving, fall_max, served),
-        # A change of venue that goes elsewhere than where it was worked out to go is worth nothing.
+        # For a gap alone: a change of venue that goes elsewhere than where it was worked out to go is worth nothing.
         standby={i: ZERO for i, s in free.items() if plan.gap > ZERO and s.grade is Grade.PREFERRED and s.most > s.short},
         rooms={i: s.most - s.short for i, s in free.items()},
         holds={i: -s.short for i, s in free.items() if s.short > ZERO and changes[i] <= ZERO},

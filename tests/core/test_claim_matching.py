@@ -158,6 +158,22 @@ def test_a_fall_that_may_have_been_a_redemption_or_not_leaves_a_deposit_in_doubt
     assert book.states == {"d": "confirmed" if is_too_old else "pending", "r": "confirmed"}
 
 
+def test_what_a_fall_may_hide_excuses_no_word_that_a_deposit_is_settled() -> None:
+    """A rise of 3 was the e of 3, or d and r; then others take 25 while f comes, which is told settled; and then 3 come, and r had not gone
+    before: s of 7 is still to go, or e comes now."""
+    book = awaited().deposit("e", "3", BEGUN + 2).deposit("f", "5", BEGUN + 3).read(BEGUN + SECOND, "103")
+    book.read(BEGUN + 2 * MINUTE, "83").deposit("f", "5", BEGUN + 3 * MINUTE, "settled").read(BEGUN + 4 * MINUTE, "83")
+    book.redemption("s", "7", BEGUN + 5 * MINUTE).read(BEGUN + 6 * MINUTE, "86")
+    assert book.known == Range(D(79), D(86))
+
+
+def test_of_two_stories_that_come_to_the_same_the_one_that_explains_more_counts() -> None:
+    """A fall of 17 was s and x, or s and y less e; that a part of s had gone before, as the fall of 5 looked, explains less."""
+    book = Book(policy_of()).redemption("s", "10", BEGUN).read(BEGUN + SECOND, "95")
+    book.redemption("x", "7", BEGUN + 3 * MINUTE).redemption("y", "10.5", BEGUN + 3 * MINUTE).deposit("e", "3.5", BEGUN + 3 * MINUTE)
+    assert book.read(BEGUN + 4 * MINUTE, "78").known == Range(D("67.5"), D(71))
+
+
 def test_what_nobody_believes_explains_nothing() -> None:
     book = Book(policy_of())
     forged = announcement("d", "10", BEGUN, depositor="nobody")

@@ -237,6 +237,22 @@ def test_a_gap_does_not_wait_for_room_that_a_move_would_free() -> None:
     assert {c.instrument: c.quantity for c in roomy.commands} == {BYBIT: D(-11)}
 
 
+def test_of_a_gap_and_a_move_that_the_last_gate_refuses_only_the_gap_goes_to_the_others() -> None:
+    """Eight are to leave OKX for Bybit, beside a gap of three; Bybit's book is beyond the collar, and OKX itself has room for all of it."""
+    story = hedged("30") >> collateral("ETH", "33")
+    (plan,) = target.plan_book(story.ledger, story.policy, story.now)
+    moved = {InstrumentId(BYBIT): D(21), InstrumentId(BINANCE): D(10), InstrumentId(OKX): D(2)}
+    assert plan.allocation is not None
+    shares = tuple(replace(s, short=moved[s.instrument]) for s in plan.allocation.shares)
+    slots = tuple(replace(s, most=D(30)) for s in plan.slots)
+    plan = replace(plan, allocation=replace(plan.allocation, shares=shares), slots=slots, moves=frozenset({InstrumentId(OKX)}))
+    far = replace(story.ledger.quotes[InstrumentId(BYBIT)], bid=D(3_100), ask=D(3_101))
+    ledger = replace(story.ledger, quotes={**story.ledger.quotes, InstrumentId(BYBIT): far})
+    placement = execution.place_orders(ledger, story.policy, plan, story.now)
+    assert {b.limit for b in placement.refused} == {Limit.PRICE_COLLAR}
+    assert {c.instrument: c.quantity for c in placement.commands} == {BINANCE: D(-3)}
+
+
 def test_a_move_that_over_hedged_beyond_the_hard_band_is_first_followed_by_its_reduction() -> None:
     story = hedged("30")
     ledger = turned(story)
