@@ -101,6 +101,23 @@ def test_i02_what_was_held_lately_is_worth_the_price_of_now() -> None:
     assert run_virtually(story(Decimal("0.99"), "5")) == ["I02"]
 
 
+def test_i02_what_was_held_lately_is_no_other_by_the_mark_of_coins_at_a_venue() -> None:
+    """A venue's mark runs away beside what leaves custody: the coins that its short hedges are as many as before."""
+
+    async def story(mark: str) -> list[str]:
+        stage = hedged()
+        truth, inverse = stage.oracle.truth, InstrumentId("binancecoinm:SOLUSD_PERP")
+        truth.positions[inverse] = Decimal(-40_000)
+        hold(stage, SOL, Decimal(0))
+        truth.marks[inverse] *= Decimal(mark)
+        sold(stage, "offer", CARRIES, "0.01", is_move=False)
+        sold(stage, "more", CARRIES, "10", is_move=False)
+        return [violation.invariant for violation in stage.oracle.violations]
+
+    for mark in ("0.9", "1", "1.1"):
+        assert run_virtually(story(mark)) == ["I02"], mark
+
+
 def test_i02_what_others_moved_is_let_pass_at_the_price_of_now() -> None:
     async def story(others: str) -> list[str]:
         stage = hedged()

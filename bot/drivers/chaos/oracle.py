@@ -250,22 +250,23 @@ class Oracle:
             self.broke("I04", f"order {name} takes {listed.id} to {value:.0f} USD")
         if any(here.marks for here in self.truth.world.conditions.values()):
             return  # what is held in coins beside inverse positions is valued at their own mark, and so are the shares of it
-        required = sum((self._held_lately(a, now) for a in sorted(set(policy.collateral_assets.values()))), ZERO)
+        assets = sorted(set(policy.collateral_assets.values()))
+        required = sum((self.truth.held_usd(a) + self._shrunk(a, now) for a in assets), ZERO)
         total = self.truth.venue_usd(venue, now)
         if total > required * policy.venue_share_max * CAP_TOLERANCE + policy.venue_move_notional_min:
             self.broke("I04", f"order {name} takes {venue} to {total:.0f} USD of {required:.0f} that are to be hedged")
 
-    def _held_lately(self, asset: Asset, now: Millis) -> Decimal:
-        """The most that was held within what the bot may not have been told yet, USD at the price of now."""
+    def _shrunk(self, asset: Asset, now: Millis) -> Decimal:
+        """How much more custody held, or was promised, within what the bot may not have been told yet: USD >= 0 at the price of now."""
         kept = self._held.setdefault(asset, deque())
         if self.truth.world.collateral.readable:
             while len(kept) > 1 and kept[1][0] < now - SHRUNK_LATELY_MS:
                 kept.popleft()
-        return max((units for _, units in kept), default=ZERO) * self.truth.price(asset)
+        return max(max((units for _, units in kept), default=ZERO) - self.truth.custody(asset), ZERO) * self.truth.price(asset)
 
     def held(self, asset: Asset) -> None:
-        """What is held of an asset, or promised to come, may have changed: it is looked at again."""
-        self._held.setdefault(asset, deque()).append((self._now(), self.truth.held(asset) + self.truth.promised(asset)))
+        """What custody holds of an asset, or was promised, may have changed: it is looked at again."""
+        self._held.setdefault(asset, deque()).append((self._now(), self.truth.custody(asset) + self.truth.promised(asset)))
 
     # what the bot says
 
@@ -381,10 +382,9 @@ class Oracle:
         what is carried elsewhere; what fills beside it finds that there."""
         now, truth = self._now(), self.truth
         beyond = -truth.delta(asset) * truth.price(asset)
-        shrunk = self._held_lately(asset, now) - truth.held_usd(asset)
         excused = sum((units for units, until in self._excuses.get(asset, ()) if now <= until), ZERO) * truth.price(asset)
         led = truth.carried_beside(sent.command.instrument) if sent.is_move else truth.led_usd(asset, now - SHRUNK_LATELY_MS)
-        if beyond > truth.band_usd(asset) + max(shrunk, ZERO) + excused + min(self._policy.order_notional_max, led):
+        if beyond > truth.band_usd(asset) + self._shrunk(asset, now) + excused + min(self._policy.order_notional_max, led):
             self.broke("I02", f"order {sent.command.client_order_id} took {asset} {beyond:.0f} USD short of what is held")
 
     def is_protected(self, asset: Asset, sent: int) -> bool:

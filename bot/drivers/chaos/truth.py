@@ -131,17 +131,13 @@ class Truth:
         """What a base unit is worth in USD, without any venue's distortion."""
         return self.world.fair[asset]
 
-    def held(self, asset: Asset) -> Decimal:
-        """Base units of what is held of an asset: what is to be hedged."""
+    def held_usd(self, asset: Asset) -> Decimal:
+        """USD of what is held of an asset: what is to be hedged."""
         short = sum(
             (self.world.instruments[i].base_of(u, self.marks[i]) for i, u in self.positions.items() if self._is_inverse_of(i, asset)), ZERO
         )
         coins = sum((c for (_, coin), c in self.coins.items() if coin == asset), ZERO)
-        return abs(self.custody(asset) + coins - short)
-
-    def held_usd(self, asset: Asset) -> Decimal:
-        """USD of what is held of an asset."""
-        return self.held(asset) * self.price(asset)
+        return abs(self.custody(asset) + coins - short) * self.price(asset)
 
     def promised(self, asset: Asset) -> Decimal:
         """Base units of announced deposits that may be hedged before they come: none where policy awaits the total."""
