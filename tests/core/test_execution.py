@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -220,15 +221,20 @@ def test_a_venues_share_is_not_freed_by_what_leaves_another_and_what_a_move_cann
     assert placement.commands == ()
 
 
-def test_a_gap_does_not_wait_for_room_that_a_move_would_free() -> None:
-    """Three are to be hedged and eight to come from OKX, all at Bybit, which has room for five."""
-    story = hedged("30") >> collateral("ETH", "33")
+def eight_from_okx(story: Story, most: Mapping[InstrumentId, Decimal]) -> target.Plan:
+    """The plan of a book with a gap of three, by which eight are to come from OKX beside it, all to Bybit; `most` that each may carry."""
     (plan,) = target.plan_book(story.ledger, story.policy, story.now)
     moved = {InstrumentId(BYBIT): D(21), InstrumentId(BINANCE): D(10), InstrumentId(OKX): D(2)}
     assert plan.allocation is not None
     shares = tuple(replace(s, short=moved[s.instrument]) for s in plan.allocation.shares)
-    slots = tuple(replace(s, most=moved[s.instrument]) for s in plan.slots)
-    plan = replace(plan, allocation=replace(plan.allocation, shares=shares), slots=slots, moves=frozenset({InstrumentId(OKX)}))
+    slots = tuple(replace(s, most=most.get(s.instrument, moved[s.instrument])) for s in plan.slots)
+    return replace(plan, allocation=replace(plan.allocation, shares=shares), slots=slots, moves=frozenset({InstrumentId(OKX)}))
+
+
+def test_a_gap_does_not_wait_for_room_that_a_move_would_free() -> None:
+    """Three are to be hedged and eight to come from OKX, all at Bybit, which has room for five."""
+    story = hedged("30") >> collateral("ETH", "33")
+    plan = eight_from_okx(story, {})
     tight = replace(story.policy, instrument_notional_max=D(45_000))
     placement = execution.place_orders(story.ledger, tight, plan, story.now)
     assert {b.limit for b in placement.refused} <= {Limit.INSTRUMENT_NOTIONAL}
@@ -240,12 +246,7 @@ def test_a_gap_does_not_wait_for_room_that_a_move_would_free() -> None:
 def test_of_a_gap_and_a_move_that_the_last_gate_refuses_only_the_gap_goes_to_the_others() -> None:
     """Eight are to leave OKX for Bybit, beside a gap of three; Bybit's book is beyond the collar, and OKX itself has room for all of it."""
     story = hedged("30") >> collateral("ETH", "33")
-    (plan,) = target.plan_book(story.ledger, story.policy, story.now)
-    moved = {InstrumentId(BYBIT): D(21), InstrumentId(BINANCE): D(10), InstrumentId(OKX): D(2)}
-    assert plan.allocation is not None
-    shares = tuple(replace(s, short=moved[s.instrument]) for s in plan.allocation.shares)
-    slots = tuple(replace(s, most=D(30)) for s in plan.slots)
-    plan = replace(plan, allocation=replace(plan.allocation, shares=shares), slots=slots, moves=frozenset({InstrumentId(OKX)}))
+    plan = eight_from_okx(story, {InstrumentId(i): D(30) for i in (BINANCE, BYBIT, OKX)})
     far = replace(story.ledger.quotes[InstrumentId(BYBIT)], bid=D(3_100), ask=D(3_101))
     ledger = replace(story.ledger, quotes={**story.ledger.quotes, InstrumentId(BYBIT): far})
     placement = execution.place_orders(ledger, story.policy, plan, story.now)
