@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
@@ -47,7 +47,7 @@ def drawn(kind: Any) -> st.SearchStrategy[Any]:
     if get_origin(kind) is tuple:
         return st.lists(drawn(parts[0]), max_size=2).map(tuple)
     if get_origin(kind) is frozenset:
-        return st.frozensets(drawn(parts[0]), max_size=1)  # one at most: then repr, which shows exact types, can be compared
+        return st.frozensets(drawn(parts[0]), max_size=2)
     if get_origin(kind) is Mapping:
         return st.dictionaries(drawn(parts[0]), drawn(parts[1]), max_size=2)
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -60,6 +60,18 @@ def drawn(kind: Any) -> st.SearchStrategy[Any]:
 
 any_event: st.SearchStrategy[Any] = st.one_of(*(drawn(kind) for kind in EVENTS.values()))
 any_command: st.SearchStrategy[Any] = st.one_of(*(drawn(kind) for kind in COMMANDS.values()))
+
+
+def shown(value: Any) -> str:
+    """A value to the exact type and digit, as `repr` shows it; but equal sets are shown alike, in whatever order they were made."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return f"{type(value).__name__}({', '.join(f'{f.name}={shown(getattr(value, f.name))}' for f in fields(value) if f.repr)})"
+    if isinstance(value, Mapping):
+        return f"{type(value).__name__}({', '.join(f'{shown(key)}: {shown(held)}' for key, held in value.items())})"
+    if isinstance(value, frozenset | tuple | list):
+        parts = map(shown, value)
+        return f"{type(value).__name__}({', '.join(sorted(parts) if isinstance(value, frozenset) else parts)})"
+    return repr(value)
 
 
 def seen(at: int, quantity: str = "1") -> CollateralObserved:

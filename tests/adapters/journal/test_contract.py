@@ -17,7 +17,7 @@ from bot.core.events import Event
 from bot.core.policy import Policy
 from bot.ports import Journal, JournalRefused
 from bot.shell.recovery import recovered as fold
-from tests.adapters.journal.facts import any_event, confirmed, order, seen
+from tests.adapters.journal.facts import any_event, confirmed, order, seen, shown
 from tests.adapters.journal.redis_process import RedisProcess, forget
 from tests.adapters.journal.redis_words import PATIENT_S
 
@@ -224,5 +224,5 @@ def test_recovery_ends_in_the_same_book_with_and_without_snapshots(
             journal.close()
             journal = open_journal("ours")
     start, after = journal.resume()
-    assert repr(fold(after, Policy(), start)) == repr(fold(journal.recover(), Policy()))
+    assert shown(fold(after, Policy(), start)) == shown(fold(journal.recover(), Policy()))
     journal.close()

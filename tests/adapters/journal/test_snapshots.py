@@ -19,7 +19,7 @@ from bot.core.records import Ledger
 from bot.core.units import Asset, VenueId
 from bot.ports import Snapshot
 from bot.shell.recovery import Course, recovered
-from tests.adapters.journal.facts import confirmed, drawn, seen
+from tests.adapters.journal.facts import confirmed, drawn, seen, shown
 from tests.adapters.journal.files import written
 
 
@@ -127,7 +127,7 @@ def test_a_journal_from_before_there_were_snapshots_takes_them(path: Path) -> No
 def test_whatever_is_in_a_ledger_is_read_back_exactly(snapshot: Snapshot) -> None:
     holdings = {(h.source, h.location, h.asset): h for h in snapshot.ledger.holdings.values()}
     snapshot = replace(snapshot, ledger=replace(snapshot.ledger, holdings=holdings))
-    assert repr(decode_snapshot(encode_snapshot(snapshot))) == repr(snapshot)
+    assert shown(decode_snapshot(encode_snapshot(snapshot))) == shown(snapshot)
 
 
 def test_one_that_would_read_back_as_something_else_is_not_written() -> None:
