@@ -80,6 +80,7 @@ def _without_stamps(record: VenueRecord) -> VenueRecord:
     return replace(
         record,
         reported_at=None,
+        first_told_at=None,
         agreed_at=None,
         read_asked_at=None,
         read_pending=False,

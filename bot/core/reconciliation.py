@@ -10,8 +10,9 @@ The venue is the truth for positions, orders and fills; but one reading is a sam
    the same, the venue's figure is adopted and a break with its cause is told.
 4. Positions may lag behind fills by seconds, and a venue may add up fills in other steps than ours. A figure between the least and the
    most that our record passed through within `POSITION_LAG_MS` is disputed, and not adopted while the venue may still be late.
-5. The very first reading of an instrument is adopted as it stands if nothing moved or may move at the account meanwhile, else when a
-   second one says the same: a fill between question and answer would count twice. What was there before us is told as pre-existing.
+5. A position that our record does not have at all is adopted when the answers to two questions say the same. One answer may be wrong, or
+   be from before a fill that is on its way, and there is no record that it could be held against: neither a flat one nor one that stands
+   is believed at once. What was there before us is told as pre-existing.
 6. What was adopted tells by its direction what it may be, and the venue's trading state follows. A position that shrank, with no fill to
    be read, is presumed deleveraged or liquidated: hedged elsewhere, the venue REDUCING. One that grew or turned, or several that vanished
    together (an account that was reset, or is not ours), is explained by nothing: the venue HALTED, its positions counted as they are.
@@ -23,7 +24,7 @@ The venue is the truth for positions, orders and fills; but one reading is a sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
 
 from bot.core import custody, spent, strangers, trading
@@ -43,7 +44,7 @@ from bot.core.ledger import (
 )
 from bot.core.limits import Limit
 from bot.core.policy import Policy
-from bot.core.records import BreakCause, Dispute, Ledger, Note, Position
+from bot.core.records import BreakCause, Dispute, Ledger, Note, Position, VenueRecord
 from bot.core.remembered import with_foreign_move
 from bot.core.seen import NOTHING_SEEN
 from bot.core.units import CLOCK_STEP_TOLERANCE_MS, ZERO, InstrumentId, Millis, VenueId, is_ahead
@@ -79,7 +80,6 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         is_outdated=False,
         agreed_at=event.asked_at if agreed else record.agreed_at,
         disagreements=0 if agreed else record.disagreements + 1,
-        first_told={p.instrument: p.quantity for p in event.positions if p.instrument not in ledger.positions},
         read_pending=False,
         clock_offset_ms=event.clock_offset_ms,
         margins=margins,
@@ -92,7 +92,7 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         remarks=event.remarks,
         deleveraging_ranks={p.instrument: p.deleveraging_rank for p in event.positions if p.deleveraging_rank is not None},
     )
-    return with_venue(ledger, event.venue, record)
+    return with_venue(ledger, event.venue, _with_first_told(ledger, record, event))
 
 
 def apply_holdings(ledger: Ledger, event: ev.HoldingsReported, policy: Policy) -> Ledger:
@@ -104,8 +104,8 @@ def apply_holdings(ledger: Ledger, event: ev.HoldingsReported, policy: Policy) -
     ledger = strangers.not_named(spent.observed(ledger, event, policy), event)
     record = venue_record(ledger, event.venue)
     if record.reported_at is not None:
-        doubted = {p.instrument: p.quantity for p in event.positions if ledger.open_orders(p.instrument)}
-        return with_venue(ledger, event.venue, replace(record, first_told=doubted))
+        doubted = {p.instrument for p in event.positions if ledger.open_orders(p.instrument)}
+        return with_venue(ledger, event.venue, _with_first_told(ledger, record, event, doubted))
     ledger = strangers.observed(ledger, event)
     asked_at = event.asked_at + event.clock_offset_ms
     for told in event.positions:
@@ -115,14 +115,13 @@ def apply_holdings(ledger: Ledger, event: ev.HoldingsReported, policy: Policy) -
             ledger = _adopt_first(ledger, told, event)
     record = replace(
         venue_record(ledger, event.venue),
-        first_told={p.instrument: p.quantity for p in event.positions if p.instrument not in ledger.positions},
         margins={m.asset: m for m in event.margins},
         margin_positions={p.instrument: p.quantity for p in event.positions},
         equity_told={m.asset: m for m in event.margins},
         inverse_told={p.instrument: p for p in event.positions if not _is_linear(ledger, p.instrument)},
         margin_marks=_marks(event.positions),
     )
-    return with_venue(ledger, event.venue, record)
+    return with_venue(ledger, event.venue, _with_first_told(ledger, record, event))
 
 
 def _was_asked_since(at: Millis, event: ev.VenueReported) -> bool:
@@ -161,8 +160,7 @@ def _settle_position(
 ) -> tuple[Ledger, bool]:
     position = ledger.positions.get(told.instrument)
     if position is None:
-        settled = _is_quiet(told.instrument, event) or _was_told_before(ledger, told, event)
-        return (_adopt_first(ledger, told, event), True) if settled else (ledger, False)
+        return (_adopt_first(ledger, told, event), True) if _was_told_before(ledger, told, event) else (ledger, False)
     if position.quantity == told.quantity:
         if position.dispute is None and position.foreign_fill is None and position.entry_price == told.entry_price:
             return ledger, True
@@ -240,15 +238,16 @@ def _moved_during(ledger: Ledger, instrument: InstrumentId, event: ev.VenueRepor
     return any(event.asked_at <= at <= last for at in (*ended, *moved))
 
 
-def _is_quiet(instrument: InstrumentId, event: ev.VenueReported) -> bool:
-    """Whether nothing of an instrument works, and nothing executed since the reading was asked for."""
-    asked_at = event.asked_at + event.clock_offset_ms
-    works = any(r.instrument == instrument and r.status is ev.VenueOrderStatus.ACCEPTED for r in event.orders)
-    return not works and not any(f.instrument == instrument and f.venue_at >= asked_at for f in event.fills)
+def _with_first_told(ledger: Ledger, record: VenueRecord, event: _Telling, beside: Set[InstrumentId] = frozenset()) -> VenueRecord:
+    """The record with what was told once of positions that are not known yet, and of those `beside`."""
+    told = {p.instrument: p.quantity for p in event.positions if p.instrument not in ledger.positions or p.instrument in beside}
+    return replace(record, first_told=told, first_told_at=event.asked_at if told else None)
 
 
 def _was_told_before(ledger: Ledger, told: ev.PositionReport, event: _Telling) -> bool:
-    return venue_record(ledger, event.venue).first_told.get(told.instrument) == told.quantity
+    """Whether another question was answered with the same figure before: what is told to the answer of one is one sample."""
+    record = venue_record(ledger, event.venue)
+    return record.first_told.get(told.instrument) == told.quantity and record.first_told_at != event.asked_at
 
 
 def _cause(recorded: Decimal, observed: Decimal) -> BreakCause:

@@ -1,7 +1,6 @@
 """What the ledger consists of: frozen records, one per thing that we keep an account of. `ledger` folds events into them.
 
-None means that nobody told us; it never means zero.
-"""
+None means that nobody told us; it never means zero."""
 
 from __future__ import annotations
 
@@ -194,13 +193,13 @@ class VenueRecord(Accounts):
     """What we know of one venue. `reported_at` is when the last complete reading was asked for; `reconciled` whether it agreed.
 
     `agreed_at` is when the last reading was asked for that agreed in everything; `disagreements` counts those since that did not.
-    `first_told` holds the figures of positions that one reading has told and no second has confirmed. `margin_positions` are the positions
-    (signed contract units) for which `margins` were told, `margin_marks` the marks at which they were, as far as told. `equity_told` are
-    the accounts as the last complete reading told them, and `inverse_told` the positions of that same reading that are not known to be
-    linear, each with its mark: one instant (see `holdings`). `taken_orders` are foreign ones that somebody took over (see `strangers`).
-    `deleveraging_ranks`, `unfit` (what is not set as it was at the start) and `remarks` (the same of what stops nothing) are as the last
-    reading told them; `messages` what was asked lately. `is_outdated`: the journal lost its end, and the venue was not read in full since.
-    `strangers_at`: when others last traded there by an order that nobody had taken over, or one was found that the journal does not have.
+    `first_told` holds figures of positions that one answer (asked for at `first_told_at`) told and no second confirmed. `margin_positions`
+    are the positions (signed contract units) for which `margins` were told, `margin_marks` the marks, as far as told. `equity_told` are the
+    accounts as the last complete reading told them, and `inverse_told` the positions of that same reading that are not known to be linear,
+    each with its mark: one instant (see `holdings`). `taken_orders`: foreign ones taken over (see `strangers`). `deleveraging_ranks`,
+    `unfit` (not set as at the start) and `remarks` (the same of what stops nothing) are as last told; `messages` is what was asked lately.
+    `is_outdated`: the journal lost its end, and there was no full reading since. `strangers_at`: when others last traded there by an order
+    that nobody had taken over, or one was found that the journal does not have.
     """
 
     link: VenueLink = VenueLink.DOWN
@@ -217,6 +216,7 @@ class VenueRecord(Accounts):
     inverse_told: Mapping[InstrumentId, PositionReport] = field(default_factory=dict)
     margin_marks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     first_told: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    first_told_at: Millis | None = None
     disagreements: int = 0
     foreign_orders: tuple[ForeignOrder, ...] = ()
     taken_orders: tuple[ForeignOrder, ...] = ()

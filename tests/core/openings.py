@@ -70,7 +70,7 @@ def before_us(quantity: str) -> Story:
     told = PositionReport(instrument=okx, quantity=Decimal(quantity), entry_price=Decimal(2900), mark_price=Decimal(3000))
     at, venue = story.now, VenueId("okx")
     reports, margins = (told,), (margin_report(),)
-    story.feed(
-        ev.VenueReported(at=at, venue=venue, asked_at=at, clock_offset_ms=0, orders=(), positions=reports, fills=(), margins=margins)
-    )
+    reading = ev.VenueReported(at=at, venue=venue, asked_at=at, clock_offset_ms=0, orders=(), positions=reports, fills=(), margins=margins)
+    for event in (replace(reading, asked_at=at - 1), reading):
+        story.feed(event)
     return story

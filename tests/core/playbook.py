@@ -33,7 +33,7 @@ def book(policy: Policy, **kwargs: Any) -> Story:
         story >> link(venue, "up")
     story >> confirmed() >> decision_due()
     for venue in sorted({i.venue for i in story.instruments}):
-        story >> reading(venue)
+        story >> first_readings(venue)
     return story >> after(1_000) >> confirmed()
 
 
@@ -150,6 +150,17 @@ def reading(venue: str, *, orders: tuple[ev.OrderReport, ...] = (), fills: tuple
         )
 
     return _one(f"reading of {venue}", answers)
+
+
+def first_readings(venue: str, **positions: str) -> Feed:
+    """What a venue that was never read tells twice, to the answers of two questions."""
+
+    def answers(story: Story) -> list[ev.Event]:
+        (told,) = reading(venue, **positions).events(story)
+        assert isinstance(told, ev.VenueReported)
+        return [replace(told, asked_at=told.asked_at - 1), told]
+
+    return Feed(f"first readings of {venue}", answers)
 
 
 def position_report(instrument: str, quantity: Decimal) -> ev.PositionReport:
@@ -300,19 +311,6 @@ def not_found(instrument: str, filled: str = "0") -> Feed:
         lambda s: ev.OrderAbsent(
             at=s.now, client_order_id=s.order(instrument).client_order_id, venue_clock_at=s.now, filled_quantity=D(filled)
         ),
-    )
-
-
-def look_up_failed(instrument: str) -> Feed:
-    """A look-up did not come through."""
-    return _one("look_up_failed", lambda s: ev.LookUpFailed(at=s.now, client_order_id=s.order(instrument).client_order_id, reason="503"))
-
-
-def cancel_unconfirmed(instrument: str) -> Feed:
-    """A cancel was refused or went unanswered."""
-    return _one(
-        "cancel_unconfirmed",
-        lambda s: ev.CancelUnconfirmed(at=s.now, client_order_id=s.order(instrument).client_order_id, reason="not found"),
     )
 
 

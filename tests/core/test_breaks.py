@@ -20,6 +20,7 @@ from tests.core.playbook import (
     decision_due,
     evenly,
     fill_report,
+    first_readings,
     link,
     market,
     order_report,
@@ -138,7 +139,7 @@ def test_a_position_from_before_the_first_reading_is_a_break_of_its_own() -> Non
         story.feed(ev.InstrumentListed(at=story.now, instrument=instrument))
         story >> market(instrument.id)
     story >> link("okx", "up") >> confirmed() >> decision_due() << read("okx")
-    story >> reading("okx", ETH="-3")
+    story >> first_readings("okx", ETH="-3")
     assert story.ledger.tallies.breaks_by_cause == {BreakCause.PRE_EXISTING.value: 1}
 
 

@@ -208,7 +208,7 @@ def test_i15_with_one_venue_lost_for_ever_the_rest_carries_the_hedge(venue: str)
     assert world.orders_placed() == placed, "its return moves nothing"
 
 
-@pytest.mark.parametrize("seed", [2, 5, 6])
+@pytest.mark.parametrize("seed", [1, 5, 6])
 def test_c18_through_a_storm_a_state_gets_laxer_only_by_a_quiet_period(seed: int) -> None:
     world, ledger, entered, left = lived(seed, STORM, grows=False), Ledger(), 0, 0
     venues: list[VenueId | None] = [None, *(VenueId(v) for v in world.venues)]

@@ -16,13 +16,13 @@ from bot.core.order import OrderState
 from bot.core.questions import FILLS_OVERLAP_MS, READ_RETRY_MS, READ_TIMEOUT_MS, UNANSWERED_MAX_MS, UNREADABLE_RETRY_MS
 from bot.core.records import Ledger, Note
 from bot.core.units import Asset, InstrumentId, VenueId
+from tests.core.answer_words import cancel_unconfirmed
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged, in_doubt_at_okx
 from tests.core.playbook import (
     accepted,
     after,
     book,
     cancel,
-    cancel_unconfirmed,
     confirmed,
     decision_due,
     ended,

@@ -11,6 +11,7 @@ from itertools import pairwise
 from bot.core import events as ev
 from bot.core.commands import PlaceOrder, ReadVenue
 from bot.core.order import OrderState
+from tests.core.answer_words import cancel_unconfirmed, look_up_failed
 from tests.core.market_words import narrow, wide
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged, in_doubt_at_okx
 from tests.core.playbook import (
@@ -19,7 +20,6 @@ from tests.core.playbook import (
     book,
     breach,
     cancel,
-    cancel_unconfirmed,
     collateral,
     confirmed,
     decision_due,
@@ -29,7 +29,6 @@ from tests.core.playbook import (
     fill_report,
     filled,
     holds,
-    look_up_failed,
     net_delta,
     not_found,
     nothing,

@@ -15,6 +15,7 @@ import pytest
 from bot.core import events as ev
 from bot.core.commands import CancelOrder, PlaceOrder
 from bot.core.order import OrderState
+from tests.core.answer_words import cancel_unconfirmed, look_up_failed
 from tests.core.market_words import narrow
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
 from tests.core.playbook import (
@@ -22,7 +23,6 @@ from tests.core.playbook import (
     after,
     book,
     cancel,
-    cancel_unconfirmed,
     collateral,
     confirmed,
     decision_due,
@@ -31,10 +31,10 @@ from tests.core.playbook import (
     fill,
     fill_report,
     filled,
+    first_readings,
     funding,
     holds,
     link,
-    look_up_failed,
     market,
     net_delta,
     nothing,
@@ -367,7 +367,8 @@ def test_a_long_position_that_was_there_before_us_is_sold_in_slices_that_reduce_
     for instrument in story.instruments:
         story.feed(ev.InstrumentListed(at=story.now, instrument=instrument))
         story >> market(instrument.id) >> link(instrument.venue, "up")
-    story >> confirmed() >> decision_due() >> reading("binance") >> reading("bybit") >> reading("okx", ETH="5") << holds(OKX, "5")
+    story >> confirmed() >> decision_due() >> first_readings("binance") >> first_readings("bybit")
+    story >> first_readings("okx", ETH="5") << holds(OKX, "5")
     story >> after(1_000) >> confirmed() >> collateral("ETH", "30") >> decision_due()
     assert story.ledger.invariants_broken == ()
     story << place(OKX, "-2", reduce_only=True)

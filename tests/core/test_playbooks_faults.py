@@ -10,6 +10,7 @@ import pytest
 from bot.core import events as ev
 from bot.core.commands import CancelOrder, PlaceOrder, ReadVenue
 from bot.core.order import OrderState
+from tests.core.answer_words import cancel_unconfirmed
 from tests.core.market_words import narrow, wide
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged
 from tests.core.operators import halts, resumes, state_is
@@ -19,7 +20,6 @@ from tests.core.playbook import (
     book,
     breach,
     cancel,
-    cancel_unconfirmed,
     collateral,
     confirmed,
     decision_due,

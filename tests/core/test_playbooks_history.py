@@ -25,6 +25,7 @@ from tests.core.playbook import (
     fill,
     fill_report,
     filled,
+    first_readings,
     holds,
     link,
     net_delta,
@@ -106,7 +107,7 @@ def test_nothing_increases_on_positions_told_without_fills_however_much_is_unhed
 
 
 def test_one_venue_without_its_past_keeps_the_asset_from_growing_at_those_that_were_read() -> None:
-    story = unread("60") >> decision_due() >> reading("binance", ETH="-10") >> reading("bybit", ETH="-10")
+    story = unread("60") >> decision_due() >> first_readings("binance", ETH="-10") >> first_readings("bybit", ETH="-10")
     twice(story, okx="-10") << net_delta("ETH", "30")
     for _ in range(8):
         story >> after(5_000) >> confirmed() >> decision_due() >> reading("binance") >> reading("bybit") >> unreadable("okx")
@@ -144,9 +145,21 @@ def test_a_late_complete_reading_that_says_otherwise_disputes_what_was_told_with
     assert not story.ledger.venues[VenueId("okx")].reconciled
 
 
+@pytest.mark.parametrize("wrong", ["-5", "0"])
+def test_f25_a_first_reading_that_is_wrong_hedges_nothing_a_second_time(wrong: str) -> None:
+    """A run on a journal that was rolled back remembers no position: a short told by half, or not at all, is not made good."""
+    story = unread("30") >> first_readings("binance", ETH="-10") >> first_readings("bybit", ETH="-10") >> reading("okx", ETH=wrong)
+    for _ in range(3):
+        story >> after(10_000) >> confirmed() >> decision_due() >> first_readings("binance") >> first_readings("bybit")
+    assert sent(story) == []
+    story << breach("unreconciled", "okx") >> first_readings("okx", ETH="-10") << holds(OKX, "-10") << net_delta("ETH", "0")
+    story >> after(500) >> confirmed() >> decision_due()
+    assert sent(story) == []
+
+
 @pytest.mark.parametrize("held", ["-10", "-3"])
 def test_a_venue_that_was_read_in_full_learns_nothing_from_it(held: str) -> None:
-    story = unread("30") >> decision_due() >> reading("okx", ETH="-10") >> after(500)
+    story = unread("30") >> decision_due() >> first_readings("okx", ETH="-10") >> after(500)
     before = story.ledger
     story >> holdings("okx", held) >> holdings("okx", held)
     assert story.ledger == before

@@ -26,6 +26,7 @@ from tests.core.playbook import (
     ended,
     evenly,
     filled,
+    first_readings,
     funding,
     holds,
     link,
@@ -184,7 +185,7 @@ def test_s4_a_position_from_before_is_adopted_told_and_used() -> None:
     for venue in ("binance", "bybit", "okx"):
         story >> link(venue, "up")
     (story >> evenly("30") >> decision_due() << nothing())  # no position was told yet: nothing is known, nothing is done
-    story >> reading("binance") >> reading("bybit") >> reading("okx", ETH="-12") << says("pre_existing")
+    story >> first_readings("binance") >> first_readings("bybit") >> first_readings("okx", ETH="-12") << says("pre_existing")
     story >> wide() >> decision_due() << place(BINANCE, "-18")  # its cap, and no more than what is missing
     (story >> filled(BINANCE) << net_delta("ETH", "0")).close()
 

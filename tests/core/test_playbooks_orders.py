@@ -28,6 +28,7 @@ from tests.core.playbook import (
     fill,
     fill_report,
     filled,
+    first_readings,
     holds,
     link,
     net_delta,
@@ -184,7 +185,7 @@ def test_s21_a_second_instance_on_a_new_journal_adopts_what_is_there_and_repeats
         second.feed(ev.InstrumentListed(at=second.now, instrument=instrument))
     for venue in ("binance", "bybit", "okx"):
         held = {"ETH": f"{first.position(InstrumentId(f'{venue}:ETH'))}"}
-        second >> link(venue, "up") >> reading(venue, **held)
+        second >> link(venue, "up") >> first_readings(venue, **held)
     second >> evenly("30") << net_delta("ETH", "0") >> decision_due() << nothing()
     assert not set(first.ledger.orders) & set(second.ledger.orders)
     second.close()

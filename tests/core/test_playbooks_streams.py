@@ -10,6 +10,7 @@ import pytest
 from bot.core import events as ev
 from bot.core.commands import PlaceOrder, ReadVenue
 from bot.core.order import OrderState
+from tests.core.answer_words import look_up_failed
 from tests.core.market_words import narrow
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged, in_doubt_at_okx
 from tests.core.operators import state_is
@@ -26,9 +27,9 @@ from tests.core.playbook import (
     evenly,
     fill_report,
     filled,
+    first_readings,
     holds,
     link,
-    look_up_failed,
     net_delta,
     nothing,
     order_is,
@@ -197,7 +198,7 @@ def test_s26_protection_waits_for_no_history_and_what_adds_risk_does() -> None:
     for instrument in story.instruments:
         story.feed(ev.InstrumentListed(at=story.now, instrument=instrument))
     for venue in VENUES:
-        story >> link(venue, "up") >> reading(venue, ETH="-10")
+        story >> link(venue, "up") >> first_readings(venue, ETH="-10")
     story >> collateral("ETH", "12") >> decision_due()
     for instrument, quantity in ((BINANCE, "2.8"), (BYBIT, "5.2"), (OKX, "10")):  # of what is left no venue carries more than 60 %
         story << place(instrument, quantity, reduce_only=True)

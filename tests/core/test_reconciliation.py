@@ -13,7 +13,7 @@ from bot.core import events as ev
 from bot.core.engine import step
 from bot.core.events import VenueOrderStatus
 from bot.core.order import OrderState
-from bot.core.reconciliation import apply_reading
+from bot.core.reconciliation import apply_holdings, apply_reading
 from bot.core.records import POSITION_LAG_MS, Ledger, Position, TradingState
 from bot.core.trading import state_of
 from bot.core.units import InstrumentId, VenueId
@@ -229,44 +229,71 @@ def test_s5_a_failed_reading_teaches_nothing_and_is_told_once() -> None:
     assert sum("not readable" in n.sentence for n in story.ledger.notes) == 1
 
 
-def test_the_first_reading_is_adopted_as_it_stands() -> None:
+def never_read() -> Story:
     story = holding_ten()
-    story.ledger = replace(story.ledger, positions={})
-    ledger = read(story, told(story, "-3", clock_offset_ms=40))
+    story.ledger = replace(story.ledger, positions={}, fill_ids={})
+    return story
+
+
+def first_reading(story: Story, quantity: str, asked_ms_ago: int = 400, **changes: object) -> ev.VenueReported:
+    return told(story, quantity, asked_ms_ago=asked_ms_ago, **changes)
+
+
+def test_a_position_from_before_is_adopted_when_two_answers_say_the_same() -> None:
+    story = never_read()
+    ledger = read(story, first_reading(story, "-3"), told(story, "-3", clock_offset_ms=40))
     position = ledger.positions[OKX]
     assert (position.quantity, position.adopted_at, position.adopted_here_at) == (-3, story.now + 40, story.now)
     assert ledger.tallies.breaks_by_cause == {"pre_existing": 1}
-    assert read(story, told(story, "0")).tallies.breaks_by_cause == {}
+    assert (ledger.venues[VENUE].reconciled, ledger.venues[VENUE].first_told) == (True, {})
+    flat = read(story, first_reading(story, "0"), told(story, "0"))
+    assert (flat.positions[OKX].quantity, flat.tallies.breaks_by_cause) == (0, {})
 
 
-def first_reading(story: Story, quantity: str, **changes: object) -> ev.VenueReported:
-    story.ledger = replace(story.ledger, positions={}, fill_ids={})
-    return told(story, quantity, asked_ms_ago=400, **changes)
+@pytest.mark.parametrize("wrong", ["-5", "0"])
+def test_a_first_answer_that_is_wrong_is_not_believed(wrong: str) -> None:
+    """Of a position that no record has, one answer is all there is: half of it, or none, would be hedged a second time."""
+    story = never_read()
+    once = read(story, first_reading(story, wrong))
+    assert (once.positions, once.venues[VENUE].reconciled, once.venues[VENUE].first_told) == ({}, False, {OKX: D(wrong)})
+    differing = read(story, first_reading(story, wrong), first_reading(story, "-10", 300))
+    assert (differing.positions, differing.venues[VENUE].reconciled) == ({}, False)
+    ledger = apply_reading(differing, told(story, "-10"))
+    assert (ledger.positions[OKX].quantity, ledger.venues[VENUE].reconciled) == (-10, True)
 
 
-def test_a_first_reading_during_which_something_executed_is_adopted_only_when_a_second_agrees() -> None:
-    story = holding_ten()
-    foreign = replace(fill_report(story, OKX, "-1"), client_order_id=None, venue_order_id="77")
-    during = first_reading(story, "-3", fills=(replace(foreign, venue_at=story.now - 400),))
-    once = read(story, during)
-    assert (OKX in once.positions, once.venues[VENUE].reconciled, once.venues[VENUE].agreed_at == story.now) == (False, False, False)
-    assert read(story, during, replace(during, positions=(position_report(OKX, D(-4)),))).positions == {}
-    twice = read(story, during, during)
-    assert (twice.positions[OKX].quantity, twice.venues[VENUE].reconciled, twice.venues[VENUE].first_told) == (-3, True, {})
-    earlier = first_reading(story, "-3", fills=(replace(foreign, venue_at=story.now - 401),))
-    assert read(story, earlier).positions[OKX].quantity == -3
-    ahead = first_reading(story, "-3", fills=(replace(foreign, venue_at=story.now),), clock_offset_ms=401)
-    assert read(story, ahead).positions[OKX].quantity == -3  # by the venue's own clock it was before
+def test_one_answer_told_twice_is_one_answer() -> None:
+    """A start tells what came of its question before the fills did, and again with them."""
+    story = never_read()
+    early = ev.HoldingsReported(
+        at=story.now,
+        venue=VENUE,
+        asked_at=story.now - 400,
+        clock_offset_ms=0,
+        orders=(),
+        positions=(position_report(OKX, D(-5)),),
+        margins=(margin_report(),),
+    )
+    for never_before in (True, False):
+        record = replace(story.ledger.venues[VENUE], reported_at=None if never_before else 1)
+        known = replace(story.ledger, venues={**story.ledger.venues, VENUE: record})
+        once = apply_reading(apply_holdings(known, early, story.policy), first_reading(story, "-5"))
+        assert (once.positions, once.venues[VENUE].reconciled) == ({}, False)
+        asked_again = replace(early, asked_at=story.now - 200)
+        twice = apply_reading(apply_holdings(known, asked_again, story.policy), first_reading(story, "-5"))
+        assert (twice.positions[OKX].quantity, twice.venues[VENUE].reconciled) == (-5, True)
 
 
-def test_a_first_reading_while_an_order_works_is_adopted_only_when_a_second_agrees() -> None:
-    story = holding_ten()
+@pytest.mark.parametrize("during", ["an execution", "a working order"])
+def test_what_moves_during_first_answers_is_adopted_when_two_agree(during: str) -> None:
+    story = never_read()
+    foreign = replace(fill_report(story, OKX, "-1"), client_order_id=None, venue_order_id="77", venue_at=story.now - 400)
     works = replace(order_report(story, OKX, "accepted", "0"), client_order_id=None, venue_order_id="77")
-    event = first_reading(story, "-3", orders=(works,))
+    changes = {"fills": (foreign,)} if during == "an execution" else {"orders": (works,)}
+    event = first_reading(story, "-3", **changes)
     assert read(story, event).positions == {}
-    assert read(story, event, event).positions[OKX].quantity == -3
-    elsewhere = first_reading(story, "-3", orders=(replace(works, instrument=InstrumentId("okx:BTC")),))
-    assert read(story, elsewhere).positions[OKX].quantity == -3
+    assert read(story, event, first_reading(story, "-4", 300, **changes)).positions == {}
+    assert read(story, event, first_reading(story, "-3", 300, **changes)).positions[OKX].quantity == -3
 
 
 SHUFFLED = st.permutations(range(5)).flatmap(

@@ -196,6 +196,8 @@ class Stage:
         """Starts the next run when one ends that nobody ended."""
         await asyncio.wait({life.task})
         if life.cut:
+            if not life.task.cancelled():
+                life.task.exception()  # looked at, so that asyncio does not tell of it: what is cut off may not close its journal either
             self._restart_s = RESTART_S
             return
         if isinstance(self._ended_by(life), Crash):
