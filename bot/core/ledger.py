@@ -365,6 +365,8 @@ def restart(ledger: Ledger, event: ev.SessionStarted) -> Ledger:
             read_asked_at=None,
             messages=(),
             is_outdated=r.is_outdated or event.is_fresh,
+            first_told={},
+            first_told_at=None,
         )
         for venue, r in ledger.venues.items()
     }

@@ -84,11 +84,13 @@ def apply_act(ledger: Ledger, event: ev.OperatorActed, policy: Policy) -> Ledger
 def _rearmed(ledger: Ledger, venue: VenueId | None) -> Ledger:
     """The ledger with what a person has looked at counted anew: executions at the venue, or (None) of the book with its invariants.
 
-    Whoever resumes the book also takes the record as it is where a journal that lost its end could not be read again (`risk`).
+    Whoever resumes the book also takes the record as it is where a venue of a journal that lost its end, or that told of its positions
+    once, could not be read again (`risk`).
     """
     if venue is None:
         venues = {v: replace(r, is_outdated=False) for v, r in ledger.venues.items()}
-        return replace(ledger, executions={}, invariants_broken=(), fresh_at=None, venues=venues)
+        positions = {i: replace(p, is_told_once=False) if p.is_told_once else p for i, p in ledger.positions.items()}
+        return replace(ledger, executions={}, invariants_broken=(), fresh_at=None, venues=venues, positions=positions)
     left = {i: r for i, r in ledger.executions.items() if ledger.venue_of(i) != venue}
     return replace(ledger, executions=left)
 

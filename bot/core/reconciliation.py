@@ -10,9 +10,10 @@ The venue is the truth for positions, orders and fills; but one reading is a sam
    the same, the venue's figure is adopted and a break with its cause is told.
 4. Positions may lag behind fills by seconds, and a venue may add up fills in other steps than ours. A figure between the least and the
    most that our record passed through within `POSITION_LAG_MS` is disputed, and not adopted while the venue may still be late.
-5. A position that our record does not have at all is adopted when the answers to two questions say the same. One answer may be wrong, or
-   be from before a fill that is on its way, and there is no record that it could be held against: neither a flat one nor one that stands
-   is believed at once. What was there before us is told as pre-existing.
+5. The very first reading of an instrument is adopted if nothing moved or may move at the account meanwhile, else when the answer to
+   another question says the same: a fill between question and answer would count twice. What was there before us is told as pre-existing.
+   Of one answer there is nothing that it could be held against: what it told counts, is moved by fills and is reduced, but the venue is
+   not reconciled and nobody increases that asset (see `risk`) until a second one agrees. One that does not takes the first one's place.
 6. What was adopted tells by its direction what it may be, and the venue's trading state follows. A position that shrank, with no fill to
    be read, is presumed deleveraged or liquidated: hedged elsewhere, the venue REDUCING. One that grew or turned, or several that vanished
    together (an account that was reset, or is not ours), is explained by nothing: the venue HALTED, its positions counted as they are.
@@ -24,7 +25,7 @@ The venue is the truth for positions, orders and fills; but one reading is a sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from bot.core import custody, spent, strangers, trading
@@ -92,22 +93,24 @@ def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
         remarks=event.remarks,
         deleveraging_ranks={p.instrument: p.deleveraging_rank for p in event.positions if p.deleveraging_rank is not None},
     )
-    return with_venue(ledger, event.venue, _with_first_told(ledger, record, event))
+    unknown = (p for p in event.positions if p.instrument not in ledger.positions)
+    return with_venue(ledger, event.venue, _with_first_told(record, unknown, event))
 
 
 def apply_holdings(ledger: Ledger, event: ev.HoldingsReported, policy: Policy) -> Ledger:
     """Folds a telling of the present without fills (7.). Of a venue that this journal has read in full it tells of orders in doubt alone.
 
     A position that moves between the two tellings makes them differ, or its fill is told later and counts then. A fill that was told
-    before its position was known has counted nowhere: one from after the question stands in the way of the answer.
+    before its position was known has counted nowhere: one from after the first question stands in the way of the answers.
     """
     ledger = strangers.not_named(spent.observed(ledger, event, policy), event)
     record = venue_record(ledger, event.venue)
     if record.reported_at is not None:
-        doubted = {p.instrument for p in event.positions if ledger.open_orders(p.instrument)}
-        return with_venue(ledger, event.venue, _with_first_told(ledger, record, event, doubted))
+        doubted = (p for p in event.positions if ledger.open_orders(p.instrument))
+        return with_venue(ledger, event.venue, _with_first_told(record, doubted, event))
     ledger = strangers.observed(ledger, event)
-    asked_at = event.asked_at + event.clock_offset_ms
+    first_asked_at = event.asked_at if record.first_told_at is None else min(event.asked_at, record.first_told_at)
+    asked_at = first_asked_at + event.clock_offset_ms
     for told in event.positions:
         is_new = told.instrument not in ledger.positions and not ledger.open_orders(told.instrument)
         was_filled = ledger.fill_ids.get(told.instrument, NOTHING_SEEN).has_since(asked_at)
@@ -121,7 +124,8 @@ def apply_holdings(ledger: Ledger, event: ev.HoldingsReported, policy: Policy) -
         inverse_told={p.instrument: p for p in event.positions if not _is_linear(ledger, p.instrument)},
         margin_marks=_marks(event.positions),
     )
-    return with_venue(ledger, event.venue, _with_first_told(ledger, record, event))
+    unknown = (p for p in event.positions if p.instrument not in ledger.positions)
+    return with_venue(ledger, event.venue, _with_first_told(record, unknown, event))
 
 
 def _was_asked_since(at: Millis, event: ev.VenueReported) -> bool:
@@ -160,15 +164,25 @@ def _settle_position(
 ) -> tuple[Ledger, bool]:
     position = ledger.positions.get(told.instrument)
     if position is None:
-        return (_adopt_first(ledger, told, event), True) if _was_told_before(ledger, told, event) else (ledger, False)
+        agrees = _was_told_before(ledger, told, event)
+        if not (agrees or _is_quiet(told.instrument, event)):
+            return ledger, False
+        return _adopt_first(ledger, told, event, is_told_once=not agrees), agrees
     if position.quantity == told.quantity:
-        if position.dispute is None and position.foreign_fill is None and position.entry_price == told.entry_price:
+        if (
+            position.dispute is None
+            and position.foreign_fill is None
+            and position.entry_price == told.entry_price
+            and not position.is_told_once
+        ):
             return ledger, True
-        calm = replace(position, dispute=None, foreign_fill=None, entry_price=told.entry_price)
+        calm = replace(position, dispute=None, foreign_fill=None, entry_price=told.entry_price, is_told_once=False)
         return replace(ledger, positions=put(ledger.positions, told.instrument, calm)), True
     may_fill = any(not o.is_over_by(event.asked_at) for o in ledger.open_orders(told.instrument))
     if may_fill or news_during_reading or _moved_during(ledger, told.instrument, event):
         return ledger, False
+    if position.is_told_once and not _may_be_late(position, told.quantity, event.asked_at):
+        return _told_otherwise(ledger, position, told, event), False
     readings = 1
     if position.dispute is not None and position.dispute.observed == told.quantity:
         readings = position.dispute.readings + 1
@@ -186,6 +200,15 @@ def _settle_position(
     ledger = with_foreign_move(ledger, told.instrument, told.quantity - position.quantity)
     ledger = trading.enter(ledger, _LIMIT_OF[cause], event.at, f"{told.instrument}: {sentence}", venue=event.venue)
     return _adopt(ledger, told, event, taken, cause if cause is BreakCause.UNEXPLAINED else None), True
+
+
+def _told_otherwise(ledger: Ledger, position: Position, told: ev.PositionReport, event: ev.VenueReported) -> Ledger:
+    """The ledger with the second answer in the first one's place: either may be wrong, or others moved it, so a third must agree."""
+    sentence = f"told once as {position.quantity:f}, and then as {told.quantity:f}"
+    ledger = noted(ledger, Note(at=event.at, kind="venue", subject=told.instrument, sentence=sentence))
+    ledger = with_move(ledger, told.instrument, told.quantity - position.quantity)
+    ledger = with_foreign_move(ledger, told.instrument, told.quantity - position.quantity)
+    return _adopt_first(ledger, told, event, is_told_once=True)
 
 
 _LIMIT_OF = {BreakCause.AUTO_DELEVERAGING: Limit.AUTO_DELEVERAGING, BreakCause.UNEXPLAINED: Limit.UNEXPLAINED_POSITION}
@@ -238,10 +261,17 @@ def _moved_during(ledger: Ledger, instrument: InstrumentId, event: ev.VenueRepor
     return any(event.asked_at <= at <= last for at in (*ended, *moved))
 
 
-def _with_first_told(ledger: Ledger, record: VenueRecord, event: _Telling, beside: Set[InstrumentId] = frozenset()) -> VenueRecord:
-    """The record with what was told once of positions that are not known yet, and of those `beside`."""
-    told = {p.instrument: p.quantity for p in event.positions if p.instrument not in ledger.positions or p.instrument in beside}
-    return replace(record, first_told=told, first_told_at=event.asked_at if told else None)
+def _is_quiet(instrument: InstrumentId, event: ev.VenueReported) -> bool:
+    """Whether nothing of an instrument works, and nothing executed since the reading was asked for."""
+    asked_at = event.asked_at + event.clock_offset_ms
+    works = any(r.instrument == instrument and r.status is ev.VenueOrderStatus.ACCEPTED for r in event.orders)
+    return not works and not any(f.instrument == instrument and f.venue_at >= asked_at for f in event.fills)
+
+
+def _with_first_told(record: VenueRecord, told: Iterable[ev.PositionReport], event: _Telling) -> VenueRecord:
+    """The record with what an answer told of positions that need a second one."""
+    figures = {p.instrument: p.quantity for p in told}
+    return replace(record, first_told=figures, first_told_at=event.asked_at if figures else None)
 
 
 def _was_told_before(ledger: Ledger, told: ev.PositionReport, event: _Telling) -> bool:
@@ -272,12 +302,14 @@ def _adopt(
     return replace(ledger, positions=put(ledger.positions, told.instrument, adopted))
 
 
-def _adopt_first(ledger: Ledger, told: ev.PositionReport, event: _Telling) -> Ledger:
+def _adopt_first(ledger: Ledger, told: ev.PositionReport, event: _Telling, *, is_told_once: bool = False) -> Ledger:
     origin = BreakCause.PRE_EXISTING if told.quantity != ZERO else None
     if told.quantity != ZERO:
         sentence = f"{told.quantity:f} was there before the first reading"
         ledger = with_break(ledger, BreakCause.PRE_EXISTING, told.instrument, event.at, sentence)
-    return _adopt(ledger, told, event, origin=origin)
+    ledger = _adopt(ledger, told, event, origin=origin)
+    adopted = replace(ledger.positions[told.instrument], origin=origin, is_told_once=is_told_once)
+    return replace(ledger, positions=put(ledger.positions, told.instrument, adopted))
 
 
 def apply_link(ledger: Ledger, event: ev.VenueLinkChanged) -> Ledger:

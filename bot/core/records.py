@@ -1,6 +1,4 @@
-"""What the ledger consists of: frozen records, one per thing that we keep an account of. `ledger` folds events into them.
-
-None means that nobody told us; it never means zero."""
+"""What the ledger consists of: frozen records, one per thing that we keep an account of. None: nobody told us; it never means zero."""
 
 from __future__ import annotations
 
@@ -133,10 +131,11 @@ class ForeignFill:
 class Position:
     """Our record of one position: signed contract units (base if linear, quote if inverse), moved by fills.
 
-    `adopted_at` (venue's clock) and `adopted_here_at` (ours) tell when a venue's reading last replaced the record: fills from before
-    are already in it and do not move it again, but those of orders beyond `adopted_after` (the newest order then, "" for none) are not,
-    whatever our clock has done since. `left_behind`: what fills moved the record away from within `POSITION_LAG_MS`, for figures can be
-    late. `foreign_fill`: the newest by no order of ours since a reading agreed. `origin`: what brought a foreign part not adopted, if any.
+    `adopted_at` (venue's clock) and `adopted_here_at` (ours) tell when a venue's reading last replaced the record: fills from before are
+    already in it and do not move it again, but those of orders beyond `adopted_after` (the newest order then, "" for none) are not,
+    whatever our clock has done since. `left_behind`: what fills moved the record away from within `POSITION_LAG_MS`. `foreign_fill`: the
+    newest by no order of ours since a reading agreed. `origin`: what brought a foreign part not adopted, if any. `is_told_once`: no second
+    answer agreed.
     """
 
     quantity: Decimal
@@ -149,6 +148,7 @@ class Position:
     left_behind: tuple[Passage, ...] = ()
     foreign_fill: ForeignFill | None = None
     origin: BreakCause | None = None
+    is_told_once: bool = False
 
     def moved(self, quantity: Decimal, at: Millis) -> Position:
         """The position after a fill of signed `quantity`, which came at `at` by our clock."""
@@ -193,13 +193,13 @@ class VenueRecord(Accounts):
     """What we know of one venue. `reported_at` is when the last complete reading was asked for; `reconciled` whether it agreed.
 
     `agreed_at` is when the last reading was asked for that agreed in everything; `disagreements` counts those since that did not.
-    `first_told` holds figures of positions that one answer (asked for at `first_told_at`) told and no second confirmed. `margin_positions`
-    are the positions (signed contract units) for which `margins` were told, `margin_marks` the marks, as far as told. `equity_told` are the
-    accounts as the last complete reading told them, and `inverse_told` the positions of that same reading that are not known to be linear,
-    each with its mark: one instant (see `holdings`). `taken_orders`: foreign ones taken over (see `strangers`). `deleveraging_ranks`,
-    `unfit` (not set as at the start) and `remarks` (the same of what stops nothing) are as last told; `messages` is what was asked lately.
-    `is_outdated`: the journal lost its end, and there was no full reading since. `strangers_at`: when others last traded there by an order
-    that nobody had taken over, or one was found that the journal does not have.
+    `first_told` holds figures of positions that one answer (asked for at `first_told_at`) told, no second yet. `margin_positions` are the
+    positions (signed contract units) for which `margins` were told, `margin_marks` the marks, as far as told. `equity_told` are the
+    accounts as the last complete reading told them, and `inverse_told` the positions of that same reading not known to be linear, with
+    their marks (see `holdings`). `taken_orders`: foreign ones taken over (see `strangers`). `deleveraging_ranks`, `unfit` (not set as at
+    the start) and `remarks` (the same of what stops nothing) are as last told; `messages` is what was asked lately. `is_outdated`: the
+    journal lost its end, and there was no full reading since. `strangers_at`: when others last traded there by an order that nobody had
+    taken over, or one was found that the journal does not have.
     """
 
     link: VenueLink = VenueLink.DOWN

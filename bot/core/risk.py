@@ -10,7 +10,7 @@ Un-neutrality is the risk that this bot exists to end: a net-delta breach pages 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from bot.core import exposure, obstacles, records, trading, traffic
@@ -323,24 +323,23 @@ def unread_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId) ->
     """Venues that stand in an instrument's way because their part of its asset is as a journal says that lost what came after (C31).
 
     What such a record leaves unhedged may long be hedged there: nothing of the asset increases until each has been read in full. A venue
-    that never comes back blocks it until a named person resumes the book; one whose positions are known without its fills (see
-    `reconciliation`) was never read in full at all, and blocks it until it is.
+    that never comes back blocks it until a named person resumes the book, as does one that told a position once (see `reconciliation`);
+    one whose positions are known without its fills was never read in full at all, and blocks it until it is.
     """
     listed = ledger.instruments.get(instrument)
-    if listed is None or not _unread(ledger, policy):
+    if listed is None or not (unread := _unread(ledger, policy)):
         return ()
     known = [i for i in exposure.instruments_of(ledger, policy, listed.base) if i in ledger.positions and i != instrument]
-    found = []
-    for venue in sorted({ledger.venue_of(i) for i in known} & _unread(ledger, policy)):
-        since = "in this journal" if ledger.venues[venue].reported_at is None else "since the journal lost its end"
-        words = f"not read in full {since}; holds {listed.base}"
-        found.append(Breach(Limit.UNRECONCILED, venue, None, None, words))
-    return tuple(found)
+    standing = sorted({ledger.venue_of(i) for i in known} & unread.keys())
+    return tuple(Breach(Limit.UNRECONCILED, venue, None, None, f"{unread[venue]}; holds {listed.base}") for venue in standing)
 
 
 @exposure.once
-def _unread(ledger: Ledger, _: Policy) -> frozenset[VenueId]:
-    return frozenset(venue for venue, record in ledger.venues.items() if record.reported_at is None or record.is_outdated)
+def _unread(ledger: Ledger, _: Policy) -> Mapping[VenueId, str]:
+    once = {ledger.venue_of(i): "positions told once, and not confirmed" for i, p in ledger.positions.items() if p.is_told_once}
+    outdated = {v: "not read in full since the journal lost its end" for v, r in ledger.venues.items() if r.is_outdated}
+    never = {v: "not read in full in this journal" for v, r in ledger.venues.items() if r.reported_at is None}
+    return {**once, **outdated, **never}
 
 
 def unnamed_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Breach | None:

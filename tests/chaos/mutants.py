@@ -291,7 +291,7 @@ MUTANTS: Mapping[str, Mutant] = {
         (deposit_twice, 403, 6),
         (quarantine_untold, 405, 3),
         (waits_for_history, 405, 3),
-        (break_untold, 405, 2),
+        (break_untold, 402, 1),
         (fees_twice, 403, 3),
         (late_lease_check, 1, 1),
         (lease_by_hearsay, 1, 1),

@@ -12,9 +12,11 @@ import pytest
 
 from bot.core import events as ev
 from bot.core.commands import PlaceOrder
+from bot.core.risk import unread_breaches
 from bot.core.units import ZERO, InstrumentId, VenueId
 from tests.core.market_words import market, wide
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged
+from tests.core.operators import resumes
 from tests.core.playbook import (
     accepted,
     after,
@@ -149,12 +151,35 @@ def test_a_late_complete_reading_that_says_otherwise_disputes_what_was_told_with
 def test_f25_a_first_reading_that_is_wrong_hedges_nothing_a_second_time(wrong: str) -> None:
     """A run on a journal that was rolled back remembers no position: a short told by half, or not at all, is not made good."""
     story = unread("30") >> first_readings("binance", ETH="-10") >> first_readings("bybit", ETH="-10") >> reading("okx", ETH=wrong)
-    for _ in range(3):
-        story >> after(10_000) >> confirmed() >> decision_due() >> first_readings("binance") >> first_readings("bybit")
+    for _ in range(12):  # longer than a start waits for a venue
+        story >> after(9_000) >> wide() >> collateral("ETH", "30") >> decision_due() >> reading("binance") >> reading("bybit")
     assert sent(story) == []
-    story << breach("unreconciled", "okx") >> first_readings("okx", ETH="-10") << holds(OKX, "-10") << net_delta("ETH", "0")
-    story >> after(500) >> confirmed() >> decision_due()
+    assert [b.detail for b in unread_breaches(story.ledger, story.policy, InstrumentId(BINANCE)) if b.subject == "okx"] == [
+        "positions told once, and not confirmed; holds ETH"
+    ]
+    story >> reading("okx", ETH="-10") >> after(500) >> reading("okx", ETH="-10") << holds(OKX, "-10") << net_delta("ETH", "0")
+    story >> after(500) >> wide() >> collateral("ETH", "30") >> decision_due()
     assert sent(story) == []
+
+
+def test_what_was_told_once_is_reduced_at_once_where_it_is_too_much() -> None:
+    story = unread("6")
+    for venue in VENUES:
+        story >> reading(venue, ETH="-10")
+    story >> confirmed() >> decision_due()
+    assert sum(o.quantity for o in sent(story)) == 24
+    assert all(o.reduce_only for o in sent(story))
+
+
+def test_a_venue_that_told_once_and_never_again_blocks_its_asset_until_a_named_person_resumes_the_book() -> None:
+    story = unread("60") >> first_readings("binance", ETH="-10") >> first_readings("bybit", ETH="-10") >> reading("okx", ETH="-10")
+    for _ in range(12):
+        story >> after(9_000) >> wide() >> collateral("ETH", "60") >> decision_due()
+        story >> reading("binance") >> reading("bybit") >> unreadable("okx")
+    assert sent(story) == []
+    story >> resumes("ann") >> after(500) >> collateral("ETH", "60") >> wide() >> decision_due()
+    assert sent(story)
+    assert OKX not in {o.instrument for o in sent(story)}
 
 
 @pytest.mark.parametrize("held", ["-10", "-3"])

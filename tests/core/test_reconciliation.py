@@ -14,7 +14,7 @@ from bot.core.engine import step
 from bot.core.events import VenueOrderStatus
 from bot.core.order import OrderState
 from bot.core.reconciliation import apply_holdings, apply_reading
-from bot.core.records import POSITION_LAG_MS, Ledger, Position, TradingState
+from bot.core.records import POSITION_LAG_MS, BreakCause, Ledger, Position, TradingState
 from bot.core.trading import state_of
 from bot.core.units import InstrumentId, VenueId
 from tests.core.playbook import (
@@ -30,6 +30,7 @@ from tests.core.playbook import (
     order_report,
     place,
     position_report,
+    started,
     unreadable,
     venue_acts,
 )
@@ -239,27 +240,45 @@ def first_reading(story: Story, quantity: str, asked_ms_ago: int = 400, **change
     return told(story, quantity, asked_ms_ago=asked_ms_ago, **changes)
 
 
-def test_a_position_from_before_is_adopted_when_two_answers_say_the_same() -> None:
+def test_a_position_from_before_counts_at_once_and_is_settled_when_two_answers_say_the_same() -> None:
     story = never_read()
-    ledger = read(story, first_reading(story, "-3"), told(story, "-3", clock_offset_ms=40))
+    once = read(story, first_reading(story, "-3"))
+    assert (once.positions[OKX].quantity, once.positions[OKX].is_told_once, once.venues[VENUE].reconciled) == (-3, True, False)
+    ledger = apply_reading(once, told(story, "-3"))
     position = ledger.positions[OKX]
-    assert (position.quantity, position.adopted_at, position.adopted_here_at) == (-3, story.now + 40, story.now)
+    assert (position.quantity, position.is_told_once, position.adopted_here_at) == (-3, False, story.now - 400)
     assert ledger.tallies.breaks_by_cause == {"pre_existing": 1}
     assert (ledger.venues[VENUE].reconciled, ledger.venues[VENUE].first_told) == (True, {})
     flat = read(story, first_reading(story, "0"), told(story, "0"))
-    assert (flat.positions[OKX].quantity, flat.tallies.breaks_by_cause) == (0, {})
+    assert (flat.positions[OKX].quantity, flat.positions[OKX].is_told_once, flat.tallies.breaks_by_cause) == (0, False, {})
 
 
-@pytest.mark.parametrize("wrong", ["-5", "0"])
-def test_a_first_answer_that_is_wrong_is_not_believed(wrong: str) -> None:
-    """Of a position that no record has, one answer is all there is: half of it, or none, would be hedged a second time."""
+@pytest.mark.parametrize("wrong", ["-5", "0", "-12"])
+def test_a_first_answer_that_is_wrong_gives_way_and_is_no_break(wrong: str) -> None:
+    """Of a position that no record has, one answer is all there is: what is missing by it would be hedged a second time."""
     story = never_read()
     once = read(story, first_reading(story, wrong))
-    assert (once.positions, once.venues[VENUE].reconciled, once.venues[VENUE].first_told) == ({}, False, {OKX: D(wrong)})
-    differing = read(story, first_reading(story, wrong), first_reading(story, "-10", 300))
-    assert (differing.positions, differing.venues[VENUE].reconciled) == ({}, False)
+    differing = apply_reading(once, first_reading(story, "-10", 300))
+    position, record = differing.positions[OKX], differing.venues[VENUE]
+    assert (position.quantity, position.is_told_once, position.origin, record.reconciled) == (-10, True, BreakCause.PRE_EXISTING, False)
+    assert any(n.sentence == f"told once as {wrong}, and then as -10" for n in differing.notes)
     ledger = apply_reading(differing, told(story, "-10"))
-    assert (ledger.positions[OKX].quantity, ledger.venues[VENUE].reconciled) == (-10, True)
+    position, record = ledger.positions[OKX], ledger.venues[VENUE]
+    assert (position.quantity, position.is_told_once, record.reconciled, ledger.states) == (-10, False, True, once.states)
+    assert set(ledger.tallies.breaks_by_cause) == {"pre_existing"}
+
+
+def test_a_fill_between_first_answers_moves_what_the_first_one_told_and_a_late_second_one_waits() -> None:
+    story = never_read()
+    once = read(story, first_reading(story, "-10"))
+    foreign = replace(fill_report(story, OKX, "4"), client_order_id=None, venue_order_id="77", venue_at=story.now - 300)
+    late = apply_reading(once, first_reading(story, "-10", 200, fills=(foreign,)))
+    assert (late.positions[OKX].quantity, late.positions[OKX].is_told_once, late.venues[VENUE].reconciled) == (-6, True, False)
+    again = apply_reading(late, first_reading(story, "-10", 100))
+    assert again.positions[OKX].quantity == -6
+    ledger = apply_reading(again, told(story, "-6"))
+    assert (ledger.positions[OKX].quantity, ledger.venues[VENUE].reconciled) == (-6, True)
+    assert set(ledger.tallies.breaks_by_cause) == {"pre_existing", "foreign_fill"}
 
 
 def test_one_answer_told_twice_is_one_answer() -> None:
@@ -274,20 +293,27 @@ def test_one_answer_told_twice_is_one_answer() -> None:
         positions=(position_report(OKX, D(-5)),),
         margins=(margin_report(),),
     )
-    for never_before in (True, False):
-        record = replace(story.ledger.venues[VENUE], reported_at=None if never_before else 1)
-        known = replace(story.ledger, venues={**story.ledger.venues, VENUE: record})
-        once = apply_reading(apply_holdings(known, early, story.policy), first_reading(story, "-5"))
-        assert (once.positions, once.venues[VENUE].reconciled) == ({}, False)
-        asked_again = replace(early, asked_at=story.now - 200)
-        twice = apply_reading(apply_holdings(known, asked_again, story.policy), first_reading(story, "-5"))
-        assert (twice.positions[OKX].quantity, twice.venues[VENUE].reconciled) == (-5, True)
+    record = replace(story.ledger.venues[VENUE], reported_at=None)
+    known = replace(story.ledger, venues={**story.ledger.venues, VENUE: record})
+    once = apply_reading(apply_holdings(known, early, story.policy), first_reading(story, "-5"))
+    assert (once.positions[OKX].is_told_once, once.venues[VENUE].reconciled) == (True, False)
+    twice = apply_reading(apply_holdings(known, replace(early, asked_at=story.now - 200), story.policy), first_reading(story, "-5"))
+    assert (twice.positions[OKX].is_told_once, twice.venues[VENUE].reconciled) == (False, True)
+
+
+def test_a_telling_of_the_run_before_is_no_first_answer() -> None:
+    story = never_read()
+    works = replace(order_report(story, OKX, "accepted", "0"), client_order_id=None, venue_order_id="77")
+    story.ledger = read(story, first_reading(story, "-3", orders=(works,)))
+    assert story.ledger.venues[VENUE].first_told == {OKX: -3}
+    story >> started()
+    assert (story.ledger.venues[VENUE].first_told, story.ledger.venues[VENUE].first_told_at) == ({}, None)
 
 
 @pytest.mark.parametrize("during", ["an execution", "a working order"])
 def test_what_moves_during_first_answers_is_adopted_when_two_agree(during: str) -> None:
     story = never_read()
-    foreign = replace(fill_report(story, OKX, "-1"), client_order_id=None, venue_order_id="77", venue_at=story.now - 400)
+    foreign = replace(fill_report(story, OKX, "-1"), client_order_id=None, venue_order_id="77", venue_at=story.now - 100)
     works = replace(order_report(story, OKX, "accepted", "0"), client_order_id=None, venue_order_id="77")
     changes = {"fills": (foreign,)} if during == "an execution" else {"orders": (works,)}
     event = first_reading(story, "-3", **changes)
