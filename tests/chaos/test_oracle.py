@@ -101,6 +101,27 @@ def test_i02_what_was_held_lately_is_worth_the_price_of_now() -> None:
     assert run_virtually(story(Decimal("0.99"), "5")) == ["I02"]
 
 
+@pytest.mark.parametrize(("speaks_for_s", "broken"), [(0.0, []), (29.0, []), (31.0, ["I02"])])
+def test_i02_what_was_held_before_a_silence_is_all_that_the_bot_knows_until_it_is_told_after_it(speaks_for_s: float, broken: list[str]) -> None:
+    """Custody cannot be read for 90 s and loses everything at once: however long ago, it was untold until custody spoke again."""
+
+    async def story() -> list[str]:
+        stage = hedged()
+        custody = stage.world.collateral
+        custody.fall_silent()
+        hold(stage, SOL, Decimal(0))
+        await stage.clock.sleep(60.0)
+        custody.fall_silent()  # another fault of the kind: what was silent is not silent anew
+        stage.oracle.held(SOL)
+        await stage.clock.sleep(30.0)
+        custody.speak()
+        await stage.clock.sleep(speaks_for_s)
+        sold(stage, "offer", CARRIES, "0.01", is_move=False)
+        return [violation.invariant for violation in stage.oracle.violations]
+
+    assert run_virtually(story()) == broken
+
+
 def test_i02_what_was_held_lately_is_no_other_by_the_mark_of_coins_at_a_venue() -> None:
     """A venue's mark runs away beside what leaves custody: the coins that its short hedges are as many as before."""
 

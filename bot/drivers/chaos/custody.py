@@ -96,15 +96,37 @@ class ChaosCustody(MemoryCollateral):
         self.promises: dict[tuple[ClaimKind, Asset], Promise] = {}
         self.doubles = self.shuffles = False
         self._is_first = True
+        self._silent_since: Millis | None = None
+        self._silent_ms: Millis = 0
         self.on_taken: Callable[[Word], None] = lambda _: None
         """Who hears that the bot's journal has a word."""
 
     def heal(self) -> None:
         """Everything comes once and in order, and what is still promised is called off."""
         self.doubles = self.shuffles = False
-        self.readable = True
+        self.speak()
         for promise in tuple(self.promises.values()):
             self.call_off(promise)
+
+    # whether it can be read
+
+    def fall_silent(self) -> None:
+        """It cannot be read from here on."""
+        if self._silent_since is None:
+            self._silent_since = self._world_clock.now()
+        self.readable = False
+
+    def speak(self) -> None:
+        """It can be read again."""
+        self._silent_ms, self._silent_since = self._silent_until_now(), None
+        self.readable = True
+
+    def speaking_ms(self) -> Millis:
+        """The world's clock without the time in which custody could not be read."""
+        return self._world_clock.now() - self._silent_until_now()
+
+    def _silent_until_now(self) -> Millis:
+        return self._silent_ms + (0 if self._silent_since is None else self._world_clock.now() - self._silent_since)
 
     # what is said
 

@@ -108,7 +108,7 @@ class Endless(Seed):
         elif self.fault == "store":
             stage.world.store.taking = False
         elif self.fault.startswith("custody"):
-            stage.world.collateral.readable = False
+            stage.world.collateral.fall_silent()
         else:
             setattr(here, self.fault, "for_ever" if self.fault.startswith("refuses") else True)
 

@@ -30,6 +30,7 @@ from bot.core.policy import Policy
 from bot.core.records import Ledger, Note
 from bot.core.units import ZERO, Asset, ClientOrderId, InstrumentId, Millis, VenueId
 from bot.drivers.chaos.causes import Causes
+from bot.drivers.chaos.lately import LATELY_MS, HeldLately
 from bot.drivers.chaos.story import Story
 from bot.drivers.chaos.truth import Sent, Truth
 from bot.simulator.memory import MemoryStore
@@ -44,8 +45,6 @@ ARRIVES_WITHIN_MS: Millis = 250
 SAID_WITHIN_MS: Millis = 1_000
 """How long the bot may take to tell people of a claim that it does not believe."""
 HALT_DRAINED_MS: Millis = 5_000
-SHRUNK_LATELY_MS: Millis = 30_000
-"""How long a cap that is a share of what is held is held against what was held before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,7 @@ class Oracle:
         self.truth, self._policy, self._store, self._story, self._now = truth, policy, store, story, now
         self.violations: list[Violation] = []
         self.causes = Causes(truth)
+        self._lately = HeldLately(truth.world.collateral)
         self.epoch = ""
         self.life = 0
         self.halted: dict[VenueId | None, Millis] = {}
@@ -85,7 +85,6 @@ class Oracle:
         self._asked: dict[VenueId, deque[Millis]] = {}
         self._orders: dict[VenueId, deque[Millis]] = {}
         self._messages: dict[VenueId, deque[Millis]] = {}
-        self._held: dict[Asset, deque[tuple[Millis, Decimal]]] = {}
         self._excuses: dict[Asset, list[tuple[Decimal, Millis]]] = {}
         self._epochs: set[str] = set()
         self._strangers_until: Millis = 0
@@ -128,10 +127,7 @@ class Oracle:
     def paused(self, for_ms: Millis) -> None:
         """The process stood still: whatever happened meanwhile, it could not be told, and lately is not counted from then on."""
         self.last_change = self._now()
-        for kept in self._held.values():
-            kept_until_now = [(at + for_ms, units) for at, units in kept]
-            kept.clear()
-            kept.extend(kept_until_now)
+        self._lately.stood_still(for_ms)
 
     def folded(self, event: ev.Event) -> None:
         """The newest run has taken a person's word, or was asked to end."""
@@ -199,7 +195,7 @@ class Oracle:
         self.truth.leaves(command, now, until).is_told = True
         self._forgotten.add(order_id)
         self.causes.moved_by_others(command.instrument)
-        self._strangers_until = now + SHRUNK_LATELY_MS
+        self._strangers_until = now + LATELY_MS
 
     def _within(self, kept: dict[VenueId, deque[Millis]], venue: VenueId, now: Millis) -> deque[Millis]:
         found = kept.setdefault(venue, deque())
@@ -251,22 +247,18 @@ class Oracle:
         if any(here.marks for here in self.truth.world.conditions.values()):
             return  # what is held in coins beside inverse positions is valued at their own mark, and so are the shares of it
         assets = sorted(set(policy.collateral_assets.values()))
-        required = sum((self.truth.held_usd(a) + self._shrunk(a, now) for a in assets), ZERO)
+        required = sum((self.truth.held_usd(a) + self._shrunk(a) for a in assets), ZERO)
         total = self.truth.venue_usd(venue, now)
         if total > required * policy.venue_share_max * CAP_TOLERANCE + policy.venue_move_notional_min:
             self.broke("I04", f"order {name} takes {venue} to {total:.0f} USD of {required:.0f} that are to be hedged")
 
-    def _shrunk(self, asset: Asset, now: Millis) -> Decimal:
+    def _shrunk(self, asset: Asset) -> Decimal:
         """How much more custody held, or was promised, within what the bot may not have been told yet: USD >= 0 at the price of now."""
-        kept = self._held.setdefault(asset, deque())
-        if self.truth.world.collateral.readable:
-            while len(kept) > 1 and kept[1][0] < now - SHRUNK_LATELY_MS:
-                kept.popleft()
-        return max(max((units for _, units in kept), default=ZERO) - self.truth.custody(asset), ZERO) * self.truth.price(asset)
+        return max(self._lately.most(asset) - self.truth.custody(asset), ZERO) * self.truth.price(asset)
 
     def held(self, asset: Asset) -> None:
         """What custody holds of an asset, or was promised, may have changed: it is looked at again."""
-        self._held.setdefault(asset, deque()).append((self._now(), self.truth.custody(asset) + self.truth.promised(asset)))
+        self._lately.observe(asset, self.truth.custody(asset) + self.truth.promised(asset))
 
     # what the bot says
 
@@ -373,7 +365,7 @@ class Oracle:
         elif now > max(was, ZERO):
             self.broke("I05", f"order {fill.client_order_id} made {listed.id} long: {now:f}")
         if now < was and fill.client_order_id in self._forgotten:
-            self.excuse(listed.base, self.truth.notional(listed.id, was - now), SHRUNK_LATELY_MS)
+            self.excuse(listed.base, self.truth.notional(listed.id, was - now), LATELY_MS)
         elif now < was:
             self._overshoot(sent, listed.base)
 
@@ -383,8 +375,8 @@ class Oracle:
         now, truth = self._now(), self.truth
         beyond = -truth.delta(asset) * truth.price(asset)
         excused = sum((units for units, until in self._excuses.get(asset, ()) if now <= until), ZERO) * truth.price(asset)
-        led = truth.carried_beside(sent.command.instrument) if sent.is_move else truth.led_usd(asset, now - SHRUNK_LATELY_MS)
-        if beyond > truth.band_usd(asset) + self._shrunk(asset, now) + excused + min(self._policy.order_notional_max, led):
+        led = truth.carried_beside(sent.command.instrument) if sent.is_move else truth.led_usd(asset, now - LATELY_MS)
+        if beyond > truth.band_usd(asset) + self._shrunk(asset) + excused + min(self._policy.order_notional_max, led):
             self.broke("I02", f"order {sent.command.client_order_id} took {asset} {beyond:.0f} USD short of what is held")
 
     def is_protected(self, asset: Asset, sent: int) -> bool:

@@ -122,10 +122,10 @@ def redemption(stage: Stage) -> None:
 def silent(stage: Stage) -> None:
     """F31: custody cannot be read for a while, and everything that happened meanwhile is told at once."""
     custody = stage.world.collateral
-    custody.readable = False
+    custody.fall_silent()
     stage.struck[31] += 1
     seconds = stage.random.choice((2.0, 20.0, 90.0, 150.0))
-    stage.later(seconds, lambda: setattr(custody, "readable", True))
+    stage.later(seconds, custody.speak)
     stage.later(seconds + custody.beat_s, lambda: None)
     for _ in range(stage.random.randint(1, 4)):
         stage.later(stage.random.uniform(0.0, seconds), lambda: flow(stage))
