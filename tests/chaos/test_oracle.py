@@ -102,7 +102,7 @@ def test_i02_what_was_held_lately_is_worth_the_price_of_now() -> None:
 
 
 @pytest.mark.parametrize(("speaks_for_s", "broken"), [(0.0, []), (29.0, []), (31.0, ["I02"])])
-def test_i02_what_was_held_before_a_silence_is_all_that_the_bot_knows_until_it_is_told_after_it(speaks_for_s: float, broken: list[str]) -> None:
+def test_i02_what_was_held_before_a_silence_counts_until_the_bot_can_have_been_told_more(speaks_for_s: float, broken: list[str]) -> None:
     """Custody cannot be read for 90 s and loses everything at once: however long ago, it was untold until custody spoke again."""
 
     async def story() -> list[str]:

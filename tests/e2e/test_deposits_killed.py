@@ -15,7 +15,7 @@ import yaml
 
 from bot.adapters.collateral.announcements import ClaimMessage, TotalMessage, written
 from tests.adapters.journal.redis_process import RedisProcess, needs_redis
-from tests.e2e.test_run import CONFIG, asked, free_port, hedgebot, hedged, held_at_venues, held_btc, until
+from tests.e2e.test_run import CONFIG, agreed, asked, free_port, hedgebot, hedged, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), needs_redis]
 
@@ -93,10 +93,10 @@ def test_a_bot_that_is_killed_in_a_burst_of_deposits_loses_and_doubles_none(tmp_
         until(lambda: hedged(config, "1.5"), 120)
         assert client.xpending(STREAM, "hedgebot")["pending"] == 0
         assert not client.exists(f"{STREAM}:dead")
-        assert sum(held_at_venues(market).values()) == held_btc(asked(config))
+        agreed(config, market)
         # The total that confirms them all adds nothing, and one unit more is one unit more.
         send(client, TotalMessage(type="total", asset="BTC", location="vault", quantity="1.5", at=now()))
         send(client, TotalMessage(type="total", asset="BTC", location="vault", quantity="1.6", at=now() + 1))
         until(lambda: hedged(config, "1.6"), 60)
         assert asked(config)["trading_state"] == "active", json.dumps(asked(config))
-        assert sum(held_at_venues(market).values()) == held_btc(asked(config))
+        agreed(config, market)

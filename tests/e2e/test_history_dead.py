@@ -29,7 +29,9 @@ from bot.simulator.model import Order
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-PROTECTED_S = 5.0
+PROTECTED_S = 20.0
+"""Four times the five seconds that are promised, as other tests run beside this one on the same processors: chaos holds the bot to five
+on virtual time (`strikes_process.history_dead`). A bot that waited for history would wait for ever here."""
 START_MS: Millis = 1_740_000_000_000
 HISTORY = ("fills", "funding_paid", "order")
 """What tells of the past: executions, funding payments, and orders that ended."""
@@ -90,7 +92,7 @@ def session_began(stage: Stage) -> Millis:
 
 
 @pytest.mark.parametrize("journal", ["known", "new"])
-async def test_a_bot_that_starts_with_every_history_endpoint_dead_reduces_within_five_seconds(tmp_path: Path, journal: str) -> None:
+async def test_a_bot_that_starts_with_every_history_endpoint_dead_reduces_at_once(tmp_path: Path, journal: str) -> None:
     stage = stage_of(tmp_path)
     playing: asyncio.Task[None] | None = None
     try:

@@ -1,4 +1,4 @@
-"""What custody held, or was promised, within what the bot may not have been told yet: against that it is judged, not against this instant."""
+"""What custody held, or was promised, within what the bot may not have been told yet: the bot is judged against that, not this instant."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LATELY_MS: Millis = 30_000
 
 
 class HeldLately:
-    """Remembers it by a clock that stands while custody cannot be read: what was told before a silence is the newest that the bot has, until
-    it has been told something after it."""
+    """Remembers it by a clock that stands while custody cannot be read: what was told before a silence is the newest that the bot has,
+    until it has been told something after it."""
 
     def __init__(self, custody: ChaosCustody) -> None:
         self._custody = custody
