@@ -8,17 +8,20 @@ from decimal import Decimal
 import pytest
 
 from bot.core import trading
+from bot.core.commands import PlaceOrder
 from bot.core.events import OperatorAction
-from bot.core.units import Asset, VenueId
+from bot.core.units import Asset, ClientOrderId, InstrumentId, VenueId, down_to_step
 from bot.drivers.chaos.judge import Judge
 from bot.drivers.chaos.pair import PairStage
 from bot.drivers.chaos.seed import is_pair
 from bot.drivers.chaos.strike import hold
-from bot.drivers.chaos.strikes_pair import TAKEOVER_S, clear_assets
-from bot.drivers.chaos.world import BRISK
+from bot.drivers.chaos.strikes_pair import TAKEOVER_S, clear_assets, hedges_again
+from bot.drivers.chaos.world import BRISK, SLOW
 from bot.operating import HaltTold
 from bot.ports import LeaseGranted, LeaseHeldByOther
 from bot.simulator.hosts import run_hosted
+from bot.simulator.model import OrderKind, OrderRequest, Side, TimeInForce
+from bot.simulator.world import ACCOUNT
 from tests.chaos.openings import open_book
 
 pytestmark = [pytest.mark.xdist_group("chaos-pair"), pytest.mark.timeout(600)]
@@ -57,6 +60,37 @@ async def is_hedged_by_the_other(stage: PairStage, lost: str) -> float:
     took = await until(stage, lambda: stage.oracle.is_protected(ETH, sent), TAKEOVER_S)
     assert stage.turns.newest.host != lost
     return took
+
+
+def works(stage: PairStage, instrument: str, order_id: str, *, is_lost: bool) -> None:
+    """A small sale far from the market works at a venue: an order of ours that the store lost, or one that nobody ever heard of."""
+    listed = stage.world.instruments[InstrumentId(instrument)]
+    exchange, contract = stage.world.contract(listed.id)
+    price = down_to_step(stage.world.price_at(listed.id) * Decimal("1.02"), contract.tick)
+    request = OrderRequest(
+        account=ACCOUNT,
+        symbol=contract.symbol,
+        side=Side.SELL,
+        kind=OrderKind.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        contracts=Decimal(1),
+        price=price,
+        reduce_only=False,
+        client_order_id=order_id,
+    )
+    command = PlaceOrder(
+        client_order_id=ClientOrderId(order_id),
+        instrument=listed.id,
+        quantity=Decimal(-1),
+        contracts=Decimal(1),
+        price=price,
+        reduce_only=False,
+        expires_at=stage.now(),
+    )
+    if is_lost:
+        stage.oracle.strange(command, listed.venue, stage.now())
+    _, reports = exchange.place(request, stage.now())
+    stage.world.wires[listed.venue].tell(reports)
 
 
 def test_a_third_of_the_seeds_plays_two_instances() -> None:
@@ -207,6 +241,29 @@ def test_who_starts_again_while_the_store_is_two_finds_the_server_that_counts() 
         assert leader.life is None, "it stands by: the other one leads"
 
     told(story)
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_takeover_waits_one_beat_more_beside_an_order_that_the_store_lost_and_beside_no_other(*, is_lost: bool) -> None:
+    """The order works on: the position there is believed when a second answer tells the same, and the beats are ten seconds apart."""
+
+    async def story() -> PairStage:
+        stage = PairStage(1, SLOW)
+        open_book(stage)
+        await until(stage, Judge(stage).in_band, 120)
+        await until(stage, lambda: stage.follower is not None, 30)
+        leader = stage.leader
+        assert leader is not None
+        await stage.kill(leader)
+        works(stage, "bybit:ETHUSDT", "h9lost000001", is_lost=is_lost)
+        stage.world.store.lose(len(stage.world.store.entries))
+        stage.forget()
+        await hedges_again(stage, leader, [ETH], "was killed")
+        return stage
+
+    stage = run_hosted(story())
+    assert [v.invariant for v in stage.oracle.violations] == ([] if is_lost else ["TAKEOVER"])
+    assert [took > TAKEOVER_S + 10.0 for took in stage.takeovers] == ([True] if is_lost else [])
 
 
 @pytest.mark.parametrize("refuses", ["", "margin"])

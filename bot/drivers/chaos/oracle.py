@@ -387,6 +387,11 @@ class Oracle:
         later = [s.command for s in truth.sent.values()][sent:]
         return any(c.reduce_only and truth.world.instruments[c.instrument].base == asset for c in later)
 
+    def forgotten_works(self, asset: Asset) -> bool:
+        """Whether an order that the store lost may still be executed at an instrument of an asset."""
+        lost = (s.command for s in self.truth.may_fill(self._now()) if s.command.client_order_id in self._forgotten)
+        return any(self.truth.world.instruments[c.instrument].base == asset for c in lost)
+
     def excuse(self, asset: Asset, usd: Decimal, for_ms: Millis) -> None:
         """So much of an asset was moved by others, and the bot cannot have been told for so long."""
         self._excuses.setdefault(asset, []).append((abs(usd) / self.truth.price(asset), self._now() + for_ms))
