@@ -10,10 +10,11 @@ The venue is the truth for positions, orders and fills; but one reading is a sam
    the same, the venue's figure is adopted and a break with its cause is told.
 4. Positions may lag behind fills by seconds, and a venue may add up fills in other steps than ours. A figure between the least and the
    most that our record passed through within `POSITION_LAG_MS` is disputed, and not adopted while the venue may still be late.
-5. The very first reading of an instrument is adopted if nothing moved or may move at the account meanwhile, else when the answer to
-   another question says the same: a fill between question and answer would count twice. What was there before us is told as pre-existing.
+5. The very first reading of an instrument is adopted if no order works there, else when the answer to another question says the same; and
+   neither while a fill is known since the question: it would count twice, or not at all. What was there before us is told as pre-existing.
    Of one answer there is nothing that it could be held against: what it told counts, is moved by fills and is reduced, but the venue is
-   not reconciled and nobody increases that asset (see `risk`) until a second one agrees. One that does not takes the first one's place.
+   not reconciled and nobody increases that asset (see `risk`) until a second one agrees. One that does not takes the first one's place if
+   it comes within `FIRST_ANSWERS_MS`: either may be wrong. From then on the first one is a record like any other, and 4. and 6. hold.
 6. What was adopted tells by its direction what it may be, and the venue's trading state follows. A position that shrank, with no fill to
    be read, is presumed deleveraged or liquidated: hedged elsewhere, the venue REDUCING. One that grew or turned, or several that vanished
    together (an account that was reset, or is not ours), is explained by nothing: the venue HALTED, its positions counted as they are.
@@ -53,6 +54,8 @@ from bot.core.units import CLOCK_STEP_TOLERANCE_MS, ZERO, InstrumentId, Millis, 
 _Telling = ev.VenueReported | ev.HoldingsReported
 READINGS_TO_ADOPT = 2
 """Complete readings that must agree before a difference that nothing explains is taken over."""
+FIRST_ANSWERS_MS: Millis = 60_000
+"""How long after the first answer of all a differing one is another sample of the same, and no later state of what it told."""
 
 
 def apply_reading(ledger: Ledger, event: ev.VenueReported) -> Ledger:
@@ -109,12 +112,10 @@ def apply_holdings(ledger: Ledger, event: ev.HoldingsReported, policy: Policy) -
         doubted = (p for p in event.positions if ledger.open_orders(p.instrument))
         return with_venue(ledger, event.venue, _with_first_told(record, doubted, event))
     ledger = strangers.observed(ledger, event)
-    first_asked_at = event.asked_at if record.first_told_at is None else min(event.asked_at, record.first_told_at)
-    asked_at = first_asked_at + event.clock_offset_ms
     for told in event.positions:
         is_new = told.instrument not in ledger.positions and not ledger.open_orders(told.instrument)
-        was_filled = ledger.fill_ids.get(told.instrument, NOTHING_SEEN).has_since(asked_at)
-        if is_new and not was_filled and _was_told_before(ledger, told, event):
+        agrees = is_new and _was_told_before(ledger, told, event)
+        if agrees and not _was_filled(ledger, told.instrument, event, since_first=True):
             ledger = _adopt_first(ledger, told, event)
     record = replace(
         venue_record(ledger, event.venue),
@@ -165,9 +166,11 @@ def _settle_position(
     position = ledger.positions.get(told.instrument)
     if position is None:
         agrees = _was_told_before(ledger, told, event)
-        if not (agrees or _is_quiet(told.instrument, event)):
+        if not (agrees or _is_quiet(ledger, told, event)) or _was_filled(ledger, told.instrument, event, since_first=agrees):
             return ledger, False
         return _adopt_first(ledger, told, event, is_told_once=not agrees), agrees
+    if position.is_told_once and position.adopted_here_at == event.asked_at:
+        return ledger, False  # the same answer again
     if position.quantity == told.quantity:
         if (
             position.dispute is None
@@ -181,12 +184,13 @@ def _settle_position(
     may_fill = any(not o.is_over_by(event.asked_at) for o in ledger.open_orders(told.instrument))
     if may_fill or news_during_reading or _moved_during(ledger, told.instrument, event):
         return ledger, False
-    if position.is_told_once and not _may_be_late(position, told.quantity, event.asked_at):
+    is_late = _may_be_late(position, told.quantity, event.asked_at)
+    if _is_another_sample(position, event) and not (vanished or is_late):
         return _told_otherwise(ledger, position, told, event), False
     readings = 1
     if position.dispute is not None and position.dispute.observed == told.quantity:
         readings = position.dispute.readings + 1
-    if readings < READINGS_TO_ADOPT or _may_be_late(position, told.quantity, event.asked_at):
+    if readings < READINGS_TO_ADOPT or is_late:
         since = position.dispute.since if position.dispute else event.at
         disputed = replace(position, dispute=Dispute(observed=told.quantity, readings=readings, since=since))
         return replace(ledger, positions=put(ledger.positions, told.instrument, disputed)), False
@@ -203,12 +207,19 @@ def _settle_position(
 
 
 def _told_otherwise(ledger: Ledger, position: Position, told: ev.PositionReport, event: ev.VenueReported) -> Ledger:
-    """The ledger with the second answer in the first one's place: either may be wrong, or others moved it, so a third must agree."""
+    """The ledger with the second answer in the first one's place: either may be wrong, so a third must agree, and no move is known."""
     sentence = f"told once as {position.quantity:f}, and then as {told.quantity:f}"
     ledger = noted(ledger, Note(at=event.at, kind="venue", subject=told.instrument, sentence=sentence))
     ledger = with_move(ledger, told.instrument, told.quantity - position.quantity)
-    ledger = with_foreign_move(ledger, told.instrument, told.quantity - position.quantity)
-    return _adopt_first(ledger, told, event, is_told_once=True)
+    ledger = _adopt_first(ledger, told, event, is_told_once=True)
+    resting = replace(ledger.positions[told.instrument], deleveraged_at=position.deleveraged_at)
+    return replace(ledger, positions=put(ledger.positions, told.instrument, resting))
+
+
+def _is_another_sample(position: Position, event: ev.VenueReported) -> bool:
+    """Whether an answer came so soon after the first one of all that, where they differ, either may be wrong."""
+    first_at = position.adopted_here_at
+    return position.is_told_once and first_at is not None and abs(event.asked_at - first_at) <= FIRST_ANSWERS_MS
 
 
 _LIMIT_OF = {BreakCause.AUTO_DELEVERAGING: Limit.AUTO_DELEVERAGING, BreakCause.UNEXPLAINED: Limit.UNEXPLAINED_POSITION}
@@ -261,11 +272,20 @@ def _moved_during(ledger: Ledger, instrument: InstrumentId, event: ev.VenueRepor
     return any(event.asked_at <= at <= last for at in (*ended, *moved))
 
 
-def _is_quiet(instrument: InstrumentId, event: ev.VenueReported) -> bool:
-    """Whether nothing of an instrument works, and nothing executed since the reading was asked for."""
-    asked_at = event.asked_at + event.clock_offset_ms
-    works = any(r.instrument == instrument and r.status is ev.VenueOrderStatus.ACCEPTED for r in event.orders)
-    return not works and not any(f.instrument == instrument and f.venue_at >= asked_at for f in event.fills)
+def _is_quiet(ledger: Ledger, told: ev.PositionReport, event: ev.VenueReported) -> bool:
+    """Whether no order works at an instrument, and no answer to a later question has said otherwise."""
+    record = venue_record(ledger, event.venue)
+    is_older = record.first_told_at is not None and event.asked_at < record.first_told_at
+    works = any(r.instrument == told.instrument and r.status is ev.VenueOrderStatus.ACCEPTED for r in event.orders)
+    return not works and not (is_older and told.instrument in record.first_told)
+
+
+def _was_filled(ledger: Ledger, instrument: InstrumentId, event: _Telling, *, since_first: bool) -> bool:
+    """Whether an execution is known since the question, or since the one whose answer said the same: a position that is not known yet was
+    not moved by it, and the answer may be from before it."""
+    first = venue_record(ledger, event.venue).first_told_at if since_first else None
+    asked_at = event.asked_at if first is None else min(event.asked_at, first)
+    return ledger.fill_ids.get(instrument, NOTHING_SEEN).has_since(asked_at + event.clock_offset_ms)
 
 
 def _with_first_told(record: VenueRecord, told: Iterable[ev.PositionReport], event: _Telling) -> VenueRecord:

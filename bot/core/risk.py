@@ -10,10 +10,10 @@ Un-neutrality is the risk that this bot exists to end: a net-delta breach pages 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
-from bot.core import exposure, obstacles, records, trading, traffic
+from bot.core import exposure, obstacles, records, trading, traffic, unread
 from bot.core.collateral_limits import unknown_breaches
 from bot.core.copying import replace
 from bot.core.events import Quote, VenueLink
@@ -299,7 +299,7 @@ def increase_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId, 
     )
     own = obstacles.of_instrument(ledger, policy, instrument, now)
     told = (*(found for found in first if found is not None), *_unknown(ledger, policy, instrument))
-    elsewhere = unread_breaches(ledger, policy, instrument)
+    elsewhere = unread.in_the_way_of(ledger, policy, instrument)
     return (*told, *venue_breaches(ledger, policy, ledger.venue_of(instrument), now), *elsewhere, *own)
 
 
@@ -317,29 +317,6 @@ def _unknown_of(ledger: Ledger, policy: Policy, asset: Asset) -> tuple[Breach, .
 def _flattened_breach(ledger: Ledger, instrument: InstrumentId) -> Breach | None:
     asked = trading.flattening_of(ledger, instrument)
     return None if asked is None else Breach(Limit.OPERATOR, instrument, None, None, f"flattened, {asked.why}, by {asked.by}")
-
-
-def unread_breaches(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> tuple[Breach, ...]:
-    """Venues that stand in an instrument's way because their part of its asset is as a journal says that lost what came after (C31).
-
-    What such a record leaves unhedged may long be hedged there: nothing of the asset increases until each has been read in full. A venue
-    that never comes back blocks it until a named person resumes the book, as does one that told a position once (see `reconciliation`);
-    one whose positions are known without its fills was never read in full at all, and blocks it until it is.
-    """
-    listed = ledger.instruments.get(instrument)
-    if listed is None or not (unread := _unread(ledger, policy)):
-        return ()
-    known = [i for i in exposure.instruments_of(ledger, policy, listed.base) if i in ledger.positions and i != instrument]
-    standing = sorted({ledger.venue_of(i) for i in known} & unread.keys())
-    return tuple(Breach(Limit.UNRECONCILED, venue, None, None, f"{unread[venue]}; holds {listed.base}") for venue in standing)
-
-
-@exposure.once
-def _unread(ledger: Ledger, _: Policy) -> Mapping[VenueId, str]:
-    once = {ledger.venue_of(i): "positions told once, and not confirmed" for i, p in ledger.positions.items() if p.is_told_once}
-    outdated = {v: "not read in full since the journal lost its end" for v, r in ledger.venues.items() if r.is_outdated}
-    never = {v: "not read in full in this journal" for v, r in ledger.venues.items() if r.reported_at is None}
-    return {**once, **outdated, **never}
 
 
 def unnamed_breach(ledger: Ledger, policy: Policy, instrument: InstrumentId) -> Breach | None:

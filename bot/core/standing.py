@@ -16,6 +16,7 @@ from bot.core import (
     risk,
     target,
     traffic,
+    unread,
     working,
 )
 from bot.core.limits import Breach, Effect, Limit
@@ -30,6 +31,8 @@ def breaches(ledger: Ledger, policy: Policy, now: Millis) -> tuple[Breach, ...]:
     found.extend(b for asset in exposure.hedged_assets(policy) for b in collateral_limits.unknown_breaches(ledger, policy, asset))
     hedged, plans = exposure.hedged_assets(policy), {p.asset: p for p in target.plan_book(working.as_if_withdrawn(ledger), policy, now)}
     found += [start] if (start := risk.start_breach(ledger, policy, now)) is not None else []
+    for asset in exposure.assets_in_book(ledger, policy):
+        found.extend(unread.of_asset(ledger, policy, asset))
     for venue in exposure.venues_in_book(ledger, policy):
         found.extend(risk.venue_breaches(ledger, policy, venue, now))
     for asset in exposure.assets_in_book(ledger, policy):

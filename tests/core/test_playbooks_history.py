@@ -12,8 +12,8 @@ import pytest
 
 from bot.core import events as ev
 from bot.core.commands import PlaceOrder
-from bot.core.risk import unread_breaches
 from bot.core.units import ZERO, InstrumentId, VenueId
+from bot.core.unread import in_the_way_of
 from tests.core.market_words import market, wide
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged
 from tests.core.operators import resumes
@@ -154,9 +154,9 @@ def test_f25_a_first_reading_that_is_wrong_hedges_nothing_a_second_time(wrong: s
     for _ in range(12):  # longer than a start waits for a venue
         story >> after(9_000) >> wide() >> collateral("ETH", "30") >> decision_due() >> reading("binance") >> reading("bybit")
     assert sent(story) == []
-    assert [b.detail for b in unread_breaches(story.ledger, story.policy, InstrumentId(BINANCE)) if b.subject == "okx"] == [
-        "positions told once, and not confirmed; holds ETH"
-    ]
+    stands = [b.detail for b in in_the_way_of(story.ledger, story.policy, InstrumentId(BINANCE)) if b.subject == "okx"]
+    assert [detail.partition(":")[0] for detail in stands] == ["positions told once, and not confirmed; holds ETH"]
+    assert stands[0] in [b.detail for b in story.statement().breaches]
     story >> reading("okx", ETH="-10") >> after(500) >> reading("okx", ETH="-10") << holds(OKX, "-10") << net_delta("ETH", "0")
     story >> after(500) >> wide() >> collateral("ETH", "30") >> decision_due()
     assert sent(story) == []
