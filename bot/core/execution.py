@@ -47,13 +47,13 @@ class Placement:
 def place_orders(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> Placement:
     """Turns a plan into orders: increases first, then reductions as far as certain fills allow."""
     legs = legs_of(ledger, policy, plan, now)
-    others = {} if legs.is_move or not legs.increases else legs.standby
-    up = _send(ledger, policy, plan, {**others, **legs.increases}, legs.rooms, now, is_move=legs.is_move)
+    others = _stand_by(legs, plan, selling=True) if legs.increases else ()
+    up = _send(ledger, policy, plan, {**dict.fromkeys(others, ZERO), **legs.increases}, legs.rooms, now, is_move=legs.is_move)
     if legs.is_move and not up.commands and (alone := _scaled(legs.increases, legs.gap_max)):
         up = _send(ledger, policy, plan, {**legs.standby, **alone}, legs.rooms, now, is_move=False)
     if legs.is_move and not up.commands and _is_without_way(ledger, legs, up.refused):
         legs = replace(legs, reductions=_scaled(legs.leaving, legs.first_max))
-    held = legs.holds if plan.gap < ZERO else {i: legs.holds[i] for i in legs.reductions}
+    held = {i: legs.holds[i] for i in (*legs.reductions, *_stand_by(legs, plan, selling=False))}
     wanted = {i: -legs.reductions.get(i, ZERO) for i in held} if legs.reductions else {}
     down = _send(up.ledger, policy, plan, wanted, held, now, is_move=legs.is_move)
     return Placement(ledger=down.ledger, commands=up.commands + down.commands, refused=up.refused + down.refused)
@@ -69,12 +69,20 @@ def withdraw(ledger: Ledger, policy: Policy, plan: Plan, now: Millis) -> tuple[L
     commands: list[CancelOrder] = []
     for order in rests:
         wanted = legs.reductions.get(order.instrument, ZERO) - legs.increases.get(order.instrument, ZERO)
-        course = _course(ledger, policy, plan, now, selling=order.quantity < ZERO)
-        reason = working.reason_to_withdraw(ledger, policy, order, wanted, course, now)
+        selling = order.quantity < ZERO
+        course, others = _course(ledger, policy, plan, now, selling=selling), _stand_by(legs, plan, selling=selling)
+        reason = working.reason_to_withdraw(ledger, policy, order, wanted, course, now, stands_by=order.instrument in others)
         if reason is not None:
             ledger, cancels = questions.cancel(ledger, policy, order, now)
             commands.extend(cancels)
     return ledger, tuple(commands)
+
+
+def _stand_by(legs: Legs, plan: Plan, *, selling: bool) -> Collection[InstrumentId]:
+    """Instruments that take of a gap what rounding or a refusal leaves over where it should go."""
+    if selling:
+        return () if legs.is_move else legs.standby.keys()
+    return legs.holds.keys() if plan.gap < ZERO else ()
 
 
 def withdraw_all(ledger: Ledger, policy: Policy, now: Millis, planned: Collection[Asset] = ()) -> tuple[Ledger, tuple[CancelOrder, ...]]:
@@ -231,7 +239,8 @@ def _send(
     *,
     is_move: bool,
 ) -> _Sent:
-    """Sends changes of short (> 0: sell) of one sign, coarse lots first; what rounding left of one is tried on the next."""
+    """Sends changes of short (> 0: sell) of one sign, coarse lots first; what rounding left of one is tried on the next, and what is left
+    of all on those that stand by."""
     if not changes:
         return _Sent(ledger=ledger, commands=(), refused=())
     carry = ZERO
@@ -239,7 +248,7 @@ def _send(
     refused: list[Breach] = []
     selling = any(c > ZERO for c in changes.values())
     course = _course(ledger, policy, plan, now, selling=selling)
-    for instrument in sorted(changes, key=lambda i: (-_lot_in_base(ledger, i), i)):
+    for instrument in sorted(changes, key=lambda i: (changes[i] == ZERO, -_lot_in_base(ledger, i), i)):
         manner = working.manner_of(ledger, policy, course, instrument, now)
         if manner.style is Style.PASSIVE and working.waits(ledger, policy, instrument, now, selling=selling):
             continue

@@ -187,8 +187,11 @@ def as_if_withdrawn(ledger: Ledger, instruments: Collection[InstrumentId] | None
     return replace(ledger, orders={i: o for i, o in ledger.orders.items() if i not in dropped}) if dropped else ledger
 
 
-def reason_to_withdraw(ledger: Ledger, policy: Policy, order: Order, wanted: Decimal, course: Course, now: Millis) -> str | None:
-    """Why a resting order may not stay, or None. `wanted`: signed base units that its instrument should trade, it included."""
+def reason_to_withdraw(
+    ledger: Ledger, policy: Policy, order: Order, wanted: Decimal, course: Course, now: Millis, *, stands_by: bool = False
+) -> str | None:
+    """Why a resting order may not stay, or None. `wanted`: signed base units that its instrument should trade, it included; `stands_by`:
+    whether it takes what the others, of which it is wanted, cannot trade."""
     if risk.venue_breaches(ledger, policy, ledger.venue_of(order.instrument), now):
         return "its venue takes nothing now"
     if not order.reduce_only and risk.start_breach(ledger, policy, now) is not None:
@@ -198,7 +201,7 @@ def reason_to_withdraw(ledger: Ledger, policy: Policy, order: Order, wanted: Dec
     if risk.quote_breach(ledger, policy, order.instrument, now) is not None:
         return "no quote to hold it against"
     leaves = ledger.instruments[order.instrument].base_of(order.leaves, ledger.quotes[order.instrument].mark or ONE)
-    if wanted * leaves <= ZERO:
+    if wanted * leaves < ZERO or (wanted == ZERO and not stands_by):
         return "not wanted any more"
     if abs(leaves) * (1 - TRIFLE) > abs(wanted) and not (course.is_gap and _carries_a_rest(ledger, policy, order, leaves, wanted)):
         return "less is wanted"

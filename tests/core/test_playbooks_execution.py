@@ -15,6 +15,7 @@ import pytest
 from bot.core import events as ev
 from bot.core.commands import CancelOrder, PlaceOrder
 from bot.core.order import OrderState
+from bot.core.units import InstrumentId
 from tests.core.answer_words import cancel_unconfirmed, look_up_failed
 from tests.core.market_words import narrow
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
@@ -75,6 +76,27 @@ def small_gap(**changes: Any) -> Story:
     for instrument in (BYBIT, BINANCE, OKX):
         story << place(instrument, "-0.02", post_only=True)
     return story >> accepted(BYBIT) >> accepted(BINANCE) >> accepted(OKX)
+
+
+# A gap too small for where it should go
+
+
+@pytest.mark.parametrize(("wanted", "other"), [(BINANCE, OKX), (OKX, BYBIT)])
+def test_i17_a_gap_that_its_own_venue_takes_no_order_for_rests_at_another_until_its_deadline(wanted: str, other: str) -> None:
+    """0.06 ETH are less than the venue that should carry them trades at all; elsewhere they may be offered, and are not withdrawn again."""
+    venues = (wanted.partition(":")[0], other.partition(":")[0])
+    policy = policy_for("ETH", venues=venues, venue_share_max=D(1), rebalance_band_hard=D("0.05"), netting_window_ms=0)
+    story = book(policy) >> funding(wanted, "0.0005") >> funding(other, "0.0004") >> collateral("ETH", "30") >> decision_due()
+    story << place(wanted, "-30") >> filled(wanted) >> decision_due() << nothing()
+    dearer = replace(story.ledger.instruments[InstrumentId(wanted)], notional_min=D(500))
+    story.feed(ev.InstrumentListed(at=story.now, instrument=dearer))
+    story >> after(100) >> collateral("ETH", "30.06") >> decision_due() << place(other, "-0.06", post_only=True) >> accepted(other)
+    for _ in range(9):
+        waited(story, 1_000)
+        assert not any(isinstance(c, PlaceOrder | CancelOrder) for c in story.outbox)
+        story.outbox.clear()
+    waited(story, 2_000) << query(other) << cancel(other) >> ended(other)
+    (waited(story, 100) << place(other, "-0.06") >> filled(other) << net_delta("ETH", "0")).close()
 
 
 # S7: the legs of a move
