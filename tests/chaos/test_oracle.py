@@ -122,6 +122,22 @@ def test_i02_what_was_held_before_a_silence_counts_until_the_bot_can_have_been_t
     assert run_virtually(story()) == broken
 
 
+@pytest.mark.parametrize(("speaks_for_s", "broken"), [(29.0, []), (31.0, ["I02"])])
+def test_i02_a_process_that_stands_still_in_a_silence_is_given_the_time_once(speaks_for_s: float, broken: list[str]) -> None:
+    async def story() -> list[str]:
+        stage = hedged()
+        hold(stage, SOL, Decimal(0))
+        stage.oracle.held(SOL)
+        stage.world.collateral.fall_silent()
+        stage.jump(60.0)
+        stage.world.collateral.speak()
+        await stage.clock.sleep(speaks_for_s)
+        sold(stage, "offer", CARRIES, "0.01", is_move=False)
+        return [violation.invariant for violation in stage.oracle.violations]
+
+    assert run_virtually(story()) == broken
+
+
 def test_i02_what_was_held_lately_is_no_other_by_the_mark_of_coins_at_a_venue() -> None:
     """A venue's mark runs away beside what leaves custody: the coins that its short hedges are as many as before."""
 

@@ -25,7 +25,9 @@ class HeldLately:
         self._kept.setdefault(asset, deque()).append((self._custody.speaking_ms(), units))
 
     def stood_still(self, for_ms: Millis) -> None:
-        """The process stood still for so long: whatever happened meanwhile, it could not be told."""
+        """The process stood still for so long: whatever happened meanwhile, it could not be told. In a silence the clock stands already."""
+        if not self._custody.readable:
+            return
         for asset, kept in self._kept.items():
             self._kept[asset] = deque((at + for_ms, units) for at, units in kept)
 
