@@ -1,8 +1,9 @@
-"""Words of `playbook` for questions and cancels that come to nothing."""
+"""Words of `playbook` for questions and cancels that come to nothing, and for an order that is not ours."""
 
 from __future__ import annotations
 
 from bot.core import events as ev
+from bot.core.units import ZERO, InstrumentId
 from tests.core.story import Feed, Story
 
 
@@ -22,3 +23,16 @@ def cancel_unconfirmed(instrument: str) -> Feed:
         return [ev.CancelUnconfirmed(at=story.now, client_order_id=story.order(instrument).client_order_id, reason="not found")]
 
     return Feed("cancel_unconfirmed", stays_open)
+
+
+def strangers_order(instrument: str) -> ev.OrderReport:
+    """An order of somebody else that works at an instrument."""
+    return ev.OrderReport(
+        instrument=InstrumentId(instrument),
+        client_order_id=None,
+        venue_order_id="theirs",
+        status=ev.VenueOrderStatus.ACCEPTED,
+        filled_quantity=ZERO,
+        average_price=None,
+        venue_at=0,
+    )

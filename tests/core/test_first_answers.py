@@ -12,8 +12,9 @@ import pytest
 from bot.core import events as ev
 from bot.core.limits import Limit
 from bot.core.records import BreakCause, TradingState
-from bot.core.units import ZERO, InstrumentId, VenueId
+from bot.core.units import InstrumentId, VenueId
 from bot.core.unread import in_the_way_of
+from tests.core.answer_words import strangers_order
 from tests.core.market_words import market, wide
 from tests.core.openings import BINANCE, BYBIT, OKX, hedged
 from tests.core.operators import quarantines, resumes
@@ -57,18 +58,6 @@ def answer(venue: str, *, asked_ms_ago: int = 1, works: bool = False, fills: tup
         ]
 
     return Feed(f"answer of {venue}", answers)
-
-
-def strangers_order(instrument: str) -> ev.OrderReport:
-    return ev.OrderReport(
-        instrument=InstrumentId(instrument),
-        client_order_id=None,
-        venue_order_id="theirs",
-        status=ev.VenueOrderStatus.ACCEPTED,
-        filled_quantity=ZERO,
-        average_price=None,
-        venue_at=0,
-    )
 
 
 def strangers_fill(story: Story, instrument: str, quantity: str, ms_ago: int) -> ev.FillReport:

@@ -14,6 +14,7 @@ from bot.core import events as ev
 from bot.core.commands import PlaceOrder
 from bot.core.units import ZERO, InstrumentId, VenueId
 from bot.core.unread import in_the_way_of
+from tests.core.answer_words import strangers_order
 from tests.core.market_words import market, wide
 from tests.core.openings import BINANCE, BYBIT, ETH, OKX, hedged
 from tests.core.operators import resumes
@@ -203,16 +204,7 @@ def test_no_doubt_about_an_order_ends_by_it() -> None:
 
 
 def test_orders_that_are_not_ours_are_told_and_the_venue_only_reduces() -> None:
-    report = ev.OrderReport(
-        instrument=InstrumentId(OKX),
-        client_order_id=None,
-        venue_order_id="theirs",
-        status=ev.VenueOrderStatus.ACCEPTED,
-        filled_quantity=ZERO,
-        average_price=None,
-        venue_at=0,
-    )
-    story = unread("6") >> holdings("okx", "-10", report) << breach("foreign_orders", "okx")
+    story = unread("6") >> holdings("okx", "-10", strangers_order(OKX)) << breach("foreign_orders", "okx")
     assert [o.name for o in story.ledger.venues[VenueId("okx")].foreign_orders] == ["theirs"]
 
 

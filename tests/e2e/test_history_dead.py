@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PROTECTED_S = 20.0
 """Four times the five seconds that are promised, as other tests run beside this one on the same processors: chaos holds the bot to five
-on virtual time (`strikes_process.history_dead`). A bot that waited for history would wait for ever here."""
+on virtual time (`chaos/test_history_dead`). A bot that waited for history would wait for ever here."""
 START_MS: Millis = 1_740_000_000_000
 HISTORY = ("fills", "funding_paid", "order")
 """What tells of the past: executions, funding payments, and orders that ended."""
