@@ -13,7 +13,7 @@ The venue is the truth for positions, orders and fills; but one reading is a sam
 5. The very first reading of an instrument is adopted if no order works there, else when the answer to another question says the same; and
    neither while a fill is known since the question: it would count twice, or not at all. What was there before us is told as pre-existing.
    Of one answer there is nothing that it could be held against: what it told counts, is moved by fills and is reduced, but the venue is
-   not reconciled and nobody increases that asset (see `risk`) until a second one agrees. One that does not takes the first one's place if
+   not reconciled and nobody increases that asset (see `unread`) until a second one agrees. One that does not takes the first one's place if
    it comes within `FIRST_ANSWERS_MS`: either may be wrong. From then on the first one is a record like any other, and 4. and 6. hold.
 6. What was adopted tells by its direction what it may be, and the venue's trading state follows. A position that shrank, with no fill to
    be read, is presumed deleveraged or liquidated: hedged elsewhere, the venue REDUCING. One that grew or turned, or several that vanished
@@ -211,9 +211,7 @@ def _told_otherwise(ledger: Ledger, position: Position, told: ev.PositionReport,
     sentence = f"told once as {position.quantity:f}, and then as {told.quantity:f}"
     ledger = noted(ledger, Note(at=event.at, kind="venue", subject=told.instrument, sentence=sentence))
     ledger = with_move(ledger, told.instrument, told.quantity - position.quantity)
-    ledger = _adopt_first(ledger, told, event, is_told_once=True)
-    resting = replace(ledger.positions[told.instrument], deleveraged_at=position.deleveraged_at)
-    return replace(ledger, positions=put(ledger.positions, told.instrument, resting))
+    return _adopt_first(ledger, told, event, is_told_once=True, deleveraged_at=position.deleveraged_at)
 
 
 def _is_another_sample(position: Position, event: ev.VenueReported) -> bool:
@@ -322,12 +320,14 @@ def _adopt(
     return replace(ledger, positions=put(ledger.positions, told.instrument, adopted))
 
 
-def _adopt_first(ledger: Ledger, told: ev.PositionReport, event: _Telling, *, is_told_once: bool = False) -> Ledger:
+def _adopt_first(
+    ledger: Ledger, told: ev.PositionReport, event: _Telling, *, is_told_once: bool = False, deleveraged_at: Millis | None = None
+) -> Ledger:
     origin = BreakCause.PRE_EXISTING if told.quantity != ZERO else None
     if told.quantity != ZERO:
         sentence = f"{told.quantity:f} was there before the first reading"
         ledger = with_break(ledger, BreakCause.PRE_EXISTING, told.instrument, event.at, sentence)
-    ledger = _adopt(ledger, told, event, origin=origin)
+    ledger = _adopt(ledger, told, event, deleveraged_at, origin)
     adopted = replace(ledger.positions[told.instrument], origin=origin, is_told_once=is_told_once)
     return replace(ledger, positions=put(ledger.positions, told.instrument, adopted))
 
